@@ -1,0 +1,23 @@
+DATA ?= ../shared/data
+
+.PHONY: check format try
+
+check:  ## What CI runs
+	bash .ci/run
+
+format:
+	ruff check --fix .
+	ruff format .
+
+try/model.ckpt:
+	mkdir -p try
+	python tests/make_checkpoint.py hg38 $@
+
+try/model.onnx: try/model.ckpt
+	epigept-export convert $< --motifs $(DATA)/motifs/all_motif_rmdup \
+	  --motif-factors $(DATA)/motifs/MotifMatch_human_rmdup.mat \
+	  --expression-reference $(DATA)/expression/reference_expression.tsv --output $@
+
+try: try/model.onnx  ## The main job on real sequence and RNA-seq, with a stand-in for the published weights
+	ln -sf $(abspath $(DATA))/genome/hg38_chr2_1-2333275.fa.gz try/chr2.fa.gz
+	epigept-batch genome --tpm $(DATA)/expression/encode_rsem.tsv.gz --fasta try/chr2.fa.gz --model $< --out try

@@ -1,0 +1,26 @@
+"""A command group that turns our errors into one line and an exit code; Click keeps its own form for usage errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from epigept_batch.errors import EpiGePTError
+
+INTERRUPTED = 130
+
+
+class Group(click.Group):
+    """The one place where an error becomes an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as Click has it
+        """Run the command: 2 for what the user can mend, 130 when interrupted; the unexpected keeps its traceback."""
+        try:
+            return super().invoke(ctx)
+        except EpiGePTError as error:
+            click.echo(f"{ctx.info_name}: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(f"{ctx.info_name}: interrupted", err=True)
+            ctx.exit(INTERRUPTED)

@@ -1,0 +1,30 @@
+"""`epigept-batch` and its commands."""
+
+from __future__ import annotations
+
+import click
+
+import epigept_batch
+from epigept_batch.cli.genome import genome
+from epigept_batch.cli.group import Group
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEPT_BATCH"}
+
+
+@click.group(cls=Group, context_settings=SETTINGS)
+@click.version_option(epigept_batch.__version__, prog_name="epigept-batch")
+def cli() -> None:
+    """See the epigenome of a sample whose RNA-seq you have, predicted by EpiGePT.
+
+    \b
+    Example:
+      epigept-batch genome --tpm sample.tsv --fasta hg38.fa --model model.onnx --out tracks
+    """
+
+
+cli.add_command(genome)
+
+
+def main() -> None:
+    """Entry point of the `epigept-batch` script."""
+    cli(prog_name="epigept-batch")

@@ -1,0 +1,61 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from epigept_batch.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden, empty, new file in the folder of `path`, to be renamed to it when it is whole."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.fchmod(handle, 0o666 & ~_umask())  # mkstemp makes private files, but an output is an ordinary one
+    os.close(handle)
+    return Path(name)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a finished file its name; what it holds is on the disk first."""
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file that takes the name `path` if the body ends without an error, and vanishes otherwise."""
+    temporary = temporary_beside(path)
+    try:
+        yield temporary
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Create an output folder where there is none, and see that it can be written.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary_beside(folder / "epigept-batch").unlink()
+    except OSError as error:
+        raise OutputError(
+            f"output folder cannot be written: {error.strerror}; give another by --out", folder
+        ) from error

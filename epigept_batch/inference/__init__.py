@@ -1,0 +1,1 @@
+"""What runs the network: the model file and its ONNX Runtime session."""

@@ -1,0 +1,330 @@
+"""The run of `epigept-batch genome`: the only file that names every stage."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import resource
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+import epigept_batch
+from epigept_batch.errors import InputError
+from epigept_batch.files import make_folder
+from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inference.session import AUTO, Device, Session, open_session
+from epigept_batch.inputs.expression import FactorTPM, network_expression, read_factor_tpm
+from epigept_batch.inputs.genome import NO_BASE, Genome
+from epigept_batch.inputs.regions import select_regions
+from epigept_batch.inputs.scan import MotifScanner
+from epigept_batch.outputs.bigwig import BigWigWriter
+from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
+from epigept_batch.outputs.stitch import TileSignal, in_genome_order, runs
+from epigept_batch.tiling import Tile, make_tiles, select_bins
+from epigept_batch.timing import StageClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.spec import ExpressionReference, Spec
+    from epigept_batch.tiling import Span
+
+SPACES = ("log1p", "linear")
+
+
+@dataclass(frozen=True)
+class GenomeRequest:
+    """What a user asks for.
+
+    Attributes:
+        samples: Quantification table by sample name.
+        fasta: The genome.
+        model: The model file.
+        out: Folder of the outputs.
+        regions: As samtools writes them.
+        chromosomes: Names of whole contigs.
+        bed: Intervals.
+        all_contigs: Every contig of the FASTA.
+        tracks: Names of the tracks to write; empty for all.
+        space: `log1p` or `linear`.
+        overlap: Base pairs shared by neighbouring windows.
+        device: Where the network runs.
+        threads: How many the CPU may use.
+        normalised: The tables hold quantile-normalised TPM.
+        force: Replace outputs made from other inputs.
+    """
+
+    samples: Mapping[str, Path]
+    fasta: Path
+    model: Path
+    out: Path
+    regions: tuple[str, ...] = ()
+    chromosomes: tuple[str, ...] = ()
+    bed: Path | None = None
+    all_contigs: bool = False
+    tracks: tuple[str, ...] = ()
+    space: str = "log1p"
+    overlap: int = 0
+    device: Device = AUTO
+    threads: int = 1
+    normalised: bool = False
+    force: bool = False
+
+
+class Progress(Protocol):
+    """Who is told how far a run is."""
+
+    def say(self, sentence: str) -> None:
+        """A sentence for the user."""
+
+    def start(self, windows: int) -> None:
+        """This many windows are to be computed."""
+
+    def advance(self) -> None:
+        """One window more is done."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One sample of a run."""
+
+    path: Path
+    tpm: FactorTPM
+    expression: NDArray[np.float32]
+    files: SampleFiles
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A request whose inputs have been read and found good."""
+
+    request: GenomeRequest
+    spec: Spec
+    genome: Genome
+    selection: Mapping[str, tuple[Span, ...]]
+    tiles: Sequence[Tile]
+    tracks: tuple[str, ...]
+    samples: tuple[Sample, ...]
+
+    @property
+    def regions(self) -> list[str]:
+        """The selected bins as samtools would write them, in genome order."""
+        bin_bp = self.spec.geometry.bin_bp
+        return [
+            f"{contig.name}:{first * bin_bp + 1}-{min(last * bin_bp, contig.length)}"
+            for contig in self.genome.contigs
+            for first, last in self.selection.get(contig.name, ())
+        ]
+
+    @property
+    def track_numbers(self) -> list[int]:
+        """Places of the wanted tracks in the network's output."""
+        return [self.spec.tracks.index(track) for track in self.tracks]
+
+
+def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFiles]:
+    """Predict the tracks of every sample and write them.
+
+    Everything that a user may have got wrong is found before the network is loaded, and before anything is written.
+
+    Args:
+        request: What to do.
+        progress: Told of each window.
+
+    Returns:
+        The files of each sample, by name.
+
+    Raises:
+        EpiGePTError: What the user can mend, in one line.
+    """
+    clock = StageClock()
+    with clock.stage("inputs"):
+        plan = make_plan(request)
+        due = [s for s in plan.samples if request.force or not is_up_to_date(s.files, s.inputs)]
+    for sample in plan.samples:
+        if sample not in due:
+            progress.say(f"{sample.files.sample}: up to date")
+    if due:
+        make_folder(request.out)
+        _predict(plan, due, clock=clock, progress=progress)
+    return {sample.files.sample: sample.files for sample in plan.samples}
+
+
+def make_plan(request: GenomeRequest) -> Plan:
+    """Read and check all inputs of a run."""
+    spec = read_spec(request.model)
+    tracks = _choose_tracks(request.tracks, spec)
+    genome = Genome(request.fasta)
+    regions = select_regions(
+        genome.contigs,
+        regions=request.regions,
+        chromosomes=request.chromosomes,
+        bed=request.bed,
+        all_contigs=request.all_contigs,
+    )
+    selection = select_bins(regions, spec.geometry.bin_bp)
+    tiles = make_tiles(genome.contigs, selection, geometry=spec.geometry, overlap=request.overlap)
+    distribution = None if request.normalised else _reference(spec, request.model).distribution
+    tpm = {name: read_factor_tpm(path, spec.factors) for name, path in request.samples.items()}
+    shared = {
+        "model": file_sha256(request.model),
+        "genome": {contig.name: genome.md5(contig) for contig in genome.contigs if contig.name in selection},
+        "selection of bins": selection,
+        "set of tracks": tracks,
+        "space": request.space,
+        "overlap": request.overlap,
+    }
+    samples = tuple(
+        Sample(
+            path=request.samples[name],
+            tpm=values,
+            expression=network_expression(values.tpm, distribution),
+            files=SampleFiles(request.out, name, tracks),
+            inputs={**shared, "expression": _expression_digest(values, normalised=request.normalised)},
+        )
+        for name, values in tpm.items()
+    )
+    return Plan(request, spec, genome, selection, tiles, tracks, samples)
+
+
+def _choose_tracks(wanted: Sequence[str], spec: Spec) -> tuple[str, ...]:
+    """The wanted tracks, in the network's order."""
+    by_name = {track.casefold(): track for track in spec.tracks}
+    for name in wanted:
+        if name.casefold() not in by_name:
+            raise InputError(f"--tracks: the model has no track '{name}'; it has {', '.join(spec.tracks)}")
+    chosen = {by_name[name.casefold()] for name in wanted}
+    return tuple(track for track in spec.tracks if not wanted or track in chosen)
+
+
+def _reference(spec: Spec, model: Path) -> ExpressionReference:
+    if spec.reference is None:
+        raise InputError(
+            "has no expression reference; convert the checkpoint with --expression-reference, or give tables of "
+            "quantile-normalised TPM and --normalised",
+            model,
+        )
+    return spec.reference
+
+
+def _expression_digest(values: FactorTPM, *, normalised: bool) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(values.tpm.tobytes()).hexdigest(), "normalised": normalised}
+
+
+def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progress: Progress) -> None:
+    """Compute the plan's windows for the samples that are due, and publish their files."""
+    request, geometry = plan.request, plan.spec.geometry
+    with clock.stage("load"):
+        session = open_session(request.model, request.device, threads=request.threads, say=progress.say)
+        scanner = MotifScanner(plan.spec.motif_set, plan.spec.factors, bin_bp=geometry.bin_bp, threads=request.threads)
+    progress.start(len(plan.tiles))
+    bins_written = 0
+    with ExitStack() as stack:
+        writers = [_open_writers(plan, sample, stack) for sample in samples]
+        signals = _signals(plan, samples, scanner, session, clock)
+        for signal in in_genome_order(signals):
+            with clock.stage("write"):
+                for run in runs(signal, bin_bp=geometry.bin_bp):
+                    bins_written += run.values.shape[1]
+                    values = np.expm1(run.values) if request.space == "linear" else run.values
+                    for number, tracks in enumerate(writers):
+                        for track, writer in zip(plan.track_numbers, tracks, strict=True):
+                            writer.write(run.contig, run.first_bin, values[number, :, track])
+            progress.advance()
+        if not bins_written:
+            raise InputError("there is no base but N in the selected regions: nothing to predict", request.fasta)
+        with clock.stage("write"):
+            for writer in (writer for tracks in writers for writer in tracks):
+                writer.close()
+        for sample, tracks in zip(samples, writers, strict=True):
+            for writer in tracks:
+                writer.publish()
+            write_record(sample.files, _record(plan, sample, session, clock, bins_written))
+
+
+def _open_writers(plan: Plan, sample: Sample, stack: ExitStack) -> list[BigWigWriter]:
+    """A writer a track, each discarded with the stack unless it is published."""
+    writers = []
+    for path in sample.files.bigwigs:
+        writers.append(BigWigWriter(path, plan.genome.contigs, bin_bp=plan.spec.geometry.bin_bp))
+        stack.callback(writers[-1].discard)
+    return writers
+
+
+def _signals(
+    plan: Plan, samples: Sequence[Sample], scanner: MotifScanner, session: Session, clock: StageClock
+) -> Iterator[TileSignal]:
+    """What each window gives; one whose bins have no base is not computed."""
+    expression = np.stack([sample.expression for sample in samples])
+    geometry = plan.spec.geometry
+    for tile in plan.tiles:
+        with clock.stage("sequence"):
+            tokens, before = _read_tile(plan.genome, tile, scanner, geometry.window_bp)
+            window = tokens[before : before + geometry.window_bp]
+            has_bases = (window.reshape(geometry.bins, geometry.bin_bp) != NO_BASE).any(axis=1)
+        first = tile.start // geometry.bin_bp
+        if not any(has_bases[begin - first : end - first].any() for begin, end in tile.spans):
+            yield TileSignal(tile, None, has_bases)
+            continue
+        with clock.stage("scan"):
+            scores = np.zeros((len(plan.spec.factors), geometry.bins), dtype=np.float16)
+            bins = min(geometry.bins, geometry.bins_of(tile.contig.length) - first)
+            scores[:, :bins] = scanner.scan(tokens, offset=before, bins=bins).T
+        with clock.stage("model"):
+            signal = session.run(window[None], scores[None], expression)[0]
+        yield TileSignal(tile, signal, has_bases)
+
+
+def _read_tile(genome: Genome, tile: Tile, scanner: MotifScanner, window_bp: int) -> tuple[NDArray[np.uint8], int]:
+    """Tokens of a window with what the scan windows of its bins reach beyond it, and how many come before it."""
+    before = max(0, -scanner.window.left)
+    after = max(0, scanner.window.right - scanner.bin_bp)
+    return genome.tokens(tile.contig, tile.start - before, tile.start + window_bp + after), before
+
+
+def _record(plan: Plan, sample: Sample, session: Session, clock: StageClock, bins_written: int) -> dict[str, Any]:
+    """The provenance of a sample's files."""
+    spec, request = plan.spec, plan.request
+    return {
+        "sample": sample.files.sample,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "epigept-batch": epigept_batch.__version__,
+            "python": platform.python_version(),
+            "runtime": session.runtime,
+            "numpy": np.__version__,
+        },
+        "paths": {
+            "model": str(request.model.resolve()),
+            "fasta": str(request.fasta.resolve()),
+            "expression": str(sample.path.resolve()),
+        },
+        "sha256": {"model": sample.inputs["model"], "expression": file_sha256(sample.path)},
+        "inputs": sample.inputs,
+        "architecture": spec.architecture,
+        "checkpoint_sha256": spec.checkpoint_sha256,
+        "precision": spec.precision,
+        "space": request.space,
+        "device": session.device,
+        "provider": session.provider,
+        "threads": request.threads,
+        "regions": plan.regions,
+        "factors": {
+            "found": len(spec.factors) - len(sample.tpm.missing),
+            "missing": sample.tpm.missing,
+            "renamed": sample.tpm.renamed,
+        },
+        "windows": len(plan.tiles),
+        "bins": bins_written,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "files": [path.name for path in sample.files.bigwigs],
+    }

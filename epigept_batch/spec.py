@@ -1,0 +1,216 @@
+"""What a model file says of itself: the JSON under `epigept_batch.spec` in its metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from epigept_batch.errors import ModelError
+from epigept_batch.tiling import Geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+METADATA_KEY = "epigept_batch.spec"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ScanWindow:
+    """Where a bin's motif hits lie: bp [bin start + left, bin start + right), clipped to the contig."""
+
+    left: int
+    right: int
+
+
+@dataclass(frozen=True, eq=False)
+class Motif:
+    """A position probability matrix with its detection threshold.
+
+    Attributes:
+        name: As in the motif file; not necessarily unique.
+        probabilities: float64, (width, 4), columns A, C, G, T; rows need not sum to 1.
+        threshold: Least score of a hit, in nats.
+        factors: The factors it stands for, sorted.
+    """
+
+    name: str
+    probabilities: NDArray[np.float64]
+    threshold: float
+    factors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class MotifSet:
+    """The motifs a network was trained with and the window in which it looks for them."""
+
+    motifs: tuple[Motif, ...]
+    window: ScanWindow
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Every factor that some motif stands for, sorted: the order of the published network."""
+        return tuple(sorted({factor for motif in self.motifs for factor in motif.factors}))
+
+    @property
+    def sha256(self) -> str:
+        """Digest of all that the scores depend on."""
+        return hashlib.sha256(json.dumps(_motif_set_to_json(self)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class ExpressionReference:
+    """TPM of the training cells, to which a sample is quantile-normalised.
+
+    Attributes:
+        cells: Names of the columns.
+        matrix: float64, (factors, cells), TPM, in the network's order of factors.
+    """
+
+    cells: tuple[str, ...]
+    matrix: NDArray[np.float64]
+
+    @property
+    def distribution(self) -> NDArray[np.float64]:
+        """float64, (factors,): the mean over cells of the values of equal rank, ascending."""
+        mean: NDArray[np.float64] = np.sort(self.matrix, axis=0).mean(axis=1)
+        return mean
+
+
+@dataclass(frozen=True, eq=False)
+class Spec:
+    """All that the runtime knows of a network besides its graph.
+
+    Attributes:
+        architecture: Name of the published architecture.
+        geometry: Bins of a window and base pairs of a bin.
+        tracks: Names of the outputs, in order.
+        factors: Names of the factors, in the order of the network's features.
+        motif_set: The motifs and the scan window.
+        reference: The training cells' expression; None where the file was made without.
+        space: What the outputs are; always `log1p`, ln(1 + signal).
+        precision: `fp32`, `fp16` or `int8`.
+        checkpoint_sha256: Digest of the checkpoint that the weights come from.
+        versions: Tools that wrote the file, by name.
+        training_windows: Windows that the published network was trained on: by contig the runs [first, last) of
+            window numbers on the grid.
+    """
+
+    architecture: str
+    geometry: Geometry
+    tracks: tuple[str, ...]
+    factors: tuple[str, ...]
+    motif_set: MotifSet
+    reference: ExpressionReference | None
+    precision: str
+    checkpoint_sha256: str
+    versions: Mapping[str, str]
+    training_windows: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    space: str = "log1p"
+
+    def to_json(self) -> str:
+        """The spec as JSON, the same bytes for the same spec."""
+        reference = None
+        if self.reference is not None:
+            reference = {
+                "cells": self.reference.cells,
+                "distribution": self.reference.distribution.tolist(),
+                "matrix": self.reference.matrix.tolist(),
+            }
+        document = {
+            "format_version": FORMAT_VERSION,
+            "architecture": self.architecture,
+            "bins": self.geometry.bins,
+            "bin_bp": self.geometry.bin_bp,
+            "tracks": self.tracks,
+            "factors": self.factors,
+            "motif_set": _motif_set_to_json(self.motif_set),
+            "expression_reference": reference,
+            "space": self.space,
+            "precision": self.precision,
+            "checkpoint_sha256": self.checkpoint_sha256,
+            "versions": dict(self.versions),
+            "training_windows": self.training_windows,
+        }
+        return json.dumps(document, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Spec:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ModelError: Not a spec, or one of a later format.
+        """
+        try:
+            document = json.loads(text)
+            version = document["format_version"]
+            if version != FORMAT_VERSION:
+                raise ModelError(
+                    f"the model file has format {version}, this program reads {FORMAT_VERSION}; "
+                    "use the version of epigept-batch that wrote it, or convert the checkpoint again"
+                )
+            return cls._from_document(document)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelError(
+                f"the spec in the model file is damaged ({type(error).__name__}: {error}); convert the checkpoint again"
+            ) from error
+
+    @classmethod
+    def _from_document(cls, document: dict[str, Any]) -> Spec:
+        factors = tuple(document["factors"])
+        reference = None
+        if document["expression_reference"] is not None:
+            cells = tuple(document["expression_reference"]["cells"])
+            matrix = np.array(document["expression_reference"]["matrix"], dtype=np.float64)
+            reference = ExpressionReference(cells, matrix.reshape(len(factors), len(cells)))
+        return cls(
+            architecture=document["architecture"],
+            geometry=Geometry(int(document["bins"]), int(document["bin_bp"])),
+            tracks=tuple(document["tracks"]),
+            factors=factors,
+            motif_set=_motif_set_from_json(document["motif_set"]),
+            reference=reference,
+            precision=document["precision"],
+            checkpoint_sha256=document["checkpoint_sha256"],
+            versions=document["versions"],
+            training_windows={
+                contig: tuple((int(first), int(last)) for first, last in runs)
+                for contig, runs in document["training_windows"].items()
+            },
+            space=document["space"],
+        )
+
+
+def _motif_set_to_json(motif_set: MotifSet) -> dict[str, Any]:
+    return {
+        "window": [motif_set.window.left, motif_set.window.right],
+        "motifs": [
+            {
+                "name": motif.name,
+                "threshold": motif.threshold,
+                "factors": motif.factors,
+                "probabilities": motif.probabilities.tolist(),
+            }
+            for motif in motif_set.motifs
+        ],
+    }
+
+
+def _motif_set_from_json(document: dict[str, Any]) -> MotifSet:
+    motifs = tuple(
+        Motif(
+            name=motif["name"],
+            probabilities=np.array(motif["probabilities"], dtype=np.float64).reshape(-1, 4),
+            threshold=float(motif["threshold"]),
+            factors=tuple(motif["factors"]),
+        )
+        for motif in document["motifs"]
+    )
+    left, right = document["window"]
+    return MotifSet(motifs, ScanWindow(int(left), int(right)))

@@ -1,0 +1,162 @@
+"""Which windows to compute and which bins to take from each: integer arithmetic only.
+
+Coordinates are base pairs, 0-based and half-open, or bins counted from a contig's start. Windows lie on the grid that
+starts at 0 of each contig, as the training windows do, whatever part of the genome is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from epigept_batch.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+Span = tuple[int, int]
+"""Bins [first, last) of a contig."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A window of the network: `bins` bins of `bin_bp` base pairs."""
+
+    bins: int
+    bin_bp: int
+
+    @property
+    def window_bp(self) -> int:
+        """Length of a window in bp."""
+        return self.bins * self.bin_bp
+
+    def bins_of(self, length: int) -> int:
+        """Bins that a contig of `length` bp has; the last may be partial."""
+        return -(-length // self.bin_bp)
+
+
+@dataclass(frozen=True)
+class Contig:
+    """A sequence of the FASTA: its name and its length in bp."""
+
+    name: str
+    length: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """Base pairs [start, end) of a contig."""
+
+    contig: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One window and the bins that are taken from it.
+
+    Attributes:
+        index: Position in genome order among the tiles of a run.
+        contig: Where it lies.
+        start: First bp of the window, a multiple of the grid's step; the window may reach beyond the contig's end.
+        spans: Bins of the contig taken from this window, disjoint and in order.
+    """
+
+    index: int
+    contig: Contig
+    start: int
+    spans: tuple[Span, ...]
+
+
+def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Sort spans and join those that overlap or touch; empty ones vanish."""
+    merged: list[Span] = []
+    for first, last in sorted(span for span in spans if span[0] < span[1]):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return tuple(merged)
+
+
+def clip_spans(spans: Iterable[Span], first: int, last: int) -> tuple[Span, ...]:
+    """The parts of `spans` within [first, last)."""
+    clipped = ((max(span[0], first), min(span[1], last)) for span in spans)
+    return tuple(span for span in clipped if span[0] < span[1])
+
+
+def select_bins(regions: Iterable[Region], bin_bp: int) -> dict[str, tuple[Span, ...]]:
+    """Bins that overlap any of the regions, by contig.
+
+    Args:
+        regions: In any order, overlapping or not, within their contigs.
+        bin_bp: Base pairs a bin.
+    """
+    spans: dict[str, list[Span]] = {}
+    for region in regions:
+        spans.setdefault(region.contig, []).append((region.start // bin_bp, -(-region.end // bin_bp)))
+    return {contig: merge_spans(found) for contig, found in spans.items()}
+
+
+def make_tiles(
+    contigs: Sequence[Contig],
+    selection: Mapping[str, Sequence[Span]],
+    *,
+    geometry: Geometry,
+    overlap: int = 0,
+) -> list[Tile]:
+    """The tiles that give the selected bins, in genome order, each bin in exactly one.
+
+    A bin belongs to the window in whose centre it lies nearest, of two equally near the first. With an overlap of 0
+    that is the one window it lies in.
+
+    Args:
+        contigs: The FASTA's contigs, in its order.
+        selection: Bins wanted, by contig.
+        geometry: The network's window.
+        overlap: Base pairs that neighbouring windows share: the grid's step is the window less this.
+
+    Raises:
+        InputError: An overlap that is no multiple of the bin or not less than the window.
+    """
+    if not 0 <= overlap < geometry.window_bp or overlap % geometry.bin_bp:
+        raise InputError(
+            f"--overlap {overlap}: must be a multiple of the bin, {geometry.bin_bp}, "
+            f"from 0 to {geometry.window_bp - geometry.bin_bp}"
+        )
+    step = geometry.bins - overlap // geometry.bin_bp
+    tiles: list[Tile] = []
+    for contig in contigs:
+        spans = clip_spans(selection.get(contig.name, ()), 0, geometry.bins_of(contig.length))
+        pieces = _pieces(spans, window=geometry.bins, step=step)
+        for number, owned in groupby(pieces, key=itemgetter(0)):
+            start = number * step * geometry.bin_bp
+            tiles.append(Tile(len(tiles), contig, start, tuple(span for _, span in owned)))
+    return tiles
+
+
+def _pieces(spans: Iterable[Span], *, window: int, step: int) -> Iterator[tuple[int, Span]]:
+    """The spans cut where the owning window changes, each piece with the window's number."""
+    for start, last in spans:
+        first, number = start, _owner(start, window=window, step=step)
+        while first < last:
+            end = min(last, _owned_end(number, window=window, step=step))
+            yield number, (first, end)
+            first, number = end, number + 1
+
+
+def _owned_end(number: int, *, window: int, step: int) -> int:
+    """First bin that lies nearer to the centre of window `number` + 1 than to that of window `number`.
+
+    The centres are number × step + window / 2 and bin b's own b + 1/2, so b stays with `number` while
+    2b + 1 <= 2 × number × step + window + step.
+    """
+    return number * step + (window + step + 1) // 2
+
+
+def _owner(bin_: int, *, window: int, step: int) -> int:
+    """Number of the window that owns a bin: the least whose owned end lies beyond it."""
+    return max(0, -(-(bin_ + 1 - (window + step + 1) // 2) // step))

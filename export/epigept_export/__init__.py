@@ -1,0 +1,1 @@
+"""The training side of epigept-batch: a checkpoint becomes one model file."""

@@ -1,0 +1,96 @@
+"""The published networks by their sizes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from importlib import resources
+
+from epigept_batch.spec import ScanWindow
+from epigept_batch.tiling import Geometry
+
+TRACKS = ("DNase", "CTCF", "H3K27ac", "H3K4me3", "H3K36me3", "H3K27me3", "H3K9me3", "H3K4me1")
+HOMER_200 = ScanWindow(-37, 164)
+"""What HOMER's default size of 200 makes of a 128 bp bin: it recentres [s, s + 128) to [s - 37, s + 164)."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of a network and names of its parts in a checkpoint.
+
+    Attributes:
+        name: As the command line has it.
+        tracks: Outputs, in order.
+        bins: Bins of a window.
+        factors: Transcription factors.
+        layers: Transformer layers.
+        feed_forward: Width of their feed-forward part.
+        heads: Attention heads.
+        positions: Rows of the position embedding.
+        channels: Of the sequence and after each convolution.
+        kernels: Of the convolutions.
+        pools: Of the max pooling behind each.
+        encoder_key: Under which the checkpoint has the transformer.
+        output_keys: Under which it has the linear layers of the output, each followed by ReLU.
+        hidden_output: Width between two such layers; unused where there is one.
+        scan_window: Where the training data took a bin's motif hits from.
+        training_windows: Name of the packaged list of training windows, if published.
+    """
+
+    name: str
+    tracks: tuple[str, ...] = TRACKS
+    bins: int = 1000
+    factors: int = 711
+    layers: int = 12
+    feed_forward: int = 1024
+    heads: int = 8
+    positions: int = 1000
+    channels: tuple[int, ...] = (4, 32, 64, 96, 128, 256)
+    kernels: tuple[int, ...] = (3, 5, 5, 3, 3)
+    pools: tuple[int, ...] = (4, 4, 2, 2, 2)
+    encoder_key: str = "encoder"
+    output_keys: tuple[str, ...] = ("fc1", "fc2")
+    hidden_output: int = 128
+    scan_window: ScanWindow = HOMER_200
+    training_windows: str | None = None
+
+    @property
+    def geometry(self) -> Geometry:
+        """Bins and base pairs a bin, which is what the pools make of it."""
+        return Geometry(self.bins, math.prod(self.pools))
+
+    @property
+    def zero_columns(self) -> int:
+        """Columns of zeros behind the factors' that make the hidden width a multiple of the heads: 711 -> 712."""
+        return -(self.channels[-1] + self.factors) % self.heads
+
+    @property
+    def hidden(self) -> int:
+        """Width of the transformer: sequence channels, factors and zero columns."""
+        return self.channels[-1] + self.factors + self.zero_columns
+
+    @property
+    def output_widths(self) -> tuple[int, ...]:
+        """Widths from the transformer to the tracks."""
+        between = (self.hidden_output,) * (len(self.output_keys) - 1)
+        return (self.hidden, *between, len(self.tracks))
+
+
+ARCHITECTURES = {"hg38": Architecture("hg38", training_windows="hg38")}
+
+
+def read_training_windows(name: str | None) -> dict[str, tuple[tuple[int, int], ...]]:
+    """The published training windows: by contig the runs [first, last) of window numbers on the grid from 0.
+
+    From `windows_hg38.bed` of github.com/ZjGaothu/EpiGePT at 87a8225 (MIT).
+    """
+    if name is None:
+        return {}
+    text = resources.files("epigept_export").joinpath(f"training_windows.{name}.tsv").read_text()
+    rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+    return {contig: tuple(_run(piece) for piece in pieces.split(",")) for contig, pieces in rows}
+
+
+def _run(piece: str) -> tuple[int, int]:
+    first, _, last = piece.partition("-")
+    return int(first), int(last or first) + 1

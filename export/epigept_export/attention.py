@@ -1,0 +1,95 @@
+"""Multi-head self-attention: as in BERT, and as the one operator that every fused kernel understands."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+FUSED_OPERATOR = "com.microsoft::Attention"
+HEAD_MULTIPLE = 8
+"""CUDA's fused attention kernels (flash, cuDNN, memory-efficient) take head sizes that are multiples of 8."""
+PADDED_HEAD = 128
+"""Head sizes up to this are padded to it: 121 -> 128, the size that those kernels are best at."""
+
+
+class SelfAttention(nn.Module):
+    """BERT's self-attention without mask or dropout, names as in the checkpoint."""
+
+    def __init__(self, hidden: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(hidden, hidden)
+        self.key = nn.Linear(hidden, hidden)
+        self.value = nn.Linear(hidden, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> (batch, bins, hidden)."""
+        query, key, value = (self._split(linear(x)) for linear in (self.query, self.key, self.value))
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        out: Tensor = (scores.softmax(dim=-1) @ value).transpose(1, 2).flatten(2)
+        return out
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> (batch, heads, bins, head)."""
+        split: Tensor = x.unflatten(2, (self.heads, -1))
+        return split.transpose(1, 2)
+
+
+class FusedSelfAttention(nn.Module):
+    """The same function as one `com.microsoft::Attention` operator, for export only.
+
+    Query, key and value are one matrix. Each head is padded with zeros to a size that fused kernels take, which
+    changes neither the products of queries and keys nor, the values' padding being zero, what is summed. The operator
+    divides by the root of the padded size where the network divides by that of the true one; the quotient is folded
+    into the query's weights, because one backend ignores the operator's `scale` attribute.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = nn.Parameter(bias, requires_grad=False)
+
+    @classmethod
+    def from_plain(cls, plain: SelfAttention) -> Self:
+        """Pack and pad the weights of a plain module."""
+        hidden = plain.query.in_features
+        head = hidden // plain.heads
+        padded = padded_head(head)
+        scale = math.sqrt(padded / head)
+        weights, biases = [], []
+        for linear, factor in ((plain.query, scale), (plain.key, 1.0), (plain.value, 1.0)):
+            weights.append(pad_heads(linear.weight.double() * factor, plain.heads, padded).T)
+            biases.append(pad_heads(linear.bias.double() * factor, plain.heads, padded))
+        dtype = plain.query.weight.dtype
+        weight = torch.cat(weights, dim=1).to(dtype).contiguous()
+        return cls(weight, torch.cat(biases).to(dtype), plain.heads)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> (batch, bins, heads × padded head)."""
+        width = self.weight.shape[1] // 3
+        return torch.onnx.ops.symbolic(
+            FUSED_OPERATOR,
+            (x, self.weight, self.bias),
+            {"num_heads": self.heads},
+            dtype=x.dtype,
+            shape=(x.shape[0], x.shape[1], width),
+            version=1,
+        )
+
+
+def padded_head(head: int) -> int:
+    """The size to which heads are padded: 128 for the published 121, else the next multiple of 8."""
+    if PADDED_HEAD - HEAD_MULTIPLE < head <= PADDED_HEAD:
+        return PADDED_HEAD
+    return -(-head // HEAD_MULTIPLE) * HEAD_MULTIPLE
+
+
+def pad_heads(x: Tensor, heads: int, padded: int) -> Tensor:
+    """Rows (heads × head, …) with zeros behind each head's: (heads × padded, …)."""
+    split = x.unflatten(0, (heads, -1))
+    zeros = split.new_zeros(heads, padded - split.shape[1], *split.shape[2:])
+    return torch.cat([split, zeros], dim=1).flatten(0, 1)

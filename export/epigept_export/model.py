@@ -1,0 +1,231 @@
+"""EpiGePT: a sequence module, transcription factor features, a transformer and a multi-task head.
+
+Parameters have the names of the published checkpoints, so that a state dict loads as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from epigept_export.attention import FusedSelfAttention, SelfAttention, pad_heads, padded_head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from epigept_export.architectures import Architecture
+
+LAYER_NORM_EPS = 1e-12
+BASES = 4
+
+
+class SequenceModule(nn.Module):
+    """Five convolutions, each followed by ReLU and max pooling: one-hot bases to 256 channels a bin."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.pools = architecture.pools
+        channels = architecture.channels
+        for number, kernel in enumerate(architecture.kernels):
+            conv = nn.Conv1d(channels[number], channels[number + 1], kernel, padding="same")
+            self.add_module(f"conv{number + 1}", conv)
+
+    def forward(self, one_hot: Tensor) -> Tensor:
+        """(windows, 4, window_bp) -> (windows, channels, bins)."""
+        x = one_hot
+        for conv, pool in zip(self.children(), self.pools, strict=True):
+            # ReLU and the maximum commute, and behind the pooling there is a fraction of the data.
+            x = functional.max_pool1d(conv(x), pool).relu()
+        return x
+
+
+class FactorFeatures(nn.Module):
+    """Motif score × expression of each factor, rounded to float16 as in training, then zero columns."""
+
+    def __init__(self, zero_columns: int) -> None:
+        super().__init__()
+        self.zero_columns = zero_columns
+
+    def forward(self, motif_scores: Tensor, expression: Tensor) -> Tensor:
+        """(windows, factors, bins) × (samples, factors) -> (windows, samples, factors + zeros, bins)."""
+        product = motif_scores.float().unsqueeze(1) * expression.unsqueeze(-1)
+        return functional.pad(product.half().float(), (0, 0, 0, self.zero_columns))
+
+
+class Embeddings(nn.Module):
+    """BERT's embeddings of ready-made inputs: positions and token type 0 are added, then normalised."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.position_embeddings = nn.Embedding(architecture.positions, architecture.hidden)
+        self.token_type_embeddings = nn.Embedding(2, architecture.hidden)
+        self.LayerNorm = nn.LayerNorm(architecture.hidden, eps=LAYER_NORM_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> the same."""
+        added = self.position_embeddings.weight[: x.shape[1]] + self.token_type_embeddings.weight[0]
+        out: Tensor = self.LayerNorm(x + added)
+        return out
+
+
+class AddAndNormalise(nn.Module):
+    """A linear layer, the residual, LayerNorm."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, hidden)
+        self.LayerNorm = nn.LayerNorm(hidden, eps=LAYER_NORM_EPS)
+
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        """(batch, bins, width), (batch, bins, hidden) -> (batch, bins, hidden)."""
+        out: Tensor = self.LayerNorm(self.dense(x) + residual)
+        return out
+
+
+class Attention(nn.Module):
+    """Self-attention with its output layer."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.self: SelfAttention | FusedSelfAttention = SelfAttention(architecture.hidden, architecture.heads)
+        self.output = AddAndNormalise(architecture.hidden, architecture.hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> the same."""
+        out: Tensor = self.output(self.self(x), x)
+        return out
+
+    def fuse(self) -> None:
+        """Put the fused operator in the place of the plain attention; its padding enters the output layer as zeros."""
+        plain, dense = self.self, self.output.dense
+        if isinstance(plain, FusedSelfAttention):
+            return
+        padded = padded_head(dense.in_features // plain.heads)
+        weight = pad_heads(dense.weight.T, plain.heads, padded).T.contiguous()
+        self.self = FusedSelfAttention.from_plain(plain)
+        dense.weight = nn.Parameter(weight, requires_grad=False)
+        dense.in_features = weight.shape[1]
+
+
+class Intermediate(nn.Module):
+    """First half of the feed-forward part, with the exact (erf) GELU."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.dense = nn.Linear(architecture.hidden, architecture.feed_forward)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> (batch, bins, feed-forward)."""
+        return functional.gelu(self.dense(x))
+
+
+class Layer(nn.Module):
+    """A transformer layer, normalised after each part."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.attention = Attention(architecture)
+        self.intermediate = Intermediate(architecture)
+        self.output = AddAndNormalise(architecture.feed_forward, architecture.hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> the same."""
+        x = self.attention(x)
+        out: Tensor = self.output(self.intermediate(x), x)
+        return out
+
+
+class LayerStack(nn.Module):
+    """The layers, one after the other."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(Layer(architecture) for _ in range(architecture.layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> the same."""
+        for layer in self.layer:
+            x = layer(x)
+        return x
+
+
+class TransformerModule(nn.Module):
+    """BERT's encoder over the bins of a window."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.embeddings = Embeddings(architecture)
+        self.encoder = LayerStack(architecture)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> the same."""
+        out: Tensor = self.encoder(self.embeddings(x))
+        return out
+
+
+class EpiGePT(nn.Module):
+    """The network as the model file holds it.
+
+    Args:
+        architecture: Its sizes.
+    """
+
+    one_hot: Tensor
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.convmodule = SequenceModule(architecture)
+        self.factor_features = FactorFeatures(architecture.zero_columns)
+        self.add_module(architecture.encoder_key, TransformerModule(architecture))
+        widths = architecture.output_widths
+        for number, key in enumerate(architecture.output_keys):
+            _add_at(self, key, nn.Linear(widths[number], widths[number + 1]))
+        rows = torch.cat([torch.eye(BASES, device="cpu"), torch.zeros(1, BASES, device="cpu")])
+        self.register_buffer("one_hot", rows, persistent=False)
+
+    def forward(self, tokens: Tensor, motif_scores: Tensor, expression: Tensor) -> Tensor:
+        """Predict every window for every sample; the convolutions run once a window.
+
+        Args:
+            tokens: uint8, (windows, window_bp): A 0, C 1, G 2, T 3, any other 4.
+            motif_scores: float16, (windows, factors, bins).
+            expression: float32, (samples, factors): ln(1 + TPM).
+
+        Returns:
+            float32, (windows, samples, bins, tracks): ln(1 + signal).
+        """
+        one_hot = functional.embedding(tokens.int(), self.one_hot).transpose(1, 2)
+        sequence = self.convmodule(one_hot)  # (windows, channels, bins)
+        factors = self.factor_features(motif_scores, expression)  # (windows, samples, factors + zeros, bins)
+        samples = factors.shape[1]
+        sequence = sequence.unsqueeze(1).expand(-1, samples, -1, -1)
+        x = torch.cat([sequence, factors], dim=2).flatten(0, 1).transpose(1, 2)  # (batch, bins, hidden)
+        x = self.get_submodule(self.architecture.encoder_key)(x)
+        for layer in self.output_layers():
+            x = layer(x).relu()
+        out: Tensor = x.unflatten(0, (-1, samples))
+        return out
+
+    def output_layers(self) -> Iterable[nn.Module]:
+        """The linear layers of the head."""
+        return (self.get_submodule(key) for key in self.architecture.output_keys)
+
+    def fuse_attention(self) -> None:
+        """Turn every attention into the fused operator, for export."""
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.fuse()
+
+
+def _add_at(root: nn.Module, key: str, module: nn.Module) -> None:
+    """Add a module under a dotted name."""
+    *parents, name = key.split(".")
+    for parent in parents:
+        if not hasattr(root, parent):
+            root.add_module(parent, nn.Module())
+        root = root.get_submodule(parent)
+    root.add_module(name, module)

@@ -1,0 +1,226 @@
+"""What a user may get wrong: one line that says what, where and what to do; exit 2; nothing written."""
+
+import pytest
+
+from epigept_batch.cli.genome import parse_samples, sample_name
+from epigept_batch.errors import InputError
+from epigept_export.cli import parse_motif_window
+
+GENES = [f"F{n:02d}" for n in range(15)]
+
+
+def table(values):
+    return "gene_id\tTPM\n" + "".join(f"{name}\t{value}\n" for name, value in values.items())
+
+
+FILES = {
+    "empty.fa": "",
+    "text.fa": "no FASTA\n",
+    "n.fa": ">one\n" + "N" * 3000 + "\n",
+    "no.onnx": "no model\n",
+    "noid.tsv": "x\tTPM\n1\t2\n",
+    "notpm.tsv": "gene_id\tFPKM\nF00\t2\n",
+    "few.tsv": table(dict.fromkeys(GENES[:14], 1)),
+    "negative.tsv": table(dict.fromkeys(GENES, 1) | {"F04": -2}),
+    "text.tsv": table(dict.fromkeys(GENES, 1) | {"F04": "much"}),
+    "bad.bed": "one\t5\n",
+    "a file": "",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fasta": "absent.fa"}, "absent.fa: FASTA cannot be read: No such file or directory"),
+        ({"fasta": "empty.fa"}, "empty.fa: FASTA is empty"),
+        ({"fasta": "text.fa"}, "text.fa: is not a FASTA that can be indexed"),
+        ({"fasta": "n.fa"}, "n.fa: there is no base but N in the selected regions: nothing to predict"),
+        ({"region": "four:1-5"}, "--region four:1-5: the FASTA has no contig 'four'; it has one, two, three"),
+        ({"region": "one:500-400"}, "--region one:500-400: ends before it starts; give contig:start-end"),
+        ({"region": "one:20001-20002"}, "--region one:20001-20002: starts beyond the end of one, 20000"),
+        (
+            {"chromosome": "chrone"},
+            "--chromosome chrone: the FASTA has no contig 'chrone'; did you mean 'one'?",
+        ),
+        ({"bed": "bad.bed"}, "bad.bed:1: a BED line is contig, start and end, separated by tabs"),
+        ({"bed": "absent.bed"}, "absent.bed: BED file cannot be read: No such file or directory"),
+        ({"model": "absent.onnx"}, "absent.onnx: model file cannot be read: No such file or directory"),
+        ({"model": "no.onnx"}, "no.onnx: is no ONNX model; make one with `epigept-export convert`"),
+        ({"tpm": "absent.tsv"}, "absent.tsv: TPM table cannot be read: No such file or directory"),
+        (
+            {"tpm": "noid.tsv"},
+            "noid.tsv: has no column with human gene ids; give Ensembl gene ids (ENSG…) or gene symbols",
+        ),
+        (
+            {"tpm": "notpm.tsv"},
+            "notpm.tsv: has no column TPM (columns: gene_id, FPKM); give a gene-level table with one",
+        ),
+        (
+            {"tpm": "few.tsv"},
+            "few.tsv: only 14 of 15 factors are found (missing: F14, …); at least 95% are needed",
+        ),
+        ({"tpm": "negative.tsv"}, "negative.tsv:6: TPM '-2' is not a number from 0 up"),
+        ({"tpm": "text.tsv"}, "text.tsv:6: TPM 'much' is not a number from 0 up"),
+        ({"out": "a file"}, "a file: output folder cannot be written: File exists; give another by --out"),
+        (
+            {"out": "a file/below"},
+            "a file/below: output folder cannot be written: Not a directory; give another by --out",
+        ),
+        ({"tracks": "DNase,ATAC"}, "--tracks: the model has no track 'ATAC'; it has DNase, CTCF, H3K27ac"),
+        ({"overlap": "100"}, "--overlap 100: must be a multiple of the bin, 128, from 0 to 2432"),
+        ({"device": "gpu"}, "--device gpu: must be auto, cpu, cuda or cuda:N"),
+        ({"device": "cuda"}, "this ONNX Runtime has no CUDA; for a GPU run: pip install"),
+    ],
+    ids=lambda value: " ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else "",
+)
+def test_bad_input_is_one_line_and_exit_2_and_leaves_nothing(genome, folder, monkeypatch, options, message):
+    if options.get("device") == "cuda":
+        onnxruntime = pytest.importorskip("onnxruntime")
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.chdir(folder)
+    outcome = genome(**options)
+    errors = [line for line in outcome.err.splitlines() if line and "window" not in line]
+    assert outcome.code == 2
+    assert len(errors) == 1
+    assert errors[0].startswith(f"epigept-batch: {message}")
+    assert outcome.out == ""
+    assert not list(folder.rglob("*.bw")) + list(folder.rglob("*.part")) + list(folder.rglob("*.json"))
+
+
+def test_a_model_without_a_reference_wants_normalised_values(genome, small_model, tmp_path):
+    import onnx
+
+    from epigept_batch.spec import Spec
+
+    model = onnx.load(small_model)
+    spec = Spec.from_json(model.metadata_props[0].value)
+    object.__setattr__(spec, "reference", None)
+    model.metadata_props[0].value = spec.to_json()
+    onnx.save(model, tmp_path / "bare.onnx")
+    outcome = genome(model=tmp_path / "bare.onnx")
+    assert outcome.code == 2
+    assert "bare.onnx: has no expression reference; convert the checkpoint with --expression-reference" in outcome.err
+    assert genome("--normalised", model=tmp_path / "bare.onnx").code == 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("fasta", "no --fasta is given and there is no {home}/genome.fa; give --fasta FILE"),
+        (
+            "model",
+            "no --model is given and there is no {home}/model.onnx; make it with: epigept-export convert model.ckpt",
+        ),
+    ],
+)
+def test_without_defaults_the_error_says_what_would_provide_them(genome, home, missing, message):
+    outcome = genome(**{missing: None})
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"epigept-batch: {message.format(home=home)}")
+
+
+def test_usage_errors_keep_the_form_of_click(genome):
+    for outcome in (
+        genome(tpm=None),
+        genome("--space", "cube"),
+        genome("--threads", "0"),
+        genome("--nonsense"),
+    ):
+        assert outcome.code == 2
+        assert outcome.err.startswith("Usage: epigept-batch genome [OPTIONS]")
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (["a/b.tsv"], ["b"]),
+        (["b.genes.results.gz", "c.tpm.csv"], ["b", "c.tpm"]),
+        (["x=a.tsv", "y=a.tsv"], ["x", "y"]),
+    ],
+)
+def test_sample_names(values, names):
+    assert list(parse_samples(values)) == names
+
+
+def test_a_file_with_an_equals_sign_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dose=5.tsv").touch()
+    assert {name: str(path) for name, path in parse_samples(["dose=5.tsv"]).items()} == {"dose=5": "dose=5.tsv"}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["a.tsv", "b/a.txt"], "there are two samples 'a'; name one by --tpm NAME=FILE"),
+        (["../x=a.tsv"], "'../x' cannot be a sample's name"),
+        (["=a.tsv"], "'' cannot be a sample's name"),
+        ([".hidden"], "'.hidden' cannot be a sample's name"),
+        (["x/.tsv"], "'' cannot be a sample's name"),
+    ],
+)
+def test_what_is_no_sample_name_is_said(values, message):
+    with pytest.raises(InputError) as caught:
+        parse_samples(values)
+    assert message in str(caught.value)
+
+
+def test_known_endings_are_taken_off(tmp_path):
+    assert sample_name(tmp_path / "encode_rsem.tsv.gz") == "encode_rsem"
+    assert sample_name(tmp_path / "liver.genes.results") == "liver"
+    assert sample_name(tmp_path / "a.b.v29.TSV") == "a.b.v29"
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [("given", (0, 128)), ("homer-200", (-37, 164)), ("-400,600", (-400, 600)), ("3, 9", (3, 9))],
+)
+def test_motif_windows(text, window):
+    found = parse_motif_window(text)
+    assert (found.left, found.right) == window
+
+
+@pytest.mark.parametrize("text", ["", "5", "9,3", "3,3", "a,b", "1,2,3", "homer"])
+def test_what_is_no_motif_window_is_said(text):
+    with pytest.raises(InputError, match=f"--motif-window {text}: must be homer-200, given or LEFT,RIGHT"):
+        parse_motif_window(text)
+
+
+@pytest.fixture
+def convert(command, small_checkpoint, synthetic, tmp_path):
+    """Run `epigept-export convert` on a checkpoint that is not of the published size."""
+
+    def run(**options):
+        given = {
+            "motifs": synthetic / "synthetic.motifs",
+            "motif-factors": synthetic / "synthetic.factors.tsv",
+            "output": tmp_path / "model.onnx",
+        } | options
+        words = [word for name, value in given.items() if name != "checkpoint" for word in (f"--{name}", value)]
+        return command("epigept-export", "convert", given.get("checkpoint", small_checkpoint), *words)
+
+    return run
+
+
+def test_convert_says_what_is_wrong_in_one_line(convert, tmp_path, synthetic):
+    (tmp_path / "empty").touch()
+    cases = [
+        (
+            {},
+            f"{synthetic}/synthetic.motifs: with synthetic.factors.tsv gives 15 factors, the network has 711",
+        ),
+        ({"motifs": tmp_path / "empty"}, f"{tmp_path}/empty: is empty; give motifs in HOMER format"),
+        ({"motif-window": "9,3"}, "--motif-window 9,3: must be homer-200, given or LEFT,RIGHT"),
+    ]
+    for options, message in cases:
+        done = convert(**options)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"epigept-export: {message}")
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "model.onnx").exists()

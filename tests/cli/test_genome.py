@@ -1,0 +1,316 @@
+"""`epigept-batch genome` on small inputs, against the torch network fed HOMER's own scores."""
+
+import json
+
+import numpy as np
+import pytest
+
+import bigwigs
+import reference
+from epigept_batch.inference.session import Session
+from epigept_batch.inputs.expression import read_factor_tpm
+from epigept_export.convert import read_expression_reference
+from epigept_export.model import EpiGePT
+from small import SMALL, predict
+from tolerances import NETWORK_TORCH, SAME
+
+TRACKS = ("DNase", "CTCF", "H3K27ac")
+CONTIGS = {"one": 20_000, "two": 700, "three": 90}
+BINS, WINDOW = 20, 2560
+
+
+def read(path, contig="one"):
+    return bigwigs.bins(path, contig, bin_bp=128)
+
+
+@pytest.fixture
+def sequences(fasta):
+    """Upper-cased sequence by contig."""
+    records = fasta.read_text().split(">")[1:]
+    return {r.split(maxsplit=1)[0]: "".join(r.split("\n")[1:]).upper() for r in records}
+
+
+@pytest.fixture
+def expected(sequences, synthetic, small_state, small_reference, tpm):
+    """What each window start gives, (bins, tracks), and the whole contigs on the plain grid with NaN where all is N."""
+    network = EpiGePT(SMALL).eval()
+    network.load_state_dict(small_state)
+    factors = tuple(f"F{n:02d}" for n in range(15))
+    cells = read_expression_reference(small_reference, factors)
+    vector = reference.network_expression(read_factor_tpm(tpm, factors).tpm, cells.matrix).astype(np.float32)
+    homer = np.load(synthetic / "scores.homer-200.npy")
+    firsts = dict(zip(CONTIGS, np.cumsum([0, 157, 6]), strict=True))
+
+    def window(contig, start):
+        sequence = sequences[contig][start : start + WINDOW]
+        bins = -(-len(sequence) // 128)
+        scores = np.zeros((15, BINS), np.float16)
+        row = firsts[contig] + start // 128
+        scores[:, :bins] = homer[row : row + bins].T
+        inputs = {
+            "tokens": reference.tokens(sequence.ljust(WINDOW, "N"))[None],
+            "motif_scores": scores[None],
+            "expression": vector[None],
+        }
+        return predict(network, inputs)[0, 0]
+
+    def whole(contig, step=BINS):
+        length = CONTIGS[contig]
+        values = np.full((-(-length // 128), len(TRACKS)), np.nan, np.float32)
+        windows = {}
+        for b in range(len(values)):
+            if set(sequences[contig][b * 128 : (b + 1) * 128]) & set("ACGT"):
+                start = reference.owner(b, bins=BINS, step=step) * step * 128
+                if start not in windows:
+                    windows[start] = window(contig, start)
+                values[b] = windows[start][b - start // 128]
+        return values
+
+    return whole
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("overlap", [0, 1280, 1920, 128])
+def test_every_bin_of_every_contig_has_the_networks_value(genome, expected, tmp_path, overlap, threads):
+    assert genome(threads=threads, overlap=overlap).code == 0
+    for contig in CONTIGS:
+        values = expected(contig, step=BINS - overlap // 128)
+        for number, track in enumerate(TRACKS):
+            found = read(tmp_path / f"out/sample.{track}.bw", contig)
+            np.testing.assert_array_equal(np.isnan(found), np.isnan(values[:, number]))
+            np.testing.assert_allclose(found, values[:, number], atol=NETWORK_TORCH, rtol=0)
+
+
+def test_the_files_are_eight_bit_for_bit_the_same_again(genome, tmp_path):
+    assert genome(out=tmp_path / "a").code == genome(out=tmp_path / "b").code == 0
+    for track in TRACKS:
+        name = f"sample.{track}.bw"
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_bins_wholly_n_are_absent_and_the_last_is_clipped(genome, sequences, tmp_path):
+    genome()
+    path = tmp_path / "out/sample.CTCF.bw"
+    assert bigwigs.contigs(path) == CONTIGS
+    assert list(bigwigs.contigs(path)) == list(CONTIGS)
+    for contig, length in CONTIGS.items():
+        found = [(start, end) for start, end, _ in bigwigs.records(path, contig)]
+        wanted = [
+            (start, min(start + 128, length))
+            for start in range(0, length, 128)
+            if set(sequences[contig][start : start + 128]) & set("ACGT")
+        ]
+        assert found == wanted
+    assert np.isnan(read(path)).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "bins"),
+    [
+        (("--region", "one:5,000-9,000"), {"one": set(range(39, 71))}),
+        (
+            ("--region", "one:129-256", "--region", "two:1-1", "--region", "one:200-300"),
+            {"one": {1, 2}, "two": {0}},
+        ),
+        (("--chromosome", "two"), {"two": set(range(6))}),
+        (("--chromosome", "three", "--region", "two:600-"), {"two": {4, 5}, "three": {0}}),
+        (("--region", "one", "--overlap", "1280"), None),
+    ],
+)
+def test_a_part_has_the_values_of_the_whole(genome, tmp_path, options, bins):
+    overlap = {"overlap": 1280} if "--overlap" in options else {}
+    genome(out=tmp_path / "whole", **overlap)
+    assert genome(*options, out=tmp_path / "part").code == 0
+    for contig, length in CONTIGS.items():
+        whole = read(tmp_path / "whole/sample.DNase.bw", contig)
+        wanted = set(range(-(-length // 128))) if bins is None and contig == "one" else (bins or {}).get(contig, set())
+        for b in set(range(len(whole))) - wanted:
+            whole[b] = np.nan
+        np.testing.assert_allclose(read(tmp_path / "part/sample.DNase.bw", contig), whole, rtol=SAME)
+
+
+def test_bed_intervals(genome, tmp_path):
+    bed = tmp_path / "a.bed"
+    bed.write_text("one\t256\t384\none\t10000\t10001\nthree\t0\t90\n")
+    genome(out=tmp_path / "whole")
+    genome(out=tmp_path / "part", bed=bed)
+    whole, part = (read(tmp_path / folder / "sample.DNase.bw") for folder in ("whole", "part"))
+    assert np.flatnonzero(~np.isnan(part)).tolist() == [2, 78]
+    np.testing.assert_array_equal(part[[2, 78]], whole[[2, 78]])
+    assert len(bigwigs.records(tmp_path / "part/sample.DNase.bw", "three")) == 1
+
+
+def test_main_chromosomes_by_default_and_all_contigs_on_request(genome, tmp_path, fasta):
+    fasta.write_text(fasta.read_text().replace(">two", ">chr7"))
+    genome(out=tmp_path / "main")
+    genome("--all-contigs", out=tmp_path / "all")
+    main, everything = (tmp_path / folder / "sample.DNase.bw" for folder in ("main", "all"))
+    assert list(bigwigs.contigs(main)) == ["one", "chr7", "three"]
+    assert [len(bigwigs.records(main, c)) > 0 for c in ("one", "chr7", "three")] == [False, True, False]
+    assert [len(bigwigs.records(everything, c)) > 0 for c in ("one", "chr7", "three")] == [True, True, True]
+
+
+def test_tracks_in_any_order_and_case(genome, tmp_path):
+    genome(out=tmp_path / "all")
+    assert genome("--tracks", "h3k27ac,DNase", out=tmp_path / "two").code == 0
+    assert sorted(p.name for p in (tmp_path / "two").iterdir()) == [
+        "sample.DNase.bw",
+        "sample.H3K27ac.bw",
+        "sample.run.json",
+    ]
+    for track in ("DNase", "H3K27ac"):
+        name = f"sample.{track}.bw"
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "all" / name).read_bytes()
+
+
+def test_linear_space_is_the_signal_itself(genome, tmp_path):
+    genome(out=tmp_path / "log")
+    genome(out=tmp_path / "linear", space="linear")
+    log, linear = (read(tmp_path / folder / "sample.CTCF.bw") for folder in ("log", "linear"))
+    np.testing.assert_allclose(linear, np.expm1(log.astype(np.float64)), rtol=SAME)
+
+
+def test_two_samples_in_one_run_are_those_of_two_runs(genome, tmp_path, tpm):
+    other = tmp_path / "other.genes.results"
+    other.write_text(tpm.read_text().replace("F03\t", "F03\t9"))
+    assert genome("--tpm", f"second={other}", out=tmp_path / "both").code == 0
+    genome(out=tmp_path / "one")
+    genome(out=tmp_path / "one", tpm=other)
+    for first, second in (("sample", "sample"), ("second", "other")):
+        both = read(tmp_path / f"both/{first}.CTCF.bw")
+        np.testing.assert_allclose(both, read(tmp_path / f"one/{second}.CTCF.bw"), rtol=SAME)
+    assert (read(tmp_path / "both/sample.CTCF.bw") != read(tmp_path / "both/second.CTCF.bw")).any()
+
+
+def test_normalised_values_are_taken_as_they_are(genome, tmp_path, tpm, small_reference):
+    factors = tuple(f"F{n:02d}" for n in range(15))
+    values = read_factor_tpm(tpm, factors)
+    cells = read_expression_reference(small_reference, factors)
+    vector = np.expm1(reference.network_expression(values.tpm, cells.matrix))
+    ready = tmp_path / "ready.tsv"
+    ready.write_text("gene_id\tTPM\n" + "".join(f"{n}\t{v!r}\n" for n, v in zip(factors, vector.tolist(), strict=True)))
+    genome()
+    assert genome("--normalised", tpm=ready).code == 0
+    np.testing.assert_allclose(read(tmp_path / "out/ready.DNase.bw"), read(tmp_path / "out/sample.DNase.bw"), rtol=1e-5)
+
+
+def test_provenance(genome, tmp_path, small_model, fasta, tpm):
+    genome("--region", "one:1-3000", threads=1)
+    record = json.loads((tmp_path / "out/sample.run.json").read_text())
+    assert record["sample"] == "sample"
+    assert record["device"] == "cpu"
+    assert record["provider"] == "CPUExecutionProvider"
+    assert record["versions"]["runtime"].startswith("onnxruntime ")
+    assert record["regions"] == ["one:1-3072"]
+    assert record["factors"] == {"found": 15, "missing": [], "renamed": []}
+    assert (record["windows"], record["bins"]) == (2, 24)
+    assert record["paths"] == {"model": str(small_model), "fasta": str(fasta), "expression": str(tpm)}
+    assert set(record["inputs"]["genome"]) == {"one"}
+    assert record["files"] == [f"sample.{track}.bw" for track in TRACKS]
+    seconds = record["seconds"]
+    assert seconds["total"] == pytest.approx(sum(v for k, v in seconds.items() if k != "total"), abs=0.01)
+    assert {"scan", "model", "write", "other"} <= set(seconds)
+    assert record["peak_memory_bytes"] > 1e6
+
+
+def test_json_goes_to_standard_output_and_progress_to_standard_error(genome):
+    outcome = genome("--json", "--chromosome", "two")
+    assert [record["sample"] for record in json.loads(outcome.out)] == ["sample"]
+    assert "1/1" in outcome.err
+    assert "window" in outcome.err
+
+
+def test_run_again_is_up_to_date_and_computes_nothing(genome, tmp_path, monkeypatch):
+    genome()
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").iterdir()}
+    monkeypatch.setattr(Session, "run", pytest.fail)
+    outcome = genome()
+    assert (outcome.code, outcome.err) == (0, "epigept-batch: sample: up to date\n")
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--overlap", "1280"), "overlap"),
+        (("--space", "linear"), "space"),
+        (("--chromosome", "two"), "genome, selection of bins"),
+        (("--normalised",), "expression"),
+        (("--tracks", "CTCF"), "set of tracks"),
+    ],
+)
+def test_other_inputs_are_refused_without_force(genome, tmp_path, options, named):
+    genome()
+    before = (tmp_path / "out/sample.CTCF.bw").read_bytes()
+    outcome = genome(*options)
+    assert outcome.code == 2
+    assert (
+        f"sample.run.json: was made with another {named}; give another --out, or replace it by --force" in outcome.err
+    )
+    assert (tmp_path / "out/sample.CTCF.bw").read_bytes() == before
+    assert genome(*options, "--force").code == 0
+    assert genome(*options).err == "epigept-batch: sample: up to date\n"
+
+
+def test_a_changed_table_or_genome_is_another_input_and_a_moved_one_is_not(genome, tmp_path, tpm, fasta):
+    genome()
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    assert genome(fasta=fasta.rename(moved / "g.fa"), tpm=tpm.rename(moved / "sample.txt")).err.endswith("up to date\n")
+    (moved / "g.fa").write_text((moved / "g.fa").read_text().replace("ACGT", "ACGA", 1))
+    outcome = genome(fasta=moved / "g.fa", tpm=moved / "sample.txt")
+    assert outcome.code == 2
+    assert "was made with another genome;" in outcome.err
+
+
+def test_somebody_elses_file_is_not_overwritten(genome, tmp_path):
+    theirs = tmp_path / "out/sample.CTCF.bw"
+    theirs.parent.mkdir()
+    theirs.write_text("mine")
+    outcome = genome()
+    assert outcome.code == 2
+    assert "sample.CTCF.bw: exists, without a run.json that says what it was made from" in outcome.err
+    assert theirs.read_text() == "mine"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("the device is gone")])
+def test_a_run_that_ends_midway_leaves_nothing(genome, tmp_path, monkeypatch, error):
+    real, calls = Session.run, []
+
+    def fail_at_the_third(self, *arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise error
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Session, "run", fail_at_the_third)
+    if isinstance(error, KeyboardInterrupt):
+        outcome = genome()
+        assert outcome.code == 130
+        assert outcome.err.endswith("epigept-batch: interrupted\n")
+    else:
+        with pytest.raises(RuntimeError, match="the device is gone"):
+            genome()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_options_come_from_the_environment_and_defaults_from_the_home_folder(
+    genome, tmp_path, monkeypatch, home, small_model, fasta, tpm
+):
+    (home / "model.onnx").symlink_to(small_model)
+    (home / "genome.fa").symlink_to(fasta)
+    monkeypatch.setenv("EPIGEPT_BATCH_GENOME_TPM", str(tpm))
+    monkeypatch.setenv("EPIGEPT_BATCH_GENOME_OUT", str(tmp_path / "from_variable"))
+    monkeypatch.setenv("EPIGEPT_BATCH_GENOME_TRACKS", "CTCF")
+    assert genome(tpm=None, fasta=None, model=None, out=None, device=None).code == 0
+    assert sorted(p.name for p in (tmp_path / "from_variable").iterdir()) == [
+        "sample.CTCF.bw",
+        "sample.run.json",
+    ]
+
+
+def test_the_current_folder_is_the_default_output(genome, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert genome(out=None).code == 0
+    assert (tmp_path / "here/sample.run.json").exists()

@@ -1,0 +1,103 @@
+"""The real job by the installed commands: real sequence, real RNA-seq, the published motifs and network."""
+
+import json
+
+import numpy as np
+import pytest
+
+import bigwigs
+from tolerances import GOLDEN_FP32, GOLDEN_FP32_R, SAME
+
+TRACKS = ("DNase", "CTCF", "H3K27ac", "H3K4me3", "H3K36me3", "H3K27me3", "H3K9me3", "H3K4me1")
+LENGTH = 2_333_275
+WINDOWS = [1_792_000, 2_304_000]
+
+
+@pytest.fixture(scope="module")
+def chromosome(shared, tmp_path_factory):
+    link = tmp_path_factory.mktemp("genome") / "chr2.fa.gz"
+    link.symlink_to(shared / "genome/hg38_chr2_1-2333275.fa.gz")
+    return link
+
+
+@pytest.fixture(scope="module")
+def run(command, shared, hg38_model, chromosome, tmp_path_factory):
+    """Tracks of the ENCODE sample by the installed command, as a function of track to values by bin."""
+
+    def run(*options):
+        out = tmp_path_factory.mktemp("tracks")
+        done = command(
+            *(
+                "epigept-batch",
+                "genome",
+                "--tpm",
+                shared / "expression/encode_rsem.tsv.gz",
+                "--fasta",
+                chromosome,
+            ),
+            *("--model", hg38_model, "--out", out, "--device", "cpu", *options),
+        )
+        assert done.returncode == 0, done.stderr
+        return {track: bigwigs.bins(out / f"encode_rsem.{track}.bw", "chr2", bin_bp=128) for track in TRACKS}, out
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(run):
+    """The whole piece: 19 windows, the first with 10 kb of N, the last over the end."""
+    return run()
+
+
+@pytest.mark.parametrize("start", WINDOWS)
+@pytest.mark.parametrize("number", range(8), ids=TRACKS)
+def test_the_tracks_are_the_published_networks(whole, shared, start, number):
+    with np.load(shared / f"golden/hg38_chr2_{start}_encode.npz") as golden:
+        expected = golden["signal"][:, number]
+    found = whole[0][TRACKS[number]][start // 128 :][: len(expected)]
+    assert len(found) == len(expected)
+    assert np.abs(found - expected).max() <= GOLDEN_FP32
+    assert np.corrcoef(found, expected)[0, 1] >= GOLDEN_FP32_R
+
+
+def test_the_file_covers_all_but_n_to_the_last_base(whole):
+    tracks, out = whole
+    for track in TRACKS:
+        path = out / f"encode_rsem.{track}.bw"
+        assert bigwigs.contigs(path) == {"chr2": LENGTH}
+        records = bigwigs.records(path, "chr2")
+        assert records[0][:2] == (
+            9984,
+            10112,
+        )  # 10,000 bp of N: the first bin with a base begins before they end
+        assert records[-1][:2] == (2_333_184, LENGTH)
+        assert not np.isnan(tracks[track][78:]).any()
+
+
+def test_the_record_says_what_was_done(whole):
+    record = json.loads((whole[1] / "encode_rsem.run.json").read_text())
+    assert record["windows"] == 19
+    assert record["bins"] == 18229 - 78
+    assert record["factors"] == {"found": 711, "missing": [], "renamed": []}
+    assert record["regions"] == [f"chr2:1-{LENGTH}"]
+    assert record["inputs"]["genome"] == {"chr2": "857e23c56ad670c351b8c2f12a011678"}
+    assert record["provider"] == "CPUExecutionProvider"
+
+
+def test_a_region_is_the_whole_run_there(whole, run):
+    part, _ = run("--region", "chr2:2,000,001-2,400,000", "--threads", "1", "--tracks", ",".join(TRACKS))
+    for track in TRACKS:
+        first = 2_000_000 // 128
+        assert np.isnan(part[track][:first]).all()
+        np.testing.assert_allclose(part[track][first:], whole[0][track][first:], rtol=SAME, atol=SAME)
+
+
+def test_half_windows_take_the_middle_of_each(whole, run):
+    """Bins 500 to 750 of the first window are its own on both grids; behind them others are more central."""
+    part, _ = run("--region", "chr2:1-256,000", "--overlap", "64000")
+    for track in TRACKS:
+        found, plain = part[track][:2000], whole[0][track][:2000]
+        assert not np.isnan(found[78:]).any()
+        np.testing.assert_allclose(found[78:750], plain[78:750], rtol=SAME, atol=SAME)
+        np.testing.assert_allclose(found[1250:1750], plain[1250:1750], rtol=SAME, atol=SAME)
+        assert (found[800:1200] != plain[800:1200]).mean() > 0.5

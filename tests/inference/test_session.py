@@ -1,0 +1,165 @@
+import numpy as np
+import onnxruntime
+import pytest
+
+from epigept_batch.errors import DeviceError, InputError, ModelError
+from epigept_batch.inference import session as module
+from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inference.session import Device, open_session, parse_device
+from small import SMALL, random_inputs
+from tolerances import SAME
+
+
+@pytest.fixture(scope="session")
+def inputs():
+    return random_inputs(SMALL, windows=3, samples=2)
+
+
+@pytest.fixture
+def cpu(small_model):
+    return open_session(small_model, Device("cpu"), threads=1, say=pytest.fail)
+
+
+def test_the_session_says_what_runs(cpu):
+    assert (cpu.device, cpu.provider) == ("cpu", "CPUExecutionProvider")
+    assert cpu.runtime == f"onnxruntime {onnxruntime.__version__}"
+
+
+def test_the_signal_has_windows_samples_bins_and_tracks(cpu, inputs):
+    signal = cpu.run(**inputs)
+    assert signal.shape == (3, 2, 20, 3)
+    assert signal.dtype == np.float32
+    assert signal.min() >= 0
+    assert (signal.std(axis=2) > 0.01).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_window_and_a_sample_alone_give_what_they_give_together(small_model, inputs, threads):
+    session = open_session(small_model, Device("cpu"), threads=threads, say=pytest.fail)
+    together = session.run(**inputs)
+    for window in range(3):
+        for sample in range(2):
+            alone = session.run(
+                inputs["tokens"][window : window + 1],
+                inputs["motif_scores"][window : window + 1],
+                inputs["expression"][sample : sample + 1],
+            )
+            np.testing.assert_allclose(alone[0, 0], together[window, sample], rtol=SAME, atol=SAME)
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("auto", Device("auto")),
+        ("cpu", Device("cpu")),
+        ("cuda", Device("cuda", 0)),
+        ("cuda:3", Device("cuda", 3)),
+    ],
+)
+def test_devices(text, device):
+    assert parse_device(text) == device
+
+
+@pytest.mark.parametrize("text", ["", "gpu", "cuda:", "cuda:x", "CPU", "cpu:1"])
+def test_what_is_no_device_is_said(text):
+    with pytest.raises(InputError, match=f"--device {text}: must be auto, cpu, cuda or cuda:N"):
+        parse_device(text)
+
+
+@pytest.mark.skipif(module.CUDA_PROVIDER in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA")
+def test_cuda_is_an_error_where_asked_for_and_a_sentence_where_not(small_model):
+    with pytest.raises(DeviceError, match="this ONNX Runtime has no CUDA; for a GPU run: pip install"):
+        open_session(small_model, Device("cuda"), threads=1, say=pytest.fail)
+    said = []
+    assert open_session(small_model, Device("auto"), threads=1, say=said.append).device == "cpu"
+    assert said == ["running on the CPU: this ONNX Runtime has no CUDA"]
+
+
+def test_cuda_that_silently_becomes_the_cpu_is_an_error(small_model, monkeypatch, capsys):
+    """A GPU build without its libraries lists CUDA as available, complains, then gives a session on the CPU."""
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [module.CUDA_PROVIDER, module.CPU_PROVIDER])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, **_: real(path, providers=[module.CPU_PROVIDER]))
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libx.so: libx.so: not there\nMore"))
+    with pytest.raises(DeviceError, match=r"CUDA device 0 could not be started \(libx.so: not there\); look at nvidia-"):
+        open_session(small_model, Device("cuda"), threads=1, say=pytest.fail)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_two_runtimes_in_one_environment_are_said(small_model, monkeypatch):
+    monkeypatch.setattr(module.metadata, "version", lambda _: "1.0")
+    said = []
+    open_session(small_model, Device("cpu"), threads=1, say=said.append)
+    assert "onnxruntime and onnxruntime-gpu and onnxruntime-openvino are both installed" in said[0]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    module.CUDA_PROVIDER not in onnxruntime.get_available_providers(),
+    reason="needs onnxruntime-gpu and a CUDA device",
+)
+def test_cuda_gives_what_the_cpu_gives(small_model, cpu, inputs):
+    cuda = open_session(small_model, Device("cuda"), threads=1, say=pytest.fail)
+    assert cuda.provider == module.CUDA_PROVIDER
+    np.testing.assert_allclose(cuda.run(**inputs), cpu.run(**inputs), atol=1e-2)
+
+
+def test_a_graph_that_cannot_be_loaded_is_said(tmp_path):
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="cannot be loaded by ONNX Runtime"):
+        open_session(path, Device("cpu"), threads=1, say=pytest.fail)
+
+
+def test_the_spec_is_in_the_file(small_model):
+    spec = read_spec(small_model)
+    assert (spec.geometry.bins, spec.geometry.bin_bp) == (20, 128)
+    assert spec.tracks == ("DNase", "CTCF", "H3K27ac")
+    assert spec.factors == tuple(f"F{n:02d}" for n in range(15))
+    assert (spec.motif_set.window.left, spec.motif_set.window.right) == (-37, 164)
+
+
+def strip_metadata(model):
+    del model.metadata_props[:]
+
+
+def rename_input(model):
+    model.graph.input[0].name = "bases"
+
+
+def damage_spec(model):
+    model.metadata_props[0].value = "{"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (strip_metadata, "is an ONNX model, but not one of EpiGePT; make one with `epigept-export convert`"),
+        (rename_input, "lacks an input of tokens, motif_scores, expression"),
+        (damage_spec, "the spec in the model file is damaged"),
+    ],
+)
+def test_a_model_that_is_not_ours_is_said(small_model, tmp_path, change, message):
+    import onnx
+
+    model = onnx.load(small_model)
+    change(model)
+    path = tmp_path / "other.onnx"
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=f"^{path}: {message}"):
+        read_spec(path)
+
+
+def test_a_file_that_is_no_model_is_said(tmp_path):
+    for content in (b"", b"text\n", bytes(100)):
+        path = tmp_path / "no.onnx"
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match="is no ONNX model"):
+            read_spec(path)
+    with pytest.raises(ModelError, match="model file cannot be read: No such file or directory"):
+        read_spec(tmp_path / "absent.onnx")
+
+
+def test_digest(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,133 @@
+import pytest
+
+from epigept_batch.errors import InputError
+from epigept_batch.inputs.regions import parse_region, read_bed, select_regions
+from epigept_batch.tiling import Contig, Region
+
+CONTIGS = {
+    name: Contig(name, length)
+    for name, length in [
+        ("chr1", 1000),
+        ("chr2", 2_333_275),
+        ("chrUn_1", 50),
+        ("HLA:1", 80),
+        ("HLA", 90),
+        ("HLA:1:5-7", 60),
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("chr1", Region("chr1", 0, 1000)),
+        ("chr1:1-1000", Region("chr1", 0, 1000)),
+        ("chr1:1-1", Region("chr1", 0, 1)),
+        ("chr1:7", Region("chr1", 6, 1000)),
+        ("chr1:7-", Region("chr1", 6, 1000)),
+        ("chr1:-7", Region("chr1", 0, 7)),
+        ("chr1:990-2000", Region("chr1", 989, 1000)),
+        ("chr2:1,792,001-1,920,000", Region("chr2", 1_792_000, 1_920_000)),
+        ("HLA:1", Region("HLA:1", 0, 80)),
+        ("HLA:2", Region("HLA", 1, 90)),
+        ("HLA:1:5-8", Region("HLA:1", 4, 8)),
+        ("HLA:1:5-7", Region("HLA:1:5-7", 0, 60)),
+        ("HLA:1:5-7:2-3", Region("HLA:1:5-7", 1, 3)),
+    ],
+)
+def test_regions_as_samtools_writes_them(text, expected):
+    assert parse_region(text, CONTIGS) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("chr3:1-5", "the FASTA has no contig 'chr3'; it has chr1, chr2, chrUn_1, HLA:1, HLA, …"),
+        ("chr3", "the FASTA has no contig 'chr3'"),
+        ("1:1-5", "the FASTA has no contig '1'; did you mean 'chr1'?"),
+        ("chr1:500-499", "ends before it starts"),
+        ("chr1:0-5", "positions count from 1"),
+        ("chr1:1001-1002", "starts beyond the end of chr1, 1000"),
+        ("chr1:a-b", "is not of the form contig:start-end"),
+        ("chr1:", "is not of the form contig:start-end"),
+        ("chr1:-", "is not of the form contig:start-end"),
+        ("chr1:1-2-3", "is not of the form contig:start-end"),
+        ("chr1:-0", "ends before it starts"),
+    ],
+)
+def test_what_is_no_region_is_said(text, message):
+    with pytest.raises(InputError) as caught:
+        parse_region(text, CONTIGS)
+    assert str(caught.value).startswith(f"--region {text}: {message}")
+
+
+def contigs(*names):
+    return [Contig(name, 100) for name in names]
+
+
+def chosen(names, **options):
+    return [region.contig for region in select_regions(contigs(*names), **options)]
+
+
+def test_by_default_the_main_chromosomes_with_or_without_chr():
+    assert chosen(["chr2", "chrM", "chrX", "chr1_alt", "chr23"]) == ["chr2", "chrX"]
+    assert chosen(["22", "Y", "MT", "GL000191.1"]) == ["22", "Y"]
+
+
+def test_by_default_everything_where_there_is_no_main_chromosome():
+    assert chosen(["one", "two"]) == ["one", "two"]
+
+
+def test_all_contigs():
+    assert chosen(["chr2", "chrM"], all_contigs=True) == ["chr2", "chrM"]
+
+
+def test_options_add_up(tmp_path):
+    bed = tmp_path / "a.bed"
+    bed.write_text("c\t1\t2\n")
+    found = select_regions(contigs("a", "b", "c"), regions=["a:3-4"], chromosomes=["b"], bed=bed)
+    assert found == [Region("a", 2, 4), Region("b", 0, 100), Region("c", 1, 2)]
+
+
+def test_all_contigs_with_a_choice_is_refused():
+    with pytest.raises(InputError, match="--all-contigs takes the whole FASTA"):
+        select_regions(contigs("a"), chromosomes=["a"], all_contigs=True)
+
+
+def test_an_unknown_chromosome_is_said():
+    with pytest.raises(InputError, match="--chromosome 2: the FASTA has no contig '2'; did you mean 'chr2'?"):
+        select_regions(contigs("chr2"), chromosomes=["2"])
+
+
+def test_bed(tmp_path):
+    bed = tmp_path / "a.bed"
+    bed.write_text('track name="x"\n#c\nbrowser position\nchr1\t0\t128\tname\t0\t+\n\nchr2 5 7\nchr1\t990\t5000\n')
+    assert read_bed(bed, CONTIGS) == [
+        Region("chr1", 0, 128),
+        Region("chr2", 5, 7),
+        Region("chr1", 989 + 1, 1000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "BED file holds no interval"),
+        ("#\n", "BED file holds no interval"),
+        ("chr1\t0\t10\nchr1\t5\n", ":2: a BED line is contig, start and end, separated by tabs"),
+        ("chr1\t-5\t10\n", ":1: a BED line is contig, start and end"),
+        ("chr1\tx\t10\n", ":1: a BED line is contig, start and end"),
+        ("chr1\t10\t10\n", ":1: chr1 10 10 is reversed, empty or beyond the contig's end"),
+        ("chr1\t20\t10\n", ":1: chr1 20 10 is reversed, empty or beyond the contig's end"),
+        ("chr1\t1000\t1001\n", ":1: chr1 1000 1001 is reversed, empty or beyond the contig's end"),
+        ("1\t0\t1\n", ":1: the FASTA has no contig '1'; did you mean 'chr1'?"),
+        ("\x80", "BED file cannot be read: not a text file"),
+    ],
+)
+def test_what_is_no_bed_is_said_with_its_line(tmp_path, text, message):
+    bed = tmp_path / "a.bed"
+    bed.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError) as caught:
+        read_bed(bed, CONTIGS)
+    assert str(caught.value).startswith(str(bed))
+    assert message in str(caught.value)

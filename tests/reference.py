@@ -1,0 +1,106 @@
+"""The naive, obviously right version of everything that the packages do fast."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import BertConfig, BertModel
+
+COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
+
+
+def tokens(sequence):
+    """uint8, (bp,)."""
+    return np.array(["ACGT".find(base) if base in "ACGT" else 4 for base in sequence.upper()], dtype=np.uint8)
+
+
+def alignment_score(matrix, bases):
+    """HOMER's score of one alignment, None where a base is not ACGT."""
+    if any(base not in "ACGT" for base in bases):
+        return None
+    return sum(math.log(max(row["ACGT".index(base)], 0.001) / 0.25) for row, base in zip(matrix, bases, strict=True))
+
+
+def motif_scores(sequence, motifs, factors, *, bin_bp, window):
+    """Best hit of each factor in each bin of a whole contig, float64, (bins, factors)."""
+    sequence = sequence.upper()
+    bins = -(-len(sequence) // bin_bp)
+    best = np.zeros((bins, len(factors)))
+    for b in range(bins):
+        left, right = max(b * bin_bp + window[0], 0), min(b * bin_bp + window[1], len(sequence))
+        for motif in motifs:
+            width = len(motif.probabilities)
+            for start in range(left, right - width + 1):
+                forward = sequence[start : start + width]
+                backward = [COMPLEMENT.get(base, "N") for base in reversed(forward)]
+                for bases in (forward, backward):
+                    score = alignment_score(motif.probabilities, bases)
+                    if score is not None and score >= motif.threshold:
+                        for factor in motif.factors:
+                            f = factors.index(factor)
+                            best[b, f] = max(best[b, f], score)
+    return best
+
+
+def quantile_normalised(sample, reference):
+    """The published pandas formula: a sample (Series) against a matrix of factors × cells (DataFrame)."""
+    rank_mean = reference.stack().groupby(reference.rank(method="first").stack().astype(int)).mean()
+    return sample.rank(method="min").astype(int).map(rank_mean)
+
+
+def network_expression(tpm, matrix):
+    """ln(1 + quantile-normalised TPM), float64."""
+    return np.log1p(quantile_normalised(pd.Series(tpm), pd.DataFrame(matrix)).to_numpy())
+
+
+def owner(bin_, *, bins, step):
+    """Number of the window in whose centre a bin lies nearest, of two the first."""
+    distances = [(abs(bin_ + 0.5 - (k * step + bins / 2)), k) for k in range(bin_ // step + 1)]
+    return min(distances)[1]
+
+
+def published_network(architecture, state, inputs):
+    """The published network, by `transformers.BertModel`: (windows, samples, bins, tracks), float32.
+
+    A window and a sample at a time, convolutions with the ReLU before the pooling, as the published code has it.
+    """
+    config = BertConfig(
+        vocab_size=256,
+        hidden_size=architecture.hidden,
+        num_hidden_layers=architecture.layers,
+        num_attention_heads=architecture.heads,
+        intermediate_size=architecture.feed_forward,
+        max_position_embeddings=architecture.positions,
+        attn_implementation="eager",
+    )
+    bert = BertModel(config).eval()
+    prefix = f"{architecture.encoder_key}."
+    weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    bert.load_state_dict({key: value for key, value in weights.items() if not key.endswith("position_ids")})
+    with torch.no_grad():
+        return np.stack(
+            [
+                np.stack([_one(architecture, state, bert, t, s, e) for e in inputs["expression"]])
+                for t, s in zip(inputs["tokens"], inputs["motif_scores"], strict=True)
+            ]
+        )
+
+
+def _one(architecture, state, bert, window, scores, expression):
+    x = torch.from_numpy(np.eye(5, dtype=np.float32)[window][:, :4].T.copy())[None]
+    for number, pool in enumerate(architecture.pools, 1):
+        key = f"convmodule.conv{number}"
+        convolved = functional.conv1d(x, state[f"{key}.weight"], state[f"{key}.bias"], padding="same")
+        x = nn.MaxPool1d(pool)(convolved.relu())
+    features = (scores.astype(np.float32).T * expression).astype(np.float16).astype(np.float32)
+    zeros = np.zeros((len(features), architecture.zero_columns), dtype=np.float32)
+    features = torch.from_numpy(np.concatenate([features, zeros], axis=1))
+    hidden = bert(inputs_embeds=torch.cat([x[0].T, features], dim=1)[None]).last_hidden_state
+    for key in architecture.output_keys:
+        hidden = functional.linear(hidden, state[f"{key}.weight"], state[f"{key}.bias"]).relu()
+    return hidden[0].numpy()
