@@ -35,7 +35,7 @@ class ModelError(EpiGePTError):
 
 
 class DeviceError(EpiGePTError):
-    """A device that was asked for and cannot be had."""
+    """A device or a library that was asked for and cannot be had."""
 
     exit_code = 2
 

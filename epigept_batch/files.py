@@ -46,8 +46,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, *, option: str = "--out") -> None:
     """Create an output folder where there is none, and see that it can be written.
+
+    Args:
+        folder: The folder.
+        option: What names another one, for the message.
 
     Raises:
         OutputError: It cannot.
@@ -57,5 +61,5 @@ def make_folder(folder: Path) -> None:
         temporary_beside(folder / "epigept-batch").unlink()
     except OSError as error:
         raise OutputError(
-            f"output folder cannot be written: {error.strerror}; give another by --out", folder
+            f"output folder cannot be written: {error.strerror}; give another by {option}", folder
         ) from error

@@ -25,8 +25,11 @@ def default_fasta() -> Path:
     return home() / "genome.fa"
 
 
-def cache_folder(kind: str) -> Path:
-    """A folder for what can be made again, created."""
+def cache_folder(kind: str) -> Path | None:
+    """A folder for what can be made again, created; None where that cannot be written."""
     folder = home() / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None

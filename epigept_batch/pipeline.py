@@ -50,7 +50,7 @@ class GenomeRequest:
         out: Folder of the outputs.
         regions: As samtools writes them.
         chromosomes: Names of whole contigs.
-        bed: Intervals.
+        beds: Files of intervals.
         all_contigs: Every contig of the FASTA.
         tracks: Names of the tracks to write; empty for all.
         space: `log1p` or `linear`.
@@ -67,7 +67,7 @@ class GenomeRequest:
     out: Path
     regions: tuple[str, ...] = ()
     chromosomes: tuple[str, ...] = ()
-    bed: Path | None = None
+    beds: tuple[Path, ...] = ()
     all_contigs: bool = False
     tracks: tuple[str, ...] = ()
     space: str = "log1p"
@@ -89,6 +89,9 @@ class Progress(Protocol):
 
     def advance(self) -> None:
         """One window more is done."""
+
+    def finish(self, sentence: str) -> None:
+        """What came of it; after the last window."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +155,10 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
     for sample in plan.samples:
         if sample not in due:
             progress.say(f"{sample.files.sample}: up to date")
+        missing = sample.tpm.missing
+        if missing:
+            found = f"{len(plan.spec.factors) - len(missing)} of {len(plan.spec.factors)} factors found"
+            progress.say(f"{sample.files.sample}: {found}; missing, counted as TPM 0: {', '.join(missing)}")
     if due:
         make_folder(request.out)
         _predict(plan, due, clock=clock, progress=progress)
@@ -167,7 +174,7 @@ def make_plan(request: GenomeRequest) -> Plan:
         genome.contigs,
         regions=request.regions,
         chromosomes=request.chromosomes,
-        bed=request.bed,
+        beds=request.beds,
         all_contigs=request.all_contigs,
     )
     selection = select_bins(regions, spec.geometry.bin_bp)
@@ -248,6 +255,7 @@ def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progre
             for writer in tracks:
                 writer.publish()
             write_record(sample.files, _record(plan, sample, session, clock, bins_written))
+            progress.finish(_summary(plan, sample, clock, bins_written))
 
 
 def _open_writers(plan: Plan, sample: Sample, stack: ExitStack) -> list[BigWigWriter]:
@@ -290,6 +298,13 @@ def _read_tile(genome: Genome, tile: Tile, scanner: MotifScanner, window_bp: int
     return genome.tokens(tile.contig, tile.start - before, tile.start + window_bp + after), before
 
 
+def _summary(plan: Plan, sample: Sample, clock: StageClock, bins_written: int) -> str:
+    """One line on what a sample got."""
+    tracks = f"{len(plan.tracks)} track{'s' if len(plan.tracks) > 1 else ''}"
+    seconds = clock.seconds()["total"]
+    return f"{sample.files.sample}: {tracks} of {bins_written:,} bins in {plan.request.out}/ after {seconds:.0f} s"
+
+
 def _record(plan: Plan, sample: Sample, session: Session, clock: StageClock, bins_written: int) -> dict[str, Any]:
     """The provenance of a sample's files."""
     spec, request = plan.spec, plan.request
@@ -326,5 +341,4 @@ def _record(plan: Plan, sample: Sample, session: Session, clock: StageClock, bin
         "bins": bins_written,
         "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "files": [path.name for path in sample.files.bigwigs],
     }

@@ -30,11 +30,15 @@ CONVERT = "epigept-export convert model.ckpt --motifs FILE --motif-factors FILE 
     metavar="[NAME=]FILE",
     help="Gene-level quantification with a TPM column, plain or gzip; repeat for more samples.",
 )
-@click.option("--fasta", type=click.Path(path_type=Path), help="Genome, plain or bgzip.  [default: installed genome]")
+@click.option(
+    "--fasta",
+    type=click.Path(path_type=Path),
+    help="Genome, plain or bgzip.  [default: genome.fa in EPIGEPT_BATCH_HOME]",
+)
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
-    help="Model file of epigept-export.  [default: installed model]",
+    help="Model file of epigept-export.  [default: model.onnx in EPIGEPT_BATCH_HOME]",
 )
 @click.option(
     "--out",
@@ -43,11 +47,13 @@ CONVERT = "epigept-export convert model.ckpt --motifs FILE --motif-factors FILE 
     show_default="current folder",
     help="Output folder.",
 )
-@click.option("--region", multiple=True, metavar="CHR:START-END", help="1-based, inclusive; repeatable.")
+@click.option("--region", multiple=True, metavar="CHR[:START[-END]]", help="1-based, inclusive; repeatable.")
 @click.option("--chromosome", multiple=True, metavar="NAME", help="A whole contig; repeatable.")
-@click.option("--bed", type=click.Path(path_type=Path), help="Intervals, 0-based, half-open.")
+@click.option(
+    "--bed", type=click.Path(path_type=Path), multiple=True, help="Intervals, 0-based, half-open; repeatable."
+)
 @click.option("--all-contigs", is_flag=True, help="Every contig of the FASTA, not chr1-22, X and Y alone.")
-@click.option("--tracks", metavar="A,B", help="Tracks to write.  [default: all of the model's]")
+@click.option("--tracks", metavar="A,B", multiple=True, help="Tracks to write.  [default: all of the model's]")
 @click.option(
     "--space",
     type=click.Choice(["log1p", "linear"]),
@@ -61,7 +67,8 @@ CONVERT = "epigept-export convert model.ckpt --motifs FILE --motif-factors FILE 
     default=0,
     show_default=True,
     metavar="BP",
-    help="Let windows overlap and take each bin from the window in whose centre it lies nearest.",
+    help="Let windows overlap, by a multiple of the bin, and take each bin from the window in whose centre it lies "
+    "nearest.",
 )
 @click.option(
     "--device",
@@ -82,9 +89,9 @@ def genome(
     out: Path,
     region: tuple[str, ...],
     chromosome: tuple[str, ...],
-    bed: Path | None,
+    bed: tuple[Path, ...],
     all_contigs: bool,
-    tracks: str | None,
+    tracks: tuple[str, ...],
     space: str,
     overlap: int,
     device: str,
@@ -113,9 +120,9 @@ def genome(
         out=out,
         regions=region,
         chromosomes=chromosome,
-        bed=bed,
+        beds=bed,
         all_contigs=all_contigs,
-        tracks=tuple(name.strip() for name in tracks.split(",")) if tracks else (),
+        tracks=tuple(name.strip() for value in tracks for name in value.split(",")),
         space=space,
         overlap=overlap,
         device=parse_device(device),
@@ -140,6 +147,8 @@ def parse_samples(values: Sequence[str]) -> dict[str, Path]:
         name, equals, file = value.partition("=")
         path = Path(value) if not equals or Path(value).exists() else Path(file)
         name = name if equals and path != Path(value) else sample_name(path)
+        if equals and not file:
+            raise InputError(f"--tpm {value}: names no file; give --tpm NAME=FILE")
         if not name or name.startswith(".") or "/" in name or "\0" in name:
             raise InputError(f"--tpm {value}: '{name}' cannot be a sample's name; give --tpm NAME=FILE")
         if name in samples:
@@ -191,3 +200,9 @@ class ProgressBar:
         """One window more."""
         if self._bar is not None:
             self._bar.update()
+
+    def finish(self, sentence: str) -> None:
+        """Close the bar and say what came of it."""
+        if self._bar is not None:
+            self._bar.close()
+        self.say(sentence)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import signal
+from typing import Any, NoReturn
 
 import click
 
@@ -16,6 +17,8 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as Click has it
         """Run the command: 2 for what the user can mend, 130 when interrupted; the unexpected keeps its traceback."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
         try:
             return super().invoke(ctx)
         except EpiGePTError as error:
@@ -24,3 +27,8 @@ class Group(click.Group):
         except KeyboardInterrupt:
             click.echo(f"{ctx.info_name}: interrupted", err=True)
             ctx.exit(INTERRUPTED)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """A batch system's end of time and a closed terminal clean up as Ctrl-C does."""
+    raise KeyboardInterrupt

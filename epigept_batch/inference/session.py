@@ -24,7 +24,7 @@ CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 FLAVOURS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 WARNING, SILENT = 2, 4  # ONNX Runtime's log levels: its own default, and fatal errors only
-INSTALL_GPU = "pip install 'epigept-batch[gpu]' in an environment without onnxruntime"
+INSTALL_GPU = "install epigept-batch with its [gpu] extra, in an environment without onnxruntime"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,9 @@ def _import_runtime(say: Callable[[str], None]) -> tuple[ModuleType, str]:
     try:
         import onnxruntime as ort
     except ImportError as error:
-        raise DeviceError("no ONNX Runtime is installed; run: pip install 'epigept-batch[cpu]' (or [gpu])") from error
+        raise DeviceError(
+            "no ONNX Runtime is installed; install epigept-batch with its [cpu] or [gpu] extra"
+        ) from error
     if len(installed) > 1:
         say(
             f"{' and '.join(installed)} are both installed and overwrite each other's files; "
@@ -155,7 +157,7 @@ def _cuda_session(ort: ModuleType, path: Path, index: int, threads: int) -> Any:
     back to the CPU; so it is kept quiet, and what it obtained is compared with what was asked.
     """
     if CUDA_PROVIDER not in ort.get_available_providers():
-        raise DeviceError(f"this ONNX Runtime has no CUDA; for a GPU run: {INSTALL_GPU}")
+        raise DeviceError(f"this ONNX Runtime has no CUDA; for a GPU {INSTALL_GPU}")
     ort.set_default_logger_severity(SILENT)
     try:
         missing = _preload_libraries(ort)
@@ -176,7 +178,7 @@ def _cuda_session(ort: ModuleType, path: Path, index: int, threads: int) -> Any:
         reason = missing or "no driver, or no such device"
         raise DeviceError(
             f"CUDA device {index} could not be started ({reason}); look at nvidia-smi (driver 580 or later is needed), "
-            f"or run: {INSTALL_GPU}"
+            f"or {INSTALL_GPU}"
         )
     return session
 

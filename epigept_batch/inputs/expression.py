@@ -15,16 +15,20 @@ import polars as pl
 from epigept_batch.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 GZIP_MAGIC = b"\x1f\x8b"
 VALUE_COLUMN = "tpm"
+DUPLICATED = "_duplicated_0"  # what polars makes of a name that comes twice
 FIRST_ROW_LINE = 2  # the header is line 1
 LEAST_FOUND = 0.95
 NAMES_SHOWN = 5
+Tiers = tuple[tuple[str, ...], ...]
+"""Ids of one factor, the first to be taken first; ids of one tier name the same gene."""
+
 VERSIONED_ENSEMBL = r"^(ENSG\d{11})(?:\.\d+)?(?:_PAR_Y)?$"
 
 
@@ -67,7 +71,7 @@ def read_factor_tpm(path: Path, factors: Sequence[str]) -> FactorTPM:
     table = _read_table(path)
     values = _tpm(table, path)
     candidates = _candidate_ids(factors)
-    rows = _rows_by_id(table, values, {name for tiers in candidates for tier in tiers for name in tier}, path)
+    rows = _rows_by_id(table, values, candidates, path)
     found = [_first_found(tiers, rows) for tiers in candidates]
     vector = FactorTPM(
         factors=tuple(factors),
@@ -82,6 +86,8 @@ def read_factor_tpm(path: Path, factors: Sequence[str]) -> FactorTPM:
             f"at least {LEAST_FOUND:.0%} are needed: give a table of all human genes",
             path,
         )
+    if not vector.tpm.any():
+        raise InputError("has TPM 0 for every factor; give a table of a sequenced sample", path)
     return vector
 
 
@@ -132,11 +138,11 @@ def _read_bytes(path: Path) -> bytes:
 
 def _tpm(table: pl.DataFrame, path: Path) -> NDArray[np.float64]:
     """The TPM column, checked; float64, (rows,)."""
-    columns = [name for name in table.columns if name.strip().lower() == VALUE_COLUMN]
+    columns = [name for name in table.columns if name.strip().lower().removesuffix(DUPLICATED) == VALUE_COLUMN]
     if len(columns) != 1:
         have = ", ".join(table.columns[:NAMES_SHOWN]) + (", …" if len(table.columns) > NAMES_SHOWN else "")
-        said = "has no column TPM" if not columns else "has several columns TPM"
-        raise InputError(f"{said} (columns: {have}); give a gene-level table with one", path)
+        said = "has several columns TPM" if columns else f"has no column TPM (columns: {have})"
+        raise InputError(f"{said}; give a gene-level table with one", path)
     text = table[columns[0]].str.strip_chars()
     values = text.cast(pl.Float64, strict=False)
     bad = (
@@ -150,27 +156,35 @@ def _tpm(table: pl.DataFrame, path: Path) -> NDArray[np.float64]:
     return values.to_numpy()
 
 
-def _rows_by_id(table: pl.DataFrame, values: NDArray[np.float64], known: Iterable[str], path: Path) -> dict[str, float]:
-    """Mean TPM by id of the rows whose id is known, from the column that has most of them."""
+def _rows_by_id(
+    table: pl.DataFrame, values: NDArray[np.float64], candidates: Sequence[Tiers], path: Path
+) -> dict[str, float]:
+    """Mean TPM by id of the rows whose id is wanted, from the column in which most factors are found."""
     ids = table.select(pl.all().str.strip_chars().str.replace(VERSIONED_ENSEMBL, "$1"))
-    wanted = pl.Series(sorted(known))
-    hits = {name: int(ids[name].is_in(wanted.implode()).sum()) for name in ids.columns}
-    best = max(hits, key=lambda name: hits[name])
-    if not hits[best]:
-        raise InputError("has no column with human gene ids; give Ensembl gene ids (ENSG…) or gene symbols", path)
+    wanted = pl.Series(sorted({name for tiers in candidates for tier in tiers for name in tier})).implode()
+    present = {name: set(ids[name].filter(ids[name].is_in(wanted))) for name in ids.columns}
+    found = {
+        column: sum(any(name in names for tier in tiers for name in tier) for tiers in candidates)
+        for column, names in present.items()
+    }
+    best = max(found, key=lambda column: found[column])
+    if not found[best]:
+        raise InputError(
+            "has no column with human gene ids; give a table of genes, by Ensembl gene id (ENSG…) or symbol", path
+        )
     means = (
         pl.DataFrame({"id": ids[best], "tpm": values})
-        .filter(pl.col("id").is_in(wanted.implode()))
+        .filter(pl.col("id").is_in(wanted))
         .group_by("id")
         .agg(pl.col("tpm").mean())
     )
     return dict(means.iter_rows())
 
 
-def _candidate_ids(factors: Sequence[str]) -> list[list[tuple[str, ...]]]:
-    """For each factor the ids to look for, tier by tier; ids of one tier name the same gene."""
+def _candidate_ids(factors: Sequence[str]) -> list[Tiers]:
+    """For each factor the ids to look for."""
     known = {row["factor"]: row for row in _factor_ids()}
-    return [list(_tiers(factor, known.get(factor))) for factor in factors]
+    return [tuple(_tiers(factor, known.get(factor))) for factor in factors]
 
 
 def _tiers(factor: str, row: Mapping[str, str | None] | None) -> Iterator[tuple[str, ...]]:
@@ -179,7 +193,7 @@ def _tiers(factor: str, row: Mapping[str, str | None] | None) -> Iterator[tuple[
     yield (factor,)
     if row is not None:
         yield (str(row["symbol"]),)
-        yield tuple((row["other_ensembl_ids"] or "").split(";"))
+        yield tuple(row["other_ensembl_ids"].split(";")) if row["other_ensembl_ids"] else ()
 
 
 def _factor_ids() -> list[dict[str, str | None]]:
@@ -188,7 +202,7 @@ def _factor_ids() -> list[dict[str, str | None]]:
     return pl.read_csv(source, separator="\t", infer_schema=False, comment_prefix="#").to_dicts()
 
 
-def _first_found(tiers: Sequence[tuple[str, ...]], rows: Mapping[str, float]) -> tuple[str | None, float, bool]:
+def _first_found(tiers: Tiers, rows: Mapping[str, float]) -> tuple[str | None, float, bool]:
     """The id under which a factor is found, its TPM, and whether that is a later name of it."""
     for number, tier in enumerate(tiers):
         present = [name for name in tier if name in rows]

@@ -13,7 +13,7 @@ import pyfaidx
 
 from epigept_batch.errors import InputError
 from epigept_batch.files import replacing
-from epigept_batch.home import cache_folder
+from epigept_batch.home import cache_folder, home
 from epigept_batch.tiling import Contig
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ def _check_readable(path: Path) -> None:
         raise InputError("FASTA is empty", path)
     named_gzip = path.name.lower().endswith((".gz", ".bgz"))
     if head.startswith(GZIP_MAGIC) and not head.startswith(BGZIP_MAGIC):
-        raise InputError(f"is gzip, not bgzip; run: gunzip -c {path} | bgzip > genome.fa.gz", path)
+        raise InputError(
+            f"is gzip, not bgzip; run gunzip -k {path.name} and give the plain file, or pack that with bgzip", path
+        )
     if head.startswith(GZIP_MAGIC) != named_gzip:
         raise InputError(
             "is bgzip but not named so; give it a name that ends in .gz"
@@ -127,7 +129,10 @@ def _index_paths(path: Path) -> tuple[str, str]:
     beside = f"{path}.fai"
     if os.access(path.parent, os.W_OK) or Path(beside).exists():
         return beside, f"{path}.gzi"
-    stem = cache_folder("indexes") / f"{_key(path)}.{path.name}"
+    folder = cache_folder("indexes")
+    if folder is None:
+        raise InputError(f"has no index, and neither its folder nor {home()} can be written; run samtools faidx", path)
+    stem = folder / f"{_key(path)}.{path.name}"
     return f"{stem}.fai", f"{stem}.gzi"
 
 
@@ -142,8 +147,11 @@ class _DigestCache:
     def __init__(self, fasta: Path) -> None:
         state = fasta.stat()
         self._stamp = [state.st_size, state.st_mtime_ns]
-        self._file = cache_folder("digests") / f"{_key(fasta)}.json"
+        folder = cache_folder("digests")
+        self._file = None if folder is None else folder / f"{_key(fasta)}.json"
         self.digests: dict[str, str] = {}
+        if self._file is None:
+            return
         try:
             document = json.loads(self._file.read_text())
             if document["stamp"] == self._stamp:
@@ -152,5 +160,7 @@ class _DigestCache:
             pass  # not there or not ours: it is made again
 
     def write(self) -> None:
+        if self._file is None:
+            return
         with replacing(self._file) as temporary:
             temporary.write_text(json.dumps({"stamp": self._stamp, "md5": self.digests}))

@@ -134,7 +134,7 @@ def _read_mat_pairs(path: Path) -> list[tuple[str, str]]:
         from scipy.io import loadmat
     except ImportError as error:
         raise InputError(
-            "reading a .mat file needs scipy: pip install 'epigept-batch[export]'; or give the pairs as "
+            "a .mat file needs scipy; install epigept-batch with its [export] extra, or give the pairs as "
             "tab-separated text",
             path,
         ) from error

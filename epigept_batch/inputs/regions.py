@@ -22,7 +22,7 @@ def select_regions(
     *,
     regions: Sequence[str] = (),
     chromosomes: Sequence[str] = (),
-    bed: Path | None = None,
+    beds: Sequence[Path] = (),
     all_contigs: bool = False,
 ) -> list[Region]:
     """The regions that the options ask for, together.
@@ -33,14 +33,14 @@ def select_regions(
         InputError: An unknown contig, a malformed or reversed region, or options that contradict each other.
     """
     by_name = {contig.name: contig for contig in contigs}
-    if all_contigs and (regions or chromosomes or bed):
+    if all_contigs and (regions or chromosomes or beds):
         raise InputError("--all-contigs takes the whole FASTA; leave out --region, --chromosome and --bed")
-    if not (regions or chromosomes or bed):
+    if not (regions or chromosomes or beds):
         main = [contig for contig in contigs if contig.name.removeprefix("chr") in MAIN_CHROMOSOMES]
         return [_whole(contig) for contig in (contigs if all_contigs else main or contigs)]
     chosen = [parse_region(text, by_name) for text in regions]
     chosen += [_whole(_find(name, by_name, f"--chromosome {name}")) for name in chromosomes]
-    return chosen + (read_bed(bed, by_name) if bed else [])
+    return chosen + [region for bed in beds for region in read_bed(bed, by_name)]
 
 
 def parse_region(text: str, contigs: Mapping[str, Contig]) -> Region:

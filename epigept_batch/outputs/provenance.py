@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ class SampleFiles:
 
 
 def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
-    """Whether the sample's files are there and were made from these inputs.
+    """Whether the sample's files are there, whole, and were made from these inputs.
 
     Args:
         files: Where they would be.
@@ -50,30 +51,50 @@ def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
     present = [path for path in (*files.bigwigs, files.record) if path.exists()]
     if not present:
         return False
-    try:
-        recorded = json.loads(files.record.read_text())["inputs"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    record = _read_record(files)
+    if record is None:
         raise OutputError(
             "exists, without a run.json that says what it was made from; move it away, or replace it by --force",
             present[0],
-        ) from error
-    changed = _differences(recorded, json.loads(json.dumps(inputs)))
+        )
+    changed = _differences(record["inputs"], json.loads(json.dumps(inputs)))
     if changed:
         raise OutputError(
-            f"was made with another {', '.join(changed)}; give another --out, or replace it by --force",
-            files.record,
+            f"was made with another {', '.join(changed)}; give another --out, or replace it by --force", files.record
         )
-    return len(present) == len(files.bigwigs) + 1
+    return bool(record["files"] == _sizes(files))
 
 
 def write_record(files: SampleFiles, document: Mapping[str, Any]) -> None:
-    """Write the provenance; `document["inputs"]` is what a later run is compared with."""
+    """Write the provenance of finished files, and remove what an earlier run of the sample left of other tracks.
+
+    Args:
+        files: All bigWigs of which have their names.
+        document: `document["inputs"]` is what a later run is compared with; sizes in bytes are added as `files`.
+    """
+    earlier = _read_record(files) or {"files": {}}
     with replacing(files.record) as temporary:
-        temporary.write_text(json.dumps(document, indent=2) + "\n")
+        temporary.write_text(json.dumps({**document, "files": _sizes(files)}, indent=2) + "\n")
+    ours = {path.name for path in files.folder.glob(f"{glob.escape(files.sample)}.*.bw")}
+    for name in ours & (set(earlier["files"]) - {path.name for path in files.bigwigs}):
+        (files.folder / name).unlink()
 
 
-def _differences(recorded: Any, wanted: Mapping[str, Any]) -> Sequence[str]:  # noqa: ANN401 - whatever the file holds
+def _sizes(files: SampleFiles) -> dict[str, int]:
+    """Bytes of each bigWig that is there, by name."""
+    return {path.name: path.stat().st_size for path in files.bigwigs if path.exists()}
+
+
+def _read_record(files: SampleFiles) -> dict[str, Any] | None:
+    """The provenance that is there, None where there is none of ours."""
+    try:
+        record = json.loads(files.record.read_text())
+    except (OSError, ValueError):
+        return None
+    known = isinstance(record, dict) and all(isinstance(record.get(key), dict) for key in ("inputs", "files"))
+    return record if known else None
+
+
+def _differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> Sequence[str]:
     """Names of the inputs that are not the same."""
-    if not isinstance(recorded, dict):
-        return list(wanted)
     return [name for name in wanted if recorded.get(name) != wanted[name]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 import epigept_batch
 from epigept_batch.cli.group import Group
-from epigept_batch.errors import InputError
+from epigept_batch.errors import DeviceError, InputError
 from epigept_batch.spec import ScanWindow
 
 WINDOWS = {"homer-200": ScanWindow(-37, 164), "given": ScanWindow(0, 128)}
@@ -67,6 +68,8 @@ def convert(
     """
     # Loaded here so that --help need not wait for torch.
     from epigept_export.architectures import ARCHITECTURES
+
+    _check_libraries()
     from epigept_export.convert import ConvertRequest, outlying_cells
     from epigept_export.convert import convert as write
 
@@ -101,6 +104,17 @@ def parse_motif_window(text: str) -> ScanWindow:
     if window.left >= window.right:
         raise InputError(f"--motif-window {text}: must be homer-200, given or LEFT,RIGHT with LEFT < RIGHT")
     return window
+
+
+def _check_libraries() -> None:
+    """Say what to install where the extra is missing.
+
+    Raises:
+        DeviceError: There is no torch or no onnxscript.
+    """
+    missing = [name for name in ("torch", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise DeviceError(f"{' and '.join(missing)} not installed; install epigept-batch with its [export] extra")
 
 
 def main() -> None:

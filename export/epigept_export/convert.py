@@ -11,8 +11,9 @@ import onnx
 import torch
 
 import epigept_batch
-from epigept_batch.errors import InputError
-from epigept_batch.inference.model_file import file_sha256
+from epigept_batch.errors import InputError, ModelError, OutputError
+from epigept_batch.files import make_folder
+from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inputs.motifs import read_motif_set
 from epigept_batch.spec import ExpressionReference, Spec
 from epigept_export.architectures import read_training_windows
@@ -51,6 +52,7 @@ def convert(request: ConvertRequest) -> Spec:
         EpiGePTError: What the user can mend, in one line.
     """
     architecture = request.architecture
+    _check_output(request)
     motif_set = read_motif_set(request.motifs, request.motif_factors, window=request.motif_window)
     factors = motif_set.factors
     if len(factors) != architecture.factors:
@@ -78,6 +80,24 @@ def convert(request: ConvertRequest) -> Spec:
     )
     write_model(load_network(request.checkpoint, architecture), spec, request.output)
     return spec
+
+
+def _check_output(request: ConvertRequest) -> None:
+    """Refuse, before any work, an output that cannot be written or whose place holds something else.
+
+    Raises:
+        OutputError: The output is one of the inputs, a folder, or a file that is no model file.
+    """
+    output = request.output
+    if output.exists():
+        inputs = (request.checkpoint, request.motifs, request.motif_factors, request.expression_reference)
+        if any(path is not None and path.exists() and output.samefile(path) for path in inputs):
+            raise OutputError("is an input; give another --output", output)
+        try:
+            read_spec(output)
+        except ModelError as error:
+            raise OutputError("exists and is no model file; move it away or give another --output", output) from error
+    make_folder(output.parent, option="--output")
 
 
 def load_network(checkpoint: Path, architecture: Architecture) -> EpiGePT:

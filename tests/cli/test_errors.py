@@ -56,7 +56,7 @@ def folder(tmp_path):
         ({"tpm": "absent.tsv"}, "absent.tsv: TPM table cannot be read: No such file or directory"),
         (
             {"tpm": "noid.tsv"},
-            "noid.tsv: has no column with human gene ids; give Ensembl gene ids (ENSG…) or gene symbols",
+            "noid.tsv: has no column with human gene ids; give a table of genes, by Ensembl gene id (ENSG…) or symbol",
         ),
         (
             {"tpm": "notpm.tsv"},
@@ -76,7 +76,7 @@ def folder(tmp_path):
         ({"tracks": "DNase,ATAC"}, "--tracks: the model has no track 'ATAC'; it has DNase, CTCF, H3K27ac"),
         ({"overlap": "100"}, "--overlap 100: must be a multiple of the bin, 128, from 0 to 2432"),
         ({"device": "gpu"}, "--device gpu: must be auto, cpu, cuda or cuda:N"),
-        ({"device": "cuda"}, "this ONNX Runtime has no CUDA; for a GPU run: pip install"),
+        ({"device": "cuda"}, "this ONNX Runtime has no CUDA; for a GPU install epigept-batch with its [gpu] extra"),
     ],
     ids=lambda value: " ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else "",
 )
@@ -162,6 +162,7 @@ def test_a_file_with_an_equals_sign_is_a_file(tmp_path, monkeypatch):
         (["../x=a.tsv"], "'../x' cannot be a sample's name"),
         (["=a.tsv"], "'' cannot be a sample's name"),
         ([".hidden"], "'.hidden' cannot be a sample's name"),
+        (["liver="], "names no file; give --tpm NAME=FILE"),
         (["x/.tsv"], "'' cannot be a sample's name"),
     ],
 )
@@ -224,3 +225,31 @@ def test_convert_says_what_is_wrong_in_one_line(convert, tmp_path, synthetic):
         assert done.stderr.startswith(f"epigept-export: {message}")
         assert done.stderr.count("\n") == 1
     assert not (tmp_path / "model.onnx").exists()
+
+
+def test_convert_does_not_overwrite_what_is_no_model_file(convert, tmp_path, small_checkpoint):
+    (tmp_path / "notes.txt").write_text("mine")
+    for output, message in (
+        (small_checkpoint, "is an input; give another --output"),
+        (tmp_path / "notes.txt", "exists and is no model file; move it away or give another --output"),
+        (tmp_path, "exists and is no model file"),
+    ):
+        before = output.read_bytes() if output.is_file() else None
+        done = convert(output=output)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"epigept-export: {output}: {message}")
+        assert before is None or output.read_bytes() == before
+    done = convert(output=tmp_path / "notes.txt/model.onnx")
+    assert "notes.txt: output folder cannot be written: File exists; give another by --output" in done.stderr
+
+
+def test_convert_without_torch_says_what_to_install(monkeypatch):
+    from click.testing import CliRunner
+
+    from epigept_export import cli
+
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "torch" else name)
+    words = ["convert", "x.ckpt", "--motifs", "m", "--motif-factors", "f", "--output", "o"]
+    result = CliRunner().invoke(cli.cli, words, prog_name="epigept-export")
+    assert result.exit_code == 2
+    assert result.stderr == "epigept-export: torch not installed; install epigept-batch with its [export] extra\n"

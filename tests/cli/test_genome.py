@@ -1,6 +1,9 @@
 """`epigept-batch genome` on small inputs, against the torch network fed HOMER's own scores."""
 
 import json
+import os
+import re
+import signal
 
 import numpy as np
 import pytest
@@ -152,7 +155,7 @@ def test_main_chromosomes_by_default_and_all_contigs_on_request(genome, tmp_path
 
 def test_tracks_in_any_order_and_case(genome, tmp_path):
     genome(out=tmp_path / "all")
-    assert genome("--tracks", "h3k27ac,DNase", out=tmp_path / "two").code == 0
+    assert genome("--tracks", "h3k27ac", "--tracks", "DNase, dnase", out=tmp_path / "two").code == 0
     assert sorted(p.name for p in (tmp_path / "two").iterdir()) == [
         "sample.DNase.bw",
         "sample.H3K27ac.bw",
@@ -206,7 +209,7 @@ def test_provenance(genome, tmp_path, small_model, fasta, tpm):
     assert (record["windows"], record["bins"]) == (2, 24)
     assert record["paths"] == {"model": str(small_model), "fasta": str(fasta), "expression": str(tpm)}
     assert set(record["inputs"]["genome"]) == {"one"}
-    assert record["files"] == [f"sample.{track}.bw" for track in TRACKS]
+    assert record["files"] == {f"sample.{t}.bw": (tmp_path / f"out/sample.{t}.bw").stat().st_size for t in TRACKS}
     seconds = record["seconds"]
     assert seconds["total"] == pytest.approx(sum(v for k, v in seconds.items() if k != "total"), abs=0.01)
     assert {"scan", "model", "write", "other"} <= set(seconds)
@@ -218,6 +221,7 @@ def test_json_goes_to_standard_output_and_progress_to_standard_error(genome):
     assert [record["sample"] for record in json.loads(outcome.out)] == ["sample"]
     assert "1/1" in outcome.err
     assert "window" in outcome.err
+    assert re.search(r"\nepigept-batch: sample: 3 tracks of 6 bins in .*/out/ after \d+ s\n$", outcome.err)
 
 
 def test_run_again_is_up_to_date_and_computes_nothing(genome, tmp_path, monkeypatch):
@@ -263,6 +267,12 @@ def test_a_changed_table_or_genome_is_another_input_and_a_moved_one_is_not(genom
     assert "was made with another genome;" in outcome.err
 
 
+def test_a_home_that_cannot_be_written_only_costs_the_cache(genome, tmp_path, monkeypatch):
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("EPIGEPT_BATCH_HOME", str(tmp_path / "a file/home"))
+    assert genome().code == 0
+
+
 def test_somebody_elses_file_is_not_overwritten(genome, tmp_path):
     theirs = tmp_path / "out/sample.CTCF.bw"
     theirs.parent.mkdir()
@@ -273,18 +283,20 @@ def test_somebody_elses_file_is_not_overwritten(genome, tmp_path):
     assert theirs.read_text() == "mine"
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("the device is gone")])
+@pytest.mark.parametrize("error", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, RuntimeError("the device is gone")])
 def test_a_run_that_ends_midway_leaves_nothing(genome, tmp_path, monkeypatch, error):
     real, calls = Session.run, []
 
     def fail_at_the_third(self, *arguments):
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == 3 and isinstance(error, RuntimeError):
             raise error
+        if len(calls) == 3:
+            os.kill(os.getpid(), error)
         return real(self, *arguments)
 
     monkeypatch.setattr(Session, "run", fail_at_the_third)
-    if isinstance(error, KeyboardInterrupt):
+    if not isinstance(error, RuntimeError):
         outcome = genome()
         assert outcome.code == 130
         assert outcome.err.endswith("epigept-batch: interrupted\n")

@@ -68,7 +68,7 @@ def test_what_is_no_device_is_said(text):
 
 @pytest.mark.skipif(module.CUDA_PROVIDER in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA")
 def test_cuda_is_an_error_where_asked_for_and_a_sentence_where_not(small_model):
-    with pytest.raises(DeviceError, match="this ONNX Runtime has no CUDA; for a GPU run: pip install"):
+    with pytest.raises(DeviceError, match="this ONNX Runtime has no CUDA; for a GPU install epigept-batch"):
         open_session(small_model, Device("cuda"), threads=1, say=pytest.fail)
     said = []
     assert open_session(small_model, Device("auto"), threads=1, say=said.append).device == "cpu"

@@ -83,6 +83,25 @@ def test_gzip_comma_quantities_and_a_column_order_of_its_own(write):
     np.testing.assert_array_equal(read_factor_tpm(path, FACTORS).tpm, [0.5, 1.5, 2.5, 3.5, 4.5])
 
 
+def test_the_column_of_ids_is_the_one_in_which_most_factors_are_found(write):
+    rows = [
+        ("ENSG00000106546", "RP1"),
+        ("ENSG00000133794", "ARNTL"),
+        ("ENSG00000164458", "T"),
+        ("ENSG00000102974", "CTCF"),
+    ]
+    text = "".join(f"{symbol}\t{number}\t{ensembl}\n" for number, (ensembl, symbol) in enumerate(rows))
+    path = write("symbol\tTPM\tgene_id\n" + text + "CTCF\t7\t\n" * 5)
+    factors = ("AHR", "ARNTL", "T", "CTCF")
+    assert read_factor_tpm(path, factors).tpm.tolist() == [0, 1, 2, 3]
+
+
+def test_rows_without_an_id_are_nobodys(write):
+    path = write("gene_id\tTPM\n\t50\n" + "".join(f"{name}\t1\n" for name in FACTORS[1:]))
+    with pytest.raises(InputError, match=r"only 4 of 5 factors are found \(missing: AHR, …\)"):
+        read_factor_tpm(path, FACTORS)
+
+
 def test_a_factor_of_a_users_own_model_is_found_by_its_name(write):
     path = write("gene\tTPM\nmine\t4\n")
     assert read_factor_tpm(path, ["mine"]).tpm == [4]
@@ -110,7 +129,9 @@ GENES = "AHR\t1\nARNTL\t2\nT\t3\nGTF2I\t4\nCTCF\t5\n"
         ("gene_id\tTPM\n", ": has a header but no rows"),
         ("gene_id\tcounts\nAHR\t1\n", ": has no column TPM (columns: gene_id, counts)"),
         ("gene_id\tTPM\ttpm\nAHR\t1\t1\n", ": has several columns TPM"),
-        ("number\tTPM\n1\t4\n2\t5\n", ": has no column with human gene ids; give Ensembl gene ids"),
+        ("gene_id\tTPM\tTPM\nAHR\t1\t1\n", ": has several columns TPM"),
+        ("gene_id\tTPM\n" + "".join(f"{name}\t0\n" for name in FACTORS), ": has TPM 0 for every factor"),
+        ("number\tTPM\n1\t4\n2\t5\n", ": has no column with human gene ids; give a table of genes"),
         ("gene_id\tTPM\nENSMUSG00000000001\t4\n", ": has no column with human gene ids"),
         ("gene_id\tTPM\n" + GENES.replace("\t3", "\t-3"), ":4: TPM '-3' is not a number from 0 up"),
         ("gene_id\tTPM\n" + GENES.replace("\t2", "\thigh"), ":3: TPM 'high' is not a number from 0 up"),

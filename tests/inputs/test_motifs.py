@@ -104,5 +104,5 @@ def test_without_scipy_a_mat_file_says_what_to_install(tmp_path, monkeypatch):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(InputError, match="reading a .mat file needs scipy: pip install"):
+    with pytest.raises(InputError, match="a .mat file needs scipy; install epigept-batch with its"):
         read_factor_pairs(tmp_path / "pairs.mat")

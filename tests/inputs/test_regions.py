@@ -85,7 +85,7 @@ def test_all_contigs():
 def test_options_add_up(tmp_path):
     bed = tmp_path / "a.bed"
     bed.write_text("c\t1\t2\n")
-    found = select_regions(contigs("a", "b", "c"), regions=["a:3-4"], chromosomes=["b"], bed=bed)
+    found = select_regions(contigs("a", "b", "c"), regions=["a:3-4"], chromosomes=["b"], beds=[bed])
     assert found == [Region("a", 2, 4), Region("b", 0, 100), Region("c", 1, 2)]
 
 

@@ -109,7 +109,25 @@ def test_other_inputs_are_refused_by_name(files):
         is_up_to_date(files, INPUTS | {"model": "n", "overlap": 8})
 
 
-@pytest.mark.parametrize("record", [None, "", "[]", "{}", '{"inputs": 3}'])
+def test_a_truncated_track_is_made_again(files):
+    for path in files.bigwigs:
+        path.write_text("whole")
+    write_record(files, {"inputs": INPUTS})
+    assert is_up_to_date(files, INPUTS)
+    files.bigwigs[0].write_text("who")
+    assert not is_up_to_date(files, INPUTS)
+
+
+def test_tracks_of_an_earlier_run_do_not_stay_beside_a_new_record(files):
+    finish(files)
+    theirs = files.folder / "s.Mine.bw"
+    theirs.touch()
+    fewer = SampleFiles(files.folder, "s", ("CTCF",))
+    write_record(fewer, {"inputs": {}})
+    assert sorted(p.name for p in files.folder.iterdir()) == ["s.CTCF.bw", "s.Mine.bw", "s.run.json"]
+
+
+@pytest.mark.parametrize("record", [None, "", "[]", "{}", '{"inputs": 3}', '{"inputs": {}, "files": []}'])
 def test_files_of_unknown_origin_are_refused(files, record):
     files.bigwigs[0].touch()
     if record is not None:
