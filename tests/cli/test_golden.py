@@ -1,5 +1,6 @@
 """The real job by the installed commands: real sequence, real RNA-seq, the published motifs and network."""
 
+import gzip
 import json
 
 import numpy as np
@@ -101,3 +102,22 @@ def test_half_windows_take_the_middle_of_each(whole, run):
         np.testing.assert_allclose(found[78:750], plain[78:750], rtol=SAME, atol=SAME)
         np.testing.assert_allclose(found[1250:1750], plain[1250:1750], rtol=SAME, atol=SAME)
         assert (found[800:1200] != plain[800:1200]).mean() > 0.5
+
+
+def test_missing_factors_are_named_and_recorded(command, shared, hg38_model, chromosome, tmp_path):
+    with gzip.open(shared / "expression/encode_rsem.tsv.gz", "rt") as stream:
+        lines = [line for line in stream if not line.startswith(("ENSG00000102974.", "ENSG00000106546."))]
+    table = tmp_path / "liver.genes.results"
+    table.write_text("".join(lines))
+    done = command(
+        *("epigept-batch", "genome", "--tpm", table, "--fasta", chromosome, "--model", hg38_model, "--out", tmp_path),
+        *("--region", "chr2:2000000-2000001", "--tracks", "CTCF", "--device", "cpu"),
+    )
+    assert done.returncode == 0
+    sentence = "epigept-batch: liver: 709 of 711 factors found; missing, counted as TPM 0: AHR, CTCF\n"
+    assert done.stderr.startswith(sentence)
+    assert json.loads((tmp_path / "liver.run.json").read_text())["factors"] == {
+        "found": 709,
+        "missing": ["AHR", "CTCF"],
+        "renamed": [],
+    }
