@@ -96,6 +96,23 @@ def hg38_model(make_checkpoint, shared, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def hg38_bare_model(make_checkpoint, tmp_path_factory):
+    """The published network with 711 generated motifs, which a bare clone can make."""
+    folder = tmp_path_factory.mktemp("bare")
+    names = [f"T{number:03d}" for number in range(711)]
+    rows = "0.7\t0.1\t0.1\t0.1\n" * 6
+    (folder / "motifs").write_text("".join(f">AAAAAA\t{name}\t4.0\n{rows}" for name in names))
+    (folder / "factors.tsv").write_text("".join(f"{name}\t{name}\n" for name in names))
+    path = folder / "hg38.onnx"
+    command = [
+        *(SCRIPTS / "epigept-export", "convert", make_checkpoint("hg38")),
+        *("--motifs", folder / "motifs", "--motif-factors", folder / "factors.tsv", "--output", path),
+    ]
+    subprocess.run(command, check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
 def small_state():
     """Weights of the small network whose outputs vary along the window and stay above 0."""
     torch.manual_seed(1)

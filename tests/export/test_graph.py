@@ -27,8 +27,8 @@ def head_sizes(model):
 
 
 @pytest.fixture(scope="module")
-def hg38(hg38_model):
-    return onnx.load(hg38_model)
+def hg38(hg38_bare_model):
+    return onnx.load(hg38_bare_model)
 
 
 def test_the_model_file_has_twelve_fused_attentions_of_head_size_128(hg38):
@@ -37,19 +37,19 @@ def test_the_model_file_has_twelve_fused_attentions_of_head_size_128(hg38):
     assert all({a.name for a in node.attribute} == {"num_heads"} for node in attention_nodes(hg38))
 
 
-def test_the_runtime_fuses_the_rest_by_itself(hg38_model, tmp_path):
+def test_the_runtime_fuses_the_rest_by_itself(hg38_bare_model, tmp_path):
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 4
-    onnxruntime.InferenceSession(hg38_model, options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(hg38_bare_model, options, providers=["CPUExecutionProvider"])
     counts = operator_counts(onnx.load(tmp_path / "optimised.onnx"))
     assert counts["com.microsoft::Attention"] == 12
     assert counts["com.microsoft::SkipLayerNormalization"] == 24
     assert counts["com.microsoft::BiasGelu"] == 12
 
 
-def test_inputs_and_output_are_those_of_the_contract(hg38_model):
-    session = onnxruntime.InferenceSession(hg38_model, providers=["CPUExecutionProvider"])
+def test_inputs_and_output_are_those_of_the_contract(hg38_bare_model):
+    session = onnxruntime.InferenceSession(hg38_bare_model, providers=["CPUExecutionProvider"])
     assert [(i.name, i.type, i.shape) for i in session.get_inputs()] == [
         ("tokens", "tensor(uint8)", ["windows", 128_000]),
         ("motif_scores", "tensor(float16)", ["windows", 711, 1000]),
@@ -63,8 +63,8 @@ def test_inputs_and_output_are_those_of_the_contract(hg38_model):
     )
 
 
-def test_the_model_file_is_the_published_network(hg38_model, synthetic):
-    session = open_session(hg38_model, Device("cpu"), threads=2, say=pytest.fail)
+def test_the_model_file_is_the_published_network(hg38_bare_model, synthetic):
+    session = open_session(hg38_bare_model, Device("cpu"), threads=2, say=pytest.fail)
     with np.load(synthetic / "network_hg38.npz") as golden:
         found = session.run(golden["tokens"], golden["motif_scores"], golden["expression"])
         assert np.abs(found - golden["signal"]).max() <= NETWORK_FP32
