@@ -12,6 +12,8 @@ from epigept_batch.tiling import Geometry
 TRACKS = ("DNase", "CTCF", "H3K27ac", "H3K4me3", "H3K36me3", "H3K27me3", "H3K9me3", "H3K4me1")
 HOMER_200 = ScanWindow(-37, 164)
 """What HOMER's default size of 200 makes of a 128 bp bin: it recentres [s, s + 128) to [s - 37, s + 164)."""
+HOMER_GIVEN = ScanWindow(0, 128)
+"""A 128 bp bin as HOMER takes it with `-size given`."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import epigept_batch
 from epigept_batch.cli.group import Group
 from epigept_batch.errors import DeviceError, InputError
 from epigept_batch.spec import ScanWindow
+from epigept_export.architectures import ARCHITECTURES, HOMER_200, HOMER_GIVEN
 
-WINDOWS = {"homer-200": ScanWindow(-37, 164), "given": ScanWindow(0, 128)}
+WINDOWS = {"homer-200": HOMER_200, "given": HOMER_GIVEN}
 
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEPT_EXPORT"}
@@ -38,7 +39,7 @@ def cli() -> None:
     type=click.Path(path_type=Path),
     help="TPM of the training cells: factors × cells.",
 )
-@click.option("--architecture", type=click.Choice(["hg38"]), default="hg38", show_default=True)
+@click.option("--architecture", type=click.Choice(list(ARCHITECTURES)), default="hg38", show_default=True)
 @click.option("--precision", type=click.Choice(["fp32"]), default="fp32", show_default=True)
 @click.option(
     "--motif-window",
@@ -66,10 +67,8 @@ def convert(
       epigept-export convert model.ckpt --motifs all_motif_rmdup --motif-factors MotifMatch_human_rmdup.mat \\
         --expression-reference reference_TPM_tf_expr.csv --output model.onnx
     """
-    # Loaded here so that --help need not wait for torch.
-    from epigept_export.architectures import ARCHITECTURES
-
     _check_libraries()
+    # Loaded here so that --help need not wait for torch.
     from epigept_export.convert import ConvertRequest, outlying_cells
     from epigept_export.convert import convert as write
 
