@@ -18,7 +18,9 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as Click has it
         """Run the command: 2 for what the user can mend, 130 when interrupted; the unexpected keeps its traceback."""
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+            # Under nohup SIGHUP is ignored and must stay so: such a run outlives its terminal.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _interrupt)
         try:
             return super().invoke(ctx)
         except EpiGePTError as error:

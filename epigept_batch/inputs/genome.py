@@ -113,7 +113,7 @@ def _check_readable(path: Path) -> None:
     named_gzip = path.name.lower().endswith((".gz", ".bgz"))
     if head.startswith(GZIP_MAGIC) and not head.startswith(BGZIP_MAGIC):
         raise InputError(
-            f"is gzip, not bgzip; run gunzip -k {path.name} and give the plain file, or pack that with bgzip", path
+            f"is gzip, not bgzip; run gunzip -k {path} and give the plain file, or pack that with bgzip", path
         )
     if head.startswith(GZIP_MAGIC) != named_gzip:
         raise InputError(

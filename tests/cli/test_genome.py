@@ -306,6 +306,20 @@ def test_a_run_that_ends_midway_leaves_nothing(genome, tmp_path, monkeypatch, er
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_run_under_nohup_outlives_its_terminal(genome, monkeypatch):
+    def hang_up(self, *arguments):
+        os.kill(os.getpid(), signal.SIGHUP)
+        return real(self, *arguments)
+
+    real = Session.run
+    monkeypatch.setattr(Session, "run", hang_up)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert genome().code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_options_come_from_the_environment_and_defaults_from_the_home_folder(
     genome, tmp_path, monkeypatch, home, small_model, fasta, tpm
 ):
