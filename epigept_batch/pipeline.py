@@ -18,12 +18,13 @@ from epigept_batch.files import make_folder
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.session import AUTO, Device, Session, open_session
 from epigept_batch.inputs.expression import FactorTPM, network_expression, read_factor_tpm
-from epigept_batch.inputs.genome import NO_BASE, Genome
+from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.regions import select_regions
 from epigept_batch.inputs.scan import MotifScanner
 from epigept_batch.outputs.bigwig import BigWigWriter
 from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
 from epigept_batch.outputs.stitch import TileSignal, in_genome_order, runs
+from epigept_batch.spec import NO_BASE
 from epigept_batch.tiling import Tile, make_tiles, select_bins
 from epigept_batch.timing import StageClock
 
@@ -152,6 +153,11 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
     with clock.stage("inputs"):
         plan = make_plan(request)
         due = [s for s in plan.samples if request.force or not is_up_to_date(s.files, s.inputs)]
+    if not plan.spec.contiguous:
+        progress.say(
+            f"the {plan.spec.architecture} network was trained on open bins joined into windows; on contiguous "
+            "sequence, as here, it extrapolates"
+        )
     for sample in plan.samples:
         if sample not in due:
             progress.say(f"{sample.files.sample}: up to date")
@@ -230,7 +236,13 @@ def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progre
     """Compute the plan's windows for the samples that are due, and publish their files."""
     request, geometry = plan.request, plan.spec.geometry
     with clock.stage("load"):
-        session = open_session(request.model, request.device, threads=request.threads, say=progress.say)
+        session = open_session(
+            request.model,
+            request.device,
+            precision=plan.spec.precision,
+            threads=request.threads,
+            say=progress.say,
+        )
         scanner = MotifScanner(plan.spec.motif_set, plan.spec.factors, bin_bp=geometry.bin_bp, threads=request.threads)
     progress.start(len(plan.tiles))
     bins_written = 0

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "epigept_batch.spec"
 FORMAT_VERSION = 1
+NO_BASE = 4
+"""The token of every base but A 0, C 1, G 2 and T 3."""
+BACKGROUND = 0.25
+LEAST_PROBABILITY = 0.001
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class ScanWindow:
 
     left: int
     right: int
+
+    def __str__(self) -> str:
+        return f"{self.left},{self.right}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +51,16 @@ class Motif:
     probabilities: NDArray[np.float64]
     threshold: float
     factors: tuple[str, ...] = ()
+
+    @property
+    def log_odds(self) -> NDArray[np.float64]:
+        """Score of each base at each position as HOMER 4.11 has it, float64, (width, 4), in nats."""
+        return np.log(np.maximum(self.probabilities, LEAST_PROBABILITY) / BACKGROUND)
+
+    @property
+    def best_score(self) -> float:
+        """The score of the best of all sequences, in nats."""
+        return float(self.log_odds.max(axis=1).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +101,19 @@ class ExpressionReference:
 
 
 @dataclass(frozen=True, eq=False)
+class Check:
+    """What the original network gives for generated inputs, by which any device can prove itself.
+
+    Attributes:
+        seed: Of `epigept_batch.inference.check.check_inputs`.
+        signal: float32, (windows, samples, `check_bins`, tracks).
+    """
+
+    seed: int
+    signal: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class Spec:
     """All that the runtime knows of a network besides its graph.
 
@@ -96,10 +126,13 @@ class Spec:
         reference: The training cells' expression; None where the file was made without.
         space: What the outputs are; always `log1p`, ln(1 + signal).
         precision: `fp32`, `fp16` or `int8`.
+        attention: `fused`, or `plain` for a graph of standard operators only.
         checkpoint_sha256: Digest of the checkpoint that the weights come from.
         versions: Tools that wrote the file, by name.
+        check: Known outputs for generated inputs.
         training_windows: Windows that the published network was trained on: by contig the runs [first, last) of
             window numbers on the grid.
+        contiguous: Whether it was trained on stretches of a chromosome, as `genome` runs it.
     """
 
     architecture: str
@@ -109,9 +142,12 @@ class Spec:
     motif_set: MotifSet
     reference: ExpressionReference | None
     precision: str
+    attention: str
     checkpoint_sha256: str
     versions: Mapping[str, str]
+    check: Check
     training_windows: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    contiguous: bool = True
     space: str = "log1p"
 
     def to_json(self) -> str:
@@ -134,9 +170,12 @@ class Spec:
             "expression_reference": reference,
             "space": self.space,
             "precision": self.precision,
+            "attention": self.attention,
             "checkpoint_sha256": self.checkpoint_sha256,
             "versions": dict(self.versions),
             "training_windows": self.training_windows,
+            "contiguous": self.contiguous,
+            "check": _check_to_json(self.check),
         }
         return json.dumps(document, separators=(",", ":"))
 
@@ -177,14 +216,28 @@ class Spec:
             motif_set=_motif_set_from_json(document["motif_set"]),
             reference=reference,
             precision=document["precision"],
+            attention=document["attention"],
             checkpoint_sha256=document["checkpoint_sha256"],
             versions=document["versions"],
+            check=_check_from_json(document["check"]),
             training_windows={
                 contig: tuple((int(first), int(last)) for first, last in runs)
                 for contig, runs in document["training_windows"].items()
             },
+            contiguous=bool(document["contiguous"]),
             space=document["space"],
         )
+
+
+def _check_to_json(check: Check) -> dict[str, Any]:
+    # The shortest decimals that give the same float32.
+    values = [float(str(value)) for value in check.signal.ravel()]
+    return {"seed": check.seed, "shape": check.signal.shape, "signal": values}
+
+
+def _check_from_json(document: dict[str, Any]) -> Check:
+    signal = np.array(document["signal"], dtype=np.float32).reshape(document["shape"])
+    return Check(int(document["seed"]), signal)
 
 
 def _motif_set_to_json(motif_set: MotifSet) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ import torch
 from click.testing import CliRunner
 
 from epigept_batch.cli.main import cli
-from epigept_batch.spec import ScanWindow
 from epigept_export.convert import ConvertRequest, convert
 from epigept_export.model import EpiGePT
 from small import SMALL
@@ -73,7 +73,8 @@ def make_checkpoint(tmp_path_factory):
     def make(architecture):
         if architecture not in made:
             path = tmp_path_factory.mktemp("checkpoints") / f"{architecture}.ckpt"
-            subprocess.run([sys.executable, TESTS / "make_checkpoint.py", architecture, path], check=True)
+            name = architecture.replace("-", "_")
+            subprocess.run([sys.executable, TESTS / "make_checkpoint.py", name, path], check=True)
             made[architecture] = path
         return made[architecture]
 
@@ -81,35 +82,50 @@ def make_checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def hg38_model(make_checkpoint, shared, tmp_path_factory):
-    """The model file of the published size with the published motifs, by the installed command."""
-    path = tmp_path_factory.mktemp("models") / "hg38.onnx"
-    command = [
-        *(SCRIPTS / "epigept-export", "convert", make_checkpoint("hg38")),
-        *("--motifs", shared / "motifs/all_motif_rmdup"),
-        *("--motif-factors", shared / "motifs/MotifMatch_human_rmdup.mat"),
-        *("--expression-reference", shared / "expression/reference_expression.tsv"),
-        *("--output", path),
-    ]
-    subprocess.run(command, check=True)
-    return path
+def make_hg38_model(make_checkpoint, shared, tmp_path_factory):
+    """Maker of model files of hg38 with the published motifs, by the installed command, one of each precision."""
+    folder = tmp_path_factory.mktemp("models")
+
+    @functools.cache
+    def make(precision):
+        path = folder / f"hg38.{precision}.onnx"
+        command = [
+            *(SCRIPTS / "epigept-export", "convert", make_checkpoint("hg38"), "--precision", precision),
+            *("--motifs", shared / "motifs/all_motif_rmdup"),
+            *("--motif-factors", shared / "motifs/MotifMatch_human_rmdup.mat"),
+            *("--expression-reference", shared / "expression/reference_expression.tsv"),
+            *("--output", path),
+        ]
+        subprocess.run(command, check=True)
+        return path
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def hg38_bare_model(make_checkpoint, tmp_path_factory):
-    """The published network with 711 generated motifs, which a bare clone can make."""
+def bare_motifs(tmp_path_factory):
+    """Options for 711 generated motifs, with which a bare clone can convert networks of the published sizes."""
     folder = tmp_path_factory.mktemp("bare")
     names = [f"T{number:03d}" for number in range(711)]
     rows = "0.7\t0.1\t0.1\t0.1\n" * 6
     (folder / "motifs").write_text("".join(f">AAAAAA\t{name}\t4.0\n{rows}" for name in names))
     (folder / "factors.tsv").write_text("".join(f"{name}\t{name}\n" for name in names))
-    path = folder / "hg38.onnx"
-    command = [
-        *(SCRIPTS / "epigept-export", "convert", make_checkpoint("hg38")),
-        *("--motifs", folder / "motifs", "--motif-factors", folder / "factors.tsv", "--output", path),
-    ]
-    subprocess.run(command, check=True)
-    return path
+    return ["--motifs", folder / "motifs", "--motif-factors", folder / "factors.tsv"]
+
+
+@pytest.fixture(scope="session")
+def make_bare_model(make_checkpoint, bare_motifs, tmp_path_factory):
+    """Maker of model files of the published sizes that need no data from elsewhere, one of each form a session."""
+    folder = tmp_path_factory.mktemp("models")
+
+    @functools.cache
+    def make(architecture, *options):
+        path = folder / f"{'.'.join((architecture, *options))}.onnx"
+        command = [SCRIPTS / "epigept-export", "convert", make_checkpoint(architecture), *bare_motifs, *options]
+        subprocess.run([*command, "--output", path], check=True)
+        return path
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -143,21 +159,36 @@ def small_reference(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def small_model(small_checkpoint, small_reference, synthetic, tmp_path_factory):
-    """A model file of 20 bins of 128 bp, 15 factors and 3 tracks: seconds instead of minutes."""
-    path = tmp_path_factory.mktemp("models") / "small.onnx"
-    convert(
-        ConvertRequest(
-            checkpoint=small_checkpoint,
-            architecture=SMALL,
-            motifs=synthetic / "synthetic.motifs",
-            motif_factors=synthetic / "synthetic.factors.tsv",
-            expression_reference=small_reference,
-            motif_window=ScanWindow(-37, 164),
-            output=path,
-        )
+def small_request(small_checkpoint, small_reference, synthetic):
+    """What makes a model file of 20 bins of 128 bp, 15 factors and 3 tracks, but for the output."""
+    return ConvertRequest(
+        checkpoint=small_checkpoint,
+        architecture=SMALL,
+        motifs=synthetic / "synthetic.motifs",
+        motif_factors=synthetic / "synthetic.factors.tsv",
+        expression_reference=small_reference,
+        output=Path(),
     )
-    return path
+
+
+@pytest.fixture(scope="session")
+def make_small_model(small_request, tmp_path_factory):
+    """Maker of small model files, seconds instead of minutes, one of each form a session."""
+    folder = tmp_path_factory.mktemp("models")
+
+    @functools.cache
+    def make(precision, attention="fused"):
+        path = folder / f"small.{precision}.{attention}.onnx"
+        convert(replace(small_request, output=path, precision=precision, attention=attention), say=pytest.fail)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_model(make_small_model):
+    """The small model file in fp32."""
+    return make_small_model("fp32")
 
 
 @pytest.fixture

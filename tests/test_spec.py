@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from epigept_batch.errors import ModelError
-from epigept_batch.spec import ExpressionReference, Motif, MotifSet, ScanWindow, Spec
+from epigept_batch.spec import Check, ExpressionReference, Motif, MotifSet, ScanWindow, Spec
 from epigept_batch.tiling import Geometry
 
 
@@ -18,6 +18,8 @@ def spec(**changes):
         "motif_set": MotifSet((motif,), ScanWindow(-37, 164)),
         "reference": ExpressionReference(("x", "y", "z"), np.array([[1.0, 2, 3], [0.5, 9, 0.1]])),
         "precision": "fp32",
+        "attention": "fused",
+        "check": Check(7, np.array([[[[0.1, 2.5], [1e-8, 3]]]], dtype=np.float32)),
         "checkpoint_sha256": "ab",
         "versions": {"torch": "2"},
         "training_windows": {"chr1": ((6, 13), (20, 21))},
@@ -34,6 +36,16 @@ def test_round_trip():
     assert again.motif_set.sha256 == spec().motif_set.sha256
     np.testing.assert_array_equal(again.reference.matrix, spec().reference.matrix)
     assert again.training_windows == {"chr1": ((6, 13), (20, 21))}
+    assert again.check.seed == 7
+    np.testing.assert_array_equal(again.check.signal, spec().check.signal)
+    assert again.check.signal.dtype == np.float32
+
+
+def test_scores_are_bounded_by_the_best_base_at_each_place():
+    """HOMER's ln(p / 0.25) with p at least 0.001."""
+    (motif,) = spec().motif_set.motifs
+    assert motif.best_score == pytest.approx(np.log(0.4 / 0.25) + np.log(0.997 / 0.25))
+    assert Motif("z", np.zeros((1, 4)), 0).best_score == pytest.approx(np.log(0.001 / 0.25))
 
 
 def test_round_trip_without_reference():

@@ -1,12 +1,18 @@
 """Every tolerance of the tests, with the largest deviation measured beside it (2 cores, AVX-512, onnxruntime 1.32)."""
 
+from epigept_batch.inference.check import Limit
+
 # Signal of a model file fed float16 scores, against the published network code: max abs error.
 NETWORK_FP32 = 1e-4  # measured 2.2e-6
 # The network in torch against transformers.BertModel with the same weights: max abs error.
 NETWORK_TORCH = 1e-4  # measured 2.2e-6
-# Signal read back from the bigWigs against the golden windows: max abs error and least Pearson r of a track.
-GOLDEN_FP32 = 1e-3  # measured 5.8e-4
-GOLDEN_FP32_R = 0.99999  # measured 0.9999998
+# Signal read back from the bigWigs against the golden windows: max abs error and least Pearson r of a track. For int8
+# the project asks for 0.15 and 0.99; its mix of tensors is held to more.
+GOLDEN = {
+    "fp32": Limit(1e-3, 0.99999),  # measured 5.8e-4, 0.9999998
+    "fp16": Limit(1e-2, 0.9999),  # measured
+    "int8": Limit(0.05, 0.999),  # measured
+}
 # Motif scores against HOMER's six printed decimals, in nats.
 SCORES = 1e-4  # asked for
 SCORES_PRINTED = 2.5e-6  # measured 1.9e-6: half a float32 unit of a score of 32, and HOMER's last decimal
@@ -14,3 +20,8 @@ SCORES_PRINTED = 2.5e-6  # measured 1.9e-6: half a float32 unit of a score of 32
 EXPRESSION = 1e-6  # measured 2.4e-7
 # The same values by another way (batch, threads, overlap), relative.
 SAME = 1e-6  # measured 0
+# The small network's files in reduced precision against torch, max abs error of a signal that reaches 4.
+SMALL_FP16 = 1e-2  # measured 3.6e-3
+SMALL_INT8 = 0.3  # measured 0.16: of 20 bins and a width of 24, roundings do not average out
+# A file in the form for the CPU against the file as it is, fp32, max abs error.
+CPU_FORM = 1e-5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Never, Self
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Never, Self
 import click
 from tqdm import tqdm
 
+from epigept_batch.cli.options import device_option, threads_option
 from epigept_batch.errors import InputError
 from epigept_batch.home import default_fasta, default_model
 
@@ -70,14 +70,8 @@ CONVERT = "epigept-export convert model.ckpt --motifs FILE --motif-factors FILE 
     help="Let windows overlap, by a multiple of the bin, and take each bin from the window in whose centre it lies "
     "nearest.",
 )
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda|cuda:N",
-    help="Where the network runs.",
-)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores available]")
+@device_option("auto", "the network")
+@threads_option
 @click.option("--normalised", is_flag=True, help="The tables hold quantile-normalised TPM.")
 @click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the samples' run.json to standard output.")
@@ -95,7 +89,7 @@ def genome(
     space: str,
     overlap: int,
     device: str,
-    threads: int | None,
+    threads: int,
     normalised: bool,
     force: bool,
     as_json: bool,
@@ -126,7 +120,7 @@ def genome(
         space=space,
         overlap=overlap,
         device=parse_device(device),
-        threads=threads or len(os.sched_getaffinity(0)),
+        threads=threads,
         normalised=normalised,
         force=force,
     )

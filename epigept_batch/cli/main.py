@@ -7,6 +7,7 @@ import click
 import epigept_batch
 from epigept_batch.cli.genome import genome
 from epigept_batch.cli.group import Group
+from epigept_batch.cli.info import info
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEPT_BATCH"}
 
@@ -23,6 +24,7 @@ def cli() -> None:
 
 
 cli.add_command(genome)
+cli.add_command(info)
 
 
 def main() -> None:

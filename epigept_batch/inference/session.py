@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from epigept_batch.errors import DeviceError, InputError, ModelError
+from epigept_batch.inference.cpu_form import UNWANTED_FUSION, read_cpu_form
 from epigept_batch.inference.model_file import INPUTS, OUTPUT
 
 if TYPE_CHECKING:
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    import numpy as np
     from numpy.typing import NDArray
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -36,6 +38,7 @@ class Device:
 
 
 AUTO = Device("auto")
+CPU = Device("cpu")
 
 
 def parse_device(text: str) -> Device:
@@ -53,14 +56,18 @@ def parse_device(text: str) -> Device:
 class Session:
     """The network, ready to run.
 
+    What it gives for a window and a sample does not depend on what else a call holds. An int8 graph takes its scales
+    over all it is given, so it is given one window and one sample at a time.
+
     Attributes:
         provider: Name of the ONNX Runtime provider that runs it.
         device: `cpu` or `cuda:N`.
         runtime: Name and version of the installed ONNX Runtime.
     """
 
-    def __init__(self, session: Any, *, device: str, runtime: str) -> None:  # noqa: ANN401 - onnxruntime has no types
+    def __init__(self, session: Any, *, device: str, runtime: str, singly: bool) -> None:  # noqa: ANN401 - untyped
         self._session = session
+        self._singly = singly
         self.provider: str = session.get_providers()[0]
         self.device = device
         self.runtime = runtime
@@ -78,16 +85,24 @@ class Session:
         Returns:
             float32, (windows, samples, bins, tracks): ln(1 + signal).
         """
+        if self._singly and (len(tokens), len(expression)) != (1, 1):
+            return np.stack(
+                [
+                    np.concatenate([self.run(tokens[w, None], motif_scores[w, None], e[None])[0] for e in expression])
+                    for w in range(len(tokens))
+                ]
+            )
         feed = dict(zip(INPUTS, (tokens, motif_scores, expression), strict=True))
         signal: NDArray[np.float32] = self._session.run([OUTPUT], feed)[0]
         return signal
 
 
-def open_session(path: Path, device: Device, *, threads: int, say: Callable[[str], None]) -> Session:
+def open_session(path: Path, device: Device, *, precision: str, threads: int, say: Callable[[str], None]) -> Session:
     """Load a model file onto a device.
 
     Args:
         path: A model file of ours.
+        precision: The file's.
         device: What was asked for; `auto` takes CUDA where it can be had, else the CPU, and says so.
         threads: How many the CPU may use.
         say: Takes a sentence for the user.
@@ -97,17 +112,18 @@ def open_session(path: Path, device: Device, *, threads: int, say: Callable[[str
         ModelError: The graph cannot be loaded.
     """
     ort, runtime = _import_runtime(say)
-    if device.kind == "cpu":
-        return Session(_cpu_session(ort, path, threads), device="cpu", runtime=runtime)
-    try:
-        session = _cuda_session(ort, path, device.index, threads)
-        return Session(session, device=f"cuda:{device.index}", runtime=runtime)
-    except DeviceError as error:
-        if device.kind == "cuda":
-            raise
-        reason, _, _ = str(error).partition("; ")  # without what would mend it: the CPU will do
-        say(f"running on the CPU: {reason}")
-        return Session(_cpu_session(ort, path, threads), device="cpu", runtime=runtime)
+    integers = precision == "int8"
+    if device.kind != "cpu":
+        try:
+            session = _cuda_session(ort, path, device.index, threads, integers=integers)
+            return Session(session, device=f"cuda:{device.index}", runtime=runtime, singly=False)
+        except DeviceError as error:
+            if device.kind == "cuda":
+                raise
+            reason, _, _ = str(error).partition("; ")  # without what would mend it: the CPU will do
+            say(f"running on the CPU: {reason}")
+    session = _cpu_session(ort, path, threads, as_it_is=integers)
+    return Session(session, device="cpu", runtime=runtime, singly=integers)
 
 
 def _import_runtime(say: Callable[[str], None]) -> tuple[ModuleType, str]:
@@ -142,20 +158,27 @@ def _options(ort: ModuleType, threads: int) -> Any:  # noqa: ANN401
     return options
 
 
-def _cpu_session(ort: ModuleType, path: Path, threads: int) -> Any:  # noqa: ANN401
+def _cpu_session(ort: ModuleType, path: Path, threads: int, *, as_it_is: bool) -> Any:  # noqa: ANN401
     try:
-        return ort.InferenceSession(path, sess_options=_options(ort, threads), providers=[CPU_PROVIDER])
+        return ort.InferenceSession(
+            path if as_it_is else read_cpu_form(path),
+            sess_options=_options(ort, threads),
+            providers=[CPU_PROVIDER],
+            disabled_optimizers=[UNWANTED_FUSION],
+        )
     except Exception as error:  # onnxruntime raises its own types, none of them public
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"cannot be loaded by ONNX Runtime ({reason})", path) from error
 
 
-def _cuda_session(ort: ModuleType, path: Path, index: int, threads: int) -> Any:  # noqa: ANN401
+def _cuda_session(ort: ModuleType, path: Path, index: int, threads: int, *, integers: bool) -> Any:  # noqa: ANN401
     """A session whose first provider is CUDA.
 
     A GPU build lists CUDA as available even where its libraries or the device are missing, prints errors and falls
     back to the CPU; so it is kept quiet, and what it obtained is compared with what was asked.
     """
+    if integers:
+        raise DeviceError("an int8 model file is for CPUs; for a GPU convert with --precision fp16")
     if CUDA_PROVIDER not in ort.get_available_providers():
         raise DeviceError(f"this ONNX Runtime has no CUDA; for a GPU {INSTALL_GPU}")
     ort.set_default_logger_severity(SILENT)

@@ -14,12 +14,12 @@ import pyfaidx
 from epigept_batch.errors import InputError
 from epigept_batch.files import replacing
 from epigept_batch.home import cache_folder, home
+from epigept_batch.spec import NO_BASE
 from epigept_batch.tiling import Contig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NO_BASE = 4
 DIGEST_BLOCK_BP = 8 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 BGZIP_MAGIC = b"\x1f\x8b\x08\x04"

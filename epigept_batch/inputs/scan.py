@@ -33,19 +33,12 @@ if TYPE_CHECKING:
 
     from epigept_batch.spec import Motif, MotifSet, ScanWindow
 
-BACKGROUND = 0.25
-LEAST_PROBABILITY = 0.001
 PIECE = 4  # bases a table
 ALPHABET = 5  # A, C, G, T, anything else
 KMERS = ALPHABET**PIECE
 COLUMNS = 128  # a block: 8 AVX-512 or 16 AVX2 vectors of int32; 64 and 256 were no faster
 NOTHING = np.iinfo(np.int32).min
 """Maximum over no position."""
-
-
-def log_odds(motif: Motif) -> NDArray[np.float64]:
-    """Scores of each base at each position, float64, (width, 4), in nats."""
-    return np.log(np.maximum(motif.probabilities, LEAST_PROBABILITY) / BACKGROUND)
 
 
 class _Column(NamedTuple):
@@ -152,7 +145,7 @@ def _make_blocks(motifs: Sequence[Motif], factors: Sequence[str]) -> list[_Block
     for motif in motifs:
         wanted = tuple(index[factor] for factor in motif.factors if factor in index)
         if wanted:
-            scores = log_odds(motif)
+            scores = motif.log_odds
             columns.append(_Column(scores, motif.threshold, wanted))
             columns.append(_Column(scores[::-1, ::-1], motif.threshold, wanted))
     columns.sort(key=lambda column: len(column.scores))

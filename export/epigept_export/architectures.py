@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 from epigept_batch.spec import ScanWindow
 from epigept_batch.tiling import Geometry
 
 TRACKS = ("DNase", "CTCF", "H3K27ac", "H3K4me3", "H3K36me3", "H3K27me3", "H3K9me3", "H3K4me1")
-HOMER_200 = ScanWindow(-37, 164)
-"""What HOMER's default size of 200 makes of a 128 bp bin: it recentres [s, s + 128) to [s - 37, s + 164)."""
-HOMER_GIVEN = ScanWindow(0, 128)
-"""A 128 bp bin as HOMER takes it with `-size given`."""
+
+
+def homer_200(geometry: Geometry) -> ScanWindow:
+    """What HOMER's default size of 200 makes of a bin: from 101 bp before its middle, (-37, 164) of 128 bp."""
+    middle = geometry.bin_bp // 2
+    return ScanWindow(middle - 101, middle + 100)
+
+
+def homer_given(geometry: Geometry) -> ScanWindow:
+    """A bin as HOMER takes it with `-size given`."""
+    return ScanWindow(0, geometry.bin_bp)
+
+
+HG_SCAN_WINDOW = homer_200(Geometry(1000, 128))
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,8 @@ class Architecture:
         hidden_output: Width between two such layers; unused where there is one.
         scan_window: Where the training data took a bin's motif hits from.
         training_windows: Name of the packaged list of training windows, if published.
+        contiguous: Whether the training windows were stretches of a chromosome; the dnase network's were successive
+            rows of a filtered list of open bins, their sequences joined.
     """
 
     name: str
@@ -53,8 +65,9 @@ class Architecture:
     encoder_key: str = "encoder"
     output_keys: tuple[str, ...] = ("fc1", "fc2")
     hidden_output: int = 128
-    scan_window: ScanWindow = HOMER_200
+    scan_window: ScanWindow = HG_SCAN_WINDOW
     training_windows: str | None = None
+    contiguous: bool = True
 
     @property
     def geometry(self) -> Geometry:
@@ -78,13 +91,38 @@ class Architecture:
         return (self.hidden, *between, len(self.tracks))
 
 
-ARCHITECTURES = {"hg38": Architecture("hg38", training_windows="hg38")}
+_HG19 = Architecture(
+    "hg19", encoder_key="transformermodule", output_keys=("multitaskmodule.linear",), training_windows="hg19"
+)
+_DNASE = replace(
+    _HG19,
+    name="dnase",
+    tracks=("DNase",),
+    bins=50,
+    layers=16,
+    feed_forward=512,
+    positions=512,
+    pools=(5, 5, 2, 2, 2),
+    scan_window=ScanWindow(-400, 600),
+    training_windows=None,
+    contiguous=False,
+)
+ARCHITECTURES = {
+    architecture.name: architecture
+    for architecture in (
+        Architecture("hg38", training_windows="hg38"),
+        _HG19,
+        replace(_HG19, name="hg19-pretrain", encoder_key="encoder", output_keys=("fc2",)),
+        _DNASE,
+    )
+}
+"""The four published ones. That hg19-pretrain saw the windows of hg19 is an assumption: its own were not published."""
 
 
 def read_training_windows(name: str | None) -> dict[str, tuple[tuple[int, int], ...]]:
     """The published training windows: by contig the runs [first, last) of window numbers on the grid from 0.
 
-    From `windows_hg38.bed` of github.com/ZjGaothu/EpiGePT at 87a8225 (MIT).
+    From `windows_hg38.bed` and `windows_hg19.bed` of github.com/ZjGaothu/EpiGePT at 87a8225 (MIT).
     """
     if name is None:
         return {}

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-FUSED_OPERATOR = "com.microsoft::Attention"
+FUSED_ATTENTION = "com.microsoft::Attention"
 HEAD_MULTIPLE = 8
 """CUDA's fused attention kernels (flash, cuDNN, memory-efficient) take head sizes that are multiples of 8."""
 PADDED_HEAD = 128
@@ -50,8 +50,8 @@ class FusedSelfAttention(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.bias = nn.Parameter(bias, requires_grad=False)
+        self.weight = frozen(weight)
+        self.bias = frozen(bias)
 
     @classmethod
     def from_plain(cls, plain: SelfAttention) -> Self:
@@ -72,13 +72,18 @@ class FusedSelfAttention(nn.Module):
         """(batch, bins, hidden) -> (batch, bins, heads × padded head)."""
         width = self.weight.shape[1] // 3
         return torch.onnx.ops.symbolic(
-            FUSED_OPERATOR,
+            FUSED_ATTENTION,
             (x, self.weight, self.bias),
             {"num_heads": self.heads},
             dtype=x.dtype,
             shape=(x.shape[0], x.shape[1], width),
             version=1,
         )
+
+
+def frozen(tensor: Tensor) -> nn.Parameter:
+    """A parameter that is not trained."""
+    return nn.Parameter(tensor, requires_grad=False)
 
 
 def padded_head(head: int) -> int:

@@ -6,15 +6,15 @@ import collections
 import pickle
 import zipfile
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from epigept_batch.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 _REBUILDERS = {
@@ -24,9 +24,23 @@ _REBUILDERS = {
 }
 """All that a pickle may call: what makes tensors of storages."""
 
-_STORAGES = frozenset(
-    f"{kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
-)
+_STORAGES = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+"""The kinds of storages, as pickles name them, and what they hold."""
+
+
+WRAPPERS = ("module.", "model.", "_orig_mod.")
+"""What DataParallel, a LightningModule around a network, and torch.compile put before names."""
 
 
 class Inert:
@@ -60,28 +74,61 @@ class Unpickler(pickle.Unpickler):
         return type(name, (Inert,), {"__module__": module})
 
 
+class StorageSizes(pickle.Unpickler):
+    """Reads how many bytes each storage of a checkpoint must have, and makes no tensors.
+
+    torch takes a storage that is mapped from the file at its word, though it may reach into whatever lies behind.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(stream)
+        self.bytes: dict[str, int] = {}
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as pickle has it
+        """What a kind of storage holds, or a class that does nothing."""
+        return _STORAGES.get(name, Inert) if module == "torch" else Inert
+
+    def persistent_load(self, saved: Any) -> Inert:  # noqa: ANN401 - as pickle has it
+        """Note a storage."""
+        _, dtype, key, _, count = saved
+        self.bytes[key] = count * dtype.itemsize
+        return Inert()
+
+
 _PICKLE = SimpleNamespace(__name__="pickle", Unpickler=Unpickler)
 """What torch takes for the pickle module: a zip archive's pickle goes through its Unpickler alone."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint, mapped from the file where torch can.
+    """The weights of a checkpoint, mapped from the file; what wrappers put before every name is taken off.
 
     Args:
-        path: What `torch.save` wrote: a pytorch-lightning checkpoint, or a bare state dict.
+        path: What `torch.save` wrote, a pytorch-lightning checkpoint or a bare state dict; or safetensors.
 
     Raises:
         ModelError: It is not that, or holds no weights.
     """
     document = _read(path)
     state = document.get("state_dict", document) if isinstance(document, dict) else document
-    if not isinstance(state, dict) or not any(isinstance(value, Tensor) for value in state.values()):
+    tensors = state.items() if isinstance(state, dict) else ()
+    weights = {str(key): value for key, value in tensors if isinstance(value, Tensor)}
+    if not weights:
         raise ModelError("holds no weights; give a pytorch-lightning checkpoint or a state dict", path)
-    return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    return _unwrapped(weights)
+
+
+def _unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names without the wrappers that all of them have."""
+    for wrapper in WRAPPERS:
+        if all(key.startswith(wrapper) for key in weights):
+            return _unwrapped({key.removeprefix(wrapper): value for key, value in weights.items()})
+    return weights
 
 
 def _read(path: Path) -> object:
     try:
+        if _is_safetensors(path):
+            return load_file(path)
         _check_archive(path)
         return torch.load(path, map_location="cpu", mmap=True, pickle_module=_PICKLE, weights_only=False)
     except OSError as error:
@@ -93,32 +140,27 @@ def _read(path: Path) -> object:
         raise ModelError(f"is a damaged checkpoint ({reason})", path) from error
 
 
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do: the length of a JSON header, then the header."""
+    with path.open("rb") as stream:
+        start = stream.read(9)
+    return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= path.stat().st_size
+
+
 def _check_archive(path: Path) -> None:
     """Let through only what torch reads by the unpickler: no TorchScript and no format from before torch 1.6."""
     if not zipfile.is_zipfile(path):
         with path.open("rb") as stream:
             said = "is not a checkpoint" if stream.read(1) else "is empty"
-        raise ModelError(f"{said}; give what torch.save wrote (torch 1.6 or later)", path)
+        raise ModelError(f"{said}; give what torch.save wrote (torch 1.6 or later), or safetensors", path)
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith("constants.pkl") for name in archive.namelist()):
             raise ModelError("is a TorchScript archive; give a checkpoint", path)
-
-
-def check_keys(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> None:
-    """Compare names and shapes of a state dict with those of a network.
-
-    Raises:
-        ModelError: With the first that is missing or misshapen, and how many more.
-    """
-    missing = [key for key in wanted if key not in state]
-    misshapen = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    if missing:
-        raise ModelError(f"lacks {_first_of(missing)}; is it a checkpoint of this architecture?", path)
-    if misshapen:
-        key = misshapen[0]
-        shapes = f"{tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
-        raise ModelError(f"{_first_of(misshapen)} has shape {shapes}; is it a checkpoint of this architecture?", path)
-
-
-def _first_of(keys: list[str]) -> str:
-    return keys[0] + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+        (pickled,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        with archive.open(pickled) as stream:
+            sizes = StorageSizes(stream)
+            sizes.load()
+        folder = pickled.removesuffix(".pkl")
+        short = [key for key, size in sizes.bytes.items() if archive.getinfo(f"{folder}/{key}").file_size != size]
+        if short:
+            raise ModelError(f"is a damaged checkpoint (storage {short[0]} has another size than it should)", path)

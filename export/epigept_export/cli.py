@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import epigept_batch
 from epigept_batch.cli.group import Group
+from epigept_batch.cli.options import device_option, threads_option
 from epigept_batch.errors import DeviceError, InputError
 from epigept_batch.spec import ScanWindow
-from epigept_export.architectures import ARCHITECTURES, HOMER_200, HOMER_GIVEN
+from epigept_export.architectures import ARCHITECTURES, homer_200, homer_given
 
-WINDOWS = {"homer-200": HOMER_200, "given": HOMER_GIVEN}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from epigept_batch.tiling import Geometry
+
+WINDOWS = {"homer-200": homer_200, "given": homer_given}
 
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEPT_EXPORT"}
@@ -39,13 +46,34 @@ def cli() -> None:
     type=click.Path(path_type=Path),
     help="TPM of the training cells: factors × cells.",
 )
-@click.option("--architecture", type=click.Choice(list(ARCHITECTURES)), default="hg38", show_default=True)
-@click.option("--precision", type=click.Choice(["fp32"]), default="fp32", show_default=True)
+@click.option(
+    "--architecture",
+    type=click.Choice(["auto", *ARCHITECTURES]),
+    default="auto",
+    show_default=True,
+    help="The published network; by default the one whose names and shapes the checkpoint has.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp16", "fp32", "int8"]),
+    default="fp16",
+    show_default=True,
+    help="Arithmetic of the transformer. fp16 serves GPUs and CPUs, int8 is the fastest on CPUs.",
+)
+@click.option(
+    "--attention",
+    type=click.Choice(["fused", "plain"]),
+    default="fused",
+    show_default=True,
+    help="Fused operators, or standard ones only, for runtimes such as TensorRT that know no others.",
+)
 @click.option(
     "--motif-window",
     metavar="homer-200|given|LEFT,RIGHT",
     help="Where a bin's motif hits lie, in bp from its start.  [default: the architecture's]",
 )
+@click.option("--no-verify", is_flag=True, help="Do not run the file beside the original network.")
+@threads_option
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Model file to write.")
 def convert(
     *,
@@ -55,12 +83,16 @@ def convert(
     expression_reference: Path | None,
     architecture: str,
     precision: str,
+    attention: str,
     motif_window: str | None,
+    no_verify: bool,
+    threads: int,
     output: Path,
 ) -> None:
-    """Write a model file from CHECKPOINT.
+    """Write a model file from CHECKPOINT and verify it.
 
-    The checkpoint is read without running anything that is in it.
+    CHECKPOINT is of pytorch-lightning, a bare state dict, or safetensors, and is read without running anything that is
+    in it. The file gets its name when it has given what the original network gives, within the limits of its precision.
 
     \b
     Example:
@@ -72,23 +104,59 @@ def convert(
     from epigept_export.convert import ConvertRequest, outlying_cells
     from epigept_export.convert import convert as write
 
-    chosen = ARCHITECTURES[architecture]
-    window = parse_motif_window(motif_window) if motif_window else chosen.scan_window
-    spec = write(ConvertRequest(checkpoint, chosen, motifs, motif_factors, expression_reference, window, output))
+    request = ConvertRequest(
+        checkpoint=checkpoint,
+        motifs=motifs,
+        motif_factors=motif_factors,
+        output=output,
+        architecture=ARCHITECTURES.get(architecture),
+        expression_reference=expression_reference,
+        precision=precision,
+        attention=attention,
+        motif_window=None if motif_window is None else parse_motif_window(motif_window),
+        verify=not no_verify,
+        threads=threads,
+    )
+    spec, verification = write(request, say=_say)
     for cell, mean, usual in outlying_cells(spec.reference) if spec.reference else ():
-        click.echo(
-            f"reference column {cell}: mean TPM {mean:.3g} where {usual:.3g} is usual; used as it is",
-            err=True,
-        )
-    click.echo(
-        f"{output}: {architecture}, {precision}, {output.stat().st_size / 1e6:.0f} MB, {len(spec.tracks)} tracks, "
-        f"{len(spec.factors)} factors, {len(spec.motif_set.motifs)} motifs in {window.left},{window.right}",
-        err=True,
+        _say(f"reference column {cell}: mean TPM {mean:.3g} where {usual:.3g} is usual; used as it is")
+    if verification is not None:
+        click.echo(verification.table())
+    _say(
+        f"{output}: {spec.architecture}, {precision}, {output.stat().st_size / 1e6:.0f} MB, "
+        f"{len(spec.tracks)} track{'s' if len(spec.tracks) > 1 else ''}, {len(spec.factors)} factors, "
+        f"{len(spec.motif_set.motifs)} motifs in {spec.motif_set.window}"
     )
 
 
-def parse_motif_window(text: str) -> ScanWindow:
-    """Read `homer-200`, `given` or `LEFT,RIGHT`.
+@cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="What the model file was made from.")
+@device_option("cpu", "the model file")
+@threads_option
+def verify(*, model: Path, checkpoint: Path, device: str, threads: int) -> None:
+    """Run MODEL and the network of its checkpoint on the same inputs and compare.
+
+    The original is the published network in torch, in fp32 and without anything fused. The inputs are hard ones: a
+    window like real ones, one with a run of N, one of N alone, one with the highest scores that the motifs allow; each
+    for a sample like real ones and for one with the highest expression. Prints each track's largest error of
+    ln(1 + signal) and its least Pearson r, and exits with 1 where one is beyond the limit of the file's precision.
+
+    \b
+    Example:
+      epigept-export verify model.onnx --checkpoint model.ckpt
+    """
+    _check_libraries()
+    from epigept_batch.inference.session import parse_device
+    from epigept_export.verify import verify as run
+
+    verification = run(model, checkpoint, parse_device(device), threads=threads, say=_say)
+    click.echo(verification.table())
+    verification.check(model)
+
+
+def parse_motif_window(text: str) -> Callable[[Geometry], ScanWindow]:
+    """Read `homer-200`, `given` or `LEFT,RIGHT`: what it makes of a network's bins.
 
     Raises:
         InputError: Anything else, or an empty window.
@@ -102,18 +170,22 @@ def parse_motif_window(text: str) -> ScanWindow:
         window = ScanWindow(0, 0)
     if window.left >= window.right:
         raise InputError(f"--motif-window {text}: must be homer-200, given or LEFT,RIGHT with LEFT < RIGHT")
-    return window
+    return lambda _: window
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"epigept-export: {sentence}", err=True)
 
 
 def _check_libraries() -> None:
     """Say what to install where the extra is missing.
 
     Raises:
-        DeviceError: There is no torch or no onnxscript.
+        DeviceError: There is no torch, no onnxscript or no safetensors.
     """
-    missing = [name for name in ("torch", "onnxscript") if find_spec(name) is None]
+    missing = [name for name in ("torch", "onnxscript", "safetensors") if find_spec(name) is None]
     if missing:
-        raise DeviceError(f"{' and '.join(missing)} not installed; install epigept-batch with its [export] extra")
+        raise DeviceError(f"{', '.join(missing)} not installed; install epigept-batch with its [export] extra")
 
 
 def main() -> None:

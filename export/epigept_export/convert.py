@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,74 +13,143 @@ import torch
 
 import epigept_batch
 from epigept_batch.errors import InputError, ModelError, OutputError
-from epigept_batch.files import make_folder
+from epigept_batch.files import make_folder, replacing
+from epigept_batch.inference.check import check_bins, check_inputs
 from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inference.session import CPU
 from epigept_batch.inputs.motifs import read_motif_set
-from epigept_batch.spec import ExpressionReference, Spec
+from epigept_batch.spec import Check, ExpressionReference, Spec
 from epigept_export.architectures import read_training_windows
-from epigept_export.checkpoint import check_keys, read_state_dict
-from epigept_export.graph import write_model
-from epigept_export.model import EpiGePT
+from epigept_export.graph import export_graph, write_model
+from epigept_export.load import load_network
+from epigept_export.precision import FP16, FUSED, check_form, make_form
+from epigept_export.verify import compare_file, original_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from epigept_batch.spec import ScanWindow
-    from epigept_export.architectures import Architecture
+    from numpy.typing import NDArray
 
+    from epigept_batch.spec import MotifSet, ScanWindow
+    from epigept_batch.tiling import Geometry
+    from epigept_export.architectures import Architecture
+    from epigept_export.verify import Verification
+
+CHECK_SEED = 711
 OUTLYING = 5
 """A reference column is reported when its mean differs from the median column's by more than this factor."""
 
 
 @dataclass(frozen=True)
 class ConvertRequest:
-    """What a user asks for."""
+    """What a user asks for.
+
+    Attributes:
+        checkpoint: The trained network.
+        motifs: Motifs in HOMER format.
+        motif_factors: Their factors.
+        output: The model file to write.
+        architecture: The checkpoint's; None to recognise it among the published ones.
+        expression_reference: TPM of the training cells.
+        precision: Of `precision.PRECISIONS`.
+        attention: Of `precision.ATTENTIONS`.
+        motif_window: Makes the scan window of the network's bins; None for the architecture's own.
+        verify: Whether to run the file beside the original network before it gets its name.
+        threads: How many the CPU may use for that.
+    """
 
     checkpoint: Path
-    architecture: Architecture
     motifs: Path
     motif_factors: Path
-    expression_reference: Path | None
-    motif_window: ScanWindow
     output: Path
+    architecture: Architecture | None = None
+    expression_reference: Path | None = None
+    precision: str = FP16
+    attention: str = FUSED
+    motif_window: Callable[[Geometry], ScanWindow] | None = None
+    verify: bool = True
+    threads: int = 1
 
 
-def convert(request: ConvertRequest) -> Spec:
-    """Write the model file.
+def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spec, Verification | None]:
+    """Write the model file; it gets its name when it has been verified.
+
+    Args:
+        request: What to do.
+        say: Takes a sentence for the user.
+
+    Returns:
+        What the file says of itself, and how near it comes to the original network.
 
     Raises:
+        VerificationError: Not near enough; there is no file then.
         EpiGePTError: What the user can mend, in one line.
     """
-    architecture = request.architecture
     _check_output(request)
-    motif_set = read_motif_set(request.motifs, request.motif_factors, window=request.motif_window)
-    factors = motif_set.factors
-    if len(factors) != architecture.factors:
+    check_form(precision=request.precision, attention=request.attention)
+    network = load_network(request.checkpoint, request.architecture)
+    architecture = network.architecture
+    motif_set = _read_motifs(request, architecture)
+    table = request.expression_reference
+    reference = None if table is None else read_expression_reference(table, motif_set.factors)
+    inputs = check_inputs(architecture.geometry, motif_set, reference, seed=CHECK_SEED)
+    expected = original_signal(network, inputs)
+    spec = _make_spec(request, architecture, motif_set, reference, expected)
+    with replacing(request.output) as temporary:
+        # Each form of the weights goes before the next is made: there is room for two in memory, not for four.
+        operators = make_form(network, precision=request.precision, attention=request.attention)
+        model = export_graph(network, operators)
+        del network
+        write_model(model, spec, temporary)
+        del model
+        if not request.verify:
+            return spec, None
+        verification = compare_file(temporary, spec, inputs, expected, CPU, threads=request.threads, say=say)
+        verification.check(request.output)
+    return spec, verification
+
+
+def _read_motifs(request: ConvertRequest, architecture: Architecture) -> MotifSet:
+    window = architecture.scan_window if request.motif_window is None else request.motif_window(architecture.geometry)
+    motif_set = read_motif_set(request.motifs, request.motif_factors, window=window)
+    factors = len(motif_set.factors)
+    if factors != architecture.factors:
         raise InputError(
-            f"with {request.motif_factors.name} gives {len(factors)} factors, the network has {architecture.factors}; "
+            f"with {request.motif_factors.name} gives {factors} factors, the network has {architecture.factors}; "
             "give the motif set that it was trained with",
             request.motifs,
         )
-    reference = request.expression_reference
-    spec = Spec(
+    return motif_set
+
+
+def _make_spec(
+    request: ConvertRequest,
+    architecture: Architecture,
+    motif_set: MotifSet,
+    reference: ExpressionReference | None,
+    expected: NDArray[np.float32],
+) -> Spec:
+    return Spec(
         architecture=architecture.name,
         geometry=architecture.geometry,
         tracks=architecture.tracks,
-        factors=factors,
+        factors=motif_set.factors,
         motif_set=motif_set,
-        reference=None if reference is None else read_expression_reference(reference, factors),
-        precision="fp32",
-        checkpoint_sha256=_sha256(request.checkpoint),
+        reference=reference,
+        precision=request.precision,
+        attention=request.attention,
+        checkpoint_sha256=file_sha256(request.checkpoint),
         versions={
             "epigept-batch": epigept_batch.__version__,
             "torch": torch.__version__,
             "onnx": onnx.__version__,
+            "onnxscript": version("onnxscript"),
         },
+        check=Check(CHECK_SEED, expected[:, :, check_bins(architecture.geometry)]),
         training_windows=read_training_windows(architecture.training_windows),
+        contiguous=architecture.contiguous,
     )
-    write_model(load_network(request.checkpoint, architecture), spec, request.output)
-    return spec
 
 
 def _check_output(request: ConvertRequest) -> None:
@@ -98,21 +168,6 @@ def _check_output(request: ConvertRequest) -> None:
         except ModelError as error:
             raise OutputError("exists and is no model file; move it away or give another --output", output) from error
     make_folder(output.parent, option="--output")
-
-
-def load_network(checkpoint: Path, architecture: Architecture) -> EpiGePT:
-    """The network with a checkpoint's weights, which stay mapped from the file.
-
-    Raises:
-        ModelError: A key is missing or misshapen.
-    """
-    with torch.device("meta"):
-        network = EpiGePT(architecture)
-    state = read_state_dict(checkpoint)
-    wanted = network.state_dict()
-    check_keys(state, wanted, checkpoint)
-    network.load_state_dict({key: state[key].float() for key in wanted}, assign=True)
-    return network.requires_grad_(requires_grad=False).eval()
 
 
 def read_expression_reference(path: Path, factors: Sequence[str]) -> ExpressionReference:
@@ -158,10 +213,3 @@ def outlying_cells(reference: ExpressionReference) -> list[tuple[str, float, flo
     usual = float(np.median(means))
     odd = (means > OUTLYING * usual) | (means < usual / OUTLYING)
     return [(reference.cells[number], float(means[number]), usual) for number in np.flatnonzero(odd)]
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise InputError(f"checkpoint cannot be read: {error.strerror}", path) from error

@@ -11,12 +11,11 @@ import onnx
 import torch
 
 from epigept_batch.errors import ModelError
-from epigept_batch.files import replacing
 from epigept_batch.inference.model_file import INPUTS, OUTPUT
 from epigept_batch.spec import METADATA_KEY
-from epigept_export.attention import FUSED_OPERATOR
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from epigept_batch.spec import Spec
@@ -26,27 +25,17 @@ OPSET = 20
 DESCRIPTION = "EpiGePT: tokens, motif scores and expression to ln(1 + signal)"
 
 
-def write_model(network: EpiGePT, spec: Spec, path: Path) -> None:
-    """Export a network and write the model file; the network's attention is fused in place.
+def export_graph(network: EpiGePT, operators: Mapping[str, int]) -> onnx.ModelProto:
+    """The network's graph with dynamic numbers of windows and samples; it takes the network's weights with it.
 
     Args:
-        network: With its weights.
-        spec: What the file shall say of itself.
-        path: Where; the file appears whole or not at all.
+        network: With its weights, in the form to export.
+        operators: How often each operator must occur that is not a standard one.
 
     Raises:
-        ModelError: The graph does not have the fused operators that it should.
+        ModelError: The graph has others.
     """
-    model = export_graph(network)
-    model.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
-    with replacing(path) as temporary:
-        onnx.save_model(model, temporary)
-
-
-def export_graph(network: EpiGePT) -> onnx.ModelProto:
-    """The network's graph with dynamic numbers of windows and samples."""
     network.eval()
-    network.fuse_attention()
     architecture = network.architecture
     windows, samples = torch.export.Dim("windows"), torch.export.Dim("samples")
     example = (  # two of each, because torch takes a size of 1 for a constant
@@ -71,9 +60,27 @@ def export_graph(network: EpiGePT) -> onnx.ModelProto:
         raise RuntimeError("torch.onnx.export gave nothing")
     program.optimize()
     model: onnx.ModelProto = program.model_proto
-    _check_operators(model, layers=architecture.layers)
+    for parameter in network.parameters():
+        parameter.data = parameter.new_empty(0)  # the exporter keeps hold of the parameter
+    _check_operators(model, operators)
     _strip(model)
     return model
+
+
+def write_model(model: onnx.ModelProto, spec: Spec, path: Path) -> None:
+    """Write a graph with its spec as a model file; takes the weights from the graph.
+
+    They are written one by one, since all of them serialised would take as much memory again. Messages of protocol
+    buffers that follow each other are one message: what is repeated in them adds up.
+    """
+    model.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
+    weights = list(model.graph.initializer)
+    del model.graph.initializer[:]
+    with path.open("wb") as stream:
+        stream.write(model.SerializeToString(deterministic=True))
+        for weight in weights:
+            part = onnx.ModelProto(graph=onnx.GraphProto(initializer=[weight]))
+            stream.write(part.SerializeToString(deterministic=True))
 
 
 def operator_counts(model: onnx.ModelProto) -> Counter[str]:
@@ -81,10 +88,13 @@ def operator_counts(model: onnx.ModelProto) -> Counter[str]:
     return Counter(f"{node.domain}::{node.op_type}".removeprefix("::") for node in model.graph.node)
 
 
-def _check_operators(model: onnx.ModelProto, *, layers: int) -> None:
-    found = operator_counts(model)[FUSED_OPERATOR]
-    if found != layers:
-        raise ModelError(f"the exported graph has {found} fused attention operators instead of {layers}")
+def _check_operators(model: onnx.ModelProto, wanted: Mapping[str, int]) -> None:
+    found = operator_counts(model)
+    for operator in {*wanted, *(name for name in found if "::" in name)}:
+        if found[operator] != wanted.get(operator, 0):
+            raise ModelError(
+                f"the exported graph has {operator} {found[operator]} times instead of {wanted.get(operator, 0)}"
+            )
 
 
 def _strip(model: onnx.ModelProto) -> None:

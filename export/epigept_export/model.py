@@ -5,16 +5,16 @@ Parameters have the names of the published checkpoints, so that a state dict loa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from epigept_export.attention import FusedSelfAttention, SelfAttention, pad_heads, padded_head
+from epigept_export.attention import SelfAttention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from epigept_export.architectures import Architecture
 
@@ -90,24 +90,13 @@ class Attention(nn.Module):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.self: SelfAttention | FusedSelfAttention = SelfAttention(architecture.hidden, architecture.heads)
+        self.self = SelfAttention(architecture.hidden, architecture.heads)
         self.output = AddAndNormalise(architecture.hidden, architecture.hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, bins, hidden) -> the same."""
         out: Tensor = self.output(self.self(x), x)
         return out
-
-    def fuse(self) -> None:
-        """Put the fused operator in the place of the plain attention; its padding enters the output layer as zeros."""
-        plain, dense = self.self, self.output.dense
-        if isinstance(plain, FusedSelfAttention):
-            return
-        padded = padded_head(dense.in_features // plain.heads)
-        weight = pad_heads(dense.weight.T, plain.heads, padded).T.contiguous()
-        self.self = FusedSelfAttention.from_plain(plain)
-        dense.weight = nn.Parameter(weight, requires_grad=False)
-        dense.in_features = weight.shape[1]
 
 
 class Intermediate(nn.Module):
@@ -139,17 +128,28 @@ class Layer(nn.Module):
 
 
 class LayerStack(nn.Module):
-    """The layers, one after the other."""
+    """The layers, one after the other.
+
+    Attributes:
+        dtype: Of their arithmetic, between float32 neighbours.
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
+        self.dtype = torch.float32
         self.layer = nn.ModuleList(Layer(architecture) for _ in range(architecture.layers))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, bins, hidden) -> the same."""
+        """(batch, bins, hidden), float32 -> the same."""
+        x = x.to(self.dtype)
         for layer in self.layer:
             x = layer(x)
-        return x
+        return x.float()
+
+    def replace(self, make: Callable[[Layer], nn.Module]) -> None:
+        """Put another form in the place of each layer, one after the other, for both take memory."""
+        for number, layer in enumerate(self.layer):
+            self.layer[number] = make(cast("Layer", layer))
 
 
 class TransformerModule(nn.Module):
@@ -204,7 +204,7 @@ class EpiGePT(nn.Module):
         samples = factors.shape[1]
         sequence = sequence.unsqueeze(1).expand(-1, samples, -1, -1)
         x = torch.cat([sequence, factors], dim=2).flatten(0, 1).transpose(1, 2)  # (batch, bins, hidden)
-        x = self.get_submodule(self.architecture.encoder_key)(x)
+        x = self.transformer()(x)
         for layer in self.output_layers():
             x = layer(x).relu()
         out: Tensor = x.unflatten(0, (-1, samples))
@@ -214,11 +214,14 @@ class EpiGePT(nn.Module):
         """The linear layers of the head."""
         return (self.get_submodule(key) for key in self.architecture.output_keys)
 
-    def fuse_attention(self) -> None:
-        """Turn every attention into the fused operator, for export."""
-        for module in self.modules():
-            if isinstance(module, Attention):
-                module.fuse()
+    def transformer(self) -> TransformerModule:
+        """The transformer, under whatever name the checkpoint has it."""
+        module = self.get_submodule(self.architecture.encoder_key)
+        return cast("TransformerModule", module)
+
+    def layer_stack(self) -> LayerStack:
+        """The transformer's layers."""
+        return self.transformer().encoder
 
 
 def _add_at(root: nn.Module, key: str, module: nn.Module) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from epigept_batch.cli.genome import parse_samples, sample_name
 from epigept_batch.errors import InputError
+from epigept_batch.tiling import Geometry
 from epigept_export.cli import parse_motif_window
 
 GENES = [f"F{n:02d}" for n in range(15)]
@@ -183,8 +184,14 @@ def test_known_endings_are_taken_off(tmp_path):
     [("given", (0, 128)), ("homer-200", (-37, 164)), ("-400,600", (-400, 600)), ("3, 9", (3, 9))],
 )
 def test_motif_windows(text, window):
-    found = parse_motif_window(text)
+    found = parse_motif_window(text)(Geometry(1000, 128))
     assert (found.left, found.right) == window
+
+
+def test_homers_windows_of_other_bins():
+    """200 bp bins are HOMER's default size, but for the base by which it is longer to the left."""
+    assert str(parse_motif_window("homer-200")(Geometry(50, 200))) == "-1,200"
+    assert str(parse_motif_window("given")(Geometry(50, 200))) == "0,200"
 
 
 @pytest.mark.parametrize("text", ["", "5", "9,3", "3,3", "a,b", "1,2,3", "homer"])
@@ -194,8 +201,8 @@ def test_what_is_no_motif_window_is_said(text):
 
 
 @pytest.fixture
-def convert(command, small_checkpoint, synthetic, tmp_path):
-    """Run `epigept-export convert` on a checkpoint that is not of the published size."""
+def convert(command, make_checkpoint, synthetic, tmp_path):
+    """Run `epigept-export convert` with a motif set that is not the network's."""
 
     def run(**options):
         given = {
@@ -204,12 +211,12 @@ def convert(command, small_checkpoint, synthetic, tmp_path):
             "output": tmp_path / "model.onnx",
         } | options
         words = [word for name, value in given.items() if name != "checkpoint" for word in (f"--{name}", value)]
-        return command("epigept-export", "convert", given.get("checkpoint", small_checkpoint), *words)
+        return command("epigept-export", "convert", given.get("checkpoint", make_checkpoint("hg38")), *words)
 
     return run
 
 
-def test_convert_says_what_is_wrong_in_one_line(convert, tmp_path, synthetic):
+def test_convert_says_what_is_wrong_in_one_line(convert, make_checkpoint, tmp_path, synthetic):
     (tmp_path / "empty").touch()
     cases = [
         (
@@ -217,6 +224,15 @@ def test_convert_says_what_is_wrong_in_one_line(convert, tmp_path, synthetic):
             f"{synthetic}/synthetic.motifs: with synthetic.factors.tsv gives 15 factors, the network has 711",
         ),
         ({"motifs": tmp_path / "empty"}, f"{tmp_path}/empty: is empty; give motifs in HOMER format"),
+        ({"checkpoint": tmp_path / "empty"}, f"{tmp_path}/empty: is empty; give what torch.save wrote"),
+        (
+            {"architecture": "dnase"},
+            f"{make_checkpoint('hg38')}: is no dnase checkpoint: transformermodule.embeddings.position_embeddings",
+        ),
+        (
+            {"precision": "int8", "attention": "plain"},
+            "--attention plain: int8 has no form in standard operators; give --precision fp16 or fp32",
+        ),
         ({"motif-window": "9,3"}, "--motif-window 9,3: must be homer-200, given or LEFT,RIGHT"),
     ]
     for options, message in cases:
@@ -227,10 +243,10 @@ def test_convert_says_what_is_wrong_in_one_line(convert, tmp_path, synthetic):
     assert not (tmp_path / "model.onnx").exists()
 
 
-def test_convert_does_not_overwrite_what_is_no_model_file(convert, tmp_path, small_checkpoint):
+def test_convert_does_not_overwrite_what_is_no_model_file(convert, tmp_path, make_checkpoint):
     (tmp_path / "notes.txt").write_text("mine")
     for output, message in (
-        (small_checkpoint, "is an input; give another --output"),
+        (make_checkpoint("hg38"), "is an input; give another --output"),
         (tmp_path / "notes.txt", "exists and is no model file; move it away or give another --output"),
         (tmp_path, "exists and is no model file"),
     ):

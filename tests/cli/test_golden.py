@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bigwigs
-from tolerances import GOLDEN_FP32, GOLDEN_FP32_R, SAME
+from tolerances import GOLDEN, SAME
 
 TRACKS = ("DNase", "CTCF", "H3K27ac", "H3K4me3", "H3K36me3", "H3K27me3", "H3K9me3", "H3K4me1")
 LENGTH = 2_333_275
@@ -22,21 +22,14 @@ def chromosome(shared, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(command, shared, hg38_model, chromosome, tmp_path_factory):
+def run(command, shared, make_hg38_model, chromosome, tmp_path_factory):
     """Tracks of the ENCODE sample by the installed command, as a function of track to values by bin."""
 
-    def run(*options):
+    def run(*options, precision="fp32"):
         out = tmp_path_factory.mktemp("tracks")
         done = command(
-            *(
-                "epigept-batch",
-                "genome",
-                "--tpm",
-                shared / "expression/encode_rsem.tsv.gz",
-                "--fasta",
-                chromosome,
-            ),
-            *("--model", hg38_model, "--out", out, "--device", "cpu", *options),
+            *("epigept-batch", "genome", "--tpm", shared / "expression/encode_rsem.tsv.gz", "--fasta", chromosome),
+            *("--model", make_hg38_model(precision), "--out", out, "--device", "cpu", *options),
         )
         assert done.returncode == 0, done.stderr
         return {track: bigwigs.bins(out / f"encode_rsem.{track}.bw", "chr2", bin_bp=128) for track in TRACKS}, out
@@ -46,19 +39,33 @@ def run(command, shared, hg38_model, chromosome, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(run):
-    """The whole piece: 19 windows, the first with 10 kb of N, the last over the end."""
+    """The whole piece in fp32: 19 windows, the first with 10 kb of N, the last over the end."""
     return run()
+
+
+@pytest.fixture(scope="module", params=["fp32", "fp16", "int8"])
+def precision(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def tracks(precision, run, whole):
+    """Tracks that have at least the golden windows."""
+    if precision == "fp32":
+        return whole[0]
+    regions = [f"chr2:{start + 1}-{start + 128_000}" for start in WINDOWS]
+    return run("--region", regions[0], "--region", regions[1].replace("2432000", str(LENGTH)), precision=precision)[0]
 
 
 @pytest.mark.parametrize("start", WINDOWS)
 @pytest.mark.parametrize("number", range(8), ids=TRACKS)
-def test_the_tracks_are_the_published_networks(whole, shared, start, number):
+def test_the_tracks_are_the_published_networks(tracks, precision, shared, start, number):
     with np.load(shared / f"golden/hg38_chr2_{start}_encode.npz") as golden:
         expected = golden["signal"][:, number]
-    found = whole[0][TRACKS[number]][start // 128 :][: len(expected)]
+    found = tracks[TRACKS[number]][start // 128 :][: len(expected)]
     assert len(found) == len(expected)
-    assert np.abs(found - expected).max() <= GOLDEN_FP32
-    assert np.corrcoef(found, expected)[0, 1] >= GOLDEN_FP32_R
+    assert np.abs(found - expected).max() <= GOLDEN[precision].error
+    assert np.corrcoef(found, expected)[0, 1] >= GOLDEN[precision].r
 
 
 def test_the_file_covers_all_but_n_to_the_last_base(whole):
@@ -104,13 +111,24 @@ def test_half_windows_take_the_middle_of_each(whole, run):
         assert (found[800:1200] != plain[800:1200]).mean() > 0.5
 
 
-def test_missing_factors_are_named_and_recorded(command, shared, hg38_model, chromosome, tmp_path):
+def test_missing_factors_are_named_and_recorded(command, shared, make_hg38_model, chromosome, tmp_path):
     with gzip.open(shared / "expression/encode_rsem.tsv.gz", "rt") as stream:
         lines = [line for line in stream if not line.startswith(("ENSG00000102974.", "ENSG00000106546."))]
     table = tmp_path / "liver.genes.results"
     table.write_text("".join(lines))
     done = command(
-        *("epigept-batch", "genome", "--tpm", table, "--fasta", chromosome, "--model", hg38_model, "--out", tmp_path),
+        *(
+            "epigept-batch",
+            "genome",
+            "--tpm",
+            table,
+            "--fasta",
+            chromosome,
+            "--model",
+            make_hg38_model("fp32"),
+            "--out",
+            tmp_path,
+        ),
         *("--region", "chr2:2000000-2000001", "--tracks", "CTCF", "--device", "cpu"),
     )
     assert done.returncode == 0

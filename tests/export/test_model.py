@@ -5,23 +5,33 @@ import torch
 import reference
 from epigept_export.architectures import ARCHITECTURES, read_training_windows
 from epigept_export.attention import pad_heads, padded_head
-from epigept_export.checkpoint import read_state_dict
-from epigept_export.convert import load_network
 from epigept_export.model import EpiGePT
 from small import SMALL, predict, random_inputs
-from tolerances import NETWORK_FP32, NETWORK_TORCH
+from tolerances import NETWORK_TORCH
 
 
-def test_the_published_sizes():
-    hg38 = ARCHITECTURES["hg38"]
-    assert (hg38.geometry.bins, hg38.geometry.bin_bp, hg38.geometry.window_bp) == (1000, 128, 128_000)
-    assert (hg38.zero_columns, hg38.hidden, hg38.hidden // hg38.heads) == (1, 968, 121)
-    assert hg38.output_widths == (968, 128, 8)
+@pytest.mark.parametrize(
+    ("name", "window", "hidden", "layers", "output_widths", "scan_window"),
+    [
+        ("hg38", (1000, 128, 128_000), 968, 12, (968, 128, 8), "-37,164"),
+        ("hg19", (1000, 128, 128_000), 968, 12, (968, 8), "-37,164"),
+        ("hg19-pretrain", (1000, 128, 128_000), 968, 12, (968, 8), "-37,164"),
+        ("dnase", (50, 200, 10_000), 968, 16, (968, 1), "-400,600"),
+    ],
+)
+def test_the_published_sizes(name, window, hidden, layers, output_widths, scan_window):
+    found = ARCHITECTURES[name]
+    assert (found.geometry.bins, found.geometry.bin_bp, found.geometry.window_bp) == window
+    assert (found.hidden, found.hidden // found.heads, found.layers) == (hidden, 121, layers)
+    assert found.output_widths == output_widths
+    assert str(found.scan_window) == scan_window
 
 
-def test_the_training_windows(shared):
-    windows = read_training_windows("hg38")
-    listed = {tuple(line.split()[:2]) for line in (shared / "training/windows_hg38.bed").read_text().splitlines()}
+@pytest.mark.parametrize(("assembly", "count"), [("hg38", 15_870), ("hg19", 13_300)])
+def test_the_training_windows(shared, assembly, count):
+    windows = read_training_windows(ARCHITECTURES[assembly].training_windows)
+    bed = (shared / f"training/windows_{assembly}.bed").read_text().splitlines()
+    listed = {tuple(line.split()[:2]) for line in bed}
     unrolled = {
         (contig, str(number * 128_000))
         for contig, runs in windows.items()
@@ -29,16 +39,12 @@ def test_the_training_windows(shared):
         for number in range(first, last)
     }
     assert unrolled == listed
-    assert len(unrolled) == 15_870
+    assert len(unrolled) == count
 
 
-def test_the_network_has_the_checkpoints_names(make_checkpoint):
-    state = read_state_dict(make_checkpoint("hg38"))
-    with torch.device("meta"):
-        wanted = EpiGePT(ARCHITECTURES["hg38"]).state_dict()
-    unused = ("position_ids", "word_embeddings", "pooler")
-    assert set(wanted) == {key for key in state if not any(part in key for part in unused)}
-    assert all(wanted[key].shape == state[key].shape for key in wanted)
+def test_the_dnase_network_has_no_training_windows():
+    assert read_training_windows(ARCHITECTURES["dnase"].training_windows) == {}
+    assert [name for name, architecture in ARCHITECTURES.items() if not architecture.contiguous] == ["dnase"]
 
 
 def test_the_small_network_is_the_published_form(small_state):
@@ -52,17 +58,6 @@ def test_the_small_network_is_the_published_form(small_state):
     expected = reference.published_network(SMALL, state, inputs)
     assert expected.std() > 0.1
     assert np.abs(predict(network, inputs) - expected).max() <= NETWORK_TORCH
-
-
-def test_the_published_size_against_bert_and_the_published_code(make_checkpoint, synthetic):
-    architecture = ARCHITECTURES["hg38"]
-    checkpoint = make_checkpoint("hg38")
-    with np.load(synthetic / "network_hg38.npz") as golden:
-        inputs, signal = {name: golden[name] for name in golden}, golden["signal"]
-    found = predict(load_network(checkpoint, architecture), inputs)
-    assert np.abs(found - signal).max() <= NETWORK_FP32
-    bert = reference.published_network(architecture, read_state_dict(checkpoint), inputs)
-    assert np.abs(found - bert).max() <= NETWORK_TORCH
 
 
 def test_the_windows_convolutions_serve_all_samples(small_state):

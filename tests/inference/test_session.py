@@ -5,7 +5,7 @@ import pytest
 from epigept_batch.errors import DeviceError, InputError, ModelError
 from epigept_batch.inference import session as module
 from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.inference.session import Device, open_session, parse_device
+from epigept_batch.inference.session import CPU, Device, open_session, parse_device
 from small import SMALL, random_inputs
 from tolerances import SAME
 
@@ -17,7 +17,7 @@ def inputs():
 
 @pytest.fixture
 def cpu(small_model):
-    return open_session(small_model, Device("cpu"), threads=1, say=pytest.fail)
+    return open_session(small_model, CPU, precision="fp32", threads=1, say=pytest.fail)
 
 
 def test_the_session_says_what_runs(cpu):
@@ -33,9 +33,10 @@ def test_the_signal_has_windows_samples_bins_and_tracks(cpu, inputs):
     assert (signal.std(axis=2) > 0.01).all()
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_window_and_a_sample_alone_give_what_they_give_together(small_model, inputs, threads):
-    session = open_session(small_model, Device("cpu"), threads=threads, say=pytest.fail)
+def test_a_window_and_a_sample_alone_give_what_they_give_together(make_small_model, inputs, precision, threads):
+    session = open_session(make_small_model(precision), CPU, precision=precision, threads=threads, say=pytest.fail)
     together = session.run(**inputs)
     for window in range(3):
         for sample in range(2):
@@ -69,10 +70,19 @@ def test_what_is_no_device_is_said(text):
 @pytest.mark.skipif(module.CUDA_PROVIDER in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA")
 def test_cuda_is_an_error_where_asked_for_and_a_sentence_where_not(small_model):
     with pytest.raises(DeviceError, match="this ONNX Runtime has no CUDA; for a GPU install epigept-batch"):
-        open_session(small_model, Device("cuda"), threads=1, say=pytest.fail)
+        open_session(small_model, Device("cuda"), precision="fp32", threads=1, say=pytest.fail)
     said = []
-    assert open_session(small_model, Device("auto"), threads=1, say=said.append).device == "cpu"
+    assert open_session(small_model, Device("auto"), precision="fp32", threads=1, say=said.append).device == "cpu"
     assert said == ["running on the CPU: this ONNX Runtime has no CUDA"]
+
+
+def test_integers_are_for_the_cpu(make_small_model):
+    path = make_small_model("int8")
+    with pytest.raises(DeviceError, match="an int8 model file is for CPUs; for a GPU convert with --precision fp16"):
+        open_session(path, Device("cuda"), precision="int8", threads=1, say=pytest.fail)
+    said = []
+    assert open_session(path, Device("auto"), precision="int8", threads=1, say=said.append).device == "cpu"
+    assert said == ["running on the CPU: an int8 model file is for CPUs"]
 
 
 def test_cuda_that_silently_becomes_the_cpu_is_an_error(small_model, monkeypatch, capsys):
@@ -82,14 +92,14 @@ def test_cuda_that_silently_becomes_the_cpu_is_an_error(small_model, monkeypatch
     monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, **_: real(path, providers=[module.CPU_PROVIDER]))
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libx.so: libx.so: not there\nMore"))
     with pytest.raises(DeviceError, match=r"CUDA device 0 could not be started \(libx.so: not there\); look at"):
-        open_session(small_model, Device("cuda"), threads=1, say=pytest.fail)
+        open_session(small_model, Device("cuda"), precision="fp32", threads=1, say=pytest.fail)
     assert capsys.readouterr() == ("", "")
 
 
 def test_two_runtimes_in_one_environment_are_said(small_model, monkeypatch):
     monkeypatch.setattr(module.metadata, "version", lambda _: "1.0")
     said = []
-    open_session(small_model, Device("cpu"), threads=1, say=said.append)
+    open_session(small_model, CPU, precision="fp32", threads=1, say=said.append)
     assert "onnxruntime and onnxruntime-gpu and onnxruntime-openvino are both installed" in said[0]
 
 
@@ -98,8 +108,9 @@ def test_two_runtimes_in_one_environment_are_said(small_model, monkeypatch):
     module.CUDA_PROVIDER not in onnxruntime.get_available_providers(),
     reason="needs onnxruntime-gpu and a CUDA device",
 )
-def test_cuda_gives_what_the_cpu_gives(small_model, cpu, inputs):
-    cuda = open_session(small_model, Device("cuda"), threads=1, say=pytest.fail)
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_cuda_gives_what_the_cpu_gives(make_small_model, cpu, inputs, precision):
+    cuda = open_session(make_small_model(precision), Device("cuda"), precision=precision, threads=1, say=pytest.fail)
     assert cuda.provider == module.CUDA_PROVIDER
     np.testing.assert_allclose(cuda.run(**inputs), cpu.run(**inputs), atol=1e-2)
 
@@ -108,7 +119,7 @@ def test_a_graph_that_cannot_be_loaded_is_said(tmp_path):
     path = tmp_path / "bad.onnx"
     path.write_bytes(b"nothing")
     with pytest.raises(ModelError, match="cannot be loaded by ONNX Runtime"):
-        open_session(path, Device("cpu"), threads=1, say=pytest.fail)
+        open_session(path, CPU, precision="fp32", threads=1, say=pytest.fail)
 
 
 def test_the_spec_is_in_the_file(small_model):

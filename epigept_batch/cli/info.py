@@ -1,0 +1,100 @@
+"""`epigept-batch info`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAMES_SHOWN = 3
+
+
+@click.command(short_help="Say what a model file is.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with all names.")
+def info(*, model: Path, as_json: bool) -> None:
+    """Say what MODEL is: its network, what it was made from and how it computes.
+
+    \b
+    Example:
+      epigept-batch info model.onnx
+    """
+    document = describe(model)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+        return
+    rows = _rows(document)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        click.echo(f"{name:{width}}  {value}")
+
+
+def describe(model: Path) -> dict[str, Any]:
+    """A model file in words and numbers that JSON can hold.
+
+    Raises:
+        ModelError: It is none of ours.
+    """
+    from epigept_batch.inference.model_file import file_sha256, read_spec
+
+    spec = read_spec(model)
+    window = spec.motif_set.window
+    return {
+        "path": str(model),
+        "bytes": model.stat().st_size,
+        "sha256": file_sha256(model),
+        "architecture": spec.architecture,
+        "window_bp": spec.geometry.window_bp,
+        "bins": spec.geometry.bins,
+        "bin_bp": spec.geometry.bin_bp,
+        "contiguous": spec.contiguous,
+        "tracks": spec.tracks,
+        "factors": spec.factors,
+        "motif_set": {
+            "motifs": len(spec.motif_set.motifs),
+            "window": [window.left, window.right],
+            "sha256": spec.motif_set.sha256,
+        },
+        "expression_reference": spec.reference and {"cells": spec.reference.cells},
+        "precision": spec.precision,
+        "attention": spec.attention,
+        "space": spec.space,
+        "training_windows": sum(last - first for runs in spec.training_windows.values() for first, last in runs),
+        "checkpoint_sha256": spec.checkpoint_sha256,
+        "versions": dict(spec.versions),
+        "check": {"seed": spec.check.seed, "shape": spec.check.signal.shape},
+    }
+
+
+def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """The document as a table's names and values."""
+    motifs, reference = document["motif_set"], document["expression_reference"]
+    left, right = motifs["window"]
+    trained = f"{document['training_windows']:,} windows" if document["training_windows"] else "windows not published"
+    joined = "" if document["contiguous"] else ", open bins joined: on contiguous sequence it extrapolates"
+    return [
+        ("file", f"{document['path']}, {document['bytes'] / 1e6:.0f} MB, sha256 {document['sha256']}"),
+        ("architecture", document["architecture"]),
+        ("window", f"{document['window_bp']:,} bp: {document['bins']:,} bins of {document['bin_bp']} bp"),
+        ("trained on", trained + joined),
+        ("tracks", ", ".join(document["tracks"])),
+        ("factors", _some(document["factors"])),
+        ("motifs", f"{motifs['motifs']:,}, hits of a bin from its start {left:+} to {right:+} bp"),
+        ("expression reference", _some(reference["cells"]) if reference else "none: tables must be --normalised"),
+        ("precision", document["precision"]),
+        ("attention", document["attention"]),
+        ("output", "ln(1 + signal)"),
+        ("checkpoint", f"sha256 {document['checkpoint_sha256']}"),
+        ("made by", ", ".join(f"{name} {version}" for name, version in document["versions"].items())),
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    """How many there are, and the first few."""
+    shown = names if len(names) <= NAMES_SHOWN + 1 else (*names[:NAMES_SHOWN], "…", names[-1])
+    return f"{len(names)}: {', '.join(shown)}"

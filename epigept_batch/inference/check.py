@@ -1,0 +1,169 @@
+"""Generated inputs on which a network must show what it can, and how near to the original it must come.
+
+The inputs are hard ones: a window like real ones, one with a run of N, one of N alone, one whose scores are the highest
+that the motifs allow; a sample like real ones and one whose expression is everywhere the highest.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from epigept_batch.spec import NO_BASE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.spec import ExpressionReference, MotifSet
+    from epigept_batch.tiling import Geometry
+
+CHECK_BINS = 16
+"""Bins of a window whose signal the spec keeps."""
+WINDOWS = ORDINARY, N_RUN, ALL_N, EXTREME = range(4)
+"""Kinds of windows."""
+WHOLE_TPM = 1e6
+"""The highest TPM there can be, for networks without a reference."""
+
+
+class CheckInputs(NamedTuple):
+    """What `Session.run` takes, with four windows and two samples."""
+
+    tokens: NDArray[np.uint8]
+    motif_scores: NDArray[np.float16]
+    expression: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How far a precision may be from the original network: max abs error, and least Pearson r of a track."""
+
+    error: float
+    r: float
+
+
+LIMITS = {"fp32": Limit(1e-3, 0.99999), "fp16": Limit(1e-2, 0.9999), "int8": Limit(0.15, 0.99)}
+
+
+@dataclass(frozen=True)
+class TrackFigures:
+    """How near a track came.
+
+    Attributes:
+        track: Its name.
+        error: Max abs error of ln(1 + signal) over all inputs; infinite where some value is not finite.
+        r: Least Pearson r over the windows that have ordinary bins, for either sample.
+    """
+
+    track: str
+    error: float
+    r: float
+
+    def within(self, limit: Limit) -> bool:
+        """Whether it came near enough."""
+        return self.error <= limit.error and self.r >= limit.r
+
+
+def check_bins(geometry: Geometry) -> NDArray[np.int64]:
+    """The bins of a window whose signal the spec keeps: evenly spaced, the first and the last among them."""
+    points = min(CHECK_BINS, geometry.bins)
+    return np.arange(points) * (geometry.bins - 1) // max(points - 1, 1)
+
+
+def check_inputs(
+    geometry: Geometry, motif_set: MotifSet, reference: ExpressionReference | None, *, seed: int
+) -> CheckInputs:
+    """The inputs that a seed stands for, the same on every machine and with every version of numpy.
+
+    Args:
+        geometry: The network's window.
+        motif_set: Its motifs.
+        reference: Its expression reference, whose values the samples have.
+        seed: Any number from 0 up.
+    """
+    draw = _Uniform(seed)
+    tokens = np.floor(4 * draw((len(WINDOWS), geometry.window_bp))).astype(np.uint8)
+    run = slice(geometry.window_bp // 3, geometry.window_bp * 2 // 3)
+    tokens[N_RUN, run] = NO_BASE
+    tokens[ALL_N] = NO_BASE
+    best, threshold = _score_bounds(motif_set)
+    shape = (len(WINDOWS), len(best), geometry.bins)
+    # Real windows have hits in a third of all cells: some factors nearly everywhere, others nearly nowhere.
+    hit = draw(shape) < draw((len(best), 1)) ** 2
+    scores = np.where(hit, threshold + (best - threshold) * draw(shape) ** 2, 0)
+    scores[N_RUN, :, run.start // geometry.bin_bp : run.stop // geometry.bin_bp] = 0
+    scores[ALL_N] = 0
+    scores[EXTREME] = best
+    return CheckInputs(tokens, scores.astype(np.float16), _expression(reference, draw, len(best)))
+
+
+def compare_tracks(
+    found: NDArray[np.float32], expected: NDArray[np.float32], tracks: Sequence[str]
+) -> list[TrackFigures]:
+    """Compare a signal for check inputs with the original network's, each float32, (windows, samples, bins, tracks)."""
+    return [
+        TrackFigures(track, _error(mine, theirs), _least_r(mine, theirs))
+        for track, mine, theirs in zip(tracks, np.moveaxis(found, 3, 0), np.moveaxis(expected, 3, 0), strict=True)
+    ]
+
+
+class _Uniform:
+    """Numbers from 0 to 1 of which numpy promises that they stay the same, which those of `Generator` may not."""
+
+    def __init__(self, seed: int) -> None:
+        self._bits = np.random.PCG64(seed)
+
+    def __call__(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        raw = self._bits.random_raw(math.prod(shape))
+        uniform: NDArray[np.float64] = ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)
+        return uniform
+
+
+def _score_bounds(motif_set: MotifSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Highest score and least hit of each factor, each float64, (factors, 1)."""
+    best = dict.fromkeys(motif_set.factors, 0.0)
+    threshold = dict.fromkeys(motif_set.factors, math.inf)
+    for motif in motif_set.motifs:
+        for factor in motif.factors:
+            best[factor] = max(best[factor], motif.best_score)
+            threshold[factor] = min(threshold[factor], motif.threshold)
+    columns = np.array([(best[factor], min(threshold[factor], best[factor])) for factor in motif_set.factors])
+    return columns[:, :1], columns[:, 1:]
+
+
+def _expression(reference: ExpressionReference | None, draw: _Uniform, factors: int) -> NDArray[np.float32]:
+    """ln(1 + TPM) of an ordinary and an extreme sample, float32, (2, factors)."""
+    order = draw((factors,))
+    if reference is None:
+        ordinary, highest = order**4 * 100, WHOLE_TPM
+    else:
+        ordinary, highest = reference.distribution[np.argsort(order)], reference.distribution[-1]
+    tpm = np.stack([ordinary, np.full(factors, highest)])
+    expression: NDArray[np.float32] = np.log1p(tpm).astype(np.float32)
+    return expression
+
+
+def _error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    return float(np.abs(found - expected).max()) if np.isfinite(found).all() else math.inf
+
+
+def _least_r(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Over the windows whose bins differ; 1 where the original gives the same everywhere, as a dead track does."""
+    pairs = [
+        (found[window, sample].astype(np.float64), expected[window, sample].astype(np.float64))
+        for window in (ORDINARY, N_RUN)
+        for sample in range(expected.shape[1])
+        if np.ptp(expected[window, sample]) > 0
+    ]
+    return min((_pearson_r(mine, theirs) for mine, theirs in pairs), default=1.0)
+
+
+def _pearson_r(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """0 where x is constant or not finite."""
+    if not np.isfinite(x).all() or np.ptp(x) == 0:
+        return 0.0
+    return float(np.corrcoef(x, y)[0, 1])

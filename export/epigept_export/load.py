@@ -1,0 +1,112 @@
+"""A checkpoint to the network that it holds: which of the published ones, by the names and shapes of its tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from epigept_batch.errors import ModelError
+from epigept_export.architectures import ARCHITECTURES
+from epigept_export.checkpoint import read_state_dict
+from epigept_export.model import EpiGePT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from epigept_export.architectures import Architecture
+
+UNUSED = ("embeddings.position_ids", "embeddings.token_type_ids", "embeddings.word_embeddings.", "pooler.")
+"""What BERT keeps below the encoder's key and a network fed by ready-made inputs does not use."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What sets a state dict apart from an architecture.
+
+    Attributes:
+        architecture: The architecture.
+        sentences: One a key that is missing, misshapen or unexpected, in this order.
+    """
+
+    architecture: Architecture
+    sentences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = len(self.sentences) - 1
+        return self.sentences[0] + (f", and {more} more" if more else "")
+
+
+def load_network(checkpoint: Path, wanted: Architecture | None = None) -> EpiGePT:
+    """The network with a checkpoint's weights, in float32.
+
+    Args:
+        checkpoint: What `read_state_dict` reads.
+        wanted: Its architecture; None to recognise a published one.
+
+    Raises:
+        ModelError: It is of no such architecture, or its weights are not numbers.
+    """
+    state = read_state_dict(checkpoint)
+    architecture = recognise(state, checkpoint, wanted=wanted)
+    with torch.device("meta"):
+        network = EpiGePT(architecture)
+    weights = {key: state[key] for key in network.state_dict()}
+    for key, tensor in weights.items():
+        if not tensor.is_floating_point():
+            raise ModelError(f"{key} is of {tensor.dtype}; give weights in floating point", checkpoint)
+        if not tensor.isfinite().all():
+            raise ModelError(f"{key} has values that are not finite; the training must have failed", checkpoint)
+    # Copies, because one tensor that is still mapped from the file would keep all of it in memory.
+    weights = {key: tensor.to(torch.float32, copy=True) for key, tensor in weights.items()}
+    network.load_state_dict(weights, assign=True)
+    return network.requires_grad_(requires_grad=False).eval()
+
+
+def recognise(state: Mapping[str, Tensor], path: Path, *, wanted: Architecture | None = None) -> Architecture:
+    """The architecture whose keys and shapes a state dict has.
+
+    Args:
+        state: Tensors by name.
+        path: Where they come from, for messages.
+        wanted: The only one to accept; else all that are published.
+
+    Raises:
+        ModelError: None fits; names the first key that differs from the nearest, and how many more.
+    """
+    candidates = ARCHITECTURES.values() if wanted is None else (wanted,)
+    differences = [difference(state, architecture) for architecture in candidates]
+    for found in differences:
+        if not found.sentences:
+            return found.architecture
+    nearest = min(differences, key=lambda found: len(found.sentences))
+    name = nearest.architecture.name
+    if wanted is None:
+        raise ModelError(f"is no EpiGePT checkpoint; {name} comes nearest, but {nearest}", path)
+    raise ModelError(f"is no {name} checkpoint: {nearest}; {_advice(state)}", path)
+
+
+def difference(state: Mapping[str, Tensor], architecture: Architecture) -> Difference:
+    """Compare a state dict with an architecture."""
+    with torch.device("meta"):
+        shapes = {key: tuple(tensor.shape) for key, tensor in EpiGePT(architecture).state_dict().items()}
+    unused = tuple(f"{architecture.encoder_key}.{name}" for name in UNUSED)
+    missing = [f"{key} is missing" for key in shapes if key not in state]
+    misshapen = [
+        f"{key} has shape {tuple(state[key].shape)} instead of {shape}"
+        for key, shape in shapes.items()
+        if key in state and tuple(state[key].shape) != shape
+    ]
+    unexpected = [f"{key} is unexpected" for key in state if key not in shapes and not key.startswith(unused)]
+    return Difference(architecture, (*missing, *misshapen, *unexpected))
+
+
+def _advice(state: Mapping[str, Tensor]) -> str:
+    differences = [difference(state, architecture) for architecture in ARCHITECTURES.values()]
+    nearest = min(differences, key=lambda found: len(found.sentences))
+    name = nearest.architecture.name
+    return f"it comes nearest to {name}" if nearest.sentences else f"it is one of {name}"

@@ -1,0 +1,61 @@
+"""In what arithmetic a model file computes, and what stays float32 in each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from epigept_batch.errors import InputError
+from epigept_export import fused, quantised
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from epigept_export.model import EpiGePT
+
+PRECISIONS = FP16, FP32, INT8 = "fp16", "fp32", "int8"
+ATTENTIONS = FUSED, PLAIN = "fused", "plain"
+
+KEPT_FP32 = {
+    "factor features": "their product is rounded to float16 as in training, and nothing else of them",
+    "convolutions": "1 % of the work, and CUDA has no fused float16 convolution",
+    "embeddings and their LayerNorm": "scores times expression reach hundreds, whose squares overflow float16",
+    "output layers": "a thousandth of the work, and their rounding would be the signal's",
+}
+"""What fp16 and int8 leave in float32, and why. What they change is the transformer's layers, 98 % of the work."""
+
+
+def check_form(*, precision: str, attention: str) -> None:
+    """Refuse a precision that has no such form.
+
+    Raises:
+        InputError: Integers with standard operators only.
+    """
+    if precision == INT8 and attention == PLAIN:
+        raise InputError("--attention plain: int8 has no form in standard operators; give --precision fp16 or fp32")
+
+
+def make_form(network: EpiGePT, *, precision: str, attention: str) -> Mapping[str, int]:
+    """Give a network the form in which it is exported, in place.
+
+    Args:
+        network: Plain, float32.
+        precision: Of `PRECISIONS`.
+        attention: `fused`, or `plain` for standard operators only.
+
+    Returns:
+        The operators that the graph must have, and how often; none but standard ones where that is empty.
+    """
+    check_form(precision=precision, attention=attention)
+    stack = network.layer_stack()
+    per_layer: Mapping[str, int] = {}
+    if precision == INT8:
+        stack.replace(quantised.QuantisedLayer)
+        per_layer = quantised.PER_LAYER
+    elif attention == FUSED:
+        stack.replace(fused.FusedLayer)
+        per_layer = fused.PER_LAYER
+    if precision == FP16:
+        stack.half().dtype = torch.float16
+    return {operator: count * network.architecture.layers for operator, count in per_layer.items()}

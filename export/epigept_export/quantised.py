@@ -1,0 +1,143 @@
+"""The transformer layer in 8-bit integers, for CPUs; for export only.
+
+Activations are quantised to uint8 with one scale a tensor, weights to int8 with one a column. Done plainly, that costs
+most of the accuracy where it is least needed: an activation's mean over the window's bins is large, so it takes up the
+range of the integers, and it meets the rounding of every weight, although what tells bins apart is only the deviation
+from it. So only deviations pass through integers; the mean, one row a window, meets the weights in float:
+
+    x W = (x - m) W8 + m W
+
+Two parts of attention need no mean at all: softmax ignores what is added to all of a query's scores, so keys go without
+theirs; and weights that sum to 1 pass the values' mean on, so it joins the mean of the attention's output.
+
+The first half of the feed-forward part reads the activation with the largest outliers and loses most; there what the
+first quantisation leaves over is quantised once more and passes through the same weights.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from epigept_export.attention import frozen
+
+if TYPE_CHECKING:
+    from epigept_export.model import Layer
+
+INTEGER_PRODUCT = "com.microsoft::MatMulIntegerToFloat"
+ATTENTION = "com.microsoft::MultiHeadAttention"
+PER_LAYER = {INTEGER_PRODUCT: 7, ATTENTION: 1, "DynamicQuantizeLinear": 5}
+"""Integer operators of a transformer layer."""
+LARGEST = 127
+
+
+class Quantised(NamedTuple):
+    """A tensor as (value - zero point) × scale."""
+
+    value: Tensor  # uint8
+    scale: Tensor  # float32, ()
+    zero_point: Tensor  # uint8, ()
+
+
+class QuantisedLinear(nn.Module):
+    """The two forms of a linear layer's weights: for deviations and for means."""
+
+    def __init__(self, plain: nn.Linear) -> None:
+        super().__init__()
+        weight = plain.weight.T  # (in, out)
+        scale = weight.abs().amax(dim=0) / LARGEST
+        scale = torch.where(scale > 0, scale, 1)  # a column of zeros
+        self.integers = frozen((weight / scale).round().to(torch.int8).contiguous())
+        self.scale = frozen(scale)
+        self.fine = frozen(weight.half().contiguous())  # half the bytes in the file; a thousandth of the rounding
+        self.bias = plain.bias
+
+    def deviation(self, x: Quantised) -> Tensor:
+        """What deviations add: (batch, bins, in) -> (batch, bins, out)."""
+        return torch.onnx.ops.symbolic(
+            INTEGER_PRODUCT,
+            (x.value, self.integers, x.scale, self.scale, x.zero_point),
+            {},
+            dtype=torch.float32,
+            shape=(*x.value.shape[:-1], self.integers.shape[1]),
+            version=1,
+        )
+
+    def mean(self, x: Tensor) -> Tensor:
+        """What a mean adds, bias included: (batch, 1, in) -> (batch, 1, out)."""
+        return x @ self.fine.float() + self.bias
+
+
+class QuantisedLayer(nn.Module):
+    """A transformer layer whose products with weights are of integers."""
+
+    def __init__(self, plain: Layer) -> None:
+        super().__init__()
+        attention = plain.attention.self
+        self.heads = attention.heads
+        self.query = QuantisedLinear(attention.query)
+        self.key = QuantisedLinear(attention.key)
+        self.value = QuantisedLinear(attention.value)
+        self.attention_output = QuantisedLinear(plain.attention.output.dense)
+        self.attention_norm = plain.attention.output.LayerNorm
+        self.intermediate = QuantisedLinear(plain.intermediate.dense)
+        self.output = QuantisedLinear(plain.output.dense)
+        self.output_norm = plain.output.LayerNorm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> the same; one window and one sample a call, for they would share their scales."""
+        x = self.attention_norm(self._attention(x) + x)
+        out: Tensor = self.output_norm(self._feed_forward(x) + x)
+        return out
+
+    def _attention(self, x: Tensor) -> Tensor:
+        mean, deviation = centred(x)
+        quantised = quantise(deviation)
+        query = self.query.deviation(quantised) + self.query.mean(mean)
+        key = self.key.deviation(quantised)
+        value = self.value.deviation(quantised)
+        mixed = torch.onnx.ops.symbolic(
+            ATTENTION, (query, key, value), {"num_heads": self.heads}, dtype=x.dtype, shape=x.shape, version=1
+        )
+        mixed_mean, deviation = centred(mixed)
+        mixed_mean = mixed_mean + self.value.mean(mean)
+        return self.attention_output.deviation(quantise(deviation)) + self.attention_output.mean(mixed_mean)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        mean, deviation = centred(x)
+        quantised = quantise(deviation)
+        rest = quantise(deviation - dequantise(quantised))
+        hidden = self.intermediate.deviation(quantised) + self.intermediate.deviation(rest)
+        hidden = functional.gelu(hidden + self.intermediate.mean(mean))
+        mean, deviation = centred(hidden)
+        return self.output.deviation(quantise(deviation)) + self.output.mean(mean)
+
+
+def centred(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean over bins, (batch, 1, hidden), and the deviations from it, (batch, bins, hidden)."""
+    bins = x.shape[1]
+    mean = x.new_full((1, 1, bins), 1 / bins) @ x  # a product, because reductions over rows are slower than it
+    return mean, x - mean
+
+
+def quantise(x: Tensor) -> Quantised:
+    """To uint8 by the range that the tensor has."""
+    outputs = torch.onnx.ops.symbolic_multi_out(
+        "DynamicQuantizeLinear",
+        (x,),
+        {},
+        dtypes=(torch.uint8, torch.float32, torch.uint8),
+        shapes=(x.shape, (), ()),
+        version=11,
+    )
+    return Quantised(*outputs)
+
+
+def dequantise(x: Quantised) -> Tensor:
+    """float32 of the same shape."""
+    return torch.onnx.ops.symbolic(
+        "DequantizeLinear", (x.value, x.scale, x.zero_point), {}, dtype=torch.float32, shape=x.value.shape, version=13
+    )

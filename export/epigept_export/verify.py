@@ -1,0 +1,142 @@
+"""The original network in torch against a model file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from epigept_batch.errors import EpiGePTError, ModelError
+from epigept_batch.inference.check import LIMITS, check_inputs, compare_tracks
+from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inference.session import open_session
+from epigept_export.architectures import ARCHITECTURES
+from epigept_export.load import load_network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.inference.check import CheckInputs, Limit, TrackFigures
+    from epigept_batch.inference.session import Device
+    from epigept_batch.spec import Spec
+    from epigept_export.architectures import Architecture
+    from epigept_export.model import EpiGePT
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How near a model file comes to the original network.
+
+    Attributes:
+        tracks: Figures of each track.
+        limit: What the file's precision allows.
+        device: Where the file ran.
+    """
+
+    tracks: tuple[TrackFigures, ...]
+    limit: Limit
+    device: str
+
+    @property
+    def missed(self) -> list[str]:
+        """Names of the tracks that are not within the limit."""
+        return [figures.track for figures in self.tracks if not figures.within(self.limit)]
+
+    def check(self, model: Path) -> None:
+        """See that every track is within the limit.
+
+        Raises:
+            VerificationError: One is not.
+        """
+        if self.missed:
+            missed = ", ".join(self.missed)
+            raise VerificationError(f"is not the checkpoint's network: {missed} beyond the limit", model)
+
+    def table(self) -> str:
+        """Figures beside limits, a line a track."""
+        width = max(len(figures.track) for figures in self.tracks)
+        lines = [f"{'':{width}}  max abs error  {'least r':>9}"]
+        lines += [f"{f.track:{width}}  {f.error:13.2e}  {_digits(f.r)}" for f in self.tracks]
+        return "\n".join([*lines, f"{'limit':{width}}  {self.limit.error:13.2e}  {_digits(self.limit.r)}"])
+
+
+class VerificationError(EpiGePTError):
+    """A model file that is not the network it was made from; exit code 1."""
+
+
+def verify(
+    model: Path,
+    checkpoint: Path,
+    device: Device,
+    *,
+    threads: int,
+    say: Callable[[str], None],
+    architecture: Architecture | None = None,
+) -> Verification:
+    """Run the checkpoint in torch and the model file in ONNX Runtime on the file's check inputs.
+
+    Args:
+        model: The model file.
+        checkpoint: What it was made from.
+        device: Where the file runs; torch runs on the CPU.
+        threads: How many the CPU may use.
+        say: Takes a sentence for the user.
+        architecture: The network's; found by the file's name for it where it is a published one.
+
+    Raises:
+        EpiGePTError: What the user can mend, in one line; a miss is none.
+    """
+    spec = read_spec(model)
+    if architecture is None:
+        if spec.architecture not in ARCHITECTURES:
+            raise ModelError(f"has the architecture '{spec.architecture}', which this version does not know", model)
+        architecture = ARCHITECTURES[spec.architecture]
+    network = load_network(checkpoint, architecture)
+    if file_sha256(checkpoint) != spec.checkpoint_sha256:
+        say(f"{checkpoint} is another file than the model was made from; comparing all the same")
+    inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
+    expected = original_signal(network, inputs)
+    return compare_file(model, spec, inputs, expected, device, threads=threads, say=say)
+
+
+def original_signal(network: EpiGePT, inputs: CheckInputs) -> NDArray[np.float32]:
+    """What the plain network gives in torch, one window and one sample at a time.
+
+    Returns:
+        float32, (windows, samples, bins, tracks).
+    """
+    tokens, scores, expression = (torch.from_numpy(values) for values in inputs)
+    with torch.inference_mode():
+        windows = [
+            torch.cat([network(tokens[w, None], scores[w, None], sample[None]) for sample in expression], dim=1)
+            for w in range(len(tokens))
+        ]
+    signal: NDArray[np.float32] = torch.cat(windows).numpy()
+    return signal
+
+
+def compare_file(
+    model: Path,
+    spec: Spec,
+    inputs: CheckInputs,
+    expected: NDArray[np.float32],
+    device: Device,
+    *,
+    threads: int,
+    say: Callable[[str], None],
+) -> Verification:
+    """Run a model file on check inputs and compare with what the original network gives for them."""
+    session = open_session(model, device, precision=spec.precision, threads=threads, say=say)
+    windows = zip(inputs.tokens, inputs.motif_scores, strict=True)
+    found = np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
+    figures = compare_tracks(found, expected, spec.tracks)
+    return Verification(tuple(figures), LIMITS[spec.precision], session.device)
+
+
+def _digits(r: float) -> str:
+    return f"{r:.7f}"
