@@ -64,43 +64,48 @@ def owner(bin_, *, bins, step):
     return min(distances)[1]
 
 
-def published_network(architecture, state, inputs):
-    """The published network, by `transformers.BertModel`: (windows, samples, bins, tracks), float32.
+class PublishedNetwork:
+    """The published network by `transformers.BertModel`, eager, float32, a window and a sample at a time.
 
-    A window and a sample at a time, convolutions with the ReLU before the pooling, as the published code has it.
+    Convolutions have the ReLU before the pooling, as the published code has it.
     """
-    config = BertConfig(
-        vocab_size=256,
-        hidden_size=architecture.hidden,
-        num_hidden_layers=architecture.layers,
-        num_attention_heads=architecture.heads,
-        intermediate_size=architecture.feed_forward,
-        max_position_embeddings=architecture.positions,
-        attn_implementation="eager",
-    )
-    bert = BertModel(config).eval()
-    prefix = f"{architecture.encoder_key}."
-    weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    bert.load_state_dict({key: value for key, value in weights.items() if not key.endswith("position_ids")})
-    with torch.no_grad():
-        return np.stack(
-            [
-                np.stack([_one(architecture, state, bert, t, s, e) for e in inputs["expression"]])
-                for t, s in zip(inputs["tokens"], inputs["motif_scores"], strict=True)
-            ]
+
+    def __init__(self, architecture, state):
+        self.architecture, self.state = architecture, state
+        config = BertConfig(
+            vocab_size=256,
+            hidden_size=architecture.hidden,
+            num_hidden_layers=architecture.layers,
+            num_attention_heads=architecture.heads,
+            intermediate_size=architecture.feed_forward,
+            max_position_embeddings=architecture.positions,
+            attn_implementation="eager",
         )
+        self.bert = BertModel(config).eval()
+        prefix = f"{architecture.encoder_key}."
+        weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        self.bert.load_state_dict({key: value for key, value in weights.items() if not key.endswith("position_ids")})
+
+    @torch.no_grad()
+    def __call__(self, window, scores, expression):
+        """(window_bp,), (factors, bins), (factors,) -> (bins, tracks), float32."""
+        state = self.state
+        x = torch.from_numpy(np.eye(5, dtype=np.float32)[window][:, :4].T.copy())[None]
+        for number, pool in enumerate(self.architecture.pools, 1):
+            key = f"convmodule.conv{number}"
+            convolved = functional.conv1d(x, state[f"{key}.weight"], state[f"{key}.bias"], padding="same")
+            x = nn.MaxPool1d(pool)(convolved.relu())
+        features = (scores.astype(np.float32).T * expression).astype(np.float16).astype(np.float32)
+        zeros = np.zeros((len(features), self.architecture.zero_columns), dtype=np.float32)
+        features = torch.from_numpy(np.concatenate([features, zeros], axis=1))
+        hidden = self.bert(inputs_embeds=torch.cat([x[0].T, features], dim=1)[None]).last_hidden_state
+        for key in self.architecture.output_keys:
+            hidden = functional.linear(hidden, state[f"{key}.weight"], state[f"{key}.bias"]).relu()
+        return hidden[0].numpy()
 
 
-def _one(architecture, state, bert, window, scores, expression):
-    x = torch.from_numpy(np.eye(5, dtype=np.float32)[window][:, :4].T.copy())[None]
-    for number, pool in enumerate(architecture.pools, 1):
-        key = f"convmodule.conv{number}"
-        convolved = functional.conv1d(x, state[f"{key}.weight"], state[f"{key}.bias"], padding="same")
-        x = nn.MaxPool1d(pool)(convolved.relu())
-    features = (scores.astype(np.float32).T * expression).astype(np.float16).astype(np.float32)
-    zeros = np.zeros((len(features), architecture.zero_columns), dtype=np.float32)
-    features = torch.from_numpy(np.concatenate([features, zeros], axis=1))
-    hidden = bert(inputs_embeds=torch.cat([x[0].T, features], dim=1)[None]).last_hidden_state
-    for key in architecture.output_keys:
-        hidden = functional.linear(hidden, state[f"{key}.weight"], state[f"{key}.bias"]).relu()
-    return hidden[0].numpy()
+def published_network(architecture, state, inputs):
+    """The published network on what the model file takes: (windows, samples, bins, tracks), float32."""
+    network = PublishedNetwork(architecture, state)
+    windows = zip(inputs["tokens"], inputs["motif_scores"], strict=True)
+    return np.stack([np.stack([network(*window, sample) for sample in inputs["expression"]]) for window in windows])

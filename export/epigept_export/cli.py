@@ -99,7 +99,7 @@ def convert(
       epigept-export convert model.ckpt --motifs all_motif_rmdup --motif-factors MotifMatch_human_rmdup.mat \\
         --expression-reference reference_TPM_tf_expr.csv --output model.onnx
     """
-    _check_libraries()
+    _check_libraries(verifies=not no_verify)
     # Loaded here so that --help need not wait for torch.
     from epigept_export.convert import ConvertRequest, outlying_cells
     from epigept_export.convert import convert as write
@@ -146,7 +146,7 @@ def verify(*, model: Path, checkpoint: Path, device: str, threads: int) -> None:
     Example:
       epigept-export verify model.onnx --checkpoint model.ckpt
     """
-    _check_libraries()
+    _check_libraries(verifies=True)
     from epigept_batch.inference.session import parse_device
     from epigept_export.verify import verify as run
 
@@ -177,15 +177,20 @@ def _say(sentence: str) -> None:
     click.echo(f"epigept-export: {sentence}", err=True)
 
 
-def _check_libraries() -> None:
-    """Say what to install where the extra is missing.
+def _check_libraries(*, verifies: bool) -> None:
+    """Say what to install where an extra is missing, before any work.
 
     Raises:
-        DeviceError: There is no torch, no onnxscript or no safetensors.
+        DeviceError: There is no torch, no onnxscript or no safetensors; or no ONNX Runtime to verify with.
     """
     missing = [name for name in ("torch", "onnxscript", "safetensors") if find_spec(name) is None]
     if missing:
         raise DeviceError(f"{', '.join(missing)} not installed; install epigept-batch with its [export] extra")
+    if verifies and find_spec("onnxruntime") is None:
+        raise DeviceError(
+            "no ONNX Runtime is installed to verify with; install epigept-batch with its [cpu] or [gpu] extra too, or "
+            "convert with --no-verify"
+        )
 
 
 def main() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import ctypes
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from epigept_export.verify import Verification
 
 CHECK_SEED = 711
+M_MMAP_THRESHOLD = -3  # of malloc.h
+LARGE = 1 << 20
 OUTLYING = 5
 """A reference column is reported when its mean differs from the median column's by more than this factor."""
 
@@ -86,6 +90,7 @@ def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spe
         VerificationError: Not near enough; there is no file then.
         EpiGePTError: What the user can mend, in one line.
     """
+    _free_at_once()
     _check_output(request)
     check_form(precision=request.precision, attention=request.attention)
     network = load_network(request.checkpoint, request.architecture)
@@ -94,20 +99,29 @@ def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spe
     table = request.expression_reference
     reference = None if table is None else read_expression_reference(table, motif_set.factors)
     inputs = check_inputs(architecture.geometry, motif_set, reference, seed=CHECK_SEED)
-    expected = original_signal(network, inputs)
+    expected = original_signal(network, inputs, threads=request.threads)
     spec = _make_spec(request, architecture, motif_set, reference, expected)
     with replacing(request.output) as temporary:
         # Each form of the weights goes before the next is made: there is room for two in memory, not for four.
         operators = make_form(network, precision=request.precision, attention=request.attention)
         model = export_graph(network, operators)
         del network
-        write_model(model, spec, temporary)
+        try:
+            write_model(model, spec, temporary)
+        except OSError as error:
+            raise OutputError(f"cannot be written: {error.strerror}", request.output) from error
         del model
         if not request.verify:
             return spec, None
         verification = compare_file(temporary, spec, inputs, expected, CPU, threads=request.threads, say=say)
         verification.check(request.output)
     return spec, verification
+
+
+def _free_at_once() -> None:
+    """Have glibc, where it is, give freed weights back to the system at once: every form of them is freed in turn."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def _read_motifs(request: ConvertRequest, architecture: Architecture) -> MotifSet:

@@ -43,9 +43,9 @@ class Verification:
     device: str
 
     @property
-    def missed(self) -> list[str]:
-        """Names of the tracks that are not within the limit."""
-        return [figures.track for figures in self.tracks if not figures.within(self.limit)]
+    def missed(self) -> list[TrackFigures]:
+        """The tracks that are not within the limit."""
+        return [figures for figures in self.tracks if not figures.within(self.limit)]
 
     def check(self, model: Path) -> None:
         """See that every track is within the limit.
@@ -53,9 +53,15 @@ class Verification:
         Raises:
             VerificationError: One is not.
         """
-        if self.missed:
-            missed = ", ".join(self.missed)
-            raise VerificationError(f"is not the checkpoint's network: {missed} beyond the limit", model)
+        missed = self.missed
+        if missed:
+            others = f"; so are {', '.join(figures.track for figures in missed[1:])}" if missed[1:] else ""
+            raise VerificationError(
+                f"is not the checkpoint's network within the limits of its precision: {missed[0].track} is off by "
+                f"{missed[0].error:.2g} (at most {self.limit.error:g}) with r {missed[0].r:.6f} (at least "
+                f"{self.limit.r:g}){others}; convert with another --precision",
+                model,
+            )
 
     def table(self) -> str:
         """Figures beside limits, a line a track."""
@@ -100,16 +106,17 @@ def verify(
     if file_sha256(checkpoint) != spec.checkpoint_sha256:
         say(f"{checkpoint} is another file than the model was made from; comparing all the same")
     inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
-    expected = original_signal(network, inputs)
+    expected = original_signal(network, inputs, threads=threads)
     return compare_file(model, spec, inputs, expected, device, threads=threads, say=say)
 
 
-def original_signal(network: EpiGePT, inputs: CheckInputs) -> NDArray[np.float32]:
+def original_signal(network: EpiGePT, inputs: CheckInputs, *, threads: int) -> NDArray[np.float32]:
     """What the plain network gives in torch, one window and one sample at a time.
 
     Returns:
         float32, (windows, samples, bins, tracks).
     """
+    torch.set_num_threads(threads)
     tokens, scores, expression = (torch.from_numpy(values) for values in inputs)
     with torch.inference_mode():
         windows = [

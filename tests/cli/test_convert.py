@@ -35,7 +35,7 @@ def test_verify_exits_with_1_on_a_miss_and_2_on_another_network(command, make_ba
     torch.save(state, tmp_path / "other.ckpt")
     done = command("epigept-export", "verify", model, "--checkpoint", tmp_path / "other.ckpt")
     assert done.returncode == 1
-    assert f"epigept-export: {model}: is not the checkpoint's network: DNase beyond the limit\n" in done.stderr
+    assert f"epigept-export: {model}: is not the checkpoint's network within the limits of its precision" in done.stderr
     assert "other.ckpt is another file than the model was made from; comparing all the same\n" in done.stderr
     assert "Traceback" not in done.stderr
     assert "DNase" in done.stdout

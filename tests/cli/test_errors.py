@@ -259,13 +259,21 @@ def test_convert_does_not_overwrite_what_is_no_model_file(convert, tmp_path, mak
     assert "notes.txt: output folder cannot be written: File exists; give another by --output" in done.stderr
 
 
-def test_convert_without_torch_says_what_to_install(monkeypatch):
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("torch", "torch not installed; install epigept-batch with its [export] extra\n"),
+        ("onnxruntime", "no ONNX Runtime is installed to verify with; install epigept-batch with its [cpu] or"),
+    ],
+)
+def test_convert_without_a_library_says_what_to_install(monkeypatch, missing, message):
     from click.testing import CliRunner
 
     from epigept_export import cli
 
-    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "torch" else name)
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == missing else name)
     words = ["convert", "x.ckpt", "--motifs", "m", "--motif-factors", "f", "--output", "o"]
     result = CliRunner().invoke(cli.cli, words, prog_name="epigept-export")
     assert result.exit_code == 2
-    assert result.stderr == "epigept-export: torch not installed; install epigept-batch with its [export] extra\n"
+    assert result.stderr.startswith(f"epigept-export: {message}")
+    assert result.stderr.count("\n") == 1

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from click.testing import CliRunner
 
 from epigept_batch.errors import ModelError
 from epigept_export.checkpoint import read_state_dict
+from epigept_export.cli import cli
 
 
 def test_a_lightning_checkpoint_keyed_by_classes_that_are_not_here(make_checkpoint):
@@ -197,10 +199,13 @@ def damaged(tmp_path, small_checkpoint, kind):
 )
 def test_damage_is_said_in_one_line(tmp_path, small_checkpoint, kind, message):
     path = damaged(tmp_path, small_checkpoint, kind)
-    with pytest.raises(ModelError) as caught:
-        read_state_dict(path)
-    assert str(caught.value).startswith(f"{path}: {message}")
-    assert "\n" not in str(caught.value)
+    before = sorted(tmp_path.iterdir())
+    words = ["convert", path, "--motifs", "m", "--motif-factors", "f", "--output", tmp_path / "model.onnx"]
+    result = CliRunner().invoke(cli, list(map(str, words)), prog_name="epigept-export")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"epigept-export: {path}: {message}")
+    assert result.stderr.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_missing_checkpoint_is_said(tmp_path):

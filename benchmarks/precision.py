@@ -1,0 +1,258 @@
+"""What each form of the model file costs and gives, beside the published network in PyTorch.
+
+    python benchmarks/precision.py --data ../shared/data
+
+Makes a checkpoint of the published hg38 layout, converts it in every form, runs `epigept-batch genome` over the golden
+windows, and times all forms and PyTorch in turn in one process, so that a noisy machine slows all of them alike. Prints
+Markdown. Needs the [test] extra, and real data as in the project's tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+import transformers
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import bigwigs  # noqa: E402 - lies among the tests
+from epigept_batch.inference.check import LIMITS  # noqa: E402
+from epigept_batch.inference.cpu_form import read_cpu_form  # noqa: E402
+from epigept_batch.inference.model_file import read_spec  # noqa: E402
+from epigept_batch.inference.session import CPU, open_session  # noqa: E402
+from epigept_batch.inputs.genome import Genome  # noqa: E402
+from epigept_batch.spec import METADATA_KEY  # noqa: E402
+from epigept_export.architectures import ARCHITECTURES, TRACKS  # noqa: E402
+from epigept_export.checkpoint import read_state_dict  # noqa: E402
+from reference import PublishedNetwork  # noqa: E402
+
+FORMS = {
+    "fp32": ["--precision", "fp32"],
+    "fp16": ["--precision", "fp16"],
+    "int8": ["--precision", "int8"],
+    "fp32 plain": ["--precision", "fp32", "--attention", "plain"],
+    "fp16 plain": ["--precision", "fp16", "--attention", "plain"],
+}
+PLAINLY = "int8, every product dynamic"
+GOLDEN_WINDOWS = (1_792_000, 2_304_000)
+SMALL_WIDTH = 128  # of the output layers
+LENGTH, WINDOW_BP, BIN_BP = 2_333_275, 128_000, 128
+SCRIPTS = Path(sys.executable).parent
+
+
+def main() -> None:
+    """Print every table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
+    parser.add_argument("--work", type=Path, help="folder to keep checkpoint and model files in")
+    parser.add_argument("--rounds", type=int, default=7, help="times that each form is timed")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = options.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        print(f"{processor()}, {options.threads} threads; onnxruntime {onnxruntime.__version__}, ", end="")
+        print(f"torch {torch.__version__}, transformers {transformers.__version__}\n")
+        models = convert_all(options.data, work, options.threads)
+        models[PLAINLY] = quantise_plainly(models["fp32"], work)
+        accuracy(options.data, work, models)
+        speed(options.data, work, models, rounds=options.rounds, threads=options.threads)
+
+
+def processor() -> str:
+    """Its name."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def convert_all(data: Path, work: Path, threads: int) -> dict[str, Path]:
+    """Make the model file of each form; print what that took."""
+    checkpoint = work / "hg38.ckpt"
+    if not checkpoint.exists():
+        subprocess.run([sys.executable, ROOT / "tests/make_checkpoint.py", "hg38", checkpoint], check=True)
+    command = [
+        *(SCRIPTS / "epigept-export", "convert", checkpoint, "--threads", str(threads)),
+        *("--motifs", data / "motifs/all_motif_rmdup"),
+        *("--motif-factors", data / "motifs/MotifMatch_human_rmdup.mat"),
+        *("--expression-reference", data / "expression/reference_expression.tsv"),
+    ]
+    print("| convert | seconds | with `--no-verify` | peak memory, GB | with `--no-verify` | file, MB |")
+    print("|---|---|---|---|---|---|")
+    models = {}
+    for form, words in FORMS.items():
+        models[form] = work / f"{form.replace(' ', '.')}.onnx"
+        run = [*command, *words, "--output", models[form]]
+        bare_s, bare_bytes = measured([*run, "--no-verify"])
+        whole_s, whole_bytes = measured(run)
+        print(f"| {form} | {whole_s:.0f} | {bare_s:.0f} | {whole_bytes / 1e9:.2f} | {bare_bytes / 1e9:.2f} ", end="")
+        print(f"| {models[form].stat().st_size / 1e6:.0f} |", flush=True)
+    print()
+    return models
+
+
+def quantise_plainly(model: Path, work: Path) -> Path:
+    """The fp32 file as ONNX Runtime's own tool makes integers of it, all but the output layers; for comparison."""
+    source, path = work / "cpu.onnx", work / "plainly.onnx"
+    source.write_bytes(read_cpu_form(model))
+    graph = onnx.load(source).graph
+    small = {tensor.name for tensor in graph.initializer if tensor.dims and tensor.dims[-1] <= SMALL_WIDTH}
+    kept = [node.name for node in graph.node if node.op_type == "MatMul" and small & set(node.input)]
+    logging.disable(logging.WARNING)
+    quantize_dynamic(
+        source,
+        path,
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["MatMul", "Attention"],
+        nodes_to_exclude=kept,
+        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+    )
+    quantised = onnx.load(path)
+    del quantised.metadata_props[:]
+    spec = replace(read_spec(model), precision="int8")
+    quantised.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
+    onnx.save_model(quantised, path)
+    return path
+
+
+def measured(command: list[str | Path]) -> tuple[float, int]:
+    """Run a command: seconds and peak memory in bytes."""
+    begun = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return time.perf_counter() - begun, usage.ru_maxrss * 1024
+
+
+def fasta(data: Path, work: Path) -> Path:
+    """The real sequence under a name beside which an index may lie."""
+    link = work / "chr2.fa.gz"
+    if not link.exists():
+        link.symlink_to((data / "genome/hg38_chr2_1-2333275.fa.gz").resolve())
+    return link
+
+
+def golden(data: Path, start: int) -> dict[str, np.ndarray]:
+    """What the published code read and gave for a window."""
+    with np.load(data / f"golden/hg38_chr2_{start}_encode.npz") as arrays:
+        return dict(arrays)
+
+
+def accuracy(data: Path, work: Path, models: dict[str, Path]) -> None:
+    """Print how near the bigWigs come to the golden windows."""
+    print("| bigWigs against the golden windows | max abs error | its track | least r | its track | limits |")
+    print("|---|---|---|---|---|---|")
+    regions = [f"--region=chr2:{start + 1}-{min(start + WINDOW_BP, LENGTH)}" for start in GOLDEN_WINDOWS]
+    for form, model in models.items():
+        out = work / f"tracks.{form.replace(' ', '.')}"
+        command = [
+            *(SCRIPTS / "epigept-batch", "genome", "--force", "--device", "cpu", *regions),
+            *("--tpm", data / "expression/encode_rsem.tsv.gz", "--fasta", fasta(data, work)),
+            *("--model", model, "--out", out),
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+        precision = json.loads((out / "encode_rsem.run.json").read_text())["precision"]
+        figures = [figure for track in TRACKS for figure in track_figures(data, out, track)]
+        error, worst = max((error, track) for error, _, track in figures)
+        r, least = min((r, track) for _, r, track in figures)
+        limit = LIMITS[precision]
+        print(f"| {form} | {error:.1e} | {worst} | {r:.7f} | {least} | {limit.error:g}, {limit.r:g} |", flush=True)
+    print()
+
+
+def track_figures(data: Path, out: Path, track: str) -> list[tuple[float, float, str]]:
+    """Max abs error and Pearson r of each golden window."""
+    values = bigwigs.bins(out / f"encode_rsem.{track}.bw", "chr2", bin_bp=BIN_BP)
+    figures = []
+    for start in GOLDEN_WINDOWS:
+        expected = golden(data, start)["signal"][:, TRACKS.index(track)]
+        found = values[start // BIN_BP :][: len(expected)]
+        figures.append((float(np.abs(found - expected).max()), float(np.corrcoef(found, expected)[0, 1]), track))
+    return figures
+
+
+def speed(data: Path, work: Path, models: dict[str, Path], *, rounds: int, threads: int) -> None:
+    """Time a window of each form and of PyTorch in turn; print medians and ratios, and what bounds them."""
+    torch.set_num_threads(threads)
+    architecture = ARCHITECTURES["hg38"]
+    arrays, genome = golden(data, GOLDEN_WINDOWS[0]), Genome(fasta(data, work))
+    tokens = genome.tokens(genome.contigs[0], GOLDEN_WINDOWS[0], GOLDEN_WINDOWS[0] + WINDOW_BP)
+    scores = np.ascontiguousarray(arrays["motif_scores"].T.astype(np.float16))
+    expression = arrays["expression"].astype(np.float32)
+    published = PublishedNetwork(architecture, read_state_dict(work / "hg38.ckpt"))
+    runs = {"PyTorch": lambda: published(tokens, scores, expression)}
+    for form, model in models.items():
+        session = open_session(model, CPU, precision=form[:4], threads=threads, say=print)
+        runs[form] = lambda session=session: session.run(tokens[None], scores[None], expression[None])
+    layer, rest, rate = *work_of_a_window(), matrix_rate()
+    seconds = {name: [] for name in runs}
+    for _ in range(rounds + 1):
+        for name, run in runs.items():
+            begun = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - begun)
+    medians = {name: median(values[1:]) for name, values in seconds.items()}  # the first warms up
+    print("| a window | seconds, median | least | times as fast as PyTorch | GFLOP/s | of this machine's products |")
+    print("|---|---|---|---|---|---|")
+    total = (sum(layer.values()) + rest) / 1e9
+    for name, value in medians.items():
+        done = total / value
+        print(f"| {name} | {value:.3f} | {min(seconds[name][1:]):.3f} | {medians['PyTorch'] / value:.2f} ", end="")
+        print(f"| {done:.0f} | {100 * done * 1e9 / rate:.0f} % |")
+    print(f"\nA window takes {total:.0f} GFLOP: ", end="")
+    print(", ".join(f"{name} {flop / 1e9:.0f}" for name, flop in layer.items()), end="")
+    print(f", the rest {rest / 1e9:.0f}. Products of float32 matrices of these sizes run at {rate / 1e9:.0f} GFLOP/s.")
+
+
+def work_of_a_window() -> tuple[dict[str, float], float]:
+    """FLOP of the transformer by part, and of convolutions and output layers."""
+    architecture = ARCHITECTURES["hg38"]
+    bins, hidden, width, layers = architecture.bins, architecture.hidden, architecture.feed_forward, architecture.layers
+    transformer = {
+        "query, key, value": layers * 2 * bins * hidden * 3 * hidden,
+        "attention": layers * 2 * 2 * bins * bins * hidden,
+        "attention output": layers * 2 * bins * hidden * hidden,
+        "feed-forward": layers * 2 * 2 * bins * hidden * width,
+    }
+    rest, length = 0.0, architecture.geometry.window_bp
+    channels = architecture.channels
+    for number, (kernel, pool) in enumerate(zip(architecture.kernels, architecture.pools, strict=True)):
+        rest += 2 * length * kernel * channels[number] * channels[number + 1]
+        length //= pool
+    widths = architecture.output_widths
+    return transformer, rest + sum(2 * bins * widths[n] * widths[n + 1] for n in range(len(widths) - 1))
+
+
+def matrix_rate() -> float:
+    """FLOP a second of a product like those of the layers, the best of many."""
+    left, right = torch.randn(1000, 968), torch.randn(968, 1024)
+    times = []
+    for _ in range(40):
+        begun = time.perf_counter()
+        torch.matmul(left, right)
+        times.append(time.perf_counter() - begun)
+    return 2 * 1000 * 968 * 1024 / min(times)
+
+
+if __name__ == "__main__":
+    main()
