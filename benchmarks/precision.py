@@ -204,9 +204,11 @@ def speed(data: Path, work: Path, models: dict[str, Path], *, rounds: int, threa
     for form, model in models.items():
         session = open_session(model, CPU, precision=form[:4], threads=threads, say=print)
         runs[form] = lambda session=session: session.run(tokens[None], scores[None], expression[None])
-    layer, rest, rate = *work_of_a_window(), matrix_rate()
+    layer, rest = work_of_a_window()
+    rate = 0.0
     seconds = {name: [] for name in runs}
     for _ in range(rounds + 1):
+        rate = max(rate, matrix_rate())
         for name, run in runs.items():
             begun = time.perf_counter()
             run()

@@ -85,7 +85,10 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("tracks", ", ".join(document["tracks"])),
         ("factors", _some(document["factors"])),
         ("motifs", f"{motifs['motifs']:,}, hits of a bin from its start {left:+} to {right:+} bp"),
-        ("expression reference", _some(reference["cells"]) if reference else "none: tables must be --normalised"),
+        (
+            "expression reference",
+            f"cells, {_some(reference['cells'])}" if reference else "none: tables must be --normalised",
+        ),
         ("precision", document["precision"]),
         ("attention", document["attention"]),
         ("output", "ln(1 + signal)"),

@@ -29,7 +29,7 @@ def read_spec(path: Path) -> Spec:
     except OSError as error:
         raise ModelError(f"model file cannot be read: {error.strerror}", path) from error
     except DecodeError as error:
-        raise ModelError("is no ONNX model; make one with `epigept-export convert`", path) from error
+        raise ModelError("is no ONNX model, or is cut short; make one with `epigept-export convert`", path) from error
     texts = {entry.key: entry.value for entry in model.metadata_props}
     if METADATA_KEY not in texts:
         said = "is an ONNX model, but not one of EpiGePT" if model.graph.node else "is no ONNX model"

@@ -151,7 +151,7 @@ def _check_archive(path: Path) -> None:
     """Let through only what torch reads by the unpickler: no TorchScript and no format from before torch 1.6."""
     if not zipfile.is_zipfile(path):
         with path.open("rb") as stream:
-            said = "is not a checkpoint" if stream.read(1) else "is empty"
+            said = "is not a checkpoint, or is cut short" if stream.read(1) else "is empty"
         raise ModelError(f"{said}; give what torch.save wrote (torch 1.6 or later), or safetensors", path)
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith("constants.pkl") for name in archive.namelist()):

@@ -44,7 +44,7 @@ def cli() -> None:
 @click.option(
     "--expression-reference",
     type=click.Path(path_type=Path),
-    help="TPM of the training cells: factors × cells.",
+    help="TPM of the training cells: factors × cells. Without it, tables for `genome` must be --normalised.",
 )
 @click.option(
     "--architecture",
@@ -125,7 +125,7 @@ def convert(
     _say(
         f"{output}: {spec.architecture}, {precision}, {output.stat().st_size / 1e6:.0f} MB, "
         f"{len(spec.tracks)} track{'s' if len(spec.tracks) > 1 else ''}, {len(spec.factors)} factors, "
-        f"{len(spec.motif_set.motifs)} motifs in {spec.motif_set.window}"
+        f"{len(spec.motif_set.motifs)} motifs in {spec.motif_set.window}; {'not verified' if no_verify else 'verified'}"
     )
 
 
@@ -152,7 +152,7 @@ def verify(*, model: Path, checkpoint: Path, device: str, threads: int) -> None:
 
     verification = run(model, checkpoint, parse_device(device), threads=threads, say=_say)
     click.echo(verification.table())
-    verification.check(model)
+    verification.check(model, advice="give the checkpoint that it was made from, or convert this one")
 
 
 def parse_motif_window(text: str) -> Callable[[Geometry], ScanWindow]:

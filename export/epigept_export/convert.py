@@ -114,7 +114,7 @@ def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spe
         if not request.verify:
             return spec, None
         verification = compare_file(temporary, spec, inputs, expected, CPU, threads=request.threads, say=say)
-        verification.check(request.output)
+        verification.check(request.output, advice="convert with another --precision")
     return spec, verification
 
 

@@ -109,4 +109,4 @@ def _advice(state: Mapping[str, Tensor]) -> str:
     differences = [difference(state, architecture) for architecture in ARCHITECTURES.values()]
     nearest = min(differences, key=lambda found: len(found.sentences))
     name = nearest.architecture.name
-    return f"it comes nearest to {name}" if nearest.sentences else f"it is one of {name}"
+    return f"it comes nearest to {name}" if nearest.sentences else f"it fits {name}"

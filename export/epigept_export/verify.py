@@ -47,8 +47,8 @@ class Verification:
         """The tracks that are not within the limit."""
         return [figures for figures in self.tracks if not figures.within(self.limit)]
 
-    def check(self, model: Path) -> None:
-        """See that every track is within the limit.
+    def check(self, model: Path, *, advice: str) -> None:
+        """See that every track is within the limit; `advice` is what to do otherwise.
 
         Raises:
             VerificationError: One is not.
@@ -59,7 +59,7 @@ class Verification:
             raise VerificationError(
                 f"is not the checkpoint's network within the limits of its precision: {missed[0].track} is off by "
                 f"{missed[0].error:.2g} (at most {self.limit.error:g}) with r {missed[0].r:.6f} (at least "
-                f"{self.limit.r:g}){others}; convert with another --precision",
+                f"{self.limit.r:g}){others}; {advice}",
                 model,
             )
 

@@ -19,7 +19,7 @@ def test_convert_ends_with_the_figures_of_its_verification(command, make_checkpo
     assert float(dnase.split()[1]) <= 1e-2
     assert limit.split() == ["limit", "1.00e-02", "0.9999000"]
     assert done.stderr.startswith(f"epigept-export: {output}: dnase, fp16, ")
-    assert done.stderr.endswith("1 track, 711 factors, 711 motifs in -400,600\n")
+    assert done.stderr.endswith("1 track, 711 factors, 711 motifs in -400,600; verified\n")
     again = command("epigept-export", "verify", output, "--checkpoint", make_checkpoint("dnase"))
     assert (again.returncode, again.stdout) == (0, done.stdout)
 

@@ -53,7 +53,7 @@ def folder(tmp_path):
         ({"bed": "bad.bed"}, "bad.bed:1: a BED line is contig, start and end, separated by tabs"),
         ({"bed": "absent.bed"}, "absent.bed: BED file cannot be read: No such file or directory"),
         ({"model": "absent.onnx"}, "absent.onnx: model file cannot be read: No such file or directory"),
-        ({"model": "no.onnx"}, "no.onnx: is no ONNX model; make one with `epigept-export convert`"),
+        ({"model": "no.onnx"}, "no.onnx: is no ONNX model, or is cut short; make one with `epigept-export convert`"),
         ({"tpm": "absent.tsv"}, "absent.tsv: TPM table cannot be read: No such file or directory"),
         (
             {"tpm": "noid.tsv"},

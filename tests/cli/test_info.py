@@ -21,7 +21,7 @@ def test_the_table_says_what_a_file_is(small_model):
     assert rows["tracks"] == "DNase, CTCF, H3K27ac"
     assert rows["factors"] == "15: F00, F01, F02, …, F14"
     assert rows["motifs"] == "40, hits of a bin from its start -37 to +164 bp"
-    assert rows["expression reference"] == "4: a, b, c, d"
+    assert rows["expression reference"] == "cells, 4: a, b, c, d"
     assert (rows["precision"], rows["attention"], rows["output"]) == ("fp32", "fused", "ln(1 + signal)")
 
 

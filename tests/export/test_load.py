@@ -84,7 +84,7 @@ def with_(**tensors):
         (
             dict,
             "hg19-pretrain",
-            "is no hg19-pretrain checkpoint: fc2.weight has shape (8, 128) instead of (8, 968), and 2 more; it is",
+            "is no hg19-pretrain checkpoint: fc2.weight has shape (8, 128) instead of (8, 968), and 2 more; it fits",
         ),
         (
             without("fc1.weight"),

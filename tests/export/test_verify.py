@@ -40,7 +40,7 @@ def test_a_network_that_differs_a_little_is_found(make_small_model, small_state,
     assert [figures.track for figures in verification.missed] == ["CTCF"]
     assert said == [f"{tmp_path}/other.ckpt is another file than the model was made from; comparing all the same"]
     with pytest.raises(VerificationError, match=MISS.format("CTCF", 0.001)) as e:
-        verification.check(tmp_path / "x.onnx")
+        verification.check(tmp_path / "x.onnx", advice="do it again")
     assert e.value.exit_code == 1
 
 
