@@ -13,7 +13,7 @@ from epigept_export.checkpoint import read_state_dict
 from epigept_export.model import EpiGePT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -78,16 +78,22 @@ def recognise(state: Mapping[str, Tensor], path: Path, *, wanted: Architecture |
     Raises:
         ModelError: None fits; names the first key that differs from the nearest, and how many more.
     """
-    candidates = ARCHITECTURES.values() if wanted is None else (wanted,)
-    differences = [difference(state, architecture) for architecture in candidates]
-    for found in differences:
-        if not found.sentences:
-            return found.architecture
-    nearest = min(differences, key=lambda found: len(found.sentences))
-    name = nearest.architecture.name
+    published = list(ARCHITECTURES.values())
+    found = _nearest(state, published if wanted is None else [wanted])
+    if not found.sentences:
+        return found.architecture
+    name = found.architecture.name
     if wanted is None:
-        raise ModelError(f"is no EpiGePT checkpoint; {name} comes nearest, but {nearest}", path)
-    raise ModelError(f"is no {name} checkpoint: {nearest}; {_advice(state)}", path)
+        raise ModelError(f"is no EpiGePT checkpoint; {name} comes nearest, but {found}", path)
+    other = _nearest(state, published)
+    verb = "comes nearest to" if other.sentences else "fits"
+    raise ModelError(f"is no {name} checkpoint: {found}; it {verb} {other.architecture.name}", path)
+
+
+def _nearest(state: Mapping[str, Tensor], candidates: Sequence[Architecture]) -> Difference:
+    """The least difference; none, where an architecture fits."""
+    differences = (difference(state, architecture) for architecture in candidates)
+    return min(differences, key=lambda found: len(found.sentences))
 
 
 def difference(state: Mapping[str, Tensor], architecture: Architecture) -> Difference:
@@ -103,10 +109,3 @@ def difference(state: Mapping[str, Tensor], architecture: Architecture) -> Diffe
     ]
     unexpected = [f"{key} is unexpected" for key in state if key not in shapes and not key.startswith(unused)]
     return Difference(architecture, (*missing, *misshapen, *unexpected))
-
-
-def _advice(state: Mapping[str, Tensor]) -> str:
-    differences = [difference(state, architecture) for architecture in ARCHITECTURES.values()]
-    nearest = min(differences, key=lambda found: len(found.sentences))
-    name = nearest.architecture.name
-    return f"it comes nearest to {name}" if nearest.sentences else f"it fits {name}"

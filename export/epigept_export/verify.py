@@ -35,12 +35,10 @@ class Verification:
     Attributes:
         tracks: Figures of each track.
         limit: What the file's precision allows.
-        device: Where the file ran.
     """
 
     tracks: tuple[TrackFigures, ...]
     limit: Limit
-    device: str
 
     @property
     def missed(self) -> list[TrackFigures]:
@@ -142,7 +140,7 @@ def compare_file(
     windows = zip(inputs.tokens, inputs.motif_scores, strict=True)
     found = np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
     figures = compare_tracks(found, expected, spec.tracks)
-    return Verification(tuple(figures), LIMITS[spec.precision], session.device)
+    return Verification(tuple(figures), LIMITS[spec.precision])
 
 
 def _digits(r: float) -> str:
