@@ -12,25 +12,20 @@ Needs the [test] extra, and real data as in the project's tests.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from golden import ROOT, STARTS, make_checkpoint, read_window
 from torch import Tensor, nn
 
-from epigept_batch.inputs.genome import Genome
 from epigept_export.load import load_network
 
 if TYPE_CHECKING:
     from epigept_export.model import EpiGePT
 
-ROOT = Path(__file__).parent.parent
-GOLDEN_WINDOWS = (1_792_000, 2_304_000)
-WINDOW_BP = 128_000
 PRODUCTS = {
     "query, key, value": [("attention.self", name) for name in ("query", "key", "value")],
     "attention output": [("attention.output", "dense")],
@@ -94,10 +89,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        checkpoint = Path(folder) / "hg38.ckpt"
-        command = [sys.executable, ROOT / "tests/make_checkpoint.py", "hg38", checkpoint]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        network = load_network(checkpoint)
+        network = load_network(make_checkpoint(Path(folder)))
         windows = read_windows(options.data, Path(folder))
         expected = signals(network, windows)
         print("| products in int8 |", " | ".join(WAYS), "|")
@@ -115,18 +107,11 @@ def main() -> None:
 
 def read_windows(data: Path, folder: Path) -> list[tuple[tuple[Tensor, Tensor, Tensor], int]]:
     """What the network reads of each golden window, and how many of its bins count."""
-    link = folder / "chr2.fa.gz"
-    link.symlink_to((data / "genome/hg38_chr2_1-2333275.fa.gz").resolve())
-    genome = Genome(link)
     windows = []
-    for start in GOLDEN_WINDOWS:
-        with np.load(data / f"golden/hg38_chr2_{start}_encode.npz") as golden:
-            bins = len(golden["signal"])
-            scores = np.zeros((1, 711, 1000), dtype=np.float16)
-            scores[0, :, : len(golden["motif_scores"])] = golden["motif_scores"].T
-            expression = golden["expression"].astype(np.float32)[None]
-        tokens = genome.tokens(genome.contigs[0], start, start + WINDOW_BP)[None]
-        windows.append(((torch.from_numpy(tokens), torch.from_numpy(scores), torch.from_numpy(expression)), bins))
+    for start in STARTS:
+        window = read_window(data, folder, start)
+        tokens, scores, expression = (torch.from_numpy(values)[None] for values in window[:3])
+        windows.append(((tokens, scores, expression), len(window.signal)))
     return windows
 
 

@@ -27,21 +27,20 @@ import onnx
 import onnxruntime
 import torch
 import transformers
+from golden import BIN_BP, LENGTH, ROOT, STARTS, WINDOW_BP, Window, fasta, make_checkpoint, read_window
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-import bigwigs  # noqa: E402 - lies among the tests
-from epigept_batch.inference.check import LIMITS  # noqa: E402
-from epigept_batch.inference.cpu_form import read_cpu_form  # noqa: E402
-from epigept_batch.inference.model_file import read_spec  # noqa: E402
-from epigept_batch.inference.session import CPU, open_session  # noqa: E402
-from epigept_batch.inputs.genome import Genome  # noqa: E402
-from epigept_batch.spec import METADATA_KEY  # noqa: E402
-from epigept_export.architectures import ARCHITECTURES, TRACKS  # noqa: E402
-from epigept_export.checkpoint import read_state_dict  # noqa: E402
-from reference import PublishedNetwork  # noqa: E402
+import bigwigs
+from epigept_batch.inference.check import LIMITS
+from epigept_batch.inference.cpu_form import read_cpu_form
+from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inference.session import CPU, open_session
+from epigept_batch.spec import METADATA_KEY
+from epigept_export.architectures import ARCHITECTURES, TRACKS
+from epigept_export.checkpoint import read_state_dict
+from reference import PublishedNetwork
 
 FORMS = {
     "fp32": ["--precision", "fp32"],
@@ -51,9 +50,7 @@ FORMS = {
     "fp16 plain": ["--precision", "fp16", "--attention", "plain"],
 }
 PLAINLY = "int8, every product dynamic"
-GOLDEN_WINDOWS = (1_792_000, 2_304_000)
 SMALL_WIDTH = 128  # of the output layers
-LENGTH, WINDOW_BP, BIN_BP = 2_333_275, 128_000, 128
 SCRIPTS = Path(sys.executable).parent
 
 
@@ -85,11 +82,8 @@ def processor() -> str:
 
 def convert_all(data: Path, work: Path, threads: int) -> dict[str, Path]:
     """Make the model file of each form; print what that took."""
-    checkpoint = work / "hg38.ckpt"
-    if not checkpoint.exists():
-        subprocess.run([sys.executable, ROOT / "tests/make_checkpoint.py", "hg38", checkpoint], check=True)
     command = [
-        *(SCRIPTS / "epigept-export", "convert", checkpoint, "--threads", str(threads)),
+        *(SCRIPTS / "epigept-export", "convert", make_checkpoint(work), "--threads", str(threads)),
         *("--motifs", data / "motifs/all_motif_rmdup"),
         *("--motif-factors", data / "motifs/MotifMatch_human_rmdup.mat"),
         *("--expression-reference", data / "expression/reference_expression.tsv"),
@@ -144,25 +138,12 @@ def measured(command: list[str | Path]) -> tuple[float, int]:
     return time.perf_counter() - begun, usage.ru_maxrss * 1024
 
 
-def fasta(data: Path, work: Path) -> Path:
-    """The real sequence under a name beside which an index may lie."""
-    link = work / "chr2.fa.gz"
-    if not link.exists():
-        link.symlink_to((data / "genome/hg38_chr2_1-2333275.fa.gz").resolve())
-    return link
-
-
-def golden(data: Path, start: int) -> dict[str, np.ndarray]:
-    """What the published code read and gave for a window."""
-    with np.load(data / f"golden/hg38_chr2_{start}_encode.npz") as arrays:
-        return dict(arrays)
-
-
 def accuracy(data: Path, work: Path, models: dict[str, Path]) -> None:
     """Print how near the bigWigs come to the golden windows."""
     print("| bigWigs against the golden windows | max abs error | its track | least r | its track | limits |")
     print("|---|---|---|---|---|---|")
-    regions = [f"--region=chr2:{start + 1}-{min(start + WINDOW_BP, LENGTH)}" for start in GOLDEN_WINDOWS]
+    regions = [f"--region=chr2:{start + 1}-{min(start + WINDOW_BP, LENGTH)}" for start in STARTS]
+    windows = {start: read_window(data, work, start) for start in STARTS}
     for form, model in models.items():
         out = work / f"tracks.{form.replace(' ', '.')}"
         command = [
@@ -172,7 +153,7 @@ def accuracy(data: Path, work: Path, models: dict[str, Path]) -> None:
         ]
         subprocess.run(command, check=True, capture_output=True)
         precision = json.loads((out / "encode_rsem.run.json").read_text())["precision"]
-        figures = [figure for track in TRACKS for figure in track_figures(data, out, track)]
+        figures = [figure for track in TRACKS for figure in track_figures(windows, out, track)]
         error, worst = max((error, track) for error, _, track in figures)
         r, least = min((r, track) for _, r, track in figures)
         limit = LIMITS[precision]
@@ -180,12 +161,12 @@ def accuracy(data: Path, work: Path, models: dict[str, Path]) -> None:
     print()
 
 
-def track_figures(data: Path, out: Path, track: str) -> list[tuple[float, float, str]]:
+def track_figures(windows: dict[int, Window], out: Path, track: str) -> list[tuple[float, float, str]]:
     """Max abs error and Pearson r of each golden window."""
     values = bigwigs.bins(out / f"encode_rsem.{track}.bw", "chr2", bin_bp=BIN_BP)
     figures = []
-    for start in GOLDEN_WINDOWS:
-        expected = golden(data, start)["signal"][:, TRACKS.index(track)]
+    for start, window in windows.items():
+        expected = window.signal[:, TRACKS.index(track)]
         found = values[start // BIN_BP :][: len(expected)]
         figures.append((float(np.abs(found - expected).max()), float(np.corrcoef(found, expected)[0, 1]), track))
     return figures
@@ -195,11 +176,8 @@ def speed(data: Path, work: Path, models: dict[str, Path], *, rounds: int, threa
     """Time a window of each form and of PyTorch in turn; print medians and ratios, and what bounds them."""
     torch.set_num_threads(threads)
     architecture = ARCHITECTURES["hg38"]
-    arrays, genome = golden(data, GOLDEN_WINDOWS[0]), Genome(fasta(data, work))
-    tokens = genome.tokens(genome.contigs[0], GOLDEN_WINDOWS[0], GOLDEN_WINDOWS[0] + WINDOW_BP)
-    scores = np.ascontiguousarray(arrays["motif_scores"].T.astype(np.float16))
-    expression = arrays["expression"].astype(np.float32)
-    published = PublishedNetwork(architecture, read_state_dict(work / "hg38.ckpt"))
+    tokens, scores, expression, _ = read_window(data, work, STARTS[0])
+    published = PublishedNetwork(architecture, read_state_dict(make_checkpoint(work)))
     runs = {"PyTorch": lambda: published(tokens, scores, expression)}
     for form, model in models.items():
         session = open_session(model, CPU, precision=form[:4], threads=threads, say=print)

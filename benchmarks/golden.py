@@ -1,0 +1,53 @@
+"""The golden windows and the checkpoint that they were made with, for the benchmarks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from epigept_batch.inputs.genome import Genome
+
+ROOT = Path(__file__).parent.parent
+STARTS = (1_792_000, 2_304_000)
+LENGTH, WINDOW_BP, BIN_BP = 2_333_275, 128_000, 128
+
+
+class Window(NamedTuple):
+    """What the network reads of a window, and what the published code gave for it."""
+
+    tokens: np.ndarray  # uint8, (window_bp,)
+    motif_scores: np.ndarray  # float16, (factors, bins), zero beyond the contig's end
+    expression: np.ndarray  # float32, (factors,)
+    signal: np.ndarray  # float32, (bins of the contig, tracks)
+
+
+def make_checkpoint(folder: Path) -> Path:
+    """A stand-in for the published hg38 weights, made where there is none yet."""
+    path = folder / "hg38.ckpt"
+    if not path.exists():
+        command = [sys.executable, ROOT / "tests/make_checkpoint.py", "hg38", path]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def fasta(data: Path, folder: Path) -> Path:
+    """The real sequence under a name beside which an index may lie."""
+    link = folder / "chr2.fa.gz"
+    if not link.exists():
+        link.symlink_to((data / "genome/hg38_chr2_1-2333275.fa.gz").resolve())
+    return link
+
+
+def read_window(data: Path, folder: Path, start: int) -> Window:
+    """A golden window by its first bp."""
+    genome = Genome(fasta(data, folder))
+    tokens = genome.tokens(genome.contigs[0], start, start + WINDOW_BP)
+    with np.load(data / f"golden/hg38_chr2_{start}_encode.npz") as arrays:
+        found = arrays["motif_scores"]
+        scores = np.zeros((found.shape[1], WINDOW_BP // BIN_BP), dtype=np.float16)
+        scores[:, : len(found)] = found.T
+        return Window(tokens, scores, arrays["expression"].astype(np.float32), arrays["signal"])
