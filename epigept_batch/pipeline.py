@@ -244,6 +244,7 @@ def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progre
             say=progress.say,
         )
         scanner = MotifScanner(plan.spec.motif_set, plan.spec.factors, bin_bp=geometry.bin_bp, threads=request.threads)
+        scanner.compile(progress.say)
     progress.start(len(plan.tiles))
     bins_written = 0
     with ExitStack() as stack:
@@ -297,7 +298,7 @@ def _signals(
         with clock.stage("scan"):
             scores = np.zeros((len(plan.spec.factors), geometry.bins), dtype=np.float16)
             bins = min(geometry.bins, geometry.bins_of(tile.contig.length) - first)
-            scores[:, :bins] = scanner.scan(tokens, offset=before, bins=bins).T
+            scores[:, :bins] = scanner.scan(tokens, offset=before, bins=bins)
         with clock.stage("model"):
             signal = session.run(window[None], scores[None], expression)[0]
         yield TileSignal(tile, signal, has_bases)

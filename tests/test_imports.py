@@ -18,7 +18,7 @@ OWNERS = {
     "pyfaidx": {"inputs/genome.py"},
     "pyBigWig": {"outputs/bigwig.py"},
     "polars": {"inputs/expression.py"},
-    "numba": {"inputs/scan.py"},
+    "numba": {"inputs/motif_kernels.py"},
     "tqdm": {"cli/genome.py"},
     "onnx": {"inference/model_file.py", "inference/cpu_form.py"},
 }

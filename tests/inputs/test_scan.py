@@ -30,7 +30,7 @@ def whole_contigs(scanner, genome):
     for contig in genome.contigs:
         tokens = genome.tokens(contig, 0, contig.length)
         scores.append(scanner.scan(tokens, offset=0, bins=-(-contig.length // scanner.bin_bp)))
-    return np.concatenate(scores)
+    return np.concatenate(scores, axis=1).T
 
 
 def assert_same_hits(found, expected, tolerance):
@@ -74,7 +74,7 @@ def test_homer_on_real_sequence(shared, chr2, chr22, kind, name, start):
     scanner = MotifScanner(motifs, motifs.factors, bin_bp=128, threads=2)
     before = 128
     tokens = genome.tokens(genome.contigs[0], start - before, start + (len(expected) + 1) * 128)
-    found = scanner.scan(tokens, offset=before, bins=len(expected))
+    found = scanner.scan(tokens, offset=before, bins=len(expected)).T
     assert_same_hits(found, expected, SCORES_PRINTED)
     assert SCORES_PRINTED < SCORES
 
@@ -97,7 +97,7 @@ def test_the_naive_scan_for_any_window_and_width(window, threads):
     sequence = "".join(rng.choice(list("ACGTacgtNR"), 333, p=[0.13] * 4 + [0.11] * 4 + [0.02, 0.02]))
     sequence = sequence[:100] + "N" * 40 + sequence[140:]
     scanner = MotifScanner(MotifSet(motifs, ScanWindow(*window)), factors, bin_bp=16, threads=threads)
-    found = scanner.scan(reference.tokens(sequence), offset=0, bins=21)
+    found = scanner.scan(reference.tokens(sequence), offset=0, bins=21).T
     expected = reference.motif_scores(sequence, motifs, factors, bin_bp=16, window=window)
     assert (expected != 0).any() == (window[1] > window[0] and found.any())
     assert_same_hits(found, expected, SCORES_PRINTED)
@@ -109,7 +109,7 @@ def test_the_naive_scan_on_contigs_shorter_than_a_motif():
     scanner = MotifScanner(MotifSet(motifs, ScanWindow(-37, 164)), ("f",), bin_bp=128)
     for length in range(1, 20):
         sequence = "".join(rng.choice(list("ACGT"), length))
-        found = scanner.scan(reference.tokens(sequence), offset=0, bins=1)
+        found = scanner.scan(reference.tokens(sequence), offset=0, bins=1).T
         expected = reference.motif_scores(sequence, motifs, ("f",), bin_bp=128, window=(-37, 164))
         assert_same_hits(found, expected, SCORES_PRINTED)
 
@@ -138,7 +138,7 @@ def test_more_than_one_block_of_columns_and_factors_in_any_order():
     sequence = "".join(rng.choice(list("ACGT"), 160))
     factors = ("f6", "f2", "unknown", "f0", "f1", "f3", "f4", "f5")
     scanner = MotifScanner(MotifSet(motifs, ScanWindow(-8, 24)), factors, bin_bp=16, threads=2)
-    found = scanner.scan(reference.tokens(sequence), offset=0, bins=10)
+    found = scanner.scan(reference.tokens(sequence), offset=0, bins=10).T
     expected = reference.motif_scores(sequence, motifs, list(factors), bin_bp=16, window=(-8, 24))
     assert_same_hits(found, expected, SCORES_PRINTED)
     assert not found[:, 2].any()
@@ -157,7 +157,7 @@ def test_the_result_does_not_depend_on_where_the_work_is_cut(synthetic, fasta):
         parts = [
             scanner.scan(tokens, offset=200 + first * 128, bins=min(size, 157 - first)) for first in range(0, 157, size)
         ]
-        np.testing.assert_array_equal(np.concatenate(parts), whole)
+        np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
 
 
 def test_an_empty_window_is_said():

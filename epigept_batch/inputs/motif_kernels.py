@@ -1,0 +1,182 @@
+"""The compiled part of the scan: sums of table entries, their maxima, and exact scores of what may be the best."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+from epigept_batch.inputs.motif_tables import COLUMNS, KMERS, PIECE
+from epigept_batch.spec import NO_BASE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.inputs.motif_tables import Block
+
+WRITTEN_OUT = 8  # pieces whose sum is written out: motifs of up to 32 bp
+NOTHING = np.iinfo(np.int16).min
+"""Maximum over no position."""
+
+
+def _compiled(function: Callable[..., Any], *, inline: bool = False) -> Callable[..., Any]:
+    """Compile a function when it is first called, and keep the code between runs where there is a place for it."""
+    decorate = partial(numba.njit, nogil=True, error_model="numpy", forceinline=inline)
+    try:
+        compiled: Callable[..., Any] = decorate(cache=True)(function)
+    except RuntimeError:  # neither the package's folder nor the user's cache can be written
+        compiled = decorate()(function)
+    return compiled
+
+
+def _inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for what is part of the loops of others: a call costs more than they do."""
+    return _compiled(function, inline=True)
+
+
+@cache
+def maxima_kernel(pieces: int) -> Callable[..., None]:  # noqa: C901 - most of it is decided when it is compiled
+    """The code for tables of so many pieces: only with that number written in does it become vector instructions."""
+    has_3, has_4, has_5, has_6, has_7, has_8 = (pieces >= number for number in range(3, WRITTEN_OUT + 1))
+    has_more = pieces > WRITTEN_OUT
+
+    @_compiled
+    def raise_maxima(  # noqa: C901
+        tables: NDArray[np.int16], kmers: NDArray[np.uint16], bounds: NDArray[np.int64], maxima: NDArray[np.int16]
+    ) -> None:
+        """Raise maxima (segments, 128) to the sums of the segments' positions, of either strand."""
+        rest = np.zeros(2 * COLUMNS, dtype=np.int16)
+        for segment in range(len(bounds) - 1):
+            best = maxima[segment]
+            for position in range(bounds[segment], bounds[segment + 1]):
+                if kmers[position] == KMERS - 1:  # begins with no base: runs of N cost nothing
+                    continue
+                a = tables[0, kmers[position]]
+                b = tables[1, kmers[position + PIECE]]
+                c = tables[2, kmers[position + PIECE * 2]] if has_3 else a
+                d = tables[3, kmers[position + PIECE * 3]] if has_4 else a
+                e = tables[4, kmers[position + PIECE * 4]] if has_5 else a
+                f = tables[5, kmers[position + PIECE * 5]] if has_6 else a
+                g = tables[6, kmers[position + PIECE * 6]] if has_7 else a
+                h = tables[7, kmers[position + PIECE * 7]] if has_8 else a
+                if has_more:
+                    _sum_rows(rest, tables, kmers, position)
+                    h = rest
+                for i in range(COLUMNS):
+                    j = i + COLUMNS
+                    forward, reverse = a[i] + b[i], a[j] + b[j]
+                    if has_3:
+                        forward, reverse = forward + c[i], reverse + c[j]
+                    if has_4:
+                        forward, reverse = forward + d[i], reverse + d[j]
+                    if has_5:
+                        forward, reverse = forward + e[i], reverse + e[j]
+                    if has_6:
+                        forward, reverse = forward + f[i], reverse + f[j]
+                    if has_7:
+                        forward, reverse = forward + g[i], reverse + g[j]
+                    if has_8:
+                        forward, reverse = forward + h[i], reverse + h[j]
+                    best[i] = max(best[i], np.int16(forward), np.int16(reverse))
+
+    return raise_maxima
+
+
+@_inlined
+def _sum_rows(rest: NDArray[np.int16], tables: NDArray[np.int16], kmers: NDArray[np.uint16], position: int) -> None:
+    """Put what the eighth and later pieces add into `rest`."""
+    rest[:] = 0
+    for piece in range(WRITTEN_OUT - 1, tables.shape[0]):
+        row = tables[piece, kmers[position + PIECE * piece]]
+        for i in range(2 * COLUMNS):
+            rest[i] += row[i]
+
+
+@_compiled
+def take_best(
+    block: Block,
+    maxima: NDArray[np.int16],
+    bounds: NDArray[np.int64],
+    spans: NDArray[np.int64],
+    kmers: NDArray[np.uint16],
+    tokens: NDArray[np.uint8],
+    best: NDArray[np.float64],
+) -> None:
+    """Raise best (factors, bins) to the hits among the segments' maxima (segments, 128)."""
+    error = block.tables.shape[0]  # of the difference of two sums, each off by half a unit a piece
+    top = np.empty(COLUMNS, dtype=np.int16)
+    scored = np.full(COLUMNS, -1)  # the segment whose exact score a motif's window had last; the next often shares it
+    exact = np.zeros(COLUMNS)
+    for b in range(best.shape[1]):
+        for run in range(len(block.runs)):
+            first, end, width = block.runs[run]
+            begin, stop = spans[run, b]
+            _highest(top, maxima, begin, stop)
+            for i in range(first, end):
+                ceiling = block.best[i] + (top[i] + error) * block.units[i]
+                if top[i] < block.cuts[i] or not _raises(block, i, ceiling, best, b):
+                    continue
+                score = -np.inf
+                for segment in range(begin, stop):
+                    if maxima[segment, i] < top[i] - error:
+                        continue
+                    if scored[i] != segment:
+                        scored[i] = segment
+                        least = maxima[segment, i] - error
+                        exact[i] = _exact_best(
+                            block, i, width, kmers, tokens, bounds[segment], bounds[segment + 1], least
+                        )
+                    score = max(score, exact[i])
+                if score >= block.thresholds[i]:
+                    for k in range(block.factor_starts[i], block.factor_starts[i + 1]):
+                        factor = block.factors[k]
+                        best[factor, b] = max(best[factor, b], score)
+
+
+@_inlined
+def _highest(top: NDArray[np.int16], maxima: NDArray[np.int16], begin: int, stop: int) -> None:
+    """Set `top` (128,) to the highest of the segments' maxima."""
+    top[:] = NOTHING
+    for segment in range(begin, stop):
+        for i in range(COLUMNS):
+            top[i] = max(top[i], maxima[segment, i])
+
+
+@_inlined
+def _raises(block: Block, i: int, score: float, best: NDArray[np.float64], b: int) -> bool:
+    """Whether a motif's score would be more than any of its factors has in a bin."""
+    raises = False
+    for k in range(block.factor_starts[i], block.factor_starts[i + 1]):
+        raises |= score > best[block.factors[k], b]
+    return raises
+
+
+@_inlined
+def _exact_best(
+    block: Block,
+    i: int,
+    width: int,
+    kmers: NDArray[np.uint16],
+    tokens: NDArray[np.uint8],
+    first: int,
+    last: int,
+    least: int,
+) -> float:
+    """Highest score in float64 of the alignments at positions [first, last) whose sums are `least` or more."""
+    best = -np.inf
+    for position in range(first, last):
+        for strand in range(2):
+            total = np.int64(0)
+            for piece in range(block.entries.shape[2]):
+                total += block.entries[i, strand, piece, kmers[position + PIECE * piece]]
+            if total >= least:
+                score = 0.0
+                for place in range(width):
+                    base = tokens[position + place]
+                    score += block.log_odds[i, strand, place, base] if base < NO_BASE else -np.inf
+                best = max(best, score)
+    return best

@@ -1,0 +1,143 @@
+"""Motifs as tables: what the compiled scan reads instead of matrices.
+
+A motif is cut in pieces of four positions, each piece a table with an entry for every 4-mer, so that the score of an
+alignment is the sum of a few entries. Motifs of like width stand side by side in *blocks* of 128, both strands.
+
+An entry is what the 4-mer lacks to the piece's best one, rounded to an integer in a unit that the motif's own range
+gives, and cut off at more than any hit may lack; so is every 4-mer with a base that is not ACGT within the motif. The
+sum of a hit's entries therefore errs by half a unit a piece at most, and no cut-off is ever taken for a hit.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from epigept_batch.spec import NO_BASE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.spec import Motif
+
+PIECE = 4  # bases a table
+KMERS = sum(4**length for length in range(PIECE + 1))
+"""Rows of a table: 4-mers, and what is left of them before a first base that is not ACGT."""
+COLUMNS = 128  # motifs a block: a row is 4 AVX-512 vectors for each strand; 64 were slower, 256 no faster
+CUT_OFF = 2  # integers below the least sum of a hit
+LEAST_RANGE = 1e-3  # nats, of a motif whose best word alone is a hit
+ROUNDING = 1e-6  # nats, well above what a sum of float64 depends on its order
+
+
+class Block(NamedTuple):
+    """Up to 128 motifs, by ascending width; a named tuple because compiled code takes it as it is."""
+
+    tables: NDArray[np.int16]  # (pieces, 341, 2 × 128), at most 0, in each motif's unit: forward, then reverse strands
+    entries: NDArray[np.int16]  # (128, 2, pieces, 341), the same by motif and strand
+    log_odds: NDArray[np.float64]  # (128, 2, widest, 4), as read along the forward strand
+    best: NDArray[np.float64]  # (128,), score of the motif's best word, which the tables have as 0
+    units: NDArray[np.float64]  # (128,), nats an integer
+    cuts: NDArray[np.int16]  # (128,), least sum that may be a hit
+    thresholds: NDArray[np.float64]  # (128,)
+    runs: NDArray[np.int64]  # (runs, 3): first motif, end motif, width of neighbours of equal width
+    factor_starts: NDArray[np.int64]  # motif i stands for factors[factor_starts[i]:factor_starts[i + 1]]
+    factors: NDArray[np.int64]
+
+
+def kmer_rows(tokens: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Row of a table for the 4-mer that begins at each base but the last three.
+
+    4-mers of ACGT come first, in their order; behind them what is left of one before its first other base, the longer
+    first, so that the last row is that of no base at all.
+    """
+    rows = _row_numbers()
+    codes = np.zeros(max(len(tokens) - PIECE + 1, 0), dtype=np.uint16)
+    for place in range(PIECE):
+        codes = codes * np.uint16(NO_BASE + 1) + tokens[place : place + len(codes)]
+    return rows[codes]
+
+
+def _row_numbers() -> NDArray[np.uint16]:
+    """uint16, (625,): row of each 4-mer over A, C, G, T and anything else."""
+    rows = np.zeros([NO_BASE + 1] * PIECE, dtype=np.uint16)
+    first = 0
+    for length in range(PIECE, -1, -1):
+        words = np.arange(4**length, dtype=np.uint16) + np.uint16(first)
+        clean = (slice(0, NO_BASE),) * length
+        rest = () if length == PIECE else (NO_BASE,)
+        rows[clean + rest] = words.reshape([4] * length + [1] * (PIECE - length - len(rest)))
+        first += 4**length
+    return rows.ravel()
+
+
+def make_blocks(motifs: Sequence[Motif], factors: Sequence[str]) -> list[Block]:
+    """The motifs that stand for one of the factors and can have a hit, by width, in blocks."""
+    index = {factor: number for number, factor in enumerate(factors)}
+    wanted = [
+        (motif, [index[factor] for factor in motif.factors if factor in index])
+        for motif in motifs
+        if motif.best_score >= motif.threshold - ROUNDING
+    ]
+    chosen = sorted((pair for pair in wanted if pair[1]), key=lambda pair: len(pair[0].probabilities))
+    return [_make_block(chosen[first : first + COLUMNS]) for first in range(0, len(chosen), COLUMNS)]
+
+
+def _make_block(chosen: Sequence[tuple[Motif, Sequence[int]]]) -> Block:
+    widths = np.array([len(motif.probabilities) for motif, _ in chosen])
+    pieces = max(2, -(-int(widths.max()) // PIECE))
+    tables = np.zeros((pieces, KMERS, 2, COLUMNS), dtype=np.int16)
+    log_odds = np.zeros((COLUMNS, 2, pieces * PIECE, 4))
+    units, thresholds, cuts = np.ones(COLUMNS), np.zeros(COLUMNS), np.zeros(COLUMNS, dtype=np.int16)
+    for number, (motif, _) in enumerate(chosen):
+        scores = motif.log_odds
+        log_odds[number, 0, : len(scores)] = scores
+        log_odds[number, 1, : len(scores)] = scores[::-1, ::-1]
+        thresholds[number] = motif.threshold
+        units[number], slack = _unit(motif, pieces)
+        cuts[number] = -slack
+        for strand in range(2):
+            tables[:, :, strand, number] = _entries(log_odds[number, strand], len(scores), units[number], slack)
+    ends = [int(end) for end in np.flatnonzero(np.diff(widths)) + 1]
+    runs = [(first, last, int(widths[first])) for first, last in pairwise([0, *ends, len(widths)])]
+    return Block(
+        tables=tables.reshape(pieces, KMERS, 2 * COLUMNS),
+        entries=np.ascontiguousarray(tables.transpose(3, 2, 0, 1)),
+        log_odds=log_odds,
+        best=log_odds[:, 0].max(axis=2).sum(axis=1),
+        units=units,
+        cuts=cuts,
+        thresholds=thresholds,
+        runs=np.array(runs, dtype=np.int64),
+        factor_starts=np.cumsum([0] + [len(factors) for _, factors in chosen]),
+        factors=np.array([factor for _, factors in chosen for factor in factors]),
+    )
+
+
+def _unit(motif: Motif, pieces: int) -> tuple[float, int]:
+    """Nats an integer of a motif's tables, and the most that the sum of a hit's entries may lack.
+
+    The finest unit at which the lowest possible sum, every piece cut off, stays in 16 bits. Only scores above 0 count.
+    """
+    lacks = max(motif.best_score - max(motif.threshold, 0), LEAST_RANGE)
+    highest = np.iinfo(np.int16).max // pieces - CUT_OFF - pieces
+    unit = lacks / highest
+    return unit, highest + pieces
+
+
+def _entries(log_odds: NDArray[np.float64], width: int, unit: float, slack: int) -> NDArray[np.int16]:
+    """A motif strand's tables, int16 (pieces, 341), from log-odds (pieces × 4, 4) that are 0 beyond the width."""
+    lacks = np.zeros((len(log_odds), NO_BASE + 1))
+    lacks[:, :NO_BASE] = log_odds.max(axis=1, keepdims=True) - log_odds
+    lacks[:width, NO_BASE] = np.inf
+    places = lacks.reshape(-1, PIECE, NO_BASE + 1)
+    sums = sum(
+        places[:, place].reshape(-1, *[NO_BASE + 1 if other == place else 1 for other in range(PIECE)])
+        for place in range(PIECE)
+    )
+    _, first_of_row = np.unique(_row_numbers(), return_index=True)
+    by_row = np.asarray(sums).reshape(len(places), -1)[:, first_of_row]
+    return -np.minimum(np.rint(by_row / unit), slack + CUT_OFF).astype(np.int16)
