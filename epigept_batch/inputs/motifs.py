@@ -2,71 +2,80 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from epigept_batch.errors import InputError
+from epigept_batch.inputs.motif_formats import Line, Matrix, is_motif_line, parse_matrices
+from epigept_batch.inputs.thresholds import best_word_probability, threshold_at
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-HOMER_HEADER_FIELDS = 3
+GZIP_MAGIC = b"\x1f\x8b"
+MAT_MAGIC = b"MATLAB"
+MAT_VARIABLE = "Match2"
 PAIR_FIELDS = 2
+P_VALUE = 1e-4
+NAMES_SHOWN = 5
 
 
-def read_motif_set(motif_file: Path, pair_file: Path, *, window: ScanWindow) -> MotifSet:
+def read_motif_set(
+    motif_file: Path,
+    pair_file: Path,
+    *,
+    window: ScanWindow,
+    p_value: float = P_VALUE,
+    say: Callable[[str], None] | None = None,
+) -> MotifSet:
     """The motifs that stand for at least one factor.
 
     A pair whose motif has no matrix is left out, as in the published set, where 1315 of 1465 motifs are matched and
     711 factors remain. A name that occurs twice with different matrices is two motifs of the same factors.
 
     Args:
-        motif_file: HOMER format.
+        motif_file: In HOMER, MEME or JASPAR format.
         pair_file: `.mat` with `Match2`, or tab-separated motif and factor.
         window: Where a bin's hits lie.
+        p_value: As in `read_motifs`.
+        say: As in `read_motifs`, of the motifs that stand for a factor.
 
     Raises:
         InputError: Either file cannot be read, or no motif stands for a factor.
     """
+    _check_p_value(p_value)
+    _check_two_files(motif_file, pair_file)
     factors_of: dict[str, set[str]] = {}
     for name, factor in read_factor_pairs(pair_file):
         factors_of.setdefault(name, set()).add(factor)
-    matched = tuple(
-        replace(motif, factors=tuple(sorted(factors_of[motif.name])))
-        for motif in read_homer_motifs(motif_file)
-        if motif.name in factors_of
-    )
+    matrices = parse_matrices(_read_lines(motif_file), motif_file)
+    matched = [matrix for matrix in matrices if matrix.name in factors_of]
     if not matched:
-        raise InputError(f"none of its motif names occurs in {motif_file}; give the pairs of that set", pair_file)
-    return MotifSet(matched, window)
+        raise InputError(
+            f"none of its motif names, such as {next(iter(factors_of))!r}, occurs in {motif_file}, which has such as "
+            f"{matrices[0].name!r}; give the pairs of that set",
+            pair_file,
+        )
+    return MotifSet(tuple(_motifs(matched, factors_of, p_value, say)), window)
 
 
-def read_homer_motifs(path: Path) -> list[Motif]:
-    """Read a HOMER motif file: `>consensus TAB name TAB threshold`, then a row of four probabilities a position.
+def read_motifs(path: Path, *, p_value: float = P_VALUE, say: Callable[[str], None] | None = None) -> list[Motif]:
+    """Read a motif file in HOMER, MEME or JASPAR format, whichever it holds.
+
+    Args:
+        path: Plain text.
+        p_value: For formats without thresholds: how often a random word, each base at 0.25, may be a hit. Between 0
+            and 1. HOMER files have thresholds of their own.
+        say: Called with a sentence where motifs are so short that even their best word is likelier than that.
 
     Raises:
-        InputError: With the line, where the file is not of that format.
+        InputError: With the line, where the file is of none of the formats or not as they have it.
     """
-    headers: list[tuple[str, float]] = []
-    matrices: list[list[list[float]]] = []
-    for number, line in _lines(path):
-        if line.startswith(">"):
-            headers.append(_homer_header(line, path, number))
-            matrices.append([])
-        elif headers:
-            matrices[-1].append(_homer_row(line, path, number))
-        else:
-            raise InputError("does not begin with a '>' header; give motifs in HOMER format", path, number)
-    if not headers:
-        raise InputError("is empty; give motifs in HOMER format", path)
-    for (name, _), rows in zip(headers, matrices, strict=True):
-        if not rows:
-            raise InputError(f"motif {name} has no matrix", path)
-    return [Motif(name, np.array(rows), threshold) for (name, threshold), rows in zip(headers, matrices, strict=True)]
+    _check_p_value(p_value)
+    return _motifs(parse_matrices(_read_lines(path), path), {}, p_value, say)
 
 
 def read_factor_pairs(path: Path) -> list[tuple[str, str]]:
@@ -79,57 +88,108 @@ def read_factor_pairs(path: Path) -> list[tuple[str, str]]:
     Raises:
         InputError: With the line, where the file is not of that format.
     """
-    if path.suffix == ".mat":
-        return _read_mat_pairs(path)
-    pairs: list[tuple[str, str]] = []
-    for number, line in _lines(path):
-        fields = line.split("\t")
-        if len(fields) < PAIR_FIELDS or not all(fields[:PAIR_FIELDS]):
-            raise InputError("needs a motif and a factor, separated by a tab", path, number)
-        if (number, fields[0].lower(), fields[1].lower()) != (1, "motif", "factor"):
-            pairs.append((fields[0], fields[1]))
+    content = _read_bytes(path)
+    if path.suffix == ".mat" or content.startswith(MAT_MAGIC):
+        pairs = _mat_pairs(path)
+    else:
+        pairs = _text_pairs(_text_lines(content, path), path)
     if not pairs:
         raise InputError("is empty; give a motif and a factor a line, separated by a tab", path)
     return pairs
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, with their numbers."""
+def _check_p_value(p_value: float) -> None:
+    if not 0 < p_value < 1:
+        raise InputError(f"--p-value {p_value:g} is not between 0 and 1; give for example {P_VALUE:g}")
+
+
+def _check_two_files(motif_file: Path, pair_file: Path) -> None:
     try:
-        with path.open(encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield number, line.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InputError("is not a text file", path) from error
+        same = motif_file.samefile(pair_file)
+    except OSError:  # reading says what there is to say
+        return
+    if same:
+        raise InputError("the motif file was given as the pair file too; give the pairs of motif and factor", pair_file)
+
+
+def _motifs(
+    matrices: Sequence[Matrix],
+    factors_of: Mapping[str, set[str]],
+    p_value: float,
+    say: Callable[[str], None] | None,
+) -> list[Motif]:
+    """Motifs with the file's threshold or else that of the p-value, and with their factors."""
+    motifs: list[Motif] = []
+    short: list[str] = []
+    for matrix in matrices:
+        factors = tuple(sorted(factors_of.get(matrix.name, ())))
+        motif = Motif(matrix.name, matrix.probabilities, matrix.threshold or 0.0, factors)
+        if matrix.threshold is None:
+            motif = replace(motif, threshold=threshold_at(motif.log_odds, p_value))
+            if best_word_probability(motif.log_odds) > p_value:
+                short.append(motif.name)
+        motifs.append(motif)
+    if short and say is not None:
+        shown = ", ".join(short[:NAMES_SHOWN]) + (", …" if len(short) > NAMES_SHOWN else "")
+        say(
+            f"{len(short)} of {len(motifs)} motifs cannot be held to a p-value of {p_value:g}, as even their best word "
+            f"is likelier; only that is a hit: {shown}"
+        )
+    return motifs
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path) from error
+    if content.startswith(GZIP_MAGIC):
+        raise InputError(f"is gzip; run gunzip -k {path} and give the plain file", path)
+    return content
 
 
-def _homer_header(line: str, path: Path, number: int) -> tuple[str, float]:
-    fields = line.split("\t")
-    if len(fields) < HOMER_HEADER_FIELDS:
-        raise InputError("a HOMER header is '>consensus TAB name TAB threshold'", path, number)
+def _read_lines(path: Path) -> list[Line]:
+    return _text_lines(_read_bytes(path), path)
+
+
+def _text_lines(content: bytes, path: Path) -> list[Line]:
+    """Lines that are not blank, with their numbers."""
     try:
-        threshold = float(fields[2])
-    except ValueError:
-        threshold = np.nan
-    if not np.isfinite(threshold):
-        raise InputError(f"threshold {fields[2]!r} is not a number", path, number)
-    return fields[1], threshold
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError("is not a text file", path) from error
+    lines = enumerate(io.StringIO(text, newline=None), 1)
+    return [(number, line.rstrip("\n")) for number, line in lines if line.strip()]
 
 
-def _homer_row(line: str, path: Path, number: int) -> list[float]:
+def _text_pairs(lines: Sequence[Line], path: Path) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    if lines and is_motif_line(lines[0][1]):
+        raise InputError("holds motifs; give the pairs of motif and factor", path, lines[0][0])
+    for number, line in lines:
+        fields = line.split("\t")
+        if len(fields) < PAIR_FIELDS or not all(fields[:PAIR_FIELDS]):
+            raise InputError("needs a motif and a factor, separated by a tab", path, number)
+        if (number, fields[0].lower(), fields[1].lower()) != (1, "motif", "factor"):
+            pairs.append((fields[0], fields[1]))
+    return pairs
+
+
+def _mat_pairs(path: Path) -> list[tuple[str, str]]:
+    variables = _mat_variables(path)
+    if MAT_VARIABLE not in variables:
+        names = ", ".join(name for name in variables if not name.startswith("__")) or "none"
+        raise InputError(f"holds no motif-factor pairs: there is no variable {MAT_VARIABLE!r} (it has {names})", path)
     try:
-        row = [float(value) for value in line.split()]
-    except ValueError:
-        row = []
-    if len(row) != len("ACGT") or not all(np.isfinite(row)) or min(row) < 0:
-        raise InputError("a matrix row is four probabilities, of A, C, G and T", path, number)
-    return row
+        return [(str(motif.item()), str(factor.item())) for motif, factor in variables[MAT_VARIABLE]]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"holds no motif-factor pairs: variable {MAT_VARIABLE!r} is no cell array of a motif and a factor a row",
+            path,
+        ) from error
 
 
-def _read_mat_pairs(path: Path) -> list[tuple[str, str]]:
+def _mat_variables(path: Path) -> dict[str, Any]:
     try:
         from scipy.io import loadmat
     except ImportError as error:
@@ -139,10 +199,9 @@ def _read_mat_pairs(path: Path) -> list[tuple[str, str]]:
             path,
         ) from error
     try:
-        path.open("rb").close()
-        match = loadmat(str(path), variable_names=["Match2"], chars_as_strings=True)["Match2"]
-        return [(str(motif.item()), str(factor.item())) for motif, factor in match]
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path) from error
+        variables: dict[str, Any] = loadmat(str(path), appendmat=False, chars_as_strings=True)
+    except NotImplementedError as error:  # HDF5, as MATLAB's -v7.3 writes
+        raise InputError("is of MATLAB's version 7.3, which is not read; save it with -v7", path) from error
     except Exception as error:  # whatever scipy raises on a damaged file
-        raise InputError(f"holds no motif-factor pairs under 'Match2' ({error})", path) from error
+        raise InputError(f"is damaged or cut short ({type(error).__name__}); fetch the file again", path) from error
+    return variables
