@@ -13,7 +13,6 @@ import argparse
 import json
 import logging
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import onnxruntime
 import torch
 import transformers
 from golden import BIN_BP, LENGTH, ROOT, STARTS, WINDOW_BP, Window, fasta, make_checkpoint, read_window
+from machine import measured, processor
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -71,13 +71,6 @@ def main() -> None:
         models[PLAINLY] = quantise_plainly(models["fp32"], work)
         accuracy(options.data, work, models)
         speed(options.data, work, models, rounds=options.rounds, threads=options.threads)
-
-
-def processor() -> str:
-    """Its name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def convert_all(data: Path, work: Path, threads: int) -> dict[str, Path]:
@@ -125,17 +118,6 @@ def quantise_plainly(model: Path, work: Path) -> Path:
     quantised.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
     onnx.save_model(quantised, path)
     return path
-
-
-def measured(command: list[str | Path]) -> tuple[float, int]:
-    """Run a command: seconds and peak memory in bytes."""
-    begun = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return time.perf_counter() - begun, usage.ru_maxrss * 1024
 
 
 def accuracy(data: Path, work: Path, models: dict[str, Path]) -> None:

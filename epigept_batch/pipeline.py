@@ -20,7 +20,8 @@ from epigept_batch.inference.session import AUTO, Device, Session, open_session
 from epigept_batch.inputs.expression import FactorTPM, network_expression, read_factor_tpm
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.regions import select_regions
-from epigept_batch.inputs.scan import MotifScanner
+from epigept_batch.inputs.scan import GenomeScan, MotifScanner
+from epigept_batch.inputs.scores import BLOCK_BINS, ScoreKey, ScoreStore
 from epigept_batch.outputs.bigwig import BigWigWriter
 from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
 from epigept_batch.outputs.stitch import TileSignal, in_genome_order, runs
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from epigept_batch.progress import Progress
     from epigept_batch.spec import ExpressionReference, Spec
-    from epigept_batch.tiling import Span
+    from epigept_batch.tiling import Contig, Span
 
 SPACES = ("log1p", "linear")
 
@@ -58,6 +60,7 @@ class GenomeRequest:
         overlap: Base pairs shared by neighbouring windows.
         device: Where the network runs.
         threads: How many the CPU may use.
+        scores: A store of motif scores; None to scan on the way.
         normalised: The tables hold quantile-normalised TPM.
         force: Replace outputs made from other inputs.
     """
@@ -75,24 +78,16 @@ class GenomeRequest:
     overlap: int = 0
     device: Device = AUTO
     threads: int = 1
+    scores: Path | None = None
     normalised: bool = False
     force: bool = False
 
 
-class Progress(Protocol):
-    """Who is told how far a run is."""
+class Scores(Protocol):
+    """Where motif scores come from."""
 
-    def say(self, sentence: str) -> None:
-        """A sentence for the user."""
-
-    def start(self, windows: int) -> None:
-        """This many windows are to be computed."""
-
-    def advance(self) -> None:
-        """One window more is done."""
-
-    def finish(self, sentence: str) -> None:
-        """What came of it; after the last window."""
+    def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float16]:
+        """Those of successive bins, float16, (factors, bins); 0 beyond the contig's end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +112,7 @@ class Plan:
     tiles: Sequence[Tile]
     tracks: tuple[str, ...]
     samples: tuple[Sample, ...]
+    store: ScoreStore | None
 
     @property
     def regions(self) -> list[str]:
@@ -185,6 +181,7 @@ def make_plan(request: GenomeRequest) -> Plan:
     )
     selection = select_bins(regions, spec.geometry.bin_bp)
     tiles = make_tiles(genome.contigs, selection, geometry=spec.geometry, overlap=request.overlap)
+    store = None if request.scores is None else _open_store(request.scores, request, spec, genome, tiles)
     distribution = None if request.normalised else _reference(spec, request.model).distribution
     tpm = {name: read_factor_tpm(path, spec.factors) for name, path in request.samples.items()}
     shared = {
@@ -205,7 +202,33 @@ def make_plan(request: GenomeRequest) -> Plan:
         )
         for name, values in tpm.items()
     )
-    return Plan(request, spec, genome, selection, tiles, tracks, samples)
+    return Plan(request, spec, genome, selection, tiles, tracks, samples, store)
+
+
+def _open_store(path: Path, request: GenomeRequest, spec: Spec, genome: Genome, tiles: Sequence[Tile]) -> ScoreStore:
+    """The store that was given, if it has what the tiles need, for this model and this sequence."""
+    store = ScoreStore.open(path)
+    if difference := ScoreKey.of(spec).difference(store.key):
+        raise InputError(f"has scores {difference}; make a store for this model by epigept-batch scan", path)
+    needed: dict[Contig, set[int]] = {}
+    for tile in tiles:
+        first = tile.start // spec.geometry.bin_bp
+        last = min(first + spec.geometry.bins, spec.geometry.bins_of(tile.contig.length))
+        needed.setdefault(tile.contig, set()).update(range(first // BLOCK_BINS, -(-last // BLOCK_BINS)))
+    lacking = []
+    for contig, blocks in needed.items():
+        if difference := store.difference(contig, genome.md5(contig)):
+            raise InputError(f"{difference} as in {genome.path}; give the store of this genome", path)
+        if missing := len(store.missing(contig, blocks)):
+            lacking.append((contig.name, f"{missing:,} of {len(blocks):,} windows of {contig.name}"))
+    if lacking:
+        names = " ".join(f"--chromosome {name}" for name, _ in lacking)
+        raise InputError(
+            f"lacks {', '.join(words for _, words in lacking)}; complete it by: epigept-batch scan --fasta "
+            f"{request.fasta} --model {request.model} --out {path} {names}",
+            path,
+        )
+    return store
 
 
 def _choose_tracks(wanted: Sequence[str], spec: Spec) -> tuple[str, ...]:
@@ -243,13 +266,12 @@ def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progre
             threads=request.threads,
             say=progress.say,
         )
-        scanner = MotifScanner(plan.spec.motif_set, plan.spec.factors, bin_bp=geometry.bin_bp, threads=request.threads)
-        scanner.compile(progress.say)
+        scores = plan.store or _make_scan(plan, progress)
     progress.start(len(plan.tiles))
     bins_written = 0
     with ExitStack() as stack:
         writers = [_open_writers(plan, sample, stack) for sample in samples]
-        signals = _signals(plan, samples, scanner, session, clock)
+        signals = _signals(plan, samples, scores, session, clock)
         for signal in in_genome_order(signals):
             with clock.stage("write"):
                 for run in runs(signal, bin_bp=geometry.bin_bp):
@@ -281,34 +303,32 @@ def _open_writers(plan: Plan, sample: Sample, stack: ExitStack) -> list[BigWigWr
 
 
 def _signals(
-    plan: Plan, samples: Sequence[Sample], scanner: MotifScanner, session: Session, clock: StageClock
+    plan: Plan, samples: Sequence[Sample], scores: Scores, session: Session, clock: StageClock
 ) -> Iterator[TileSignal]:
     """What each window gives; one whose bins have no base is not computed."""
     expression = np.stack([sample.expression for sample in samples])
     geometry = plan.spec.geometry
     for tile in plan.tiles:
         with clock.stage("sequence"):
-            tokens, before = _read_tile(plan.genome, tile, scanner, geometry.window_bp)
-            window = tokens[before : before + geometry.window_bp]
-            has_bases = (window.reshape(geometry.bins, geometry.bin_bp) != NO_BASE).any(axis=1)
+            tokens = plan.genome.tokens(tile.contig, tile.start, tile.start + geometry.window_bp)
+            has_bases = (tokens.reshape(geometry.bins, geometry.bin_bp) != NO_BASE).any(axis=1)
         first = tile.start // geometry.bin_bp
         if not any(has_bases[begin - first : end - first].any() for begin, end in tile.spans):
             yield TileSignal(tile, None, has_bases)
             continue
         with clock.stage("scan"):
-            scores = np.zeros((len(plan.spec.factors), geometry.bins), dtype=np.float16)
-            bins = min(geometry.bins, geometry.bins_of(tile.contig.length) - first)
-            scores[:, :bins] = scanner.scan(tokens, offset=before, bins=bins)
+            window_scores = scores.read(tile.contig, first, geometry.bins)
         with clock.stage("model"):
-            signal = session.run(window[None], scores[None], expression)[0]
+            signal = session.run(tokens[None], window_scores[None], expression)[0]
         yield TileSignal(tile, signal, has_bases)
 
 
-def _read_tile(genome: Genome, tile: Tile, scanner: MotifScanner, window_bp: int) -> tuple[NDArray[np.uint8], int]:
-    """Tokens of a window with what the scan windows of its bins reach beyond it, and how many come before it."""
-    before = max(0, -scanner.window.left)
-    after = max(0, scanner.window.right - scanner.bin_bp)
-    return genome.tokens(tile.contig, tile.start - before, tile.start + window_bp + after), before
+def _make_scan(plan: Plan, progress: Progress) -> GenomeScan:
+    """A scan of the genome on the way."""
+    bin_bp, threads = plan.spec.geometry.bin_bp, plan.request.threads
+    scanner = MotifScanner(plan.spec.motif_set, plan.spec.factors, bin_bp=bin_bp, threads=threads)
+    scanner.compile(progress.say)
+    return GenomeScan(plan.genome, scanner)
 
 
 def _summary(plan: Plan, sample: Sample, clock: StageClock, bins_written: int) -> str:
@@ -344,6 +364,7 @@ def _record(plan: Plan, sample: Sample, session: Session, clock: StageClock, bin
         "device": session.device,
         "provider": session.provider,
         "threads": request.threads,
+        "scores": None if plan.store is None else str(plan.store.path.resolve()),
         "regions": plan.regions,
         "factors": {
             "found": len(spec.factors) - len(sample.tpm.missing),

@@ -78,7 +78,12 @@ class MotifSet:
     @property
     def sha256(self) -> str:
         """Digest of all that the scores depend on."""
-        return hashlib.sha256(json.dumps(_motif_set_to_json(self)).encode()).hexdigest()
+        return _digest(_motif_set_to_json(self))
+
+    @property
+    def motifs_sha256(self) -> str:
+        """Digest of the motifs alone, without the window."""
+        return _digest(_motif_set_to_json(self)["motifs"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,6 +258,10 @@ def _motif_set_to_json(motif_set: MotifSet) -> dict[str, Any]:
             for motif in motif_set.motifs
         ],
     }
+
+
+def _digest(document: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
 
 def _motif_set_from_json(document: dict[str, Any]) -> MotifSet:

@@ -16,6 +16,7 @@ import torch
 from click.testing import CliRunner
 
 from epigept_batch.cli.main import cli
+from epigept_export.architectures import homer_given
 from epigept_export.convert import ConvertRequest, convert
 from epigept_export.model import EpiGePT
 from small import SMALL
@@ -194,6 +195,14 @@ def small_model(make_small_model):
     return make_small_model("fp32")
 
 
+@pytest.fixture(scope="session")
+def given_model(small_request, tmp_path_factory):
+    """The small model file with motif hits in the bin itself."""
+    path = tmp_path_factory.mktemp("models") / "small.given.onnx"
+    convert(replace(small_request, output=path, precision="fp32", motif_window=homer_given), say=pytest.fail)
+    return path
+
+
 @pytest.fixture
 def fasta(synthetic, tmp_path):
     """Three contigs of 20,000, 700 and 90 bp with N runs, lower case and IUPAC letters."""
@@ -229,19 +238,30 @@ class Outcome:
     err: str
 
 
-@pytest.fixture
-def genome(fasta, small_model, tpm, tmp_path):
-    """Run `epigept-batch genome` on the small inputs in this process; options override."""
-    runner = CliRunner()
+def runner_of(name, given):
+    """Run a command of `epigept-batch` in this process, with these options unless others are given; None for none."""
 
     def run(*arguments, **options):
-        given = {"tpm": tpm, "fasta": fasta, "model": small_model, "out": tmp_path / "out", "device": "cpu"}
         words = [
-            word for name, value in (given | options).items() for word in (f"--{name}", value) if value is not None
+            word for option, value in (given | options).items() for word in (f"--{option}", value) if value is not None
         ]
-        result = runner.invoke(cli, ["genome", *map(str, words), *map(str, arguments)], prog_name="epigept-batch")
+        result = CliRunner().invoke(cli, [name, *map(str, words), *map(str, arguments)], prog_name="epigept-batch")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Outcome(result.exit_code, result.stdout, result.stderr)
 
     return run
+
+
+@pytest.fixture
+def genome(fasta, small_model, tpm, tmp_path):
+    """Run `epigept-batch genome` on the small inputs in this process; options override."""
+    return runner_of(
+        "genome", {"tpm": tpm, "fasta": fasta, "model": small_model, "out": tmp_path / "out", "device": "cpu"}
+    )
+
+
+@pytest.fixture
+def scan(fasta, small_model, tmp_path):
+    """Run `epigept-batch scan` likewise."""
+    return runner_of("scan", {"fasta": fasta, "model": small_model, "out": tmp_path / "scores"})

@@ -12,14 +12,15 @@ RUNTIME = Path(find_spec("epigept_batch").origin).parent
 EXPORT = Path(find_spec("epigept_export").origin).parent
 
 VOCABULARY = {"errors", "spec", "tiling"}
-SUPPORT = {"files", "home", "timing"}
+SUPPORT = {"files", "home", "progress", "timing"}
 OWNERS = {
     "onnxruntime": {"inference/session.py"},
     "pyfaidx": {"inputs/genome.py"},
     "pyBigWig": {"outputs/bigwig.py"},
     "polars": {"inputs/expression.py"},
     "numba": {"inputs/motif_kernels.py"},
-    "tqdm": {"cli/genome.py"},
+    "tqdm": {"cli/progress.py"},
+    "zarr": {"inputs/scores.py"},
     "onnx": {"inference/model_file.py", "inference/cpu_form.py"},
 }
 
@@ -49,8 +50,9 @@ def test_directions(path):
     place = path.relative_to(RUNTIME).parts
     stage = place[0].removesuffix(".py")
     allowed = {
-        "cli": {"cli", "pipeline", "inference", "errors", "home"},
+        "cli": {"cli", "pipeline", "scan_pipeline", "inference", "errors", "home"},
         "pipeline": {"inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
+        "scan_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
         "inputs": {"inputs"} | VOCABULARY | SUPPORT,
         "inference": {"inference"} | VOCABULARY | SUPPORT,
         "outputs": {"outputs"} | VOCABULARY | SUPPORT,

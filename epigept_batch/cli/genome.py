@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Never, Self
+from typing import TYPE_CHECKING
 
 import click
-from tqdm import tqdm
 
-from epigept_batch.cli.options import device_option, threads_option
+from epigept_batch.cli.options import device_option, fasta_option, model_option, threads_option
+from epigept_batch.cli.progress import ProgressBar
 from epigept_batch.errors import InputError
-from epigept_batch.home import default_fasta, default_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
 KNOWN_ENDINGS = (".tsv", ".csv", ".txt", ".tab", ".sf", ".gct", ".results", ".genes", ".gz")
-CONVERT = "epigept-export convert model.ckpt --motifs FILE --motif-factors FILE --expression-reference FILE --output"
 
 
 @click.command(short_help="Predict the tracks of a genome.")
@@ -30,16 +26,8 @@ CONVERT = "epigept-export convert model.ckpt --motifs FILE --motif-factors FILE 
     metavar="[NAME=]FILE",
     help="Gene-level quantification with a TPM column, plain or gzip; repeat for more samples.",
 )
-@click.option(
-    "--fasta",
-    type=click.Path(path_type=Path),
-    help="Genome, plain or bgzip.  [default: genome.fa in EPIGEPT_BATCH_HOME]",
-)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="Model file of epigept-export.  [default: model.onnx in EPIGEPT_BATCH_HOME]",
-)
+@fasta_option
+@model_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -72,14 +60,20 @@ CONVERT = "epigept-export convert model.ckpt --motifs FILE --motif-factors FILE 
 )
 @device_option("auto", "the network")
 @threads_option
+@click.option(
+    "--scores",
+    type=click.Path(path_type=Path),
+    metavar="STORE",
+    help="Motif scores kept by `epigept-batch scan`.  [default: scan on the way]",
+)
 @click.option("--normalised", is_flag=True, help="The tables hold quantile-normalised TPM.")
 @click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the samples' run.json to standard output.")
 def genome(
     *,
     tpm: tuple[str, ...],
-    fasta: Path | None,
-    model: Path | None,
+    fasta: Path,
+    model: Path,
     out: Path,
     region: tuple[str, ...],
     chromosome: tuple[str, ...],
@@ -90,6 +84,7 @@ def genome(
     overlap: int,
     device: str,
     threads: int,
+    scores: Path | None,
     normalised: bool,
     force: bool,
     as_json: bool,
@@ -109,8 +104,8 @@ def genome(
 
     request = GenomeRequest(
         samples=parse_samples(tpm),
-        fasta=fasta or _installed(default_fasta(), "--fasta", "give --fasta FILE, or put the genome there"),
-        model=model or _installed(default_model(), "--model", f"make it with: {CONVERT} {default_model()}"),
+        fasta=fasta,
+        model=model,
         out=out,
         regions=region,
         chromosomes=chromosome,
@@ -121,6 +116,7 @@ def genome(
         overlap=overlap,
         device=parse_device(device),
         threads=threads,
+        scores=scores,
         normalised=normalised,
         force=force,
     )
@@ -157,46 +153,3 @@ def sample_name(path: Path) -> str:
     while ending := next((e for e in KNOWN_ENDINGS if name.lower().endswith(e)), None):
         name = name[: -len(ending)]
     return name
-
-
-def _installed(path: Path, option: str, advice: str) -> Path:
-    if not path.exists():
-        raise InputError(f"no {option} is given and there is no {path}; {advice}")
-    return path
-
-
-class ProgressBar:
-    """Windows, rate and time left, on standard error."""
-
-    def __init__(self) -> None:
-        self._bar: tqdm[Never] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def say(self, sentence: str) -> None:
-        """Print a sentence."""
-        click.echo(f"epigept-batch: {sentence}", err=True)
-
-    def start(self, windows: int) -> None:
-        """Show a bar of so many windows; in a log file a line now and then."""
-        self._bar = tqdm(
-            total=windows, unit="window", mininterval=0.2 if sys.stderr.isatty() else 10, dynamic_ncols=True
-        )
-
-    def advance(self) -> None:
-        """One window more."""
-        if self._bar is not None:
-            self._bar.update()
-
-    def finish(self, sentence: str) -> None:
-        """Close the bar and say what came of it."""
-        if self._bar is not None:
-            self._bar.close()
-        self.say(sentence)

@@ -8,6 +8,7 @@ import epigept_batch
 from epigept_batch.cli.genome import genome
 from epigept_batch.cli.group import Group
 from epigept_batch.cli.info import info
+from epigept_batch.cli.scan import scan
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEPT_BATCH"}
 
@@ -25,6 +26,7 @@ def cli() -> None:
 
 cli.add_command(genome)
 cli.add_command(info)
+cli.add_command(scan)
 
 
 def main() -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from epigept_batch.errors import InputError
+from epigept_batch.home import default_fasta, default_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
+
+CONVERT = "epigept-export convert model.ckpt --motifs FILE --motif-factors FILE --expression-reference FILE --output"
 
 threads_option = click.option(
     "--threads",
@@ -25,3 +31,28 @@ def device_option(default: str, what: str) -> Callable[[Decorated], Decorated]:
     return click.option(
         "--device", default=default, show_default=True, metavar="auto|cpu|cuda|cuda:N", help=f"Where {what} runs."
     )
+
+
+def _installed(path: Path, option: str, advice: str) -> Path:
+    if not path.exists():
+        raise InputError(f"no {option} is given and there is no {path}; {advice}")
+    return path
+
+
+fasta_option = click.option(
+    "--fasta",
+    type=click.Path(path_type=Path),
+    callback=lambda _context, _option, value: (
+        value or _installed(default_fasta(), "--fasta", "give --fasta FILE, or put the genome there")
+    ),
+    help="Genome, plain or bgzip.  [default: genome.fa in EPIGEPT_BATCH_HOME]",
+)
+
+model_option = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    callback=lambda _context, _option, value: (
+        value or _installed(default_model(), "--model", f"make it with: {CONVERT} {default_model()}")
+    ),
+    help="Model file of epigept-export.  [default: model.onnx in EPIGEPT_BATCH_HOME]",
+)

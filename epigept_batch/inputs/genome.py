@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +55,7 @@ class Genome:
         except Exception as error:  # a damaged file raises whatever its bytes lead to
             raise InputError(f"is not a FASTA that can be indexed ({error})", path) from error
         self.contigs = tuple(Contig(name, record.rlen) for name, record in self._faidx.index.items())
+        self._one_reader = Lock()  # a FASTA is one open file with one position
         if not self.contigs:
             raise InputError(f"has an empty index; delete {fai} and run again", path)
 
@@ -77,7 +79,8 @@ class Genome:
     def _bases(self, contig: Contig, start: int, end: int) -> bytes:
         """The bases [start, end) as they stand in the file."""
         try:
-            bases: str = self._faidx.fetch(contig.name, start + 1, end)
+            with self._one_reader:
+                bases: str = self._faidx.fetch(contig.name, start + 1, end)
             encoded = bases.encode("ascii", errors="replace")
         except Exception as error:  # as above
             raise InputError(f"{contig.name}:{start + 1}-{end} cannot be read ({error})", self.path) from error

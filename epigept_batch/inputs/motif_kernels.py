@@ -23,19 +23,19 @@ NOTHING = np.iinfo(np.int16).min
 """Maximum over no position."""
 
 
-def _compiled(function: Callable[..., Any], *, inline: bool = False) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], *, inline: bool = False) -> Callable[..., Any]:
     """Compile a function when it is first called, and keep the code between runs where there is a place for it."""
     decorate = partial(numba.njit, nogil=True, error_model="numpy", forceinline=inline)
     try:
-        compiled: Callable[..., Any] = decorate(cache=True)(function)
+        code: Callable[..., Any] = decorate(cache=True)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        compiled = decorate()(function)
-    return compiled
+        code = decorate()(function)
+    return code
 
 
-def _inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same for what is part of the loops of others: a call costs more than they do."""
-    return _compiled(function, inline=True)
+    return compiled(function, inline=True)
 
 
 @cache
@@ -44,7 +44,7 @@ def maxima_kernel(pieces: int) -> Callable[..., None]:  # noqa: C901 - most of i
     has_3, has_4, has_5, has_6, has_7, has_8 = (pieces >= number for number in range(3, WRITTEN_OUT + 1))
     has_more = pieces > WRITTEN_OUT
 
-    @_compiled
+    @compiled
     def raise_maxima(  # noqa: C901
         tables: NDArray[np.int16], kmers: NDArray[np.uint16], bounds: NDArray[np.int64], maxima: NDArray[np.int16]
     ) -> None:
@@ -86,7 +86,7 @@ def maxima_kernel(pieces: int) -> Callable[..., None]:  # noqa: C901 - most of i
     return raise_maxima
 
 
-@_inlined
+@inlined
 def _sum_rows(rest: NDArray[np.int16], tables: NDArray[np.int16], kmers: NDArray[np.uint16], position: int) -> None:
     """Put what the eighth and later pieces add into `rest`."""
     rest[:] = 0
@@ -96,7 +96,7 @@ def _sum_rows(rest: NDArray[np.int16], tables: NDArray[np.int16], kmers: NDArray
             rest[i] += row[i]
 
 
-@_compiled
+@compiled
 def take_best(
     block: Block,
     maxima: NDArray[np.int16],
@@ -137,7 +137,7 @@ def take_best(
                         best[factor, b] = max(best[factor, b], score)
 
 
-@_inlined
+@inlined
 def _highest(top: NDArray[np.int16], maxima: NDArray[np.int16], begin: int, stop: int) -> None:
     """Set `top` (128,) to the highest of the segments' maxima."""
     top[:] = NOTHING
@@ -146,7 +146,7 @@ def _highest(top: NDArray[np.int16], maxima: NDArray[np.int16], begin: int, stop
             top[i] = max(top[i], maxima[segment, i])
 
 
-@_inlined
+@inlined
 def _raises(block: Block, i: int, score: float, best: NDArray[np.float64], b: int) -> bool:
     """Whether a motif's score would be more than any of its factors has in a bin."""
     raises = False
@@ -155,7 +155,7 @@ def _raises(block: Block, i: int, score: float, best: NDArray[np.float64], b: in
     return raises
 
 
-@_inlined
+@inlined
 def _exact_best(
     block: Block,
     i: int,

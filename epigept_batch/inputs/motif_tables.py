@@ -54,11 +54,10 @@ def kmer_rows(tokens: NDArray[np.uint8]) -> NDArray[np.uint16]:
     4-mers of ACGT come first, in their order; behind them what is left of one before its first other base, the longer
     first, so that the last row is that of no base at all.
     """
-    rows = _row_numbers()
     codes = np.zeros(max(len(tokens) - PIECE + 1, 0), dtype=np.uint16)
     for place in range(PIECE):
         codes = codes * np.uint16(NO_BASE + 1) + tokens[place : place + len(codes)]
-    return rows[codes]
+    return _ROWS[codes]
 
 
 def _row_numbers() -> NDArray[np.uint16]:
@@ -72,6 +71,10 @@ def _row_numbers() -> NDArray[np.uint16]:
         rows[clean + rest] = words.reshape([4] * length + [1] * (PIECE - length - len(rest)))
         first += 4**length
     return rows.ravel()
+
+
+_ROWS = _row_numbers()
+_, _FIRST_OF_ROW = np.unique(_ROWS, return_index=True)
 
 
 def make_blocks(motifs: Sequence[Motif], factors: Sequence[str]) -> list[Block]:
@@ -138,6 +141,5 @@ def _entries(log_odds: NDArray[np.float64], width: int, unit: float, slack: int)
         places[:, place].reshape(-1, *[NO_BASE + 1 if other == place else 1 for other in range(PIECE)])
         for place in range(PIECE)
     )
-    _, first_of_row = np.unique(_row_numbers(), return_index=True)
-    by_row = np.asarray(sums).reshape(len(places), -1)[:, first_of_row]
+    by_row = np.asarray(sums).reshape(len(places), -1)[:, _FIRST_OF_ROW]
     return -np.minimum(np.rint(by_row / unit), slack + CUT_OFF).astype(np.int16)

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from epigept_batch.inputs.genome import Genome
     from epigept_batch.spec import MotifSet, ScanWindow
+    from epigept_batch.tiling import Contig
 
 SEGMENT = 32  # positions; 16 and 64 were no faster
 SHARE = 256  # bins scanned at a time, whose maxima are all that takes memory
@@ -110,6 +112,37 @@ class MotifScanner:
             maxima = np.full((len(bounds) - 1, COLUMNS), NOTHING, dtype=np.int16)
             maxima_kernel(len(block.tables))(block.tables, kmers, bounds, maxima)
             take_best(block, maxima, bounds, spans, kmers, reach, best)
+
+
+class GenomeScan:
+    """Scores of a genome by contig and bin, scanned when they are asked for; by several threads if they like.
+
+    Args:
+        genome: The sequence.
+        scanner: What scans it.
+    """
+
+    def __init__(self, genome: Genome, scanner: MotifScanner) -> None:
+        self._genome = genome
+        self._scanner = scanner
+
+    def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float16]:
+        """Scores of successive bins, float16, (factors, bins); 0 beyond the contig's end.
+
+        Args:
+            contig: One of the genome's.
+            first: The first bin.
+            bins: How many.
+        """
+        scanner, bin_bp = self._scanner, self._scanner.bin_bp
+        start = first * bin_bp
+        before, after = max(0, -scanner.window.left), max(0, scanner.window.right - bin_bp)
+        tokens = self._genome.tokens(contig, start - before, start + bins * bin_bp + after)
+        scores = np.zeros((len(scanner.factors), bins), dtype=np.float16)
+        inside = min(bins, -(-contig.length // bin_bp) - first)
+        if inside > 0 and (tokens != NO_BASE).any():
+            scores[:, :inside] = scanner.scan(tokens, offset=before, bins=inside)
+        return scores
 
 
 def _padded(tokens: NDArray[np.uint8], start: int, length: int) -> NDArray[np.uint8]:

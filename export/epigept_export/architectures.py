@@ -119,6 +119,15 @@ ARCHITECTURES = {
 """The four published ones. That hg19-pretrain saw the windows of hg19 is an assumption: its own were not published."""
 
 
+def with_factors(architecture: Architecture, factors: int) -> Architecture:
+    """The same for another motif set, as users train it themselves; on which windows is not known."""
+    return (
+        architecture
+        if factors == architecture.factors
+        else replace(architecture, factors=factors, training_windows=None)
+    )
+
+
 def read_training_windows(name: str | None) -> dict[str, tuple[tuple[int, int], ...]]:
     """The published training windows: by contig the runs [first, last) of window numbers on the grid from 0.
 

@@ -34,7 +34,9 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--motifs", type=click.Path(path_type=Path), required=True, help="Motifs in HOMER format.")
+@click.option(
+    "--motifs", type=click.Path(path_type=Path), required=True, help="Motifs in HOMER, MEME or JASPAR format."
+)
 @click.option(
     "--motif-factors",
     type=click.Path(path_type=Path),
@@ -52,6 +54,11 @@ def cli() -> None:
     default="auto",
     show_default=True,
     help="The published network; by default the one whose names and shapes the checkpoint has.",
+)
+@click.option(
+    "--factors",
+    type=click.IntRange(min=1),
+    help="Of a network that you trained on another motif set, where its shapes fit the published 711 too.",
 )
 @click.option(
     "--precision",
@@ -72,6 +79,13 @@ def cli() -> None:
     metavar="homer-200|given|LEFT,RIGHT",
     help="Where a bin's motif hits lie, in bp from its start.  [default: the architecture's]",
 )
+@click.option(
+    "--p-value",
+    type=float,
+    default=1e-4,
+    show_default=True,
+    help="Of a hit in random sequence, for motifs in MEME and JASPAR format, which have no thresholds.",
+)
 @click.option("--no-verify", is_flag=True, help="Do not run the file beside the original network.")
 @threads_option
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Model file to write.")
@@ -85,6 +99,8 @@ def convert(
     precision: str,
     attention: str,
     motif_window: str | None,
+    factors: int | None,
+    p_value: float,
     no_verify: bool,
     threads: int,
     output: Path,
@@ -114,6 +130,8 @@ def convert(
         precision=precision,
         attention=attention,
         motif_window=None if motif_window is None else parse_motif_window(motif_window),
+        p_value=p_value,
+        factors=factors,
         verify=not no_verify,
         threads=threads,
     )

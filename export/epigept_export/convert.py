@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import ctypes
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,9 @@ from epigept_batch.files import make_folder, replacing
 from epigept_batch.inference.check import check_bins, check_inputs
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.session import CPU
-from epigept_batch.inputs.motifs import read_motif_set
+from epigept_batch.inputs.motifs import P_VALUE, read_motif_set
 from epigept_batch.spec import Check, ExpressionReference, Spec
-from epigept_export.architectures import read_training_windows
+from epigept_export.architectures import HG_SCAN_WINDOW, read_training_windows
 from epigept_export.graph import export_graph, write_model
 from epigept_export.load import load_network
 from epigept_export.precision import FP16, FUSED, check_form, make_form
@@ -51,7 +51,7 @@ class ConvertRequest:
 
     Attributes:
         checkpoint: The trained network.
-        motifs: Motifs in HOMER format.
+        motifs: Motifs in HOMER, MEME or JASPAR format.
         motif_factors: Their factors.
         output: The model file to write.
         architecture: The checkpoint's; None to recognise it among the published ones.
@@ -59,6 +59,8 @@ class ConvertRequest:
         precision: Of `precision.PRECISIONS`.
         attention: Of `precision.ATTENTIONS`.
         motif_window: Makes the scan window of the network's bins; None for the architecture's own.
+        p_value: Makes thresholds of motifs that come without.
+        factors: How many the network has; None for the published number, or else the motif set's.
         verify: Whether to run the file beside the original network before it gets its name.
         threads: How many the CPU may use for that.
     """
@@ -72,6 +74,8 @@ class ConvertRequest:
     precision: str = FP16
     attention: str = FUSED
     motif_window: Callable[[Geometry], ScanWindow] | None = None
+    p_value: float = P_VALUE
+    factors: int | None = None
     verify: bool = True
     threads: int = 1
 
@@ -93,9 +97,15 @@ def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spe
     _free_at_once()
     _check_output(request)
     check_form(precision=request.precision, attention=request.attention)
-    network = load_network(request.checkpoint, request.architecture)
+    motif_set = _read_motifs(request, say)
+    network = load_network(
+        request.checkpoint,
+        request.architecture,
+        factors=request.factors or len(motif_set.factors),
+        stated=request.factors is not None,
+    )
     architecture = network.architecture
-    motif_set = _read_motifs(request, architecture)
+    motif_set = _fit_motifs(motif_set, request, architecture)
     table = request.expression_reference
     reference = None if table is None else read_expression_reference(table, motif_set.factors)
     inputs = check_inputs(architecture.geometry, motif_set, reference, seed=CHECK_SEED)
@@ -124,17 +134,28 @@ def _free_at_once() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
-def _read_motifs(request: ConvertRequest, architecture: Architecture) -> MotifSet:
-    window = architecture.scan_window if request.motif_window is None else request.motif_window(architecture.geometry)
-    motif_set = read_motif_set(request.motifs, request.motif_factors, window=window)
+def _read_motifs(request: ConvertRequest, say: Callable[[str], None]) -> MotifSet:
+    """The motif set, in a scan window that the network may want otherwise."""
+    return read_motif_set(
+        request.motifs, request.motif_factors, window=HG_SCAN_WINDOW, p_value=request.p_value, say=say
+    )
+
+
+def _fit_motifs(motif_set: MotifSet, request: ConvertRequest, architecture: Architecture) -> MotifSet:
+    """The motif set in the network's scan window.
+
+    Raises:
+        InputError: It is not that of the network.
+    """
     factors = len(motif_set.factors)
     if factors != architecture.factors:
         raise InputError(
             f"with {request.motif_factors.name} gives {factors} factors, the network has {architecture.factors}; "
-            "give the motif set that it was trained with",
+            "give the motif set that it was trained with, or state the number by --factors",
             request.motifs,
         )
-    return motif_set
+    window = architecture.scan_window if request.motif_window is None else request.motif_window(architecture.geometry)
+    return replace(motif_set, window=window)
 
 
 def _make_spec(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from epigept_batch.errors import ModelError
-from epigept_export.architectures import ARCHITECTURES
+from epigept_export.architectures import ARCHITECTURES, with_factors
 from epigept_export.checkpoint import read_state_dict
 from epigept_export.model import EpiGePT
 
@@ -41,18 +41,22 @@ class Difference:
         return self.sentences[0] + (f", and {more} more" if more else "")
 
 
-def load_network(checkpoint: Path, wanted: Architecture | None = None) -> EpiGePT:
+def load_network(
+    checkpoint: Path, wanted: Architecture | None = None, *, factors: int | None = None, stated: bool = False
+) -> EpiGePT:
     """The network with a checkpoint's weights, in float32.
 
     Args:
         checkpoint: What `read_state_dict` reads.
         wanted: Its architecture; None to recognise a published one.
+        factors: As in `recognise`.
+        stated: As there.
 
     Raises:
         ModelError: It is of no such architecture, or its weights are not numbers.
     """
     state = read_state_dict(checkpoint)
-    architecture = recognise(state, checkpoint, wanted=wanted)
+    architecture = recognise(state, checkpoint, wanted=wanted, factors=factors, stated=stated)
     with torch.device("meta"):
         network = EpiGePT(architecture)
     weights = {key: state[key] for key in network.state_dict()}
@@ -67,19 +71,35 @@ def load_network(checkpoint: Path, wanted: Architecture | None = None) -> EpiGeP
     return network.requires_grad_(requires_grad=False).eval()
 
 
-def recognise(state: Mapping[str, Tensor], path: Path, *, wanted: Architecture | None = None) -> Architecture:
+def recognise(
+    state: Mapping[str, Tensor],
+    path: Path,
+    *,
+    wanted: Architecture | None = None,
+    factors: int | None = None,
+    stated: bool = False,
+) -> Architecture:
     """The architecture whose keys and shapes a state dict has.
+
+    Shapes do not tell every number of factors: zero columns fill the width up to a multiple of the heads, so that 705
+    to 712 look the same. Where the published number fits, it is taken for that unless another is stated.
 
     Args:
         state: Tensors by name.
         path: Where they come from, for messages.
         wanted: The only one to accept; else all that are published.
+        factors: How many a network has that was trained on another motif set.
+        stated: That it was.
 
     Raises:
         ModelError: None fits; names the first key that differs from the nearest, and how many more.
     """
     published = list(ARCHITECTURES.values())
-    found = _nearest(state, published if wanted is None else [wanted])
+    candidates = published if wanted is None else [wanted]
+    own = [] if factors is None else [with_factors(architecture, factors) for architecture in candidates]
+    found = _nearest(state, own if stated else candidates)
+    if found.sentences and own and not (other := _nearest(state, own)).sentences:
+        found = other
     if not found.sentences:
         return found.architecture
     name = found.architecture.name

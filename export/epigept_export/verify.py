@@ -12,7 +12,7 @@ from epigept_batch.errors import EpiGePTError, ModelError
 from epigept_batch.inference.check import LIMITS, check_inputs, compare_tracks
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.session import open_session
-from epigept_export.architectures import ARCHITECTURES
+from epigept_export.architectures import ARCHITECTURES, with_factors
 from epigept_export.load import load_network
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def verify(
     if architecture is None:
         if spec.architecture not in ARCHITECTURES:
             raise ModelError(f"has the architecture '{spec.architecture}', which this version does not know", model)
-        architecture = ARCHITECTURES[spec.architecture]
+        architecture = with_factors(ARCHITECTURES[spec.architecture], len(spec.factors))
     network = load_network(checkpoint, architecture)
     if file_sha256(checkpoint) != spec.checkpoint_sha256:
         say(f"{checkpoint} is another file than the model was made from; comparing all the same")

@@ -4,8 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import bigwigs
+from epigept_batch.inference.model_file import read_spec
+from epigept_export.architectures import ARCHITECTURES, with_factors
+from epigept_export.model import EpiGePT
 
 
 def test_convert_ends_with_the_figures_of_its_verification(command, make_checkpoint, bare_motifs, tmp_path):
@@ -25,8 +29,6 @@ def test_convert_ends_with_the_figures_of_its_verification(command, make_checkpo
 
 
 def test_verify_exits_with_1_on_a_miss_and_2_on_another_network(command, make_bare_model, make_checkpoint, tmp_path):
-    import torch
-
     from epigept_export.checkpoint import read_state_dict
 
     model = make_bare_model("dnase", "--precision", "fp32")
@@ -88,3 +90,68 @@ def test_genome_runs_the_hg19_networks(command, make_bare_model, normalised, chr
     values = bigwigs.bins(tmp_path / "sample.H3K4me1.bw", "22", bin_bp=128)
     assert np.isfinite(values).sum() == 79
     assert np.nanstd(values) > 0.01
+
+
+def own_network(folder, factors):
+    """A checkpoint as of a user who trained the smallest network on another motif set, and options for the set.
+
+    The motifs are in JASPAR format: counts, and no thresholds.
+    """
+    torch.manual_seed(2)
+    checkpoint = folder / "own.ckpt"
+    torch.save(EpiGePT(with_factors(ARCHITECTURES["dnase"], factors)).state_dict(), checkpoint)
+    rng = np.random.default_rng(2)
+    names = [f"MA{number:04d}.1" for number in range(factors)]
+    records = []
+    for name in names:
+        rows = rng.multinomial(100, rng.dirichlet([0.3] * 4), 10).T
+        counts = (f"{base} [ {' '.join(map(str, row))} ]\n" for base, row in zip("ACGT", rows, strict=True))
+        records.append(f">{name} TF\n{''.join(counts)}")
+    (folder / "own.jaspar").write_text("".join(records))
+    (folder / "own.tsv").write_text("".join(f"{name}\tTF{number}\n" for number, name in enumerate(names)))
+    return checkpoint, ["--motifs", folder / "own.jaspar", "--motif-factors", folder / "own.tsv"]
+
+
+@pytest.mark.parametrize("factors", [40, 101])
+def test_a_network_of_another_motif_set_is_converted_verified_and_run(command, fasta, tmp_path, factors):
+    """296 and 360 wide: heads of 37 and 45, zero columns or none."""
+    checkpoint, motifs = own_network(tmp_path, factors)
+    model = tmp_path / "own.onnx"
+    options = ["--precision", "fp32", "--p-value", "1e-3", "--output", model]
+    done = command("epigept-export", "convert", checkpoint, *motifs, *options)
+    assert done.returncode == 0, done.stderr
+    assert f"1 track, {factors} factors, {factors} motifs in -400,600; verified\n" in done.stderr
+    spec = read_spec(model)
+    assert (spec.architecture, len(spec.factors), spec.training_windows) == ("dnase", factors, {})
+    for motif in spec.motif_set.motifs:
+        scores = motif.log_odds
+        sampled = scores[np.arange(10), np.random.default_rng(1).integers(0, 4, (50_000, 10))].sum(axis=1)
+        assert (sampled >= motif.threshold).mean() < 1.6e-3  # of the 1e-3 asked for
+    again = command("epigept-export", "verify", model, "--checkpoint", checkpoint)
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+    table = tmp_path / "sample.tsv"
+    table.write_text("gene_id\tTPM\n" + "".join(f"TF{number}\t{number}\n" for number in range(factors)))
+    out = tmp_path / "out"
+    done = command(
+        *("epigept-batch", "genome", "--tpm", table, "--normalised", "--fasta", fasta, "--model", model, "--out", out)
+    )
+    assert done.returncode == 0, done.stderr
+    assert np.isfinite(bigwigs.bins(out / "sample.DNase.bw", "one", bin_bp=200)).any()
+
+
+def test_a_number_of_factors_that_shapes_do_not_tell_can_be_stated(command, tmp_path):
+    """710 factors and 711 make a network of the same width: the published number is taken unless another is stated."""
+    checkpoint, motifs = own_network(tmp_path, 710)
+    words = ["epigept-export", "convert", checkpoint, *motifs, "--no-verify", "--output", tmp_path / "own.onnx"]
+    done = command(*words)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"epigept-export: {tmp_path}/own.jaspar: with own.tsv gives 710 factors, the network has 711; give the motif "
+        "set that it was trained with, or state the number by --factors\n"
+    )
+    done = command(*words, "--factors", 710)
+    assert done.returncode == 0, done.stderr
+    assert len(read_spec(tmp_path / "own.onnx").factors) == 710
+    done = command(*words, "--factors", 300)
+    assert done.returncode == 2
+    assert "is no EpiGePT checkpoint; " in done.stderr

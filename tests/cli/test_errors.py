@@ -223,7 +223,7 @@ def test_convert_says_what_is_wrong_in_one_line(convert, make_checkpoint, tmp_pa
             {},
             f"{synthetic}/synthetic.motifs: with synthetic.factors.tsv gives 15 factors, the network has 711",
         ),
-        ({"motifs": tmp_path / "empty"}, f"{tmp_path}/empty: is empty; give motifs in HOMER format"),
+        ({"motifs": tmp_path / "empty"}, f"{tmp_path}/empty: is empty; give motifs in HOMER, MEME or JASPAR format"),
         ({"checkpoint": tmp_path / "empty"}, f"{tmp_path}/empty: is empty; give what torch.save wrote"),
         (
             {"architecture": "dnase"},

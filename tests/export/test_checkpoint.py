@@ -200,10 +200,11 @@ def damaged(tmp_path, small_checkpoint, kind):
         ("gzip", "is not a checkpoint"),
     ],
 )
-def test_damage_is_said_in_one_line(tmp_path, small_checkpoint, kind, message):
+def test_damage_is_said_in_one_line(tmp_path, small_checkpoint, synthetic, kind, message):
     path = damaged(tmp_path, small_checkpoint, kind)
     before = sorted(tmp_path.iterdir())
-    words = ["convert", path, "--motifs", "m", "--motif-factors", "f", "--output", tmp_path / "model.onnx"]
+    motifs = ["--motifs", synthetic / "synthetic.motifs", "--motif-factors", synthetic / "synthetic.factors.tsv"]
+    words = ["convert", path, *motifs, "--output", tmp_path / "model.onnx"]
     result = CliRunner().invoke(cli, list(map(str, words)), prog_name="epigept-export")
     assert result.exit_code == 2
     assert result.stderr.startswith(f"epigept-export: {path}: {message}")

@@ -1,13 +1,16 @@
 import gzip
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import reference
 from epigept_batch.errors import InputError
+from epigept_batch.inputs import motif_kernels
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.motifs import read_motif_set
-from epigept_batch.inputs.scan import MotifScanner
+from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
 from tolerances import SCORES, SCORES_PRINTED
 
@@ -74,8 +77,12 @@ def test_homer_on_real_sequence(shared, chr2, chr22, kind, name, start):
     scanner = MotifScanner(motifs, motifs.factors, bin_bp=128, threads=2)
     before = 128
     tokens = genome.tokens(genome.contigs[0], start - before, start + (len(expected) + 1) * 128)
-    found = scanner.scan(tokens, offset=before, bins=len(expected)).T
-    assert_same_hits(found, expected, SCORES_PRINTED)
+    for size in (8, 79, 1000):  # 1 kb, a prime number, and more than there are
+        parts = [
+            scanner.scan(tokens, offset=before + first * 128, bins=min(size, len(expected) - first)).T
+            for first in range(0, len(expected), size)
+        ]
+        assert_same_hits(np.concatenate(parts), expected, SCORES_PRINTED)
     assert SCORES_PRINTED < SCORES
 
 
@@ -142,6 +149,70 @@ def test_more_than_one_block_of_columns_and_factors_in_any_order():
     expected = reference.motif_scores(sequence, motifs, list(factors), bin_bp=16, window=(-8, 24))
     assert_same_hits(found, expected, SCORES_PRINTED)
     assert not found[:, 2].any()
+
+
+def test_iupac_letters_and_lower_case():
+    """A letter that stands for several bases is none; a lower-case base is a base."""
+    rng = np.random.default_rng(9)
+    motifs = tuple(random_motif(rng, width, f"m{width}", ("f",), 0.9) for width in (5, 6, 7, 31))
+    sequence = "".join(rng.choice(list("ACGTacgtRYSWKMBDHVNrn."), 400, p=[0.1] * 8 + [0.2 / 14] * 14))
+    scanner = MotifScanner(MotifSet(motifs, ScanWindow(-37, 164)), ("f",), bin_bp=128)
+    found = scanner.scan(reference.tokens(sequence), offset=0, bins=4).T
+    expected = reference.motif_scores(sequence, motifs, ("f",), bin_bp=128, window=(-37, 164))
+    assert (expected > 0).any()
+    assert_same_hits(found, expected, SCORES_PRINTED)
+
+
+@pytest.mark.parametrize("words", [("AAAAA", "CCCCC"), ("ACACA", "TGTGT"), ("GGGGA", "GGGGT")])
+def test_words_that_tie_or_nearly_tie_in_integers(words):
+    """Two motifs and two words whose scores differ by less than an integer of the tables: the exact best is found."""
+    nearly = np.full((5, 4), 0.25)
+    for place, bases in enumerate(zip(*words, strict=True)):
+        for number, base in enumerate(bases):
+            nearly[place, "ACGT".index(base)] = 0.4 - 1e-7 * number
+    motif = Motif("m", nearly, -50.0, ("f",))
+    sequence = "N".join([words[1], words[0], words[1], words[1]])
+    scanner = MotifScanner(MotifSet((motif,), ScanWindow(0, 64)), ("f",), bin_bp=64)
+    found = scanner.scan(reference.tokens(sequence), offset=0, bins=1)
+    expected = reference.motif_scores(sequence, [motif], ("f",), bin_bp=64, window=(0, 64))
+    assert found[0, 0] == np.float32(expected[0, 0])
+
+
+def test_any_threads_may_scan_at_once(synthetic, fasta):
+    motifs = read_motif_set(
+        synthetic / "synthetic.motifs", synthetic / "synthetic.factors.tsv", window=WINDOWS["homer-200"]
+    )
+    genome = Genome(fasta)
+    source = GenomeScan(genome, MotifScanner(motifs, motifs.factors, bin_bp=128, threads=2))
+    places = [(contig, first) for contig in genome.contigs for first in range(0, 160, 20)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda place: source.read(*place, 20), places * 5))
+    for place, scores in zip(places * 5, found, strict=True):
+        np.testing.assert_array_equal(scores, source.read(*place, 20))
+
+
+def test_a_long_first_compilation_is_said(synthetic, monkeypatch):
+    motifs = read_motif_set(
+        synthetic / "synthetic.motifs", synthetic / "synthetic.factors.tsv", window=WINDOWS["given"]
+    )
+    scanner = MotifScanner(motifs, motifs.factors, bin_bp=128)
+    said = []
+    scanner.compile(said.append)
+    assert said == []
+    monkeypatch.setattr("epigept_batch.inputs.scan.PATIENCE_S", 0.05)
+    real = scanner.scan
+    monkeypatch.setattr(scanner, "scan", lambda *words, **more: (time.sleep(0.5), real(*words, **more)))
+    scanner.compile(said.append)
+    assert said == ["compiling the motif scan, once for this installation: some seconds"]
+
+
+def test_without_a_folder_to_keep_it_the_code_is_compiled_all_the_same(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr("numba.core.dispatcher.Dispatcher.enable_caching", refuse)
+    doubled = motif_kernels.compiled(lambda x: 2 * x)
+    assert doubled(21) == 42
 
 
 def test_the_result_does_not_depend_on_where_the_work_is_cut(synthetic, fasta):

@@ -1,0 +1,361 @@
+"""Motif scores: against HOMER's own, how fast, what bounds that, and what keeping them costs.
+
+    python benchmarks/scan.py --data ../shared/data
+
+The scan and the fp32 network run in turn in one process, one thread each, so that a noisy machine slows both alike.
+Prints Markdown. Needs the [test] extra, and real data as in the project's tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba
+import numpy as np
+import zarr
+from golden import BIN_BP, ROOT, STARTS, WINDOW_BP, fasta, make_checkpoint, read_window
+from machine import measured, processor
+from zarr.codecs import BloscCodec, ZstdCodec
+
+from epigept_batch.inference.session import CPU, open_session
+from epigept_batch.inputs import scan as scanning
+from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.motif_tables import COLUMNS
+from epigept_batch.inputs.motifs import read_motif_set
+from epigept_batch.inputs.scan import GenomeScan, MotifScanner
+from epigept_batch.inputs.scores import BLOCK_BINS, ScoreStore
+from epigept_batch.spec import ScanWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from epigept_batch.spec import MotifSet
+
+WINDOWS = {"homer-200": ScanWindow(-37, 164), "given": ScanWindow(0, 128)}
+HOMER_S = 19.3
+"""Seconds that HOMER 4.11 took for 128 kb with `-size given`, measured once on a machine of this kind."""
+HOMER_SETS = {"small": 1_800_192, "chr22gap_hg19": 16_830_080}
+BLOCKS_BP = (1_024, 10_112, 128_000, 79 * 128)  # 1 kb, 10 kb, a window, and a prime number of bins
+HG38_WINDOWS = 24_000
+SCRIPTS = Path(sys.executable).parent
+
+
+def main() -> None:
+    """Print every table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
+    parser.add_argument("--work", type=Path, help="folder to keep checkpoint and model file in")
+    parser.add_argument("--rounds", type=int, default=9, help="times that each thing is timed")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = options.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        print(f"{processor()}; numba {numba.__version__}, zarr {zarr.__version__}\n", flush=True)
+        sets = {kind: motif_set(options.data, window) for kind, window in WINDOWS.items()}
+        packed = unpack(options.data, work)
+        homer(options.data, work, packed, sets)
+        speed(options.data, work, sets, rounds=options.rounds)
+        stages(options.data, work, sets, rounds=options.rounds)
+        store(options.data, work, sets["homer-200"], rounds=options.rounds)
+        mostly_n(options.data, work, packed)
+
+
+def motif_set(data: Path, window: ScanWindow) -> MotifSet:
+    """The published motifs."""
+    return read_motif_set(data / "motifs/all_motif_rmdup", data / "motifs/MotifMatch_human_rmdup.mat", window=window)
+
+
+def unpack(data: Path, work: Path) -> Path:
+    """The piece of chromosome 22, which comes as gzip, plain."""
+    plain = work / "22.fa"
+    if not plain.exists():
+        with gzip.open(data / "genome/hg19_chr22_1-22000000.fa.gz") as packed, plain.open("wb") as stream:
+            shutil.copyfileobj(packed, stream)
+    return plain
+
+
+def homer(data: Path, work: Path, chr22: Path, sets: dict[str, MotifSet]) -> None:
+    """Print how the scores differ from those that follow from HOMER's output, before any rounding."""
+    print("| HOMER's output | cells | hits | block, bp | largest difference, nats | hits more | hits less |")
+    print("|---|---|---|---|---|---|---|")
+    for name, start in HOMER_SETS.items():
+        genome = Genome(fasta(data, work) if name == "small" else chr22)
+        for kind, motifs in sets.items():
+            expected = np.load(data / f"homer/epigept_motifscore.{name}.size_{kind.removeprefix('homer-')}.npy").T
+            scanner = MotifScanner(motifs, motifs.factors, bin_bp=BIN_BP)
+            for block in BLOCKS_BP:
+                found = in_blocks(scanner, genome, start, expected.shape[1], block // BIN_BP)
+                more = int(((found != 0) & (expected == 0)).sum())
+                less = int(((found == 0) & (expected != 0)).sum())
+                print(f"| {name}, {kind} | {expected.size:,} | {(expected != 0).sum():,} | {block:,} ", end="")
+                print(f"| {np.abs(found - expected).max():.1e} | {more} | {less} |", flush=True)
+    print()
+
+
+def in_blocks(scanner: MotifScanner, genome: Genome, start: int, bins: int, block: int) -> np.ndarray:
+    """Scores of successive bins, scanned in blocks of so many, float32, (factors, bins)."""
+    parts = []
+    for first in range(0, bins, block):
+        count = min(block, bins - first)
+        begin = start + first * BIN_BP
+        tokens = genome.tokens(genome.contigs[0], begin - BIN_BP, begin + (count + 1) * BIN_BP)
+        parts.append(scanner.scan(tokens, offset=BIN_BP, bins=count))
+    return np.concatenate(parts, axis=1)
+
+
+def speed(data: Path, work: Path, sets: dict[str, MotifSet], *, rounds: int) -> None:
+    """Print what a window takes beside the network and HOMER."""
+    tokens, scores, expression, _ = read_window(data, work, STARTS[0])
+    session = open_session(make_model(data, work), CPU, precision="fp32", threads=1, say=print)
+    runs = {"network": lambda: session.run(tokens[None], scores[None], expression[None])}
+    reach = reaching_tokens(data, work)
+    for kind, motifs in sets.items():
+        for threads in (1, 2):
+            scanner = MotifScanner(motifs, motifs.factors, bin_bp=BIN_BP, threads=threads)
+            runs[f"{kind}, {threads}"] = lambda scanner=scanner: scanner.scan(reach, offset=BIN_BP, bins=BLOCK_BINS)
+    seconds = in_turn(runs, rounds)
+    network = median(seconds["network"])
+    print(f"fp32 network, 1 thread: {network:.2f} s a window (least {min(seconds['network']):.2f}).\n")
+    print(
+        "| scan of a window | threads | seconds, median | least | of the network | times as fast as HOMER | threads |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for kind in sets:
+        for threads in (1, 2):
+            took = seconds[f"{kind}, {threads}"]
+            value, alone = median(took), median(seconds[f"{kind}, 1"])
+            homers = f"{HOMER_S / value:.0f}" if kind == "given" else "—"
+            print(f"| {kind} | {threads} | {value:.4f} | {min(took):.4f} | {value / network:.3f} ", end="")
+            print(f"| {homers} | {alone / value:.2f} × |")
+    print(flush=True)
+
+
+def make_model(data: Path, work: Path) -> Path:
+    """The fp32 model file, made where there is none yet."""
+    path = work / "fp32.onnx"
+    if not path.exists():
+        command = [
+            *(SCRIPTS / "epigept-export", "convert", make_checkpoint(work), "--no-verify", "--precision", "fp32"),
+            *("--motifs", data / "motifs/all_motif_rmdup"),
+            *("--motif-factors", data / "motifs/MotifMatch_human_rmdup.mat"),
+            *("--expression-reference", data / "expression/reference_expression.tsv"),
+            *("--output", path),
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+def reaching_tokens(data: Path, work: Path) -> np.ndarray:
+    """The first golden window's bases with a bin more on either side."""
+    genome = Genome(fasta(data, work))
+    return genome.tokens(genome.contigs[0], STARTS[0] - BIN_BP, STARTS[0] + WINDOW_BP + BIN_BP)
+
+
+def in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each, taken in turn; a first time warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            begun = time.perf_counter()
+            run()
+            if number:
+                seconds[name].append(time.perf_counter() - begun)
+    return seconds
+
+
+class Parts(NamedTuple):
+    """Seconds of the parts of a scan."""
+
+    maxima: float
+    exact: float
+    rest: float
+
+
+def stages(data: Path, work: Path, sets: dict[str, MotifSet], *, rounds: int) -> None:
+    """Print where the time of a scan goes and what its sums of table entries could reach."""
+    reach = reaching_tokens(data, work)
+    print("| scan of a window, 1 thread | sums and maxima, ms | exact scores, ms | the rest, ms | sums: GB/s |")
+    print("|---|---|---|---|---|")
+    for kind, motifs in sets.items():
+        scanner = MotifScanner(motifs, motifs.factors, bin_bp=BIN_BP)
+        scanner.scan(reach, offset=BIN_BP, bins=BLOCK_BINS)
+        parts = [parts_of(scanner, reach) for _ in range(rounds)]
+        maxima, exact, rest = (median(values) for values in zip(*parts, strict=True))
+        pieces = [len(block.tables) for block in scanner._blocks]  # noqa: SLF001 - what it loads is counted here
+        entries = sum(pieces) * 2 * COLUMNS
+        gigabytes = entries * 2 * WINDOW_BP / 1e9
+        print(f"| {kind} | {1e3 * maxima:.1f} | {1e3 * exact:.1f} | {1e3 * rest:.1f} | {gigabytes / maxima:.0f} |")
+    rows = sum(pieces)
+    wanted = 2 * len(motifs.motifs)
+    adds = (rows - len(pieces)) * 2 * COLUMNS * WINDOW_BP / 1e9
+    print(f"\nA position adds {rows} rows of {2 * COLUMNS} entries in {len(pieces)} blocks: ", end="")
+    print(f"{entries:,} entries of 2 bytes, {entries // 32} vectors of 32, for {wanted:,} motif strands ", end="")
+    print(f"({wanted / len(pieces) / 2 / COLUMNS:.0%} of the columns). ", end="")
+    print(f"A window loads {gigabytes:.2f} GB and adds {adds:.2f} billion times.\n")
+    print("| one core reads rows of 512 bytes | GB/s |")
+    print("|---|---|")
+    for name, size in (("of a table of 24 kB, in its first cache", 24 << 10), ("of 698 kB, in its second", 698 << 10)):
+        print(f"| {name}, in any order | {row_rate(size) / 1e9:.0f} |")
+    print(flush=True)
+
+
+def parts_of(scanner: MotifScanner, tokens: np.ndarray) -> Parts:
+    """One scan, its compiled parts timed from outside."""
+    spent = {"maxima": 0.0, "exact": 0.0}
+    kernel, take = scanning.maxima_kernel, scanning.take_best
+
+    def timed(name: str, function: Callable[..., None]) -> Callable[..., None]:
+        def run(*words: object) -> None:
+            begun = time.perf_counter()
+            function(*words)
+            spent[name] += time.perf_counter() - begun
+
+        return run
+
+    scanning.maxima_kernel = lambda pieces: timed("maxima", kernel(pieces))
+    scanning.take_best = timed("exact", take)
+    begun = time.perf_counter()
+    try:
+        scanner.scan(tokens, offset=BIN_BP, bins=BLOCK_BINS)
+    finally:
+        scanning.maxima_kernel, scanning.take_best = kernel, take
+    return Parts(spent["maxima"], spent["exact"], time.perf_counter() - begun - sum(spent.values()))
+
+
+@numba.njit(error_model="numpy")
+def sum_rows(table: np.ndarray, order: np.ndarray, total: np.ndarray) -> None:
+    """Add four rows of a table at a time, as the scan of motifs of four pieces does, without the maxima."""
+    for place in range(0, len(order) - 3, 4):
+        a, b, c, d = table[order[place]], table[order[place + 1]], table[order[place + 2]], table[order[place + 3]]
+        for i in range(len(total)):
+            total[i] = np.int16(a[i] + b[i] + c[i] + d[i])
+
+
+def row_rate(size: int) -> float:
+    """Bytes a second of rows of a table of so many bytes, read in random order; the best of many times."""
+    table = np.ones((size // 512, 256), dtype=np.int16)
+    order = np.random.default_rng(0).integers(0, len(table), 40_000).astype(np.uint16)
+    total = np.zeros(256, dtype=np.int16)
+    times = []
+    for _ in range(40):
+        begun = time.perf_counter()
+        sum_rows(table, order, total)
+        times.append(time.perf_counter() - begun)
+    return len(order) * 512 / min(times)
+
+
+CODECS = {
+    "none": None,
+    "lz4, level 5, byte shuffle": BloscCodec(cname="lz4", clevel=5, shuffle="shuffle", typesize=2),
+    "lz4hc, level 9": BloscCodec(cname="lz4hc", clevel=9, shuffle="noshuffle", typesize=2),
+    "zstd, level 5, byte shuffle": BloscCodec(cname="zstd", clevel=5, shuffle="shuffle", typesize=2),
+    "zstd, level 5, bit shuffle": BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle", typesize=2),
+    "zstd, level 1": ZstdCodec(level=1, checksum=True),
+    "zstd, level 5": ZstdCodec(level=5, checksum=True),
+    "**zstd, level 9**": ZstdCodec(level=9, checksum=True),
+    "zstd, level 15": ZstdCodec(level=15, checksum=True),
+    "zstd, level 9, bins × factors": ZstdCodec(level=9, checksum=True),
+}
+
+
+def store(data: Path, work: Path, motifs: MotifSet, *, rounds: int) -> None:
+    """Print what kept scores cost in bytes and time, by codec, and reading them by the program's own reader."""
+    genome = Genome(fasta(data, work))
+    contig = genome.contigs[0]
+    bins = -(-contig.length // BIN_BP)
+    windows = bins // BLOCK_BINS
+    source = GenomeScan(genome, MotifScanner(motifs, motifs.factors, bin_bp=BIN_BP))
+    scores = source.read(contig, 0, windows * BLOCK_BINS)
+    zarr.config.set({"threading.max_workers": 1, "async.concurrency": 1})
+    print(f"{windows} windows of chr2, one thread; a file a window unless said.\n")
+    print("| codec | kB a window | GB for hg38 | write, ms | read, ms | windows a second |")
+    print("|---|---|---|---|---|---|")
+    for name, codec in CODECS.items():
+        swapped = "bins ×" in name
+        size, write, read = codec_figures(work, scores.T if swapped else scores, codec, swapped=swapped, rounds=rounds)
+        print(f"| {name} | {size / windows / 1e3:.0f} | {size / windows * HG38_WINDOWS / 1e9:.1f} ", end="")
+        print(f"| {1e3 * write / windows:.1f} | {1e3 * read / windows:.2f} | {windows / read:.0f} |", flush=True)
+    path = work / "scores"
+    shutil.rmtree(path, ignore_errors=True)
+    words = ["--fasta", fasta(data, work), "--model", make_model(data, work), "--threads", "1"]
+    took, _ = measured([SCRIPTS / "epigept-batch", "scan", *words, "--out", path])
+    kept = ScoreStore.open(path)
+    seconds = in_turn(
+        {
+            "read": lambda: [kept.read(contig, n * BLOCK_BINS, BLOCK_BINS) for n in range(windows)],
+            "scan": lambda: [source.read(contig, n * BLOCK_BINS, BLOCK_BINS) for n in range(windows)],
+        },
+        max(3, rounds // 3),
+    )
+    read, scan = (median(seconds[name]) / windows for name in ("read", "scan"))
+    print(f"\n`epigept-batch scan` of the piece, one thread: {took:.1f} s, {kept.size / 1e6:.2f} MB. ", end="")
+    print(
+        f"`ScoreStore.read`: {1e3 * read:.2f} ms a window, {1 / read:.0f} a second, {scan / read:.0f} times as fast ",
+        end="",
+    )
+    print(f"as scanning ({1e3 * scan:.1f} ms).\n", flush=True)
+
+
+def codec_figures(
+    work: Path, scores: np.ndarray, codec: object, *, swapped: bool, rounds: int
+) -> tuple[int, float, float]:
+    """Bytes, seconds to write and seconds to read back all windows, one at a time."""
+    path = work / "codec.zarr"
+    shutil.rmtree(path, ignore_errors=True)
+    chunks = (BLOCK_BINS, scores.shape[1]) if swapped else (scores.shape[0], BLOCK_BINS)
+    array = zarr.create_array(
+        path, shape=scores.shape, chunks=chunks, dtype="float16", fill_value=0, compressors=codec and [codec]
+    )
+    begun = time.perf_counter()
+    array[:] = scores
+    write = time.perf_counter() - begun
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.name != "zarr.json" and file.is_file())
+    array = zarr.open_array(path, mode="r")
+    spans = [slice(first, first + BLOCK_BINS) for first in range(0, scores.shape[0 if swapped else 1], BLOCK_BINS)]
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        for span in spans:
+            window = array[span] if swapped else array[:, span]
+        times.append(time.perf_counter() - begun)
+    np.testing.assert_array_equal(window, scores[spans[-1]] if swapped else scores[:, spans[-1]])
+    return size, write, median(times)
+
+
+def mostly_n(data: Path, work: Path, chr22: Path) -> None:
+    """Print what a piece takes that is N for the most part."""
+    genome = Genome(chr22)
+    contig = genome.contigs[0]
+    tokens = genome.tokens(contig, 0, contig.length)
+    windows = -(-contig.length // WINDOW_BP)
+    padded = np.pad(tokens, (0, windows * WINDOW_BP - len(tokens)), constant_values=4)
+    with_bases = int((padded.reshape(windows, -1) != 4).any(axis=1).sum())  # noqa: PLR2004
+    path = work / "scores22"
+    shutil.rmtree(path, ignore_errors=True)
+    words = ["--fasta", chr22, "--model", make_model(data, work), "--threads", str(len(os.sched_getaffinity(0)))]
+    genome.md5(contig)
+    seconds, memory = measured([SCRIPTS / "epigept-batch", "scan", *words, "--out", path])
+    again, _ = measured([SCRIPTS / "epigept-batch", "scan", *words, "--out", path])
+    print(
+        f"hg19 chr22:1-{contig.length:,}: {windows} windows, {with_bases} with a base. `epigept-batch scan`, ", end=""
+    )
+    print(f"{words[-1]} threads: {seconds:.1f} s, of which {again:.1f} s to start and find all there; ", end="")
+    print(
+        f"{1e3 * (seconds - again) / with_bases:.0f} ms for each window with a base; {memory / 1e6:.0f} MB at most, ",
+        end="",
+    )
+    print(f"{ScoreStore.open(path).size / 1e6:.2f} MB kept.")
+
+
+if __name__ == "__main__":
+    main()

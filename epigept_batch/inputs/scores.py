@@ -1,0 +1,309 @@
+"""Motif scores of a genome kept on disk, for the next sample; the only file that knows Zarr.
+
+A store is a Zarr v3 group with an array a contig, float16, (factors, bins), as the network reads it, in chunks of all
+factors and 1,000 bins: one file each, zstd with a checksum, never half-written. A chunk that is there is done, so that
+a scan goes on where it was killed. What the scores were made from is in the group's attributes, a contig's digest in
+its array's.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+
+import epigept_batch
+from epigept_batch.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.spec import Spec
+    from epigept_batch.tiling import Contig, Span
+
+ATTRIBUTE = "epigept_batch.scores"
+FORMAT_VERSION = 1
+BLOCK_BINS = 1000
+"""Bins a chunk: those of a window of the published networks."""
+LEVEL = 9
+"""Of zstd, without a byte shuffle: 123 kB a real window. Higher hardly shrinks it; lower is slower to read."""
+METADATA = "zarr.json"
+BLOCKS_KEPT = 2  # so that successive windows that are shorter than a block, or overlap, do not read it again
+NAMES_SHOWN = 5
+LEFTOVER_S = 3600
+
+
+@dataclass(frozen=True)
+class ScoreKey:
+    """What scores depend on besides the sequence.
+
+    Attributes:
+        motifs: How many there are.
+        matrices: Digest of the motifs with thresholds and factors.
+        window: Where a bin's hits lie, `LEFT,RIGHT`.
+        bin_bp: Base pairs a bin.
+        factors: Names, in the network's order.
+    """
+
+    motifs: int
+    matrices: str
+    window: str
+    bin_bp: int
+    factors: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: Spec) -> ScoreKey:
+        """That of a model's scores."""
+        motifs = spec.motif_set
+        return cls(
+            len(motifs.motifs), motifs.motifs_sha256, str(motifs.window), spec.geometry.bin_bp, tuple(spec.factors)
+        )
+
+    def difference(self, other: ScoreKey) -> str:
+        """A clause on what sets another's scores apart from these; empty where nothing does."""
+        if other.bin_bp != self.bin_bp:
+            return f"for bins of {other.bin_bp} bp, not {self.bin_bp}"
+        if other.factors != self.factors:
+            return f"for other factors ({_names_apart(other.factors, self.factors)})"
+        if other.window != self.window:
+            return f"with motif hits in {other.window} of a bin, not {self.window}"
+        if other.matrices != self.matrices:
+            counts = f"{other.motifs}, not {self.motifs}" if other.motifs != self.motifs else "matrices or thresholds"
+            return f"with other motifs ({counts})"
+        return ""
+
+
+def _names_apart(theirs: tuple[str, ...], ours: tuple[str, ...]) -> str:
+    """How two lists of names differ."""
+    more, fewer = sorted(set(theirs) - set(ours)), sorted(set(ours) - set(theirs))
+    words = [f"{sign}{name}" for sign, names in (("+", more), ("-", fewer)) for name in names[:NAMES_SHOWN]]
+    rest = len(more) + len(fewer) - len(words)
+    return ", ".join(words) + (f" and {rest} more" if rest else "") if words else "in another order"
+
+
+class ScoreStore:
+    """Scores by contig and bin.
+
+    Made by `open` or `create`; `write` may be called from several threads, a block each.
+
+    Attributes:
+        path: Its folder.
+        key: What the scores were made with.
+    """
+
+    def __init__(self, path: Path, key: ScoreKey, group: zarr.Group) -> None:
+        self.path = path
+        self.key = key
+        self._group = group
+        self._array = cache(self._open_array)
+        self._read_block = lru_cache(BLOCKS_KEPT)(self._read_block_from_disk)
+
+    @classmethod
+    def open(cls, path: Path) -> ScoreStore:
+        """A store that is there, for reading.
+
+        Raises:
+            InputError: It is none of ours.
+        """
+        return cls._opened(path, "r")
+
+    @classmethod
+    def create(cls, path: Path, key: ScoreKey) -> ScoreStore:
+        """A store to add to; the one that is there, if it has scores of this kind.
+
+        Raises:
+            OutputError: What is there is something else, or nothing can be written there.
+        """
+        try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                store = cls._opened(path, "r+")
+                _remove_leftovers(path)
+            else:
+                document = {"format_version": FORMAT_VERSION, **asdict(key), "version": epigept_batch.__version__}
+                path.mkdir(parents=True, exist_ok=True)
+                group = zarr.create_group(path, attributes={ATTRIBUTE: document})
+                store = cls(path, key, group)
+        except InputError as error:
+            raise OutputError(f"{error}; give another --out") from error
+        except OSError as error:
+            raise OutputError(f"cannot be written: {error.strerror}; give another --out", path) from error
+        if difference := key.difference(store.key):
+            raise OutputError(f"has scores {difference}; give another --out", path)
+        return store
+
+    @classmethod
+    def _opened(cls, path: Path, mode: str) -> ScoreStore:
+        if not path.exists():
+            raise InputError("there is no such score store", path)
+        try:
+            group = zarr.open_group(path, mode=mode)  # type: ignore[arg-type]
+            document: Mapping[str, Any] = group.attrs[ATTRIBUTE]  # type: ignore[assignment]
+            version = document["format_version"]
+            if version != FORMAT_VERSION:
+                raise InputError(
+                    f"is a score store of format {version}, this program reads {FORMAT_VERSION}; make it again", path
+                )
+            names = ScoreKey.__dataclass_fields__
+            key = ScoreKey(
+                **{name: document[name] for name in names if name != "factors"}, factors=tuple(document["factors"])
+            )
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise InputError("is no score store of epigept-batch", path) from error
+        return cls(path, key, group)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    def add(self, contig: Contig, md5: str) -> None:
+        """Make place for a contig, if there is none.
+
+        Raises:
+            OutputError: There is one for another sequence.
+        """
+        if difference := self.difference(contig, md5):
+            raise OutputError(f"{difference}; give another --out", self.path)
+        if self._has(contig):
+            return
+        self._group.create_array(
+            _node(contig),
+            shape=(len(self.key.factors), self._bins(contig)),
+            chunks=(len(self.key.factors), BLOCK_BINS),
+            dtype="float16",
+            fill_value=0,
+            compressors=ZstdCodec(level=LEVEL, checksum=True),
+            chunk_key_encoding={"name": "default", "separator": "."},
+            dimension_names=("factor", "bin"),
+            attributes={"length": contig.length, "md5": md5},
+        )
+
+    def difference(self, contig: Contig, md5: str) -> str:
+        """A sentence on how a contig's sequence differs from the one that was scanned; empty where it does not.
+
+        Args:
+            contig: Of the genome; if the store has nothing of it, there is no difference.
+            md5: As `Genome.md5`.
+        """
+        if not self._has(contig):
+            return ""
+        kept = self._array(contig).attrs
+        if kept["length"] != contig.length:
+            return f"was made from another FASTA: its {contig.name} has {kept['length']:,} bp, not {contig.length:,}"
+        if kept["md5"] != md5:
+            return f"was made from another FASTA: its {contig.name} has the MD5 {kept['md5']}, not {md5}"
+        return ""
+
+    def blocks(self, contig: Contig) -> range:
+        """Numbers of a contig's blocks."""
+        return range(-(-self._bins(contig) // BLOCK_BINS))
+
+    def span(self, contig: Contig, block: int) -> Span:
+        """The bins of a block."""
+        first = block * BLOCK_BINS
+        return first, min(first + BLOCK_BINS, self._bins(contig))
+
+    def block_size(self, contig: Contig, block: int) -> int:
+        """Bytes of a block that is done."""
+        return self._file(contig, block).stat().st_size
+
+    def missing(self, contig: Contig, blocks: Iterable[int]) -> list[int]:
+        """Those of the blocks that are not done."""
+        return [block for block in blocks if not self._file(contig, block).exists()]
+
+    def write(self, contig: Contig, block: int, scores: NDArray[np.float16]) -> None:
+        """Keep the scores of bins from `block` × 1,000 on.
+
+        Args:
+            contig: One that was added.
+            block: Its number.
+            scores: float16, (factors, bins), 1,000 bins or up to the contig's end.
+
+        Raises:
+            OutputError: The disk is full.
+        """
+        first = block * BLOCK_BINS
+        try:
+            self._array(contig)[:, first : first + scores.shape[1]] = scores
+        except OSError as error:
+            raise OutputError(
+                f"cannot be written: {error.strerror}; make room and run again, what is there is kept", self.path
+            ) from error
+
+    def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float16]:
+        """Scores of successive bins, float16, (factors, bins); 0 beyond the contig's end.
+
+        Args:
+            contig: One that has these bins.
+            first: The first bin.
+            bins: How many.
+
+        Raises:
+            InputError: They are damaged.
+        """
+        if first % BLOCK_BINS == 0 and bins == BLOCK_BINS:
+            return self._read_block(contig, first // BLOCK_BINS)
+        scores = np.zeros((len(self.key.factors), bins), dtype=np.float16)
+        last = min(first + bins, self._bins(contig))
+        for block in range(first // BLOCK_BINS, -(-last // BLOCK_BINS)):
+            start = block * BLOCK_BINS
+            begin, end = max(first, start), max(first, min(last, start + BLOCK_BINS))
+            scores[:, begin - first : end - first] = self._read_block(contig, block)[:, begin - start : end - start]
+        return scores
+
+    def _read_block_from_disk(self, contig: Contig, block: int) -> NDArray[np.float16]:
+        """All of a block, (factors, 1,000), 0 beyond the contig's end."""
+        first = block * BLOCK_BINS
+        try:
+            found = np.asarray(self._array(contig)[:, first : first + BLOCK_BINS])
+        except Exception as error:  # a damaged file raises whatever its bytes lead to
+            raise InputError(
+                f"is damaged ({error}); delete it and run epigept-batch scan again", self._file(contig, block)
+            ) from error
+        if found.shape[1] == BLOCK_BINS:
+            return found
+        return np.pad(found, ((0, 0), (0, BLOCK_BINS - found.shape[1])))
+
+    def _has(self, contig: Contig) -> bool:
+        return (self.path / _node(contig) / METADATA).exists()
+
+    def _open_array(self, contig: Contig) -> zarr.Array[Any]:
+        folder = self.path / _node(contig)
+        try:
+            array = self._group[_node(contig)]
+        except Exception as error:  # a damaged file raises whatever its bytes lead to
+            raise InputError("is damaged; delete this folder and run epigept-batch scan again", folder) from error
+        if not isinstance(array, zarr.Array):
+            raise InputError("is no array; delete this folder and run epigept-batch scan again", folder)
+        # A chunk that is there is done, also where no motif has a hit.
+        return array.with_config({"write_empty_chunks": True})
+
+    def _file(self, contig: Contig, block: int) -> Path:
+        """That of a block, named as Zarr v3 defines it for the chunk key encoding chosen."""
+        return self.path / _node(contig) / f"c.0.{block}"
+
+    def _bins(self, contig: Contig) -> int:
+        return -(-contig.length // self.key.bin_bp)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what Zarr had not finished writing when a scan was killed, but not what another one writes now."""
+    for file in path.glob("*/*.partial"):
+        if time.time() - file.stat().st_mtime > LEFTOVER_S:
+            file.unlink(missing_ok=True)
+
+
+def _node(contig: Contig) -> str:
+    """Name of a contig's array: its own, but for characters that Zarr or a file system has other uses for."""
+    name = quote(contig.name, safe=" !#$&'()*+,;=@[]^`{}~")
+    reserved = name.startswith("__") or not name.strip(".") or name == METADATA
+    return f"%{ord(name[0]):02X}{name[1:]}" if reserved else name

@@ -1,0 +1,159 @@
+"""The run of `epigept-batch scan`: motif scores of a genome, kept for any number of samples."""
+
+from __future__ import annotations
+
+import shutil
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from epigept_batch.errors import OutputError
+from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.regions import select_regions
+from epigept_batch.inputs.scan import GenomeScan, MotifScanner
+from epigept_batch.inputs.scores import ScoreKey, ScoreStore
+from epigept_batch.timing import StageClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from epigept_batch.progress import Progress
+    from epigept_batch.tiling import Contig
+
+SAMPLED, SHARE = 32, 4
+"""Windows that are scanned first, from all over what is to do, to say how large the store will be: at most so many, and
+at most one of so many."""
+KB, MB, GB = 1e3, 1e6, 1e9
+AHEAD = 2  # blocks a thread that may wait for it
+
+Block = tuple["Contig", int]
+"""Bins of a contig from number × 1,000 on."""
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """What a user asks for.
+
+    Attributes:
+        fasta: The genome.
+        model: The model file, for its motifs.
+        out: The store.
+        chromosomes: Names of whole contigs; empty for chr1-22, X and Y.
+        all_contigs: Every contig of the FASTA.
+        threads: How many work at once.
+    """
+
+    fasta: Path
+    model: Path
+    out: Path
+    chromosomes: tuple[str, ...] = ()
+    all_contigs: bool = False
+    threads: int = 1
+
+
+def run_scan(request: ScanRequest, progress: Progress) -> None:
+    """Scan what the store does not have yet.
+
+    Args:
+        request: What to do.
+        progress: Told of each window.
+
+    Raises:
+        EpiGePTError: What the user can mend, in one line.
+    """
+    clock = StageClock()
+    spec = read_spec(request.model)
+    genome = Genome(request.fasta)
+    regions = select_regions(genome.contigs, chromosomes=request.chromosomes, all_contigs=request.all_contigs)
+    names = {region.contig for region in regions}
+    contigs = [contig for contig in genome.contigs if contig.name in names]
+    digests = {contig: genome.md5(contig) for contig in contigs}
+    store = ScoreStore.create(request.out, ScoreKey.of(spec))
+    for contig in contigs:
+        store.add(contig, digests[contig])
+    due: list[Block] = [(contig, block) for contig in contigs for block in store.missing(contig, store.blocks(contig))]
+    if not due:
+        progress.say(f"{request.out}: up to date, {_in_words(store.size)}")
+        return
+    there = sum(len(store.blocks(contig)) for contig in contigs) - len(due)
+    if there:
+        progress.say(
+            f"{request.out}: {_windows(there)} {'is' if there == 1 else 'are'} there; goes on with {len(due):,}"
+        )
+    scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp, threads=request.threads)
+    scanner.compile(progress.say)
+    progress.start(len(due))
+    scan = _StoreScan(store, GenomeScan(genome, scanner), request.threads)
+    sampled = due[:: max(SHARE, -(-len(due) // SAMPLED))]
+    rest = [block for block in due if block not in set(sampled)]
+    for _ in scan.run(sampled):
+        progress.advance()
+    _say_size(request, store, sampled, rest, progress=progress)
+    for _ in scan.run(rest):
+        progress.advance()
+    seconds = clock.seconds()["total"]
+    progress.finish(f"{request.out}: {_windows(len(due))} after {seconds:.0f} s; {_in_words(store.size)}")
+
+
+def _say_size(
+    request: ScanRequest, store: ScoreStore, sampled: Sequence[Block], rest: Sequence[Block], *, progress: Progress
+) -> None:
+    """Say how large the store will be, by those of its windows that were scanned first.
+
+    Raises:
+        OutputError: The disk has no room for that.
+    """
+    mean = sum(store.block_size(*block) for block in sampled) / len(sampled)
+    more, free = mean * len(rest), shutil.disk_usage(request.out).free
+    if more > free:
+        raise OutputError(
+            f"needs about {_in_words(more)} more where {_in_words(free)} are free; make room, give another --out, or "
+            "take some chromosomes by --chromosome",
+            request.out,
+        )
+    progress.say(f"{request.out}: will take about {_in_words(store.size + more)}")
+
+
+@dataclass(frozen=True, eq=False)
+class _StoreScan:
+    """Scans blocks into a store, several at once."""
+
+    store: ScoreStore
+    source: GenomeScan
+    threads: int
+
+    def run(self, blocks: Sequence[Block]) -> Iterator[Block]:
+        """The blocks in order, each when it is kept; whatever ends this early, none is half-kept."""
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="store") as pool:
+            waiting: deque[Future[Block]] = deque()
+            try:
+                for block in blocks:
+                    waiting.append(pool.submit(self._keep, block))
+                    if len(waiting) > AHEAD * self.threads:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _keep(self, block: Block) -> Block:
+        contig, number = block
+        first, last = self.store.span(contig, number)
+        self.store.write(contig, number, self.source.read(contig, first, last - first))
+        return block
+
+
+def _windows(number: int) -> str:
+    return f"{number:,} window{'s' if number != 1 else ''}"
+
+
+def _in_words(size: float) -> str:
+    """Bytes in words."""
+    for unit, name in ((GB, "GB"), (MB, "MB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size / KB:.0f} kB"
