@@ -16,6 +16,8 @@ import torch
 from click.testing import CliRunner
 
 from epigept_batch.cli.main import cli
+from epigept_batch.inputs.scan import MotifScanner
+from epigept_batch.spec import Motif, MotifSet, ScanWindow
 from epigept_export.architectures import homer_given
 from epigept_export.convert import ConvertRequest, convert
 from epigept_export.model import EpiGePT
@@ -33,6 +35,15 @@ def home(monkeypatch, tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("EPIGEPT_BATCH_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_scan():
+    """The scan's code for motifs of every number of tables, so that no test sees it compiled."""
+    for width in range(4, 37, 4):
+        motif = Motif("m", np.full((width, 4), 0.25), 0.0, ("f",))
+        scanner = MotifScanner(MotifSet((motif,), ScanWindow(0, 64)), ("f",), bin_bp=64)
+        scanner.scan(np.zeros(64, np.uint8), offset=0, bins=1)
 
 
 @pytest.fixture(scope="session")

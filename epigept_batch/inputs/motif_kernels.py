@@ -97,7 +97,7 @@ def _sum_rows(rest: NDArray[np.int16], tables: NDArray[np.int16], kmers: NDArray
 
 
 @compiled
-def take_best(
+def take_best(  # noqa: C901 - one nest of loops
     block: Block,
     maxima: NDArray[np.int16],
     bounds: NDArray[np.int64],
@@ -106,34 +106,34 @@ def take_best(
     tokens: NDArray[np.uint8],
     best: NDArray[np.float64],
 ) -> None:
-    """Raise best (factors, bins) to the hits among the segments' maxima (segments, 128)."""
+    """Raise best (factors, bins) to the hits among the segments' maxima (segments, 128).
+
+    Motif by motif, so that a motif's tables and its factors' scores are in the first cache for all of its hits.
+    """
     error = block.tables.shape[0]  # of the difference of two sums, each off by half a unit a piece
-    top = np.empty(COLUMNS, dtype=np.int16)
-    scored = np.full(COLUMNS, -1)  # the segment whose exact score a motif's window had last; the next often shares it
-    exact = np.zeros(COLUMNS)
-    for b in range(best.shape[1]):
-        for run in range(len(block.runs)):
-            first, end, width = block.runs[run]
-            begin, stop = spans[run, b]
-            _highest(top, maxima, begin, stop)
-            for i in range(first, end):
-                ceiling = block.best[i] + (top[i] + error) * block.units[i]
-                if top[i] < block.cuts[i] or not _raises(block, i, ceiling, best, b):
+    bins = best.shape[1]
+    top = np.empty((bins, COLUMNS), dtype=np.int16)
+    for run in range(len(block.runs)):
+        first, end, width = block.runs[run]
+        for b in range(bins):
+            _highest(top[b], maxima, spans[run, b, 0], spans[run, b, 1])
+        for i in range(first, end):
+            factors = block.factors[block.factor_starts[i] : block.factor_starts[i + 1]]
+            scored, exact = -1, 0.0  # the segment scored last: the next bin's window often shares it
+            for b in range(bins):
+                ceiling = block.best[i] + (top[b, i] + error) * block.units[i]
+                if top[b, i] < block.cuts[i] or not _raises(best, factors, b, ceiling):
                     continue
                 score = -np.inf
-                for segment in range(begin, stop):
-                    if maxima[segment, i] < top[i] - error:
+                for segment in range(spans[run, b, 0], spans[run, b, 1]):
+                    if maxima[segment, i] < top[b, i] - error:
                         continue
-                    if scored[i] != segment:
-                        scored[i] = segment
-                        least = maxima[segment, i] - error
-                        exact[i] = _exact_best(
-                            block, i, width, kmers, tokens, bounds[segment], bounds[segment + 1], least
-                        )
-                    score = max(score, exact[i])
+                    if scored != segment:
+                        scored, least = segment, maxima[segment, i] - error
+                        exact = _exact_best(block, i, width, kmers, tokens, bounds[segment], bounds[segment + 1], least)
+                    score = max(score, exact)
                 if score >= block.thresholds[i]:
-                    for k in range(block.factor_starts[i], block.factor_starts[i + 1]):
-                        factor = block.factors[k]
+                    for factor in factors:
                         best[factor, b] = max(best[factor, b], score)
 
 
@@ -147,11 +147,11 @@ def _highest(top: NDArray[np.int16], maxima: NDArray[np.int16], begin: int, stop
 
 
 @inlined
-def _raises(block: Block, i: int, score: float, best: NDArray[np.float64], b: int) -> bool:
-    """Whether a motif's score would be more than any of its factors has in a bin."""
+def _raises(best: NDArray[np.float64], factors: NDArray[np.int64], b: int, score: float) -> bool:
+    """Whether a score is more than any of the factors has in a bin."""
     raises = False
-    for k in range(block.factor_starts[i], block.factor_starts[i + 1]):
-        raises |= score > best[block.factors[k], b]
+    for factor in factors:
+        raises |= score > best[factor, b]
     return raises
 
 

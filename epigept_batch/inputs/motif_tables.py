@@ -10,6 +10,7 @@ sum of a hit's entries therefore errs by half a unit a piece at most, and no cut
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,7 @@ PIECE = 4  # bases a table
 KMERS = sum(4**length for length in range(PIECE + 1))
 """Rows of a table: 4-mers, and what is left of them before a first base that is not ACGT."""
 COLUMNS = 128  # motifs a block: a row is 4 AVX-512 vectors for each strand; 64 were slower, 256 no faster
+CACHE_LINE = 64  # bytes
 CUT_OFF = 2  # integers below the least sum of a hit
 LEAST_RANGE = 1e-3  # nats, of a motif whose best word alone is a hit
 ROUNDING = 1e-6  # nats, well above what a sum of float64 depends on its order
@@ -46,6 +48,15 @@ class Block(NamedTuple):
     runs: NDArray[np.int64]  # (runs, 3): first motif, end motif, width of neighbours of equal width
     factor_starts: NDArray[np.int64]  # motif i stands for factors[factor_starts[i]:factor_starts[i + 1]]
     factors: NDArray[np.int64]
+
+
+def aligned(shape: tuple[int, ...], value: int) -> NDArray[np.int16]:
+    """An array of one value that begins at a cache line, as then every vector does that is loaded from its rows."""
+    room = np.empty(2 * math.prod(shape) + CACHE_LINE, dtype=np.uint8)
+    first = -room.ctypes.data % CACHE_LINE
+    array = room[first : len(room) - CACHE_LINE + first].view(np.int16).reshape(shape)
+    array[:] = value
+    return array
 
 
 def kmer_rows(tokens: NDArray[np.uint8]) -> NDArray[np.uint16]:
@@ -92,7 +103,7 @@ def make_blocks(motifs: Sequence[Motif], factors: Sequence[str]) -> list[Block]:
 def _make_block(chosen: Sequence[tuple[Motif, Sequence[int]]]) -> Block:
     widths = np.array([len(motif.probabilities) for motif, _ in chosen])
     pieces = max(2, -(-int(widths.max()) // PIECE))
-    tables = np.zeros((pieces, KMERS, 2, COLUMNS), dtype=np.int16)
+    tables = aligned((pieces, KMERS, 2, COLUMNS), 0)
     log_odds = np.zeros((COLUMNS, 2, pieces * PIECE, 4))
     units, thresholds, cuts = np.ones(COLUMNS), np.zeros(COLUMNS), np.zeros(COLUMNS, dtype=np.int16)
     for number, (motif, _) in enumerate(chosen):

@@ -24,7 +24,7 @@ import numpy as np
 
 from epigept_batch.errors import InputError
 from epigept_batch.inputs.motif_kernels import NOTHING, maxima_kernel, take_best
-from epigept_batch.inputs.motif_tables import COLUMNS, PIECE, kmer_rows, make_blocks
+from epigept_batch.inputs.motif_tables import COLUMNS, PIECE, aligned, kmer_rows, make_blocks
 from epigept_batch.spec import NO_BASE
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from epigept_batch.spec import MotifSet, ScanWindow
     from epigept_batch.tiling import Contig
 
-SEGMENT = 32  # positions; 16 and 64 were no faster
+SEGMENT = 16  # positions; 16 and 64 were no faster
 SHARE = 256  # bins scanned at a time, whose maxima are all that takes memory
 PATIENCE_S = 1.0  # before a user is told what takes so long
 
@@ -87,20 +87,21 @@ class MotifScanner:
         Returns:
             float32, (factors, bins): in nats, 0 without a hit.
         """
-        best = np.zeros((len(self.factors), bins))
+        scores = np.empty((len(self.factors), bins), dtype=np.float32)
         parts = max(self._threads, -(-bins // SHARE))
         shares = [share for share in np.array_split(np.arange(bins), parts) if share.size]
         work = [
-            self._pool.submit(self._scan_share, tokens, offset, int(share[0]), best[:, share[0] : share[-1] + 1])
+            self._pool.submit(self._scan_share, tokens, offset, int(share[0]), scores[:, share[0] : share[-1] + 1])
             for share in shares
         ]
         for share_done in work:
             share_done.result()
-        return best.astype(np.float32)
+        return scores
 
-    def _scan_share(self, tokens: NDArray[np.uint8], offset: int, first_bin: int, best: NDArray[np.float64]) -> None:
-        """Fill `best`, the columns of successive bins from `first_bin` on."""
-        bins = best.shape[1]
+    def _scan_share(self, tokens: NDArray[np.uint8], offset: int, first_bin: int, scores: NDArray[np.float32]) -> None:
+        """Fill `scores`, the columns of successive bins from `first_bin` on."""
+        bins = scores.shape[1]
+        best = np.zeros((len(self.factors), bins))
         start = offset + first_bin * self.bin_bp + self.window.left
         positions = (bins - 1) * self.bin_bp + self.window.right - self.window.left
         widest = max((block.tables.shape[0] for block in self._blocks), default=0) * PIECE
@@ -109,9 +110,10 @@ class MotifScanner:
         for block in self._blocks:
             widths = tuple(block.runs[:, 2].tolist())
             bounds, spans = _segments(widths, self.window, self.bin_bp, bins)
-            maxima = np.full((len(bounds) - 1, COLUMNS), NOTHING, dtype=np.int16)
+            maxima = aligned((len(bounds) - 1, COLUMNS), NOTHING)
             maxima_kernel(len(block.tables))(block.tables, kmers, bounds, maxima)
             take_best(block, maxima, bounds, spans, kmers, reach, best)
+        scores[:] = best
 
 
 class GenomeScan:
