@@ -21,6 +21,8 @@ MAT_VARIABLE = "Match2"
 PAIR_FIELDS = 2
 P_VALUE = 1e-4
 NAMES_SHOWN = 5
+WIDEST = 400
+"""bp of a motif: far above any, and what the scan's 16-bit tables can hold."""
 
 
 def read_motif_set(
@@ -59,7 +61,7 @@ def read_motif_set(
             f"{matrices[0].name!r}; give the pairs of that set",
             pair_file,
         )
-    return MotifSet(tuple(_motifs(matched, factors_of, p_value, say)), window)
+    return MotifSet(tuple(_motifs(matched, motif_file, factors_of, p_value, say)), window)
 
 
 def read_motifs(path: Path, *, p_value: float = P_VALUE, say: Callable[[str], None] | None = None) -> list[Motif]:
@@ -75,7 +77,7 @@ def read_motifs(path: Path, *, p_value: float = P_VALUE, say: Callable[[str], No
         InputError: With the line, where the file is of none of the formats or not as they have it.
     """
     _check_p_value(p_value)
-    return _motifs(parse_matrices(_read_lines(path), path), {}, p_value, say)
+    return _motifs(parse_matrices(_read_lines(path), path), path, {}, p_value, say)
 
 
 def read_factor_pairs(path: Path) -> list[tuple[str, str]]:
@@ -114,6 +116,7 @@ def _check_two_files(motif_file: Path, pair_file: Path) -> None:
 
 def _motifs(
     matrices: Sequence[Matrix],
+    path: Path,
     factors_of: Mapping[str, set[str]],
     p_value: float,
     say: Callable[[str], None] | None,
@@ -122,6 +125,8 @@ def _motifs(
     motifs: list[Motif] = []
     short: list[str] = []
     for matrix in matrices:
+        if len(matrix.probabilities) > WIDEST:
+            raise InputError(f"motif {matrix.name} is {len(matrix.probabilities):,} bp wide, more than {WIDEST}", path)
         factors = tuple(sorted(factors_of.get(matrix.name, ())))
         motif = Motif(matrix.name, matrix.probabilities, matrix.threshold or 0.0, factors)
         if matrix.threshold is None:

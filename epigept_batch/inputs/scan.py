@@ -6,7 +6,7 @@ its best hit of any of the factor's motifs that lies wholly within the bin's sca
 
 How it is fast. Motifs are tables of 16-bit integers by 4-mer, indexed [piece, 4-mer, strand and motif]: one position
 adds a few contiguous rows, which become vector instructions of 16 or 32 motifs each, and a block's tables stay in a
-core's cache. Only maxima over *segments* of up to 32 positions are kept, cut where any bin's window begins or ends for
+core's cache. Only maxima over *segments* of up to 16 positions are kept, cut where any bin's window begins or ends for
 any width in the block, so that a bin's best score is the maximum over its segments.
 
 How it is exact. Where a bin's maximum may be a hit, the positions that may have given it are scored again in float64.
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from epigept_batch.spec import MotifSet, ScanWindow
     from epigept_batch.tiling import Contig
 
-SEGMENT = 16  # positions; 16 and 64 were no faster
-SHARE = 256  # bins scanned at a time, whose maxima are all that takes memory
+SEGMENT = 16  # positions; 8 and 32 were no faster
+SHARE = 256  # bins scanned at a time, whose maxima and scores are all that takes memory
 PATIENCE_S = 1.0  # before a user is told what takes so long
 
 

@@ -366,6 +366,13 @@ def test_a_mat_file_under_another_name(tmp_path):
     assert read_factor_pairs(tmp_path / "pairs") == [("m/1", "A")]
 
 
+def test_a_motif_of_impossible_width_is_said(tmp_path):
+    path = tmp_path / "wide.motifs"
+    path.write_text(">A\twide\t1.0\n" + ROW * 401)
+    with pytest.raises(InputError, match="wide.motifs: motif wide is 401 bp wide, more than 400"):
+        read_motifs(path)
+
+
 def test_gzip_is_said(tmp_path):
     path = tmp_path / "set.gz"
     path.write_bytes(gzip.compress(MEME.encode()))

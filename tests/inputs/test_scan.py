@@ -178,6 +178,20 @@ def test_words_that_tie_or_nearly_tie_in_integers(words):
     assert found[0, 0] == np.float32(expected[0, 0])
 
 
+def test_the_widest_motif_that_is_read():
+    rng = np.random.default_rng(11)
+    sequence = "".join(rng.choice(list("ACGT"), 1500))
+    matrix = rng.dirichlet([0.5] * 4, 400)
+    for place, base in enumerate(sequence[700:1100]):
+        matrix[place, "ACGT".index(base)] += 1
+    motif = Motif("m", matrix, 100.0, ("f",))
+    scanner = MotifScanner(MotifSet((motif,), ScanWindow(-500, 600)), ("f",), bin_bp=128)
+    found = scanner.scan(reference.tokens(sequence), offset=0, bins=12).T
+    expected = reference.motif_scores(sequence, [motif], ["f"], bin_bp=128, window=(-500, 600))
+    assert 0 < (expected > 0).sum() < 12
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_any_threads_may_scan_at_once(synthetic, fasta):
     motifs = read_motif_set(
         synthetic / "synthetic.motifs", synthetic / "synthetic.factors.tsv", window=WINDOWS["homer-200"]
