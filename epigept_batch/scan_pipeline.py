@@ -88,8 +88,9 @@ def run_scan(request: ScanRequest, progress: Progress) -> None:
     scanner.compile(progress.say)
     progress.start(len(due))
     scan = _StoreScan(store, GenomeScan(genome, scanner), request.threads)
-    sampled = due[:: max(SHARE, -(-len(due) // SAMPLED))]
-    rest = [block for block in due if block not in set(sampled)]
+    step = max(SHARE, -(-len(due) // SAMPLED))
+    sampled = due[::step]
+    rest = [block for number, block in enumerate(due) if number % step]
     for _ in scan.run(sampled):
         progress.advance()
     _say_size(request, store, sampled, rest, progress=progress)
