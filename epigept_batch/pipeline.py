@@ -17,7 +17,8 @@ from epigept_batch.errors import InputError
 from epigept_batch.files import make_folder
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.session import AUTO, Device, Session, open_session
-from epigept_batch.inputs.expression import FactorTPM, network_expression, read_factor_tpm
+from epigept_batch.inputs.expression.samples import SampleExpression, read_samples
+from epigept_batch.inputs.expression.vector import network_expression
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.regions import select_regions
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.progress import Progress
+    from epigept_batch.sample_request import SampleRequest
     from epigept_batch.spec import ExpressionReference, Spec
     from epigept_batch.tiling import Contig, Span
 
@@ -47,7 +49,7 @@ class GenomeRequest:
     """What a user asks for.
 
     Attributes:
-        samples: Quantification table by sample name.
+        samples: Which samples of which tables.
         fasta: The genome.
         model: The model file.
         out: Folder of the outputs.
@@ -61,11 +63,10 @@ class GenomeRequest:
         device: Where the network runs.
         threads: How many the CPU may use.
         scores: A store of motif scores; None to scan on the way.
-        normalised: The tables hold quantile-normalised TPM.
         force: Replace outputs made from other inputs.
     """
 
-    samples: Mapping[str, Path]
+    samples: SampleRequest
     fasta: Path
     model: Path
     out: Path
@@ -79,7 +80,6 @@ class GenomeRequest:
     device: Device = AUTO
     threads: int = 1
     scores: Path | None = None
-    normalised: bool = False
     force: bool = False
 
 
@@ -94,8 +94,7 @@ class Scores(Protocol):
 class Sample:
     """One sample of a run."""
 
-    path: Path
-    tpm: FactorTPM
+    source: SampleExpression
     expression: NDArray[np.float32]
     files: SampleFiles
     inputs: Mapping[str, Any]
@@ -155,12 +154,8 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
             "sequence, as here, it extrapolates"
         )
     for sample in plan.samples:
-        if sample not in due:
-            progress.say(f"{sample.files.sample}: up to date")
-        missing = sample.tpm.missing
-        if missing:
-            found = f"{len(plan.spec.factors) - len(missing)} of {len(plan.spec.factors)} factors found"
-            progress.say(f"{sample.files.sample}: {found}; missing, counted as TPM 0: {', '.join(missing)}")
+        for note in sample.source.sentences if sample in due else ("up to date",):
+            progress.say(f"{sample.files.sample}: {note}")
     if due:
         make_folder(request.out)
         _predict(plan, due, clock=clock, progress=progress)
@@ -182,8 +177,10 @@ def make_plan(request: GenomeRequest) -> Plan:
     selection = select_bins(regions, spec.geometry.bin_bp)
     tiles = make_tiles(genome.contigs, selection, geometry=spec.geometry, overlap=request.overlap)
     store = None if request.scores is None else _open_store(request.scores, request, spec, genome, tiles)
-    distribution = None if request.normalised else _reference(spec, request.model).distribution
-    tpm = {name: read_factor_tpm(path, spec.factors) for name, path in request.samples.items()}
+    normalised = request.samples.normalised
+    reference = _reference(spec, request)
+    distribution = None if normalised or reference is None else reference.distribution
+    sources = read_samples(request.samples, spec.factors, reference)
     shared = {
         "model": file_sha256(request.model),
         "genome": {contig.name: genome.md5(contig) for contig in genome.contigs if contig.name in selection},
@@ -194,13 +191,12 @@ def make_plan(request: GenomeRequest) -> Plan:
     }
     samples = tuple(
         Sample(
-            path=request.samples[name],
-            tpm=values,
-            expression=network_expression(values.tpm, distribution),
-            files=SampleFiles(request.out, name, tracks),
-            inputs={**shared, "expression": _expression_digest(values, normalised=request.normalised)},
+            source=source,
+            expression=network_expression(source.tpm.tpm, distribution),
+            files=SampleFiles(request.out, source.name, tracks),
+            inputs={**shared, "expression": _expression_digest(source, normalised=normalised)},
         )
-        for name, values in tpm.items()
+        for source in sources
     )
     return Plan(request, spec, genome, selection, tiles, tracks, samples, store)
 
@@ -241,18 +237,19 @@ def _choose_tracks(wanted: Sequence[str], spec: Spec) -> tuple[str, ...]:
     return tuple(track for track in spec.tracks if not wanted or track in chosen)
 
 
-def _reference(spec: Spec, model: Path) -> ExpressionReference:
-    if spec.reference is None:
+def _reference(spec: Spec, request: GenomeRequest) -> ExpressionReference | None:
+    """The training cells' expression, which only tables that are normalised already can do without."""
+    if spec.reference is None and not request.samples.normalised:
         raise InputError(
             "has no expression reference; convert the checkpoint with --expression-reference, or give tables of "
             "quantile-normalised TPM and --normalised",
-            model,
+            request.model,
         )
     return spec.reference
 
 
-def _expression_digest(values: FactorTPM, *, normalised: bool) -> dict[str, Any]:
-    return {"sha256": hashlib.sha256(values.tpm.tobytes()).hexdigest(), "normalised": normalised}
+def _expression_digest(source: SampleExpression, *, normalised: bool) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(source.tpm.tpm.tobytes()).hexdigest(), "normalised": normalised}
 
 
 def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progress: Progress) -> None:
@@ -341,6 +338,7 @@ def _summary(plan: Plan, sample: Sample, clock: StageClock, bins_written: int) -
 def _record(plan: Plan, sample: Sample, session: Session, clock: StageClock, bins_written: int) -> dict[str, Any]:
     """The provenance of a sample's files."""
     spec, request = plan.spec, plan.request
+    account = sample.source.account()
     return {
         "sample": sample.files.sample,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -353,9 +351,12 @@ def _record(plan: Plan, sample: Sample, session: Session, clock: StageClock, bin
         "paths": {
             "model": str(request.model.resolve()),
             "fasta": str(request.fasta.resolve()),
-            "expression": str(sample.path.resolve()),
+            "expression": _one_or_all([str(path.resolve()) for path in sample.source.paths]),
         },
-        "sha256": {"model": sample.inputs["model"], "expression": file_sha256(sample.path)},
+        "sha256": {
+            "model": sample.inputs["model"],
+            "expression": _one_or_all([file_sha256(path) for path in sample.source.paths]),
+        },
         "inputs": sample.inputs,
         "architecture": spec.architecture,
         "checkpoint_sha256": spec.checkpoint_sha256,
@@ -366,13 +367,15 @@ def _record(plan: Plan, sample: Sample, session: Session, clock: StageClock, bin
         "threads": request.threads,
         "scores": None if plan.store is None else str(plan.store.path.resolve()),
         "regions": plan.regions,
-        "factors": {
-            "found": len(spec.factors) - len(sample.tpm.missing),
-            "missing": sample.tpm.missing,
-            "renamed": sample.tpm.renamed,
-        },
+        "factors": account["factors"],
+        "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes")},
         "windows": len(plan.tiles),
         "bins": bins_written,
         "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
+
+
+def _one_or_all(values: Sequence[str]) -> str | Sequence[str]:
+    """The value of a sample's table; a list of them for replicates that were merged."""
+    return values[0] if len(values) == 1 else values

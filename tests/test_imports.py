@@ -11,13 +11,14 @@ import pytest
 RUNTIME = Path(find_spec("epigept_batch").origin).parent
 EXPORT = Path(find_spec("epigept_export").origin).parent
 
-VOCABULARY = {"errors", "spec", "tiling"}
+VOCABULARY = {"errors", "sample_request", "spec", "tiling"}
 SUPPORT = {"files", "home", "progress", "timing"}
 OWNERS = {
     "onnxruntime": {"inference/session.py"},
     "pyfaidx": {"inputs/genome.py"},
     "pyBigWig": {"outputs/bigwig.py"},
-    "polars": {"inputs/expression.py"},
+    "anndata": {"inputs/expression/pseudobulk.py"},
+    "h5py": {"inputs/expression/pseudobulk.py"},
     "numba": {"inputs/motif_kernels.py"},
     "tqdm": {"cli/progress.py"},
     "zarr": {"inputs/scores.py"},
@@ -50,9 +51,19 @@ def test_directions(path):
     place = path.relative_to(RUNTIME).parts
     stage = place[0].removesuffix(".py")
     allowed = {
-        "cli": {"cli", "pipeline", "scan_pipeline", "inference", "errors", "home"},
+        "cli": {
+            "cli",
+            "pipeline",
+            "scan_pipeline",
+            "expression_pipeline",
+            "inference",
+            "errors",
+            "home",
+            "sample_request",
+        },
         "pipeline": {"inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
         "scan_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
+        "expression_pipeline": {"inputs", "inference", "outputs"} | VOCABULARY,
         "inputs": {"inputs"} | VOCABULARY | SUPPORT,
         "inference": {"inference"} | VOCABULARY | SUPPORT,
         "outputs": {"outputs"} | VOCABULARY | SUPPORT,
@@ -73,9 +84,14 @@ def test_each_library_has_one_owner(library):
     assert users == OWNERS[library]
 
 
-def test_only_the_pipeline_names_every_stage():
+def test_tables_are_read_in_one_room():
+    users = [path for path in runtime_files() if any(name.split(".")[0] == "polars" for name in imports(path))]
+    assert {path.parent.relative_to(RUNTIME).as_posix() for path in users} == {"inputs/expression"}
+
+
+def test_only_pipelines_name_every_stage():
     stages = {"inputs", "inference", "outputs"}
-    assert [p.name for p in runtime_files() if stages <= ours(p)] == ["pipeline.py"]
+    assert [p.name for p in runtime_files() if stages <= ours(p)] == ["expression_pipeline.py", "pipeline.py"]
 
 
 def test_the_runtime_knows_neither_torch_nor_the_exporter():

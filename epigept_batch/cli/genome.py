@@ -10,22 +10,14 @@ import click
 
 from epigept_batch.cli.options import device_option, fasta_option, model_option, threads_option
 from epigept_batch.cli.progress import ProgressBar
-from epigept_batch.errors import InputError
+from epigept_batch.cli.samples import sample_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-KNOWN_ENDINGS = (".tsv", ".csv", ".txt", ".tab", ".sf", ".gct", ".results", ".genes", ".gz")
+    from epigept_batch.sample_request import SampleRequest
 
 
 @click.command(short_help="Predict the tracks of a genome.")
-@click.option(
-    "--tpm",
-    required=True,
-    multiple=True,
-    metavar="[NAME=]FILE",
-    help="Gene-level quantification with a TPM column, plain or gzip; repeat for more samples.",
-)
+@sample_options
 @fasta_option
 @model_option
 @click.option(
@@ -66,12 +58,11 @@ KNOWN_ENDINGS = (".tsv", ".csv", ".txt", ".tab", ".sf", ".gct", ".results", ".ge
     metavar="STORE",
     help="Motif scores kept by `epigept-batch scan`.  [default: scan on the way]",
 )
-@click.option("--normalised", is_flag=True, help="The tables hold quantile-normalised TPM.")
 @click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the samples' run.json to standard output.")
 def genome(
     *,
-    tpm: tuple[str, ...],
+    samples: SampleRequest,
     fasta: Path,
     model: Path,
     out: Path,
@@ -85,7 +76,6 @@ def genome(
     device: str,
     threads: int,
     scores: Path | None,
-    normalised: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -103,7 +93,7 @@ def genome(
     from epigept_batch.pipeline import GenomeRequest, run_genome
 
     request = GenomeRequest(
-        samples=parse_samples(tpm),
+        samples=samples,
         fasta=fasta,
         model=model,
         out=out,
@@ -117,39 +107,9 @@ def genome(
         device=parse_device(device),
         threads=threads,
         scores=scores,
-        normalised=normalised,
         force=force,
     )
     with ProgressBar() as progress:
         files = run_genome(request, progress)
     if as_json:
         click.echo(json.dumps([json.loads(sample.record.read_text()) for sample in files.values()], indent=2))
-
-
-def parse_samples(values: Sequence[str]) -> dict[str, Path]:
-    """Sample names and tables from `FILE` or `NAME=FILE`.
-
-    Raises:
-        InputError: Two samples of one name, or a name that cannot be a file's.
-    """
-    samples: dict[str, Path] = {}
-    for value in values:
-        name, equals, file = value.partition("=")
-        path = Path(value) if not equals or Path(value).exists() else Path(file)
-        name = name if equals and path != Path(value) else sample_name(path)
-        if equals and not file:
-            raise InputError(f"--tpm {value}: names no file; give --tpm NAME=FILE")
-        if not name or name.startswith(".") or "/" in name or "\0" in name:
-            raise InputError(f"--tpm {value}: '{name}' cannot be a sample's name; give --tpm NAME=FILE")
-        if name in samples:
-            raise InputError(f"--tpm {value}: there are two samples '{name}'; name one by --tpm NAME=FILE")
-        samples[name] = path
-    return samples
-
-
-def sample_name(path: Path) -> str:
-    """A table's name without its folder and its known endings."""
-    name = path.name
-    while ending := next((e for e in KNOWN_ENDINGS if name.lower().endswith(e)), None):
-        name = name[: -len(ending)]
-    return name

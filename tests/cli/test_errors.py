@@ -1,8 +1,10 @@
 """What a user may get wrong: one line that says what, where and what to do; exit 2; nothing written."""
 
+from pathlib import Path
+
 import pytest
 
-from epigept_batch.cli.genome import parse_samples, sample_name
+from epigept_batch.cli.samples import parse_table
 from epigept_batch.errors import InputError
 from epigept_batch.tiling import Geometry
 from epigept_export.cli import parse_motif_window
@@ -20,7 +22,7 @@ FILES = {
     "n.fa": ">one\n" + "N" * 3000 + "\n",
     "no.onnx": "no model\n",
     "noid.tsv": "x\tTPM\n1\t2\n",
-    "notpm.tsv": "gene_id\tFPKM\nF00\t2\n",
+    "notpm.tsv": "gene_id\texpected_count\nF00\t2\n",
     "few.tsv": table(dict.fromkeys(GENES[:14], 1)),
     "negative.tsv": table(dict.fromkeys(GENES, 1) | {"F04": -2}),
     "text.tsv": table(dict.fromkeys(GENES, 1) | {"F04": "much"}),
@@ -57,15 +59,15 @@ def folder(tmp_path):
         ({"tpm": "absent.tsv"}, "absent.tsv: TPM table cannot be read: No such file or directory"),
         (
             {"tpm": "noid.tsv"},
-            "noid.tsv: has no column with human gene ids; give a table of genes, by Ensembl gene id (ENSG…) or symbol",
+            "noid.tsv: has numbers as ids (1, …), as of NCBI genes; give Ensembl ids or symbols",
         ),
         (
             {"tpm": "notpm.tsv"},
-            "notpm.tsv: has no column TPM (columns: gene_id, FPKM); give a gene-level table with one",
+            "notpm.tsv: has counts (expected_count) and no column TPM; give TPM, for counts depend on the genes'",
         ),
         (
             {"tpm": "few.tsv"},
-            "few.tsv: only 14 of 15 factors are found (missing: F14, …); at least 95% are needed",
+            "few.tsv: only 14 of 15 factors are found (missing: F14); at least 95% are needed",
         ),
         ({"tpm": "negative.tsv"}, "negative.tsv:6: TPM '-2' is not a number from 0 up"),
         ({"tpm": "text.tsv"}, "text.tsv:6: TPM 'much' is not a number from 0 up"),
@@ -139,44 +141,43 @@ def test_usage_errors_keep_the_form_of_click(genome):
 
 
 @pytest.mark.parametrize(
-    ("values", "names"),
+    ("value", "name", "path"),
     [
-        (["a/b.tsv"], ["b"]),
-        (["b.genes.results.gz", "c.tpm.csv"], ["b", "c.tpm"]),
-        (["x=a.tsv", "y=a.tsv"], ["x", "y"]),
+        ("a/b.tsv", None, "a/b.tsv"),
+        ("x=a.tsv", "x", "a.tsv"),
+        ("x=y=a.tsv", "x", "y=a.tsv"),
+        ("dose=5.tsv", None, "dose=5.tsv"),
     ],
 )
-def test_sample_names(values, names):
-    assert list(parse_samples(values)) == names
-
-
-def test_a_file_with_an_equals_sign_is_a_file(tmp_path, monkeypatch):
+def test_tables_and_the_names_given_to_them(tmp_path, monkeypatch, value, name, path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dose=5.tsv").touch()
-    assert {name: str(path) for name, path in parse_samples(["dose=5.tsv"]).items()} == {"dose=5": "dose=5.tsv"}
+    assert parse_table(value) == (name, Path(path))
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("options", "message"),
     [
-        (["a.tsv", "b/a.txt"], "there are two samples 'a'; name one by --tpm NAME=FILE"),
-        (["../x=a.tsv"], "'../x' cannot be a sample's name"),
-        (["=a.tsv"], "'' cannot be a sample's name"),
-        ([".hidden"], "'.hidden' cannot be a sample's name"),
-        (["liver="], "names no file; give --tpm NAME=FILE"),
-        (["x/.tsv"], "'' cannot be a sample's name"),
+        ({"tpm": "liver="}, "--tpm liver=: names no file; give --tpm NAME=FILE"),
+        ({"tpm": "=a.tsv"}, "--tpm =a.tsv: '' cannot be a sample's name; give --tpm NAME=FILE"),
+        ({"tpm": "../x=good.tsv"}, "good.tsv: has a sample '../x', which cannot be a file's name"),
+        ({"tpm": "good.tsv", "sample": "x"}, "--sample x: no table has a sample of this name; the tables have good"),
+        ({"tpm": "good.tsv", "merge": "a/b"}, "--merge a/b: cannot be a sample's name"),
+        ({"tpm": "good.tsv", "group-by": "x"}, "good.tsv: is a table of text, and --group-by is for cells of an .h5ad"),
+        (
+            {"tpm": "good.tsv", "tx2gene": "absent"},
+            "absent: map of transcripts to genes cannot be read: No such file or directory",
+        ),
     ],
 )
-def test_what_is_no_sample_name_is_said(values, message):
-    with pytest.raises(InputError) as caught:
-        parse_samples(values)
-    assert message in str(caught.value)
-
-
-def test_known_endings_are_taken_off(tmp_path):
-    assert sample_name(tmp_path / "encode_rsem.tsv.gz") == "encode_rsem"
-    assert sample_name(tmp_path / "liver.genes.results") == "liver"
-    assert sample_name(tmp_path / "a.b.v29.TSV") == "a.b.v29"
+def test_what_is_wrong_with_samples_is_said(genome, folder, monkeypatch, options, message):
+    monkeypatch.chdir(folder)
+    (folder / "good.tsv").write_text(table(dict.fromkeys(GENES, 1)))
+    outcome = genome(**options)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"epigept-batch: {message}")
+    assert outcome.err.count("\n") == 1
+    assert not (folder / "out").exists()
 
 
 @pytest.mark.parametrize(

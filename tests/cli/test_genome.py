@@ -11,9 +11,9 @@ import pytest
 import bigwigs
 import reference
 from epigept_batch.inference.session import Session
-from epigept_batch.inputs.expression import read_factor_tpm
 from epigept_export.convert import read_expression_reference
 from epigept_export.model import EpiGePT
+from expression import read_tpm
 from small import SMALL, predict
 from tolerances import NETWORK_TORCH, SAME
 
@@ -40,7 +40,7 @@ def expected(sequences, synthetic, small_state, small_reference, tpm):
     network.load_state_dict(small_state)
     factors = tuple(f"F{n:02d}" for n in range(15))
     cells = read_expression_reference(small_reference, factors)
-    vector = reference.network_expression(read_factor_tpm(tpm, factors).tpm, cells.matrix).astype(np.float32)
+    vector = reference.network_expression(read_tpm(tpm, factors).tpm, cells.matrix).astype(np.float32)
     homer = np.load(synthetic / "scores.homer-200.npy")
     firsts = dict(zip(CONTIGS, np.cumsum([0, 157, 6]), strict=True))
 
@@ -187,7 +187,7 @@ def test_two_samples_in_one_run_are_those_of_two_runs(genome, tmp_path, tpm):
 
 def test_normalised_values_are_taken_as_they_are(genome, tmp_path, tpm, small_reference):
     factors = tuple(f"F{n:02d}" for n in range(15))
-    values = read_factor_tpm(tpm, factors)
+    values = read_tpm(tpm, factors)
     cells = read_expression_reference(small_reference, factors)
     vector = np.expm1(reference.network_expression(values.tpm, cells.matrix))
     ready = tmp_path / "ready.tsv"
@@ -205,7 +205,7 @@ def test_provenance(genome, tmp_path, small_model, fasta, tpm):
     assert record["provider"] == "CPUExecutionProvider"
     assert record["versions"]["runtime"].startswith("onnxruntime ")
     assert record["regions"] == ["one:1-3072"]
-    assert record["factors"] == {"found": 15, "missing": [], "renamed": []}
+    assert record["factors"] == {"found": 15, "by_id": 15, "by_alias": 0, "renamed": {}, "missing": []}
     assert (record["windows"], record["bins"]) == (2, 24)
     assert record["paths"] == {"model": str(small_model), "fasta": str(fasta), "expression": str(tpm)}
     assert set(record["inputs"]["genome"]) == {"one"}
@@ -340,3 +340,28 @@ def test_the_current_folder_is_the_default_output(genome, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path / "here")
     assert genome(out=None).code == 0
     assert (tmp_path / "here/sample.run.json").exists()
+
+
+def test_replicates_of_a_matrix_are_one_sample_and_run_json_says_so(genome, tmp_path):
+    rows = [f"F{n:02d}\t{n}\t{n + 2}\t7\n" for n in range(15)]
+    matrix = tmp_path / "matrix.tsv"
+    matrix.write_text("gene\tr1\tr2\tother\n" + "".join(rows))
+    mean = tmp_path / "mean.tsv"
+    mean.write_text("gene\tTPM\n" + "".join(f"F{n:02d}\t{n + 1}\n" for n in range(15)))
+    assert genome("--sample", "r1", "--sample", "r2", "--chromosome", "two", tpm=matrix, merge="rep").code == 0
+    assert genome("--chromosome", "two", tpm=mean).code == 0
+    np.testing.assert_array_equal(read(tmp_path / "out/rep.CTCF.bw", "two"), read(tmp_path / "out/mean.CTCF.bw", "two"))
+    record = json.loads((tmp_path / "out/rep.run.json").read_text())
+    assert record["paths"]["expression"] == str(matrix)
+    assert [table["column"] for table in record["expression"]["tables"]] == ["r1", "r2"]
+    assert record["expression"]["tables"][0]["format"] == "matrix"
+    assert record["expression"]["nearest_cell"]["cell"] in {"a", "b", "c", "d"}
+
+
+def test_merged_tables_are_all_named(genome, tmp_path, tpm):
+    other = tmp_path / "other.tsv"
+    other.write_text(tpm.read_text())
+    assert genome("--tpm", other, "--chromosome", "two", merge="rep").code == 0
+    record = json.loads((tmp_path / "out/rep.run.json").read_text())
+    assert record["paths"]["expression"] == [str(tpm), str(other)]
+    assert len(record["sha256"]["expression"]) == 2

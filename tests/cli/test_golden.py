@@ -86,7 +86,7 @@ def test_the_record_says_what_was_done(whole):
     record = json.loads((whole[1] / "encode_rsem.run.json").read_text())
     assert record["windows"] == 19
     assert record["bins"] == 18229 - 78
-    assert record["factors"] == {"found": 711, "missing": [], "renamed": []}
+    assert record["factors"] == {"found": 711, "by_id": 711, "by_alias": 0, "renamed": {}, "missing": []}
     assert record["regions"] == [f"chr2:1-{LENGTH}"]
     assert record["inputs"]["genome"] == {"chr2": "857e23c56ad670c351b8c2f12a011678"}
     assert record["provider"] == "CPUExecutionProvider"
@@ -136,6 +136,8 @@ def test_missing_factors_are_named_and_recorded(command, shared, make_hg38_model
     assert done.stderr.startswith(sentence)
     assert json.loads((tmp_path / "liver.run.json").read_text())["factors"] == {
         "found": 709,
+        "by_id": 709,
+        "by_alias": 0,
+        "renamed": {},
         "missing": ["AHR", "CTCF"],
-        "renamed": [],
     }

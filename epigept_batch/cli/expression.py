@@ -1,0 +1,82 @@
+"""`epigept-batch expression`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from epigept_batch.cli.samples import sample_options
+from epigept_batch.home import default_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from epigept_batch.sample_request import SampleRequest
+
+HEADER = ("sample", "format", "rows", "sum", "values", "factors found", "nearest training cell")
+
+
+@click.command(short_help="Say what a table holds, before anything is run.")
+@sample_options
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Model file, for its factors and training cells.  [default: model.onnx in EPIGEPT_BATCH_HOME, else the "
+    "published factors alone]",
+)
+@click.option("--write", type=click.Path(path_type=Path), metavar="FILE", help="Write the vector of the one sample.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def expression(*, samples: SampleRequest, model: Path | None, write: Path | None, as_json: bool) -> None:
+    """Say what a sample's table holds: whether it is TPM, which factors it has, and which training cell is nearest.
+
+    The same is checked before `genome` runs anything. Needs no FASTA, and no network. --write FILE gives the values of
+    each factor after each step: TPM, quantile-normalised TPM, and their ln(1 + x), which the network reads.
+
+    \b
+    Example:
+      epigept-batch expression --tpm sample.tsv --model model.onnx --write vector.tsv
+    """
+    from epigept_batch.expression_pipeline import ExpressionReport, run_expression
+
+    if model is None and default_model().exists():
+        model = default_model()
+    accounts = run_expression(ExpressionReport(samples, model=model, write=write))
+    if as_json:
+        click.echo(json.dumps(accounts, indent=2))
+        return
+    for line in _table([HEADER, *(row for account in accounts for row in _rows(account))]):
+        click.echo(line)
+    for account in accounts:
+        for note in _notes(account):
+            click.echo(f"{account['sample']}: {note}")
+
+
+def _rows(account: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    """A row a table of the sample."""
+    factors, nearest = account["factors"], account["nearest_cell"]
+    total = factors["found"] + len(factors["missing"])
+    found = f"{factors['found']} of {total}" + (f", {factors['by_alias']} by alias" if factors["by_alias"] else "")
+    cell = f"{nearest['cell']}, rank correlation {nearest['r']:.3f}" if nearest else "no reference"
+    for table in account["tables"]:
+        rows = f"{table['rows']:,} {table['level']}"
+        yield account["sample"], table["format"], rows, f"{table['sum']:,.0f}", table["verdict"], found, cell
+
+
+def _notes(account: Mapping[str, Any]) -> Iterator[str]:
+    """What to know of a sample."""
+    yield from account["notes"]
+    factors = account["factors"]
+    if factors["renamed"]:
+        yield "found by an alias: " + ", ".join(f"{factor} as {name}" for factor, name in factors["renamed"].items())
+    if factors["missing"]:
+        yield f"missing, counted as TPM 0: {', '.join(factors['missing'])}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows with their columns aligned."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    for row in rows:
+        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,68 @@
+"""What any file of quantified genes gives: its samples, each with the TPM of the factors and an account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from epigept_batch.inputs.expression.factor_tpm import FactorTPM
+    from epigept_batch.inputs.expression.plausibility import Verdict
+    from epigept_batch.inputs.expression.transcripts import TranscriptMap
+
+GENES, TRANSCRIPTS = "genes", "transcripts"
+
+
+@dataclass(frozen=True, eq=False)
+class Quantified:
+    """One sample of a file.
+
+    Attributes:
+        format: Who writes such files.
+        level: What the rows are: genes or transcripts.
+        rows: How many there are.
+        total: Sum of the values, which are TPM or what TPM were made from.
+        verdict: What the values are.
+        tpm: The factors' TPM.
+        notes: What else a user should know.
+    """
+
+    format: str
+    level: str
+    rows: int
+    total: float
+    verdict: Verdict
+    tpm: FactorTPM
+    notes: tuple[str, ...] = ()
+
+
+class Quantification(Protocol):
+    """A file whose samples are known and whose values are not read yet."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """Names of its samples; None for that of the file."""
+
+    def read(
+        self, chosen: Sequence[int], factors: Sequence[str], transcript_map: TranscriptMap | None
+    ) -> list[Quantified]:
+        """Read the samples of these numbers.
+
+        Args:
+            chosen: Numbers of the samples wanted.
+            factors: Names, in the network's order.
+            transcript_map: Genes of transcripts, for tables of transcripts that do not name them.
+
+        Raises:
+            InputError: A value is no number from 0 up, or transcripts have no gene.
+        """
+
+    def why_not_found(self, factors: Sequence[str]) -> str | None:
+        """What the ids are, where they are not of human genes."""

@@ -1,0 +1,34 @@
+"""Which samples a user wants of which tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOST_MISSING = 0.05
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """Which samples a user wants of which tables.
+
+    Attributes:
+        tables: Files, each with the name that its sample is to have, or None.
+        samples: Names of the samples wanted; empty for all.
+        merge: Name under which all become one, the mean of replicates; None to keep them apart.
+        tx2gene: The genes of transcripts.
+        group_by: Column of cells by which an .h5ad is summed.
+        max_missing: Share of the factors that a table may lack.
+        normalised: The tables hold quantile-normalised TPM.
+    """
+
+    tables: tuple[tuple[str | None, Path], ...]
+    samples: tuple[str, ...] = ()
+    merge: str | None = None
+    tx2gene: Path | None = None
+    group_by: str | None = None
+    max_missing: float = MOST_MISSING
+    normalised: bool = False

@@ -1,0 +1,179 @@
+"""Which samples of which tables."""
+
+import numpy as np
+import pytest
+
+from epigept_batch.errors import InputError
+from epigept_batch.inputs.expression.samples import sample_name
+from epigept_batch.spec import ExpressionReference
+from expression import FACTORS, PUBLISHED, read_all, read_one
+from quantifications import generate_genes, rsem, two_columns
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A table of the five factors with these values, or several samples of them."""
+
+    def write(name, *values, header=("TPM",)):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        rows = zip(FACTORS, *values, strict=True)
+        path.write_text("\t".join(["gene", *header]) + "\n" + "".join("\t".join(map(str, row)) + "\n" for row in rows))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def matrix(write):
+    return write("m.tsv", [1, 2, 3, 4, 5], [2, 2, 2, 2, 2], [5, 4, 3, 2, 1], header=("liver", "lung", "brain"))
+
+
+def test_names_are_those_of_files_columns_or_given(write, matrix):
+    plain = write("b.genes.results", range(5))
+    single = write("one.tsv", range(5), header=("kidney",))
+    assert list(read_all(plain, ("named", plain), matrix, single)) == ["b", "named", "liver", "lung", "brain", "kidney"]
+    assert list(read_all(("x", matrix), samples=("lung",))) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("encode_rsem.tsv.gz", "encode_rsem"),
+        ("liver.genes.results", "liver"),
+        ("a.b.v29.TSV", "a.b.v29"),
+        ("cells.h5ad", "cells"),
+        ("c.tpm.csv", "c.tpm"),
+    ],
+)
+def test_known_endings_are_taken_off(tmp_path, path, name):
+    assert sample_name(tmp_path / path) == name
+
+
+def test_samples_are_picked_by_name_in_the_order_of_the_tables(write, matrix):
+    plain = write("b.tsv", range(5))
+    found = read_all(matrix, plain, samples=("b", "brain"))
+    assert list(found) == ["brain", "b"]
+    assert found["brain"].tpm.tpm.tolist() == [5, 4, 3, 2, 1]
+    assert found["brain"].account()["tables"][0]["column"] == "brain"
+
+
+def test_columns_that_are_not_picked_are_not_looked_at(write):
+    matrix = write("m.tsv", [1, 2, 3, 4, 5], [2, -2, 2, 2, 2], header=("liver", "lung"))
+    assert list(read_all(matrix, samples=("liver",))) == ["liver"]
+    with pytest.raises(InputError, match="TPM '-2' of lung is not a number"):
+        read_all(matrix)
+
+
+def test_replicates_are_averaged(write, matrix):
+    one, two = write("a/quant.tsv", [1, 2, 3, 4, 5]), write("b/quant.tsv", [3, 2, 1, 0, 1])
+    merged = read_all(one, two, merge="both")
+    assert list(merged) == ["both"]
+    assert merged["both"].tpm.tpm.tolist() == [2, 2, 2, 2, 3]
+    assert merged["both"].paths == (one, two)
+    assert read_one(matrix, samples=("liver", "brain"), merge="x").tpm.tpm.tolist() == [3, 3, 3, 3, 3]
+    assert read_one(matrix, samples=("liver", "brain"), merge="x").paths == (matrix,)
+
+
+def test_a_factor_that_some_replicates_lack_is_that_of_the_others(write, tmp_path):
+    whole = write("a.tsv", [1, 2, 3, 4, 5])
+    part = tmp_path / "b.tsv"
+    part.write_text("gene\tTPM\nAHR\t3\nBMAL1\t2\nTBXT\t1\nGTF2I\t8\n")
+    merged = read_all(whole, part, merge="m", max_missing=0.2)["m"]
+    assert merged.tpm.tpm.tolist() == [2, 2, 2, 6, 5]
+    assert merged.tpm.missing == ()
+    assert merged.tpm.renamed == ("ARNTL", "T")
+    assert merged.account()["factors"]["by_alias"] == 2
+
+
+def test_names_that_do_not_fit_are_refused(write, matrix):
+    plain, other = write("b.tsv", range(5)), write("c/b.csv.gz.txt", range(5))
+    write(".hidden", range(5))
+    for tables, options, message in (
+        (
+            (plain, other),
+            {},
+            "there are 2 samples 'b'; name one by --tpm NAME=FILE, or average replicates by --merge NAME",
+        ),
+        ((plain, matrix, ("lung", plain)), {}, "there are 2 samples 'lung'; name one by"),
+        ((("x", matrix),), {}, "m.tsv: has 3 samples and one name, 'x'; pick one by --sample, or leave the name out"),
+        ((matrix,), {"samples": ("Lung",)}, "--sample Lung: no table has a sample of this name; did you mean 'lung'?"),
+        ((matrix,), {"samples": ("q",)}, "--sample q: no table has a sample of this name; the tables have liver, lung"),
+        ((matrix,), {"merge": "a/b"}, "--merge a/b: cannot be a sample's name, which is that of files"),
+        ((("../x", plain),), {}, "b.tsv: has a sample '../x', which cannot be a file's name; give --tpm NAME=FILE"),
+        ((plain.parent / ".hidden",), {}, ".hidden: has a sample '.hidden', which cannot be a file's name"),
+        ((plain,), {"group_by": "kind"}, "b.tsv: is a table of text, and --group-by is for cells of an .h5ad"),
+    ):
+        with pytest.raises(InputError) as caught:
+            read_all(*tables, **options)
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def reference():
+    """Training cells of the published factors."""
+    matrix = np.random.default_rng(4).gamma(0.3, 30, (711, 3))
+    return ExpressionReference(("a", "b", "c"), matrix)
+
+
+def test_normalised_tables_are_recognised_with_and_without_the_option(tmp_path, reference):
+    path = tmp_path / "ready.tsv"
+    values = np.random.default_rng(5).permutation(reference.distribution)
+    rows = zip(PUBLISHED, values, strict=True)
+    path.write_text("gene\tTPM\n" + "".join(f"{name}\t{value}\n" for name, value in rows))
+    plain = read_one(path, PUBLISHED, reference)
+    assert plain.sources[0].verdict.kind == "quantile-normalised"
+    assert "the factors' TPM are normalised already, which changes nothing" in plain.notes
+    told = read_one(path, PUBLISHED, reference, normalised=True)
+    assert (told.sources[0].verdict.kind, told.sources[0].verdict.note) == ("quantile-normalised", "")
+    assert (
+        read_one(path, PUBLISHED, normalised=True).sources[0].verdict.kind == "quantile-normalised, by the user's word"
+    )
+
+
+def test_raw_tpm_given_as_normalised_are_refused(tmp_path, reference):
+    path = rsem(generate_genes(), tmp_path)
+    with pytest.raises(
+        InputError, match=r"genes.results: the factors' TPM are not the values .*; leave out --normalised"
+    ):
+        read_one(path, PUBLISHED, reference, normalised=True)
+
+
+def test_a_sample_like_no_training_cell_is_said(tmp_path, reference):
+    path = two_columns(generate_genes(), tmp_path)
+    sample = read_one(path, PUBLISHED, reference)
+    assert sample.nearest.r < 0.2
+    assert sample.notes == (
+        f"like no training cell: the nearest, {sample.nearest.cell}, has a rank correlation of {sample.nearest.r:.2f}",
+    )
+    like = ExpressionReference(("a", "twin"), np.column_stack([reference.matrix[:, 0], sample.tpm.tpm * 2]))
+    twin = read_one(path, PUBLISHED, like)
+    assert (twin.nearest.cell, twin.nearest.r, twin.notes) == ("twin", pytest.approx(1), ())
+
+
+def test_the_account_of_a_sample(tmp_path, reference):
+    path = tmp_path / "s.tsv"
+    names = [{"T": "TBXT", "CTCF": "x"}.get(name, name) for name in PUBLISHED]
+    path.write_text("gene\tTPM\n" + "".join(f"{name}\t{number}.5\n" for number, name in enumerate(names)))
+    account = read_one(path, PUBLISHED, reference).account()
+    assert account["sample"] == "s"
+    assert account["tables"] == [
+        {
+            "path": str(path),
+            "column": None,
+            "format": "table with TPM",
+            "level": "genes",
+            "rows": 711,
+            "sum": sum(n + 0.5 for n in range(711)),
+            "verdict": "TPM of some genes",
+        }
+    ]
+    assert account["factors"] == {
+        "found": 710,
+        "by_id": 709,
+        "by_alias": 1,
+        "renamed": {"T": "TBXT"},
+        "missing": ("CTCF",),
+    }
+    assert set(account["nearest_cell"]) == {"cell", "r", "median_r"}

@@ -1,0 +1,125 @@
+"""Genes of transcripts from every kind of file that has them."""
+
+import gzip
+
+import polars as pl
+import pytest
+
+from epigept_batch.errors import InputError
+from epigept_batch.inputs.expression.transcripts import read_transcript_map
+from expression import read_one
+
+GENCODE_GTF = (
+    "##description: evidence-based annotation\n"
+    'chr6\tHAVANA\tgene\t1\t9\t.\t+\t.\tgene_id "ENSG00000106546.14"; gene_name "AHR";\n'
+    'chr6\tHAVANA\ttranscript\t1\t9\t.\t+\t.\tgene_id "ENSG00000106546.14"; transcript_id "ENST00000242057.9"; '
+    'gene_name "AHR";\n'
+    'chr6\tHAVANA\texon\t1\t9\t.\t+\t.\tgene_id "ENSG00000106546.14"; transcript_id "ENST00000242057.9";\n'
+    'chrY\tHAVANA\ttranscript\t1\t9\t.\t+\t.\tgene_id "ENSG00000214717.12_PAR_Y"; '
+    'transcript_id "ENST00000381222.8_PAR_Y";\n'
+)
+GENCODE_GFF = (
+    "##gff-version 3\n"
+    "chr6\tHAVANA\tgene\t1\t9\t.\t+\t.\tID=ENSG00000106546.14;gene_id=ENSG00000106546.14;gene_name=AHR\n"
+    "chr6\tHAVANA\ttranscript\t1\t9\t.\t+\t.\tID=ENST00000242057.9;Parent=ENSG00000106546.14;gene_id=ENSG00000106546.14;"
+    "transcript_id=ENST00000242057.9;gene_name=AHR\n"
+    "chrY\tHAVANA\ttranscript\t1\t9\t.\t+\t.\tID=ENST00000381222.8_PAR_Y;Parent=x;gene_id=ENSG00000214717.12_PAR_Y;"
+    "transcript_id=ENST00000381222.8_PAR_Y\n"
+)
+ENSEMBL_GFF = (
+    "##gff-version 3\n"
+    "7\tensembl\tgene\t1\t9\t.\t+\t.\tID=gene:ENSG00000106546;Name=AHR;gene_id=ENSG00000106546;version=14\n"
+    "7\tensembl\tmRNA\t1\t9\t.\t+\t.\tID=transcript:ENST00000242057;Parent=gene:ENSG00000106546;Name=AHR-201;"
+    "transcript_id=ENST00000242057;version=9\n"
+    "7\tensembl\texon\t1\t9\t.\t+\t.\tParent=transcript:ENST00000242057;Name=ENSE1\n"
+)
+REFSEQ_GFF = (
+    "##gff-version 3\n"
+    "NC_7\tBestRefSeq\tgene\t1\t9\t.\t+\t.\tID=gene-AHR;Name=AHR;gene=AHR\n"
+    "NC_7\tBestRefSeq\tmRNA\t1\t9\t.\t+\t.\tID=rna-NM_001621.5;Parent=gene-AHR;gene=AHR;transcript_id=NM_001621.5\n"
+    "NC_7\tBestRefSeq\texon\t1\t9\t.\t+\t.\tID=exon-NM_001621.5-1;Parent=rna-NM_001621.5;gene=AHR;transcript_id=NM_001621.5\n"
+)
+BIOMART = (
+    "Gene stable ID\tGene stable ID version\tTranscript stable ID\tTranscript stable ID version\n"
+    "ENSG00000106546\tENSG00000106546.14\tENST00000242057\tENST00000242057.9\n"
+)
+FILES = {
+    "GENCODE GTF": (GENCODE_GTF, {"ENST00000242057.9": "ENSG00000106546.14", "ENST00000242057": "ENSG00000106546.14"}),
+    "GENCODE copy on Y": (
+        GENCODE_GTF,
+        {"ENST00000381222.1_PAR_Y": "ENSG00000214717.12_PAR_Y", "ENST00000381222": None},
+    ),
+    "GENCODE GFF3": (GENCODE_GFF, {"ENST00000242057.7": "ENSG00000106546.14", "ENST1": None}),
+    "Ensembl GFF3": (ENSEMBL_GFF, {"ENST00000242057.9": "ENSG00000106546"}),
+    "RefSeq GFF3": (REFSEQ_GFF, {"NM_001621.5": "AHR", "NM_001621": "AHR", "NM_001622": None}),
+    "tximport": ("TXNAME,GENEID\nNM_001621,AHR\n", {"NM_001621": "AHR", "NM_001621.5": "AHR"}),
+    "quoted": ('"TXNAME","GENEID"\n"NM_001621","AHR"\n', {"NM_001621": "AHR"}),
+    "no header": ("ENST00000242057.9\tENSG00000106546.14\tAHR\n", {"ENST00000242057": "ENSG00000106546.14"}),
+    "no header, genes first": ("AHR\tENST00000242057.9\n", {"ENST00000242057": "AHR"}),
+    "BioMart": (BIOMART, {"ENST00000242057.9": "ENSG00000106546"}),
+    "symbols only": ("transcript_id\tsymbol\nENST00000242057\tAHR\n", {"ENST00000242057.9": "AHR"}),
+    "own names": ("tx1\tAHR\ntx2\tAHR\n", {"tx1": "AHR", "tx2": "AHR", "tx3": None}),
+    "FASTA names": (GENCODE_GTF, {"ENST00000242057.9|ENSG00000106546.14|-|-|AHR-201|AHR|9|x|": "ENSG00000106546.14"}),
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="map"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", FILES)
+def test_maps(write, name, packed):
+    text, genes = FILES[name]
+    found = read_transcript_map(write(gzip.compress(text.encode()) if packed else text))
+    assert found.genes(pl.Series(list(genes))).to_list() == list(genes.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("ENST1 AHR\n", "is neither GTF, GFF3 nor a table of transcripts and genes"),
+        ("tx1\tAHR\ntx1\tCTCF\n", "gives transcript tx1 to two genes, AHR and CTCF; give each one"),
+        ('chr1\tx\tgene\t1\t9\t.\t+\t.\tgene_id "G"; transcript_id "";\n', "names no gene of a transcript"),
+    ],
+)
+def test_what_is_no_map_is_said(write, text, message):
+    with pytest.raises(InputError, match=message):
+        read_transcript_map(write(text))
+
+
+def test_transcripts_are_summed_and_copies_of_a_gene_averaged(write):
+    table = write("target_id\ttpm\nt1\t1\nt2\t2\nt3\t8\nt4\t5\nt9\t4\n", "abundance.tsv")
+    genes = write("t1\tENSG00000106546.2\nt2\tENSG00000106546.2\nt3\tENSG00000106546.2_PAR_Y\nt4\tENSG00000102974\n")
+    sample = read_one(table, ("AHR", "CTCF"), tx2gene=genes)
+    assert sample.tpm.tpm.tolist() == [5.5, 5]
+    assert sample.notes == ("1 of 5 transcripts, 20.0% of the TPM, have no gene",)
+    assert sample.sources[0].quantified.level == "transcripts"
+
+
+def test_a_map_is_not_applied_to_genes(write):
+    table = write("gene_id\tTPM\nAHR\t3\nCTCF\t4\n", "genes.tsv")
+    sample = read_one(table, ("AHR", "CTCF"), tx2gene=write("t1\tAHR\nt2\tCTCF\n"))
+    assert sample.tpm.tpm.tolist() == [3, 4]
+    assert sample.sources[0].quantified.level == "genes"
+
+
+def test_a_map_of_another_annotation_is_said(write):
+    table = write("target_id\ttpm\n" + "".join(f"ENST{n:011d}\t1\n" for n in range(9)), "abundance.tsv")
+    message = r"is a table of transcripts \(ENST00000000000, …\); none of them is in the file of --tx2gene"
+    with pytest.raises(InputError, match=message):
+        read_one(table, tx2gene=write("NM_001621\tAHR\n"))
+
+
+def test_a_map_that_has_some_transcripts_is_used_and_the_rest_said(write):
+    table = write("target_id\ttpm\n" + "".join(f"ENST{n:011d}\t1\n" for n in range(9)), "abundance.tsv")
+    sample = read_one(table, ("AHR",), tx2gene=write("ENST00000000004\tAHR\n"))
+    assert sample.tpm.tpm.tolist() == [1]
+    assert sample.notes == ("8 of 9 transcripts, 88.9% of the TPM, have no gene",)
