@@ -32,8 +32,8 @@ HEADER = ("sample", "format", "rows", "sum", "values", "factors found", "nearest
 def expression(*, samples: SampleRequest, model: Path | None, write: Path | None, as_json: bool) -> None:
     """Say what a sample's table holds: whether it is TPM, which factors it has, and which training cell is nearest.
 
-    The same is checked before `genome` runs anything. Needs no FASTA, and no network. --write FILE gives the values of
-    each factor after each step: TPM, quantile-normalised TPM, and their ln(1 + x), which the network reads.
+    `genome` checks the same before it runs anything. --write FILE gives the values of each factor after each step: TPM,
+    quantile-normalised TPM, and their ln(1 + x), which the network reads.
 
     \b
     Example:

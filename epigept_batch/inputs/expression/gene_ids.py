@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 Tiers = tuple[tuple[str, ...], ...]
 """Ids of one factor, the first to be taken first; ids of one tier name the same gene."""
+Row = dict[str, str | None]
+NAME_COLUMNS = ("factor", "symbol", "previous_symbols", "alias_symbols")
 OWN_TIERS = 2
 """The first tiers are the factor's own: its Ensembl id and its name. The others are aliases."""
 
@@ -54,8 +56,15 @@ def gene_keys(ids: pl.Series) -> pl.DataFrame:
 
 
 def candidate_ids(factors: Sequence[str]) -> list[Tiers]:
-    """For each factor the ids to look for; one that the packaged table does not have goes by its name alone."""
-    known = {str(row["factor"]): row for row in _factor_ids()}
+    """For each factor the ids to look for.
+
+    A factor may go by any name that the packaged table has of it, of today or before; another goes by its own alone.
+    """
+    known: dict[str, Row] = {}
+    for column in NAME_COLUMNS:
+        for row in _factor_ids():
+            for name in _names(row, column):
+                known.setdefault(name, row)
     return [tuple(_tiers(factor, known.get(factor))) for factor in factors]
 
 
@@ -64,16 +73,20 @@ def published_factors() -> tuple[str, ...]:
     return tuple(str(row["factor"]) for row in _factor_ids())
 
 
-def _tiers(factor: str, row: Mapping[str, str | None] | None) -> Iterator[tuple[str, ...]]:
-    yield (str(row["ensembl_id"]),) if row is not None else ()
+def _tiers(factor: str, row: Row | None) -> Iterator[tuple[str, ...]]:
+    yield _names(row, "ensembl_id") if row is not None else ()
     yield (factor,)
     if row is not None:
-        yield (str(row["symbol"]),)
+        yield tuple(dict.fromkeys(_names(row, "symbol") + _names(row, "factor")))
         for column in ("other_ensembl_ids", "previous_symbols", "alias_symbols"):
-            yield tuple((row[column] or "").split(";"))
+            yield _names(row, column)
 
 
-def _factor_ids() -> list[dict[str, str | None]]:
+def _names(row: Row, column: str) -> tuple[str, ...]:
+    return tuple(filter(None, (row[column] or "").split(";")))
+
+
+def _factor_ids() -> list[Row]:
     """The packaged table of the published factors' ids."""
     source = resources.files("epigept_batch.inputs.expression").joinpath("factor_ids.tsv").read_bytes()
     return pl.read_csv(source, separator="\t", infer_schema=False, comment_prefix="#").to_dicts()

@@ -57,12 +57,7 @@ class Pseudobulk:
         factors: Sequence[str],
         transcript_map: TranscriptMap | None,  # noqa: ARG002 - as tables of text are read
     ) -> list[Quantified]:
-        """Sum the counts of each group and scale them to a million.
-
-        Args:
-            chosen: Numbers of the groups wanted.
-            factors: Names, in the network's order.
-            transcript_map: Not needed.
+        """Sum the counts of these groups and scale them to a million, as `Quantification.read` has it.
 
         Raises:
             InputError: There are no raw counts.

@@ -63,16 +63,7 @@ class TextQuantification:
     def read(
         self, chosen: Sequence[int], factors: Sequence[str], transcript_map: TranscriptMap | None
     ) -> list[Quantified]:
-        """Read the whole table.
-
-        Args:
-            chosen: Numbers of the samples wanted.
-            factors: Names, in the network's order.
-            transcript_map: Genes of transcripts, for tables of transcripts that do not name them.
-
-        Raises:
-            InputError: A value is no number from 0 up, or transcripts have no gene.
-        """
+        """Read the samples of these numbers, as `Quantification.read` has it, in one pass over the table."""
         reading = _Reading(self.path, self._layout, chosen, FactorRows(factors), transcript_map)
         for batch in self._batches(reading.needed):
             reading.add(batch)

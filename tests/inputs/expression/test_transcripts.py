@@ -63,16 +63,6 @@ FILES = {
 }
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text, name="map"):
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("name", FILES)
 def test_maps(write, name, packed):

@@ -1,0 +1,167 @@
+"""Tables of expression: what each real file and each format gives, by how much methods differ, and a large matrix.
+
+    python benchmarks/expression.py --data ../shared/data
+
+Prints Markdown. Needs the [test] extra, and real data as in the project's tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from golden import ROOT
+from machine import measured, processor
+
+from epigept_batch.inputs.expression.gene_ids import published_factors
+from epigept_batch.inputs.expression.samples import SampleExpression, read_samples
+from epigept_batch.inputs.expression.vector import network_expression
+from epigept_batch.sample_request import SampleRequest
+from epigept_export.convert import read_expression_reference
+
+sys.path.insert(0, str(ROOT / "tests"))
+import quantifications
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.spec import ExpressionReference
+
+FACTORS = published_factors()
+REAL = (
+    "encode_rsem.tsv.gz",
+    "rsem_ensembl.genes.results.gz",
+    "rsem_symbols.genes.results.gz",
+    "kallisto.abundance.tsv.gz",
+    "salmon.quant.sf.gz",
+    "rnaseqc.gene_tpm.gct.gz",
+)
+SAME_READS = ("kallisto.abundance.tsv.gz", "salmon.quant.sf.gz")
+GENES, SAMPLES = 56_200, 1_000
+HEADER = "| | format | rows | sum | values | factors found | by alias | missing | nearest cell, r |"
+PANDAS = "import pandas, sys; pandas.read_csv(sys.argv[1], sep='\\t', skiprows=2, index_col=[0, 1])"
+
+
+def main() -> None:
+    """Print every table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
+    options = parser.parse_args()
+    print(f"{processor()}; polars {pl.__version__}, pandas {pd.__version__}\n", flush=True)
+    reference = read_expression_reference(options.data / "expression/reference_expression.tsv", FACTORS)
+    with tempfile.TemporaryDirectory() as temporary:
+        real_files(options.data / "expression", reference)
+        formats(options.data / "expression", reference, Path(temporary))
+        large_matrix(Path(temporary))
+
+
+def read(path: Path, reference: ExpressionReference, **options: object) -> SampleExpression:
+    """The one sample of a table."""
+    (sample,) = read_samples(SampleRequest(((None, path),), **options), FACTORS, reference)  # type: ignore[arg-type]
+    return sample
+
+
+def vector(sample: SampleExpression, reference: ExpressionReference) -> NDArray[np.float32]:
+    """What the network reads of a sample."""
+    return network_expression(sample.tpm.tpm, reference.distribution)
+
+
+def row(name: str, sample: SampleExpression) -> Iterator[str]:
+    """The cells of a sample's row."""
+    account = sample.account()
+    table, factors, nearest = account["tables"][0], account["factors"], account["nearest_cell"]
+    yield name
+    yield table["format"]
+    yield f"{table['rows']:,} {table['level']}"
+    yield f"{table['sum']:,.0f}"
+    yield table["verdict"]
+    yield str(factors["found"])
+    yield str(factors["by_alias"])
+    yield ", ".join(factors["missing"]) or "none"
+    yield f"{nearest['cell']}, {nearest['r']:.3f}"
+
+
+def real_files(folder: Path, reference: ExpressionReference) -> None:
+    """What each real file holds, and by how much methods differ on the same reads."""
+    print(HEADER + " seconds |\n|---|---|---|---|---|---|---|---|---|---|")
+    samples = {}
+    for name in REAL:
+        begun = time.perf_counter()
+        samples[name] = read(folder / name, reference, tx2gene=folder / "tx2gene.csv.gz")
+        seconds = time.perf_counter() - begun
+        print(f"| {' | '.join(row(name, samples[name]))} | {seconds:.2f} |")
+    print("\n| ERR188297 against RSEM | max abs difference | mean | Pearson r | Spearman r |\n|---|---|---|---|---|")
+    rsem = samples["rsem_symbols.genes.results.gz"]
+    for name in SAME_READS:
+        print(f"| {name} | {difference(samples[name], rsem, reference)} |")
+    print(flush=True)
+
+
+def difference(sample: SampleExpression, other: SampleExpression, reference: ExpressionReference) -> str:
+    """Of the vectors that the network reads: cells of a row."""
+    vectors = pd.DataFrame({"one": vector(sample, reference), "other": vector(other, reference)})
+    apart = (vectors["one"] - vectors["other"]).abs()
+    r = [vectors.corr(method=method).loc["one", "other"] for method in ("pearson", "spearman")]
+    return f"{apart.max():.3g} | {apart.mean():.3g} | {r[0]:.5f} | {r[1]:.5f}"
+
+
+def formats(folder: Path, reference: ExpressionReference, work: Path) -> None:
+    """The ENCODE sample written in every format, and how far its vector then is from the original's."""
+    genes = quantifications.read_encode(folder / "encode_rsem.tsv.gz")
+    gtf = quantifications.gtf(genes, work)
+    original = read(folder / "encode_rsem.tsv.gz", reference)
+    print(HEADER + " max abs difference | mean | Pearson r | Spearman r |\n" + "|---" * 13 + "|")
+    for name, write in (quantifications.SAME | quantifications.WITHOUT_TPM).items():
+        sample = read(
+            write(genes, work),
+            reference,
+            tx2gene=gtf if name in quantifications.NEEDS_MAP else None,
+            samples=(quantifications.SAMPLE,) if name in quantifications.OF_MATRIX else (),
+            group_by="kind" if name == "AnnData" else None,
+        )
+        print(f"| {' | '.join(row(name.replace('|', ', '), sample))} | {difference(sample, original, reference)} |")
+    print(flush=True)
+
+
+def large_matrix(work: Path) -> None:
+    """A matrix of the size of GTEx: seconds and memory of the installed command, and of pandas on the same file."""
+    path = work / "gtex.gct"
+    write_matrix(path)
+    script = Path(sys.executable).parent / "epigept-batch"
+    print(f"{GENES:,} genes × {SAMPLES:,} samples, {path.stat().st_size / 1e6:.0f} MB\n")
+    print("| command | seconds | peak memory, GB |\n|---|---|---|")
+    commands: dict[str, list[str | Path]] = {
+        "`epigept-batch expression`, every sample": [script, "expression", "--tpm", path],
+        "`epigept-batch expression --sample S500`": [script, "expression", "--tpm", path, "--sample", "S500"],
+        "pandas.read_csv": [sys.executable, "-c", PANDAS, path],
+    }
+    for name, command in commands.items():
+        seconds, peak = measured(command)
+        print(f"| {name} | {seconds:.1f} | {peak / 1e9:.2f} |", flush=True)
+
+
+def write_matrix(path: Path) -> None:
+    """Generated TPM with the decimals that GTEx gives."""
+    rng = np.random.default_rng(1)
+    ids = [ensembl for ensembl, _ in quantifications.published_ids()]
+    ids += [f"ENSG9{number:010d}" for number in range(GENES - len(ids))]
+    level = rng.gamma(0.15, 120, GENES)
+    with path.open("w") as stream:
+        names = "\t".join(f"S{number}" for number in range(SAMPLES))
+        stream.write(f"#1.2\n{GENES}\t{SAMPLES}\nName\tDescription\t{names}\n")
+        for name, mean in zip(ids, level, strict=True):
+            values = "\t".join(f"{value:.4g}" for value in mean * rng.gamma(2, 0.5, SAMPLES))
+            stream.write(f"{name}.1\t{name}\t{values}\n")
+
+
+if __name__ == "__main__":
+    main()
