@@ -94,6 +94,10 @@ def test_a_vector_is_a_table_that_gives_itself(expression, tpm, small_model, vec
     assert expression(tpm=vector, model=small_model, write=again).code == 0
     strip = [[line for line in path.read_text().splitlines() if line[0] != "#"] for path in (vector, again)]
     assert strip[0] == strip[1]
+    assert expression("--normalised", tpm=vector, model=small_model, write=again).code == 0
+    rows, ready = ([line.split("\t") for line in path.read_text().splitlines()][4:] for path in (vector, again))
+    assert [row[3:] for row in rows] == [row[3:] for row in ready]
+    assert [row[2] for row in ready] == [row[3] for row in ready]
 
 
 def test_normalised_tables_are_written_as_they_are(expression, tpm, vector):

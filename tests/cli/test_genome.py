@@ -239,7 +239,6 @@ def test_run_again_is_up_to_date_and_computes_nothing(genome, tmp_path, monkeypa
         (("--overlap", "1280"), "overlap"),
         (("--space", "linear"), "space"),
         (("--chromosome", "two"), "genome, selection of bins"),
-        (("--normalised",), "expression"),
         (("--tracks", "CTCF"), "set of tracks"),
     ],
 )
@@ -254,6 +253,13 @@ def test_other_inputs_are_refused_without_force(genome, tmp_path, options, named
     assert (tmp_path / "out/sample.CTCF.bw").read_bytes() == before
     assert genome(*options, "--force").code == 0
     assert genome(*options).err == "epigept-batch: sample: up to date\n"
+
+
+def test_raw_tpm_given_as_normalised_are_refused(genome, tmp_path):
+    outcome = genome("--normalised")
+    assert outcome.code == 2
+    assert "the factors' values are not those of the model's expression reference" in outcome.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_changed_table_or_genome_is_another_input_and_a_moved_one_is_not(genome, tmp_path, tpm, fasta):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROW = "row"
+COPY_ON_Y = "_PAR_Y"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +28,14 @@ class FactorTPM:
         tpm: float64, (factors,); 0 where missing.
         found_as: The id or symbol under which each was found; None where it was not.
         renamed: Those found under an alias: another symbol or id than their first.
+        several: Those with several rows, which were averaged; copies on Y are not counted.
     """
 
     factors: tuple[str, ...]
     tpm: NDArray[np.float64]
     found_as: tuple[str | None, ...]
     renamed: tuple[str, ...]
+    several: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -63,20 +66,6 @@ class FactorRows:
         self._ids.append(ids[rows])
         self._values.append(values[rows])
 
-    def add_transcripts(self, genes: pl.Series, values: NDArray[np.float64]) -> None:
-        """Take rows of transcripts, to be summed by their gene as it is written.
-
-        Args:
-            genes: The gene of each; null for none.
-            values: float64, (rows, samples).
-        """
-        wanted = self._is_wanted(genes).arg_true().to_numpy()
-        numbers, places = _numbered(genes[wanted])
-        sums = np.zeros((len(numbers), values.shape[1]))
-        np.add.at(sums, places, values[wanted])
-        self._ids.append(numbers.to_frame("0"))
-        self._values.append(sums)
-
     def _is_wanted(self, ids: pl.Series) -> pl.Series:
         keys = gene_keys(ids)
         wanted = self._wanted.implode()
@@ -89,25 +78,38 @@ class FactorRows:
         copies on X and Y, and a gene that is listed twice. Rows of transcripts are summed to genes first.
         """
         ids, values = pl.concat(self._ids), np.concatenate(self._values)
+        found = [self._found(column, values, transcripts=transcripts) for column in ids.get_columns()]
+        best = max(found, key=lambda column: sum(name is not None for name, _, _, _ in column))
+        names, tpm, renamed, rows = zip(*best, strict=True)
+        samples = np.stack([np.zeros(values.shape[1]) if v is None else v for v in tpm], axis=1)
+        later, several = (
+            tuple(factor for factor, marked in zip(self.factors, marks, strict=True) if marked)
+            for marks in (renamed, [number > 1 for number in rows])
+        )
+        return [FactorTPM(self.factors, sample, names, later, several) for sample in samples]
+
+    def _found(
+        self, ids: pl.Series, values: NDArray[np.float64], *, transcripts: bool
+    ) -> list[tuple[str | None, NDArray[np.float64] | None, bool, int]]:
+        """For each factor, by one column of ids: the id, its TPM in each sample, whether that is an alias, its rows."""
         if transcripts:
-            genes, places = _numbered(ids[:, 0])
+            genes, places = _numbered(ids)
             sums = np.zeros((len(genes), values.shape[1]))
             np.add.at(sums, places, values)
-            ids, values = genes.to_frame("0"), sums
-        means = [self._means(column, values) for column in ids.get_columns()]
-        found = [[_first_found(tiers, of_column) for tiers in self._candidates] for of_column in means]
-        best = max(range(len(found)), key=lambda number: sum(name is not None for name, _, _ in found[number]))
-        names, tpm, renamed = zip(*found[best], strict=True)
-        samples = np.stack([np.zeros(values.shape[1]) if v is None else v for v in tpm], axis=1)
-        later = tuple(factor for factor, is_later in zip(self.factors, renamed, strict=True) if is_later)
-        return [FactorTPM(self.factors, sample, names, later) for sample in samples]
+            ids, values = genes, sums
+        means, rows = self._means(ids, values)
+        return [_first_found(tiers, means, rows) for tiers in self._candidates]
 
-    def _means(self, ids: pl.Series, values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        """Mean values, (samples,), by each id that is wanted."""
-        keys = gene_keys(ids).with_row_index(ROW)
-        long = pl.concat([keys.select(ROW, id=column) for column in ("ensembl", "symbol")])
-        rows = long.filter(pl.col("id").is_in(self._wanted.implode())).group_by("id").agg(pl.col(ROW))
-        return {name: values[numbers].mean(axis=0) for name, numbers in rows.iter_rows()}
+    def _means(
+        self, ids: pl.Series, values: NDArray[np.float64]
+    ) -> tuple[dict[str, NDArray[np.float64]], dict[str, int]]:
+        """Mean values, (samples,), by each id that is wanted, and how many rows there are besides copies on Y."""
+        keys = gene_keys(ids).with_row_index(ROW).with_columns(copy=ids.str.ends_with(COPY_ON_Y).fill_null(value=False))
+        long = pl.concat([keys.select(ROW, "copy", id=column) for column in ("ensembl", "symbol")])
+        wanted = long.filter(pl.col("id").is_in(self._wanted.implode()))
+        of_id = wanted.group_by("id").agg(pl.col(ROW), rows=(~pl.col("copy")).sum())
+        means = {name: values[numbers].mean(axis=0) for name, numbers, _ in of_id.iter_rows()}
+        return means, {name: rows for name, _, rows in of_id.iter_rows()}
 
 
 def _numbered(names: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
@@ -118,25 +120,27 @@ def _numbered(names: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
 
 
 def _first_found(
-    tiers: Tiers, rows: Mapping[str, NDArray[np.float64]]
-) -> tuple[str | None, NDArray[np.float64] | None, bool]:
-    """The id under which a factor is found, its TPM in each sample, and whether that is an alias of it."""
+    tiers: Tiers, means: Mapping[str, NDArray[np.float64]], rows: Mapping[str, int]
+) -> tuple[str | None, NDArray[np.float64] | None, bool, int]:
+    """The id under which a factor is found, its TPM in each sample, whether that is an alias, and its rows."""
     for number, tier in enumerate(tiers):
-        present = [name for name in tier if name in rows]
+        present = [name for name in tier if name in means]
         if present:
-            return "+".join(present), np.mean([rows[name] for name in present], axis=0), number >= OWN_TIERS
-    return None, None, False
+            mean = np.mean([means[name] for name in present], axis=0)
+            return "+".join(present), mean, number >= OWN_TIERS, max(rows[name] for name in present)
+    return None, None, False, 0
 
 
 def mean_of(replicates: Sequence[FactorTPM]) -> FactorTPM:
-    """The mean of replicates; a factor that some lack is that of the others."""
+    """The mean of replicates; a factor that some lack is that of the others, under the id in the first that has it."""
     found = np.array([[name is not None for name in one.found_as] for one in replicates])
     total = np.sum([one.tpm for one in replicates], axis=0)
-    names = tuple(
-        next(filter(None, of_factor), None) for of_factor in zip(*(r.found_as for r in replicates), strict=True)
-    )
-    renamed = {factor for one in replicates for factor in one.renamed}
     factors = replicates[0].factors
+    first = found.argmax(axis=0)
     return FactorTPM(
-        factors, total / np.maximum(found.sum(axis=0), 1), names, tuple(f for f in factors if f in renamed)
+        factors,
+        total / np.maximum(found.sum(axis=0), 1),
+        found_as=tuple(replicates[place].found_as[number] for number, place in enumerate(first)),
+        renamed=tuple(f for f, place in zip(factors, first, strict=True) if f in replicates[place].renamed),
+        several=tuple(f for f in factors if any(f in one.several for one in replicates)),
     )

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from epigept_batch.errors import InputError
 
@@ -20,6 +20,8 @@ SHARE_OF_NUMBERS = 0.5
 """A column of a matrix is a sample where at least so much of its first values are numbers."""
 
 GCT, GCT_HEADER = ("#1.2", "#1.3"), 2
+TPM = frozenset({"tpm", "tpm_unstranded"})
+NORMALISED = "quantile_normalised_tpm"
 FPKM = frozenset({"fpkm", "rpkm"})
 FEATURE_COUNTS = frozenset({"geneid", "chr", "start", "end", "strand", "length"})
 PROGRAMS = {
@@ -27,6 +29,8 @@ PROGRAMS = {
     "salmon": {"effectivelength", "numreads", "tpm"},
     "kallisto": {"target_id", "est_counts", "tpm"},
     "StringTie": {"gene id", "coverage", "tpm"},
+    "GDC": {"gene_type", "unstranded", "tpm_unstranded"},
+    "vector of epigept-batch": {"found_as", "tpm", NORMALISED},
 }
 COUNTS = frozenset({"count", "counts", "expected_count", "est_counts", "numreads", "reads", "read_count", "raw_count"})
 GENERIC = frozenset({"tpm", "fpkm", "rpkm", "value", "values", "expression", "abundance", "sample"})
@@ -51,7 +55,9 @@ ANNOTATION = (
     )
 )
 """Names of columns of numbers that are no samples."""
-GENE_OF_TRANSCRIPT = ("gene_id", "geneid", "gene")
+TRANSCRIPTS = frozenset(
+    {"transcript", "transcript_id", "transcript_name", "tx", "tx_id", "txname", "t_name", "isoform_id"}
+)
 ID_WORDS = ("gene", "name", "id", "symbol", "target", "factor")
 HEADERLESS = re.compile(r"ENS[A-Z]*[GT]\d{11}")
 
@@ -78,8 +84,10 @@ class Layout:
         values: Columns of values, one a sample.
         names: Names of the samples; None for that of the file.
         ids: Columns that may hold ids of genes; the first may hold those of transcripts.
+        transcripts: Column that by its name has transcripts.
         lengths: Column of the genes' lengths, for counts.
-        genes: Column of the gene of each transcript, where there is one.
+        rows: How many the table says that it has.
+        left_out: Columns of numbers that are taken for no samples.
     """
 
     format: str
@@ -90,8 +98,10 @@ class Layout:
     values: tuple[int, ...]
     names: tuple[str | None, ...]
     ids: tuple[int, ...]
+    transcripts: int | None = None
     lengths: int | None = None
-    genes: int | None = None
+    rows: int | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +123,11 @@ class _Columns:
         """All names, in lower case."""
         return frozenset(name.lower() for name in self.header)
 
+    @property
+    def samples(self) -> list[int]:
+        """Columns of numbers that may be samples: all but the first and those that are known to describe genes."""
+        return [n for n in sorted(self.numeric) if n and self.header[n].lower() not in ANNOTATION]
+
     def ids(self, values: Sequence[int]) -> tuple[int, ...]:
         """The first column and those of text, which may hold ids; none that holds values."""
         candidates = (
@@ -122,9 +137,15 @@ class _Columns:
         )
         return tuple(dict.fromkeys([number for number in (0, *candidates) if number not in values]))
 
-    def layout(self, program: str, unit: Unit, values: Sequence[int], names: Sequence[str | None]) -> Layout:
+    def layout(
+        self,
+        program: str,
+        unit: Unit,
+        values: Sequence[int],
+        names: Sequence[str | None],
+        **others: Any,  # noqa: ANN401 - further attributes of a layout
+    ) -> Layout:
         """A layout of these columns."""
-        genes = self.named(*GENE_OF_TRANSCRIPT)
         return Layout(
             format=program,
             separator=self.separator,
@@ -135,15 +156,20 @@ class _Columns:
             names=tuple(names),
             ids=self.ids(values),
             lengths=next(iter(self.named("length")), None) if unit is Unit.COUNTS else None,
-            genes=genes[0] if genes and genes[0] else None,
+            transcripts=next(iter(self.named(*TRANSCRIPTS)), None),
+            **others,
         )
 
 
-def recognise(table: TextTable) -> Layout:
+def recognise(table: TextTable, *, normalised: bool = False) -> Layout:
     """What a table's columns are, by its first lines.
 
-    Formats: RSEM and ENCODE, salmon, kallisto and StringTie (a column TPM), cufflinks (FPKM), featureCounts (counts and
-    lengths), GCT 1.2 and 1.3, and matrices of genes × samples.
+    Formats: RSEM and ENCODE, salmon, kallisto, StringTie and GDC (a column of TPM), cufflinks (FPKM), featureCounts
+    (counts and lengths), GCT 1.2 and 1.3, and matrices of genes × samples.
+
+    Args:
+        table: Its first lines.
+        normalised: Whether the values wanted are quantile-normalised; a vector of ours has a column of those.
 
     Raises:
         InputError: It has no values, no header, or values of a kind that cannot become TPM.
@@ -151,12 +177,17 @@ def recognise(table: TextTable) -> Layout:
     if table.head[0].strip() in GCT:
         return _gct(table)
     columns = _read_columns(table, header_line=_first_line_of_table(table), rows_after=1)
-    tpm, fpkm = columns.named("tpm"), columns.named(*FPKM)
+    tpm, fpkm = columns.named(*TPM), columns.named(*FPKM)
+    if normalised and (own := columns.named(NORMALISED)):
+        tpm = own
     if len(tpm) > 1:
         raise InputError("has several columns TPM; give a table with one", table.path)
     if tpm:
-        program = next((name for name, marks in PROGRAMS.items() if marks <= columns.names), "table with TPM")
-        return columns.layout(program, Unit.TPM, tpm, [None])
+        program = next((name for name, marks in PROGRAMS.items() if marks <= columns.names), None)
+        left_out = [] if program else [n for n in columns.samples if n not in tpm]
+        return columns.layout(
+            program or "table with TPM", Unit.TPM, tpm, [None], left_out=tuple(columns.header[n] for n in left_out)
+        )
     if columns.names >= FEATURE_COUNTS:
         return _feature_counts(columns)
     if len(fpkm) > 1:
@@ -186,7 +217,7 @@ def _read_columns(table: TextTable, *, header_line: int, rows_after: int) -> _Co
     numeric = frozenset(n for n in range(len(header)) if _is_numeric([row[n] for row in rows if n < len(row)]))
     if len(header) == 1:
         raise InputError(f"has one column, {header[0]!r}; {_separator_advice(header[0])}", table.path)
-    if HEADERLESS.match(header[0]) or (header[0] and all(_is_number(header[n]) for n in range(1, len(header)))):
+    if HEADERLESS.match(header[0]) or _is_of_values(header):
         raise InputError(
             f"begins with values where the names of columns should be ({header[0]!r}); put a header line first, such "
             "as gene_id and TPM",
@@ -198,6 +229,12 @@ def _read_columns(table: TextTable, *, header_line: int, rows_after: int) -> _Co
     return _Columns(table, separator, tuple(header), skip, numeric)
 
 
+def _is_of_values(header: Sequence[str]) -> bool:
+    """Whether a first line is no header: a name that is none of a column of ids, and numbers."""
+    named = not header[0] or any(word in header[0].lower() for word in ID_WORDS)
+    return not named and all(map(_is_number, header[1:]))
+
+
 def _separator_advice(header: str) -> str:
     for separator, name in ((";", "semicolons"), ("|", "bars"), (" ", "blanks")):
         if separator in header:
@@ -206,8 +243,9 @@ def _separator_advice(header: str) -> str:
 
 
 def _is_number(text: str) -> bool:
+    """Whether it is one, or would be with a point for its comma."""
     try:
-        float(text)
+        float(text.replace(",", ".", 1))
     except ValueError:
         return False
     return True
@@ -222,18 +260,20 @@ def _gct(table: TextTable) -> Layout:
     version = table.head[0].strip()
     try:
         sizes = [int(size) for size in table.head[1].split()]
-        _, samples, row_fields, column_fields = [*sizes, 1, 0] if version == "#1.2" else sizes
+        genes, samples, row_fields, column_fields = [*sizes, 1, 0] if version == "#1.2" else sizes
     except (IndexError, ValueError) as error:
         raise InputError(f"has no line of dimensions as GCT {version[1:]} has", table.path, 2) from error
     if len(table.head) <= GCT_HEADER:
         raise InputError("ends before its header line", table.path)
     columns = _read_columns(table, header_line=GCT_HEADER, rows_after=1 + column_fields)
+    if len(columns.header) == 1 + row_fields + samples + 1 and columns.header[0].lower() == "id":
+        row_fields += 1  # as GTEx has it for single tissues: id, Name, Description
     if len(columns.header) != 1 + row_fields + samples:
         raise InputError(
             f"has {len(columns.header)} columns where its dimensions say {1 + row_fields + samples}", table.path, 3
         )
     values = range(1 + row_fields, len(columns.header))
-    return columns.layout(f"GCT {version[1:]}", Unit.TPM, values, _sample_names(columns, values))
+    return columns.layout(f"GCT {version[1:]}", Unit.TPM, values, _sample_names(columns, values), rows=genes)
 
 
 def _feature_counts(columns: _Columns) -> Layout:
@@ -242,17 +282,25 @@ def _feature_counts(columns: _Columns) -> Layout:
     values = [number for number in range(after, len(columns.header)) if number in columns.numeric]
     if not values:
         raise InputError("has no column of counts after Length", columns.table.path)
-    names = [re.sub(r"\.(bam|sam|cram)$", "", columns.header[n].rsplit("/", 1)[-1]) for n in values]
-    return columns.layout("featureCounts", Unit.COUNTS, values, names)
+    return columns.layout("featureCounts", Unit.COUNTS, values, _alignment_names([columns.header[n] for n in values]))
+
+
+def _alignment_names(paths: Sequence[str]) -> list[str]:
+    """Names of alignment files, or of their folders where those tell them apart, as of s1/Aligned.out.bam."""
+    pieces = [re.sub(r"\.(bam|sam|cram)$", "", path).split("/") for path in paths]
+    deepest = min(map(len, pieces))
+    levels = ([piece[-level] for piece in pieces] for level in range(1, deepest + 1))
+    return next((names for names in levels if len(set(names)) == len(names)), list(paths))
 
 
 def _matrix(columns: _Columns, program: str) -> Layout:
-    """Genes × samples: every column of numbers but the first and those that are known to describe genes."""
-    numbers = [number for number in range(1, len(columns.header)) if number in columns.numeric]
-    values = [number for number in numbers if columns.header[number].lower() not in ANNOTATION]
+    """Genes × samples: every column of numbers that may be one."""
+    numbers = sorted(columns.numeric - {0})
+    values = columns.samples
     if not values:
         raise InputError(_no_values(columns, numbers), columns.table.path)
-    return columns.layout(program, Unit.TPM, values, _sample_names(columns, values))
+    left_out = tuple(columns.header[number] for number in numbers if number not in values)
+    return columns.layout(program, Unit.TPM, values, _sample_names(columns, values), left_out=left_out)
 
 
 def _no_values(columns: _Columns, numbers: Sequence[int]) -> str:

@@ -23,6 +23,8 @@ ENSGR…, which the published code does not know: they are not averaged with tho
 JOINT = r"[\s|_:;,/()\[\]]*"
 """What may stand between the two names of one gene: ENSG00000102974.14|CTCF, CTCF_ENSG00000102974, …"""
 BRACKETS = "()[]"
+NCBI = r"\|\d+$"
+"""The gene's number at NCBI behind its symbol, as TCGA had it: CTCF|10664."""
 TRANSCRIPT = r"^(?:ENST(?:R\d{10}|\d{11})|[NX][MR]_\d+)"
 """A human transcript of Ensembl, GENCODE or RefSeq."""
 MOSTLY = 0.5
@@ -50,7 +52,7 @@ def gene_keys(ids: pl.Series) -> pl.DataFrame:
         .to_frame()
         .select(
             ensembl=padded.str.extract(inside, 1),
-            symbol=padded.str.replace(rf"{JOINT}{ENSEMBL}{JOINT}", "").str.strip_chars(BRACKETS),
+            symbol=padded.str.replace(rf"{JOINT}{ENSEMBL}{JOINT}", "").str.strip_chars(BRACKETS).str.replace(NCBI, ""),
         )
     )
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MILLION = 1e6
 ROUNDING = 0.01
 """TPM of all genes sum to a million but for the decimals they were written with; measured 5e-7 with two decimals."""
+WHOLE_ROUNDING = 0.05
+"""The same of TPM without decimals."""
 FULL = 15_000
 """Rows from which on a table has all genes, so that sums tell; there are about 20,000 that code for proteins."""
 FEW = 200
@@ -33,7 +35,7 @@ LOGARITHMS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 
 NEAR = 1e-3
 """Relative distance up to which a value is one of the reference distribution's: written with four digits, say."""
-MOST = 0.99
+MOST, LEAST_VALUES = 0.99, 0.25
 
 
 class Tally:
@@ -65,11 +67,13 @@ class Verdict:
         kind: In a few words.
         note: What a user should know of it; empty where all is well.
         refused: Whether the values cannot be used.
+        of_one_scale: Whether they can be averaged with those of another sample.
     """
 
     kind: str
     note: str = ""
     refused: bool = False
+    of_one_scale: bool = True
 
 
 def judge_tpm(tally: Tally, sample: int) -> Verdict:
@@ -85,7 +89,7 @@ def judge_tpm(tally: Tally, sample: int) -> Verdict:
     is_full = tally.rows >= FULL
     if tally.rows < FEW:
         return Verdict("too few to judge")
-    if abs(total / MILLION - 1) <= ROUNDING:
+    if abs(total / MILLION - 1) <= (WHOLE_ROUNDING if tally.whole[sample] else ROUNDING):
         return Verdict("TPM")
     if tally.largest[sample] <= LARGEST_LOGARITHM:
         return _logarithms(tally, sample, refused=is_full)
@@ -95,14 +99,14 @@ def judge_tpm(tally: Tally, sample: int) -> Verdict:
             f"looks like counts: {whole}the sum is {total:,.0f} and that of TPM 1,000,000; counts depend on the genes' "
             "lengths: give TPM"
         )
-        return Verdict("counts", said, refused=is_full)
+        return Verdict("counts", said, refused=is_full, of_one_scale=False)
     if is_full or total > MILLION:
         kind = "perhaps FPKM" if total > MILLION else "FPKM, or TPM of some genes"
         said = (
             f"{kind}: the sum is {total:,.0f} and that of TPM 1,000,000; used, for the network takes only the factors' "
             "order from them, which is the same"
         )
-        return Verdict(kind, said)
+        return Verdict(kind, said, of_one_scale=False)
     return Verdict("TPM of some genes")
 
 
@@ -111,11 +115,13 @@ def _logarithms(tally: Tally, sample: int, *, refused: bool) -> Verdict:
     fit = {name: abs(sums[sample] / MILLION - 1) for name, sums in tally.unlogged.items()}
     best = min(fit, key=lambda name: fit[name])
     kind = f"{best}(TPM + 1)" if fit[best] <= ROUNDING else "logarithms"
-    return Verdict(kind, f"looks like {kind}: the largest value is {largest:.4g}; give TPM themselves", refused=refused)
+    advice = "give TPM themselves" if refused else "used, for the network takes only the factors' order from them"
+    said = f"looks like {kind}: the largest value is {largest:.4g}; {advice}"
+    return Verdict(kind, said, refused=refused, of_one_scale=False)
 
 
 def judge_normalised(tpm: NDArray[np.float64], verdict: Verdict, reference: ExpressionReference) -> Verdict:
-    """What values are that a user gives as quantile-normalised.
+    """What values are that a user gives as quantile-normalised; others are refused.
 
     Args:
         tpm: float64, (factors,).
@@ -124,15 +130,22 @@ def judge_normalised(tpm: NDArray[np.float64], verdict: Verdict, reference: Expr
     """
     if is_normalised(tpm, reference):
         return Verdict("quantile-normalised")
-    said = "are not the values of the model's expression reference, as those of quantile-normalised TPM would be"
-    if verdict.kind == "TPM":
-        return Verdict("TPM", f"the factors' TPM {said}; leave out --normalised", refused=True)
-    return Verdict("normalised by another reference", f"the factors' values {said}; they are taken as they are")
+    said = (
+        "the factors' values are not those of the model's expression reference, as quantile-normalised TPM are; leave "
+        "out --normalised"
+    )
+    return Verdict(verdict.kind, said, refused=True)
 
 
 def is_normalised(tpm: NDArray[np.float64], reference: ExpressionReference) -> bool:
-    """Whether nearly all values, float64, (factors,), are values of the reference distribution."""
+    """Whether nearly all values above 0, of float64, (factors,), are values of the reference distribution.
+
+    There is always one, and that many factors share a value of 0 says nothing.
+    """
     known = reference.distribution
-    right = np.searchsorted(known, tpm).clip(1, len(known) - 1) if len(known) > 1 else np.zeros(len(tpm), dtype=int)
-    distance = np.minimum(np.abs(known[right] - tpm), np.abs(known[right - 1] - tpm))
+    tpm = tpm[tpm > 0]
+    if len(tpm) < LEAST_VALUES * len(reference.matrix):
+        return False
+    right = np.searchsorted(known, tpm).clip(max=len(known) - 1)
+    distance = np.minimum(np.abs(known[right] - tpm), np.abs(known[np.maximum(right - 1, 0)] - tpm))
     return bool((distance <= NEAR * np.maximum(tpm, 1)).mean() >= MOST)

@@ -145,6 +145,8 @@ def _groups(path: Path, file: Any, group_by: str | None) -> tuple[NDArray[np.int
         have = ", ".join(map(str, obs.columns[:NAMES_SHOWN]))
         raise InputError(f"has no column {group_by!r} of cells to group by (obs has {have or 'none'})", path)
     categories = obs[group_by].astype("category").cat
+    if len(categories.categories) == len(obs) > 1:
+        raise InputError(f"has as many values of {group_by!r} as cells; give a column of kinds of cells", path)
     used = [number for number in range(len(categories.categories)) if (categories.codes == number).any()]
     numbers = np.full(len(categories.categories) + 1, -1)
     numbers[used] = np.arange(len(used))

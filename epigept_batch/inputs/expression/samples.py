@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 KNOWN_ENDINGS = (".tsv", ".csv", ".txt", ".tab", ".sf", ".gct", ".h5ad", ".results", ".genes", ".gz")
 NAMES_SHOWN = 5
+MOST_REPEATED = 0.2
+"""Share of the factors with several rows above which rows cannot be genes."""
 UNLIKE = 0.3
 """Rank correlation with the nearest training cell below which a sample is like none of them; real tissues have 0.6 or
 more with each other, shuffled genes 0.1 at most."""
@@ -171,8 +173,7 @@ def _choose(request: SampleRequest) -> list[_Choice]:
     """The samples wanted."""
     offered = [
         (_Choice(column or name or sample_name(path), file, number), name)
-        for name, path in request.tables
-        for file in [_open(path, request.group_by)]
+        for (name, path), file in zip(request.tables, _open(request), strict=True)
         for number, column in enumerate(file.names)
     ]
     _check_wanted(request.samples, [choice.name for choice, _ in offered])
@@ -185,12 +186,15 @@ def _choose(request: SampleRequest) -> list[_Choice]:
     return named
 
 
-def _open(path: Path, group_by: str | None) -> Quantification:
-    if is_hdf5(path):
-        return Pseudobulk(path, group_by)
-    if group_by is not None:
-        raise InputError("is a table of text, and --group-by is for cells of an .h5ad; leave it out", path)
-    return TextQuantification(path)
+def _open(request: SampleRequest) -> list[Quantification]:
+    """The tables, their first lines read."""
+    files: list[Quantification] = [
+        Pseudobulk(path, request.group_by) if is_hdf5(path) else TextQuantification(path, normalised=request.normalised)
+        for _, path in request.tables
+    ]
+    if request.group_by is not None and not any(isinstance(file, Pseudobulk) for file in files):
+        raise InputError(f"--group-by {request.group_by}: is for cells of an .h5ad, and there is none; leave it out")
+    return files
 
 
 def _check_wanted(wanted: Iterable[str], offered: Sequence[str]) -> None:
@@ -205,7 +209,7 @@ def _check_wanted(wanted: Iterable[str], offered: Sequence[str]) -> None:
 def _named(choice: _Choice, given: str | None, chosen: Sequence[tuple[_Choice, str | None]]) -> str:
     """The name that a sample is to have: one that was given for its file goes before that of its column."""
     if given is None:
-        return choice.name
+        return choice.name.replace("/", "_") if choice.file.names[choice.number] else choice.name
     samples = sum(other.file is choice.file for other, _ in chosen)
     if samples > 1:
         raise InputError(
@@ -218,9 +222,10 @@ def _named(choice: _Choice, given: str | None, chosen: Sequence[tuple[_Choice, s
 def _check_names(choices: Sequence[_Choice]) -> None:
     for choice in choices:
         if not can_be_file_name(choice.name):
-            pick = f" and --sample '{choice.name}'" if len(choice.file.names) > 1 else ""
+            name = choice.file.names[choice.number] or choice.name
+            pick = f" and --sample '{name}'" if len(choice.file.names) > 1 else ""
             raise InputError(
-                f"has a sample '{choice.name}', which cannot be a file's name; give --tpm NAME=FILE{pick}",
+                f"has a sample '{name}', which cannot be a file's name; give --tpm NAME=FILE{pick}",
                 choice.file.path,
             )
     name, times = Counter(choice.name for choice in choices).most_common(1)[0]
@@ -233,6 +238,13 @@ def _check_names(choices: Sequence[_Choice]) -> None:
 def _check_found(file: Quantification, tpm: FactorTPM, max_missing: float) -> None:
     """See that enough factors are found, and say what the ids are where they are not."""
     factors, missing = tpm.factors, tpm.missing
+    if len(tpm.several) > MOST_REPEATED * len(factors):
+        some = ", ".join(tpm.several[:NAMES_SHOWN])
+        raise InputError(
+            f"has several rows for {len(tpm.several)} of {len(factors)} factors ({some}, …): transcripts? Name their "
+            "column transcript_id to have them summed, or sum them to genes",
+            file.path,
+        )
     if len(missing) <= max_missing * len(factors) and len(missing) < len(factors):
         return
     if (said := file.why_not_found(factors)) is not None:
@@ -274,9 +286,39 @@ def _verdict(quantified: Quantified, reference: ExpressionReference | None, *, n
 
 
 def _sample(name: str, sources: tuple[Source, ...], reference: ExpressionReference | None) -> SampleExpression:
-    tpm = sources[0].quantified.tpm if len(sources) == 1 else mean_of([source.quantified.tpm for source in sources])
+    tpm = sources[0].quantified.tpm if len(sources) == 1 else _merged(sources)
     nearest = None if reference is None else nearest_cell(tpm.tpm, reference)
-    notes = [note for source in sources for note in (source.verdict.note, *source.quantified.notes) if note]
+    notes = [
+        note if len(sources) == 1 else f"{source.path.name}: {note}"
+        for source in sources
+        for note in (source.verdict.note, *source.quantified.notes)
+        if note
+    ]
+    if tpm.several:
+        notes.append(f"several rows were averaged for {', '.join(tpm.several)}")
+    partly = [
+        name
+        for name in tpm.factors
+        if name not in tpm.missing and any(name in s.quantified.tpm.missing for s in sources)
+    ]
+    if partly:
+        notes.append(f"the mean leaves out the tables that lack {', '.join(partly)}")
     if nearest is not None and nearest.r < UNLIKE and len(tpm.factors) >= FEW:
         notes.append(f"like no training cell: the nearest, {nearest.cell}, has a rank correlation of {nearest.r:.2f}")
     return SampleExpression(name, sources, tpm, nearest, notes=tuple(dict.fromkeys(notes)))
+
+
+def _merged(sources: Sequence[Source]) -> FactorTPM:
+    """The mean of replicates.
+
+    Raises:
+        InputError: They are not of one scale.
+    """
+    for source in sources:
+        if not source.verdict.of_one_scale:
+            raise InputError(
+                f"is {source.verdict.kind} by its sum, {source.quantified.total:,.0f}, and cannot be averaged with "
+                "others; give TPM",
+                source.path,
+            )
+    return mean_of([source.quantified.tpm for source in sources])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class TextTable:
             wanted: Columns to read, for all the others cost as much; None for all.
 
         Raises:
-            InputError: A row has more columns, or the file cannot be read to its end.
+            InputError: A row has more or fewer columns, or the file cannot be read to its end.
         """
         quote = '"' if self._is_quoted(separator) else None
         names = [str(number) for number in range(columns)]
@@ -76,6 +77,7 @@ class TextTable:
             while chunk := stream.read(BATCH_BYTES):
                 chunk += stream.readline()
                 text = separator.join(names).encode() + b"\n" + chunk
+                self._check_even(chunk, separator, columns, first_line=line)
                 try:
                     rows = pl.read_csv(
                         io.BytesIO(text),
@@ -86,7 +88,9 @@ class TextTable:
                         encoding="utf8-lossy",
                     )
                 except pl.exceptions.PolarsError as error:
-                    raise self._uneven(chunk, separator, columns, first_line=line) from error
+                    raise InputError(
+                        f"is not a table of {columns} columns ({_first_line(error)})", self.path
+                    ) from error
                 yield rows.with_row_index(LINE, offset=line).filter(~pl.all_horizontal(pl.col(kept).is_null()))
                 line += chunk.count(b"\n")
 
@@ -97,15 +101,21 @@ class TextTable:
         return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
 
     def _is_quoted(self, separator: str) -> bool:
-        fields = (field for line in self.head for field in line.split(separator))
-        return any(len(field) > 1 and field[0] == field[-1] == '"' for field in fields)
+        """Whether quotes mean something: in CSV always, elsewhere where the first lines have fields in quotes."""
+        field = re.compile(f'(?:^|{separator})"[^"]*"(?:{separator}|$)')
+        return separator == "," or any(field.search(line) for line in self.head)
 
-    def _uneven(self, chunk: bytes, separator: str, columns: int, *, first_line: int) -> InputError:
-        """What to say of rows that are longer than the header."""
+    def _check_even(self, chunk: bytes, separator: str, columns: int, *, first_line: int) -> None:
+        """See that every row has as many columns as the header; comments may have fewer."""
+        lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
+        if chunk.count(separator.encode()) == (columns - 1) * lines:
+            return
         for number, row in enumerate(chunk.decode("utf-8", "replace").split("\n"), first_line):
-            if (found := len(self.fields(row, separator))) > columns:
-                return InputError(f"has {found} columns where the header has {columns}", self.path, number)
-        return InputError(f"is not a table of {columns} columns", self.path)
+            if not row.strip() or row.startswith("#"):
+                continue
+            if (found := len(self.fields(row, separator))) != columns:
+                words = f"has {found} column{'s' if found > 1 else ''} where the header has {columns}"
+                raise InputError(words, self.path, number)
 
 
 def open_table(path: Path, kind: str = TPM_TABLE) -> TextTable:
@@ -142,6 +152,10 @@ def is_hdf5(path: Path) -> bool:
     """
     with _reading(path, TPM_TABLE) as stream:
         return stream.peek(len(HDF5_MAGIC)).startswith(HDF5_MAGIC)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from epigept_batch.inputs.expression.formats import Layout
     from epigept_batch.inputs.expression.transcripts import TranscriptMap
 
-GeneSource = Callable[[pl.Series, pl.DataFrame], pl.Series]
-"""The gene of each row of transcripts, by their ids and the rows themselves."""
+GeneSource = Callable[[pl.DataFrame], pl.DataFrame]
+"""Columns that may hold the gene of each row of transcripts, of the columns that may hold ids."""
+NO_GENE = r"^(?:N_(?:unmapped|multimapping|noFeature|ambiguous)|__[a-z_]+)$"
+"""Rows that STAR and HTSeq have for reads of no gene."""
 WHAT = {Unit.TPM: "TPM", Unit.FPKM: "FPKM", Unit.COUNTS: "count"}
 ADVICE = {
     r"-\d.*": "; logarithms and z-scores are no TPM",
@@ -49,15 +51,19 @@ class TextQuantification:
         names: Names of its samples; None for that of the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, normalised: bool = False) -> None:
         """Read the first lines.
+
+        Args:
+            path: The file.
+            normalised: Whether the values wanted are quantile-normalised.
 
         Raises:
             InputError: It is no table of a known kind.
         """
         self.path = path
         self._table = open_table(path)
-        self._layout = recognise(self._table)
+        self._layout = recognise(self._table, normalised=normalised)
         self.names = self._layout.names
 
     def read(
@@ -96,32 +102,36 @@ class _Reading:
     @property
     def needed(self) -> list[int]:
         """Numbers of the columns that are looked at."""
-        others = (number for number in (self.layout.lengths, self.layout.genes) if number is not None)
-        return [*self.layout.ids, *self.columns, *others]
+        lengths = self.layout.lengths
+        return [*self.layout.ids, *self.columns, *(() if lengths is None else (lengths,))]
 
     def add(self, batch: pl.DataFrame) -> None:
         """Take some rows."""
+        batch = batch.filter(~pl.col(str(self.layout.ids[0])).str.contains(NO_GENE).fill_null(value=False))
         ids = batch.select(pl.col(str(number)).str.strip_chars() for number in self.layout.ids)
         if not self.tally.rows:
-            self.gene_source = self._gene_source(ids[:, 0])
+            self.gene_source = self._gene_source(ids)
         values = self._numbers(batch, self.columns, WHAT[self.layout.unit])
         self.tally.add(values)
         if self.layout.unit is Unit.COUNTS:
             values = values / self._lengths(batch)
         self.abundance += values.sum(axis=0)
-        if self.gene_source is None:
-            self.factor_rows.add(ids, values)
-            return
-        genes = self.gene_source(ids[:, 0], batch)
-        nobodys = genes.is_null().to_numpy()
-        self.unmapped += values[nobodys].sum(axis=0)
-        self.unmapped_rows += int(nobodys.sum())
-        self.factor_rows.add_transcripts(genes, values)
+        if self.gene_source is not None:
+            ids = self.gene_source(ids)
+            nobodys = ids.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+            self.unmapped += values[nobodys].sum(axis=0)
+            self.unmapped_rows += int(nobodys.sum())
+        self.factor_rows.add(ids, values)
 
     def result(self) -> list[Quantified]:
         """What all rows gave."""
         if not self.tally.rows:
             raise InputError("has a header but no rows", self.path)
+        if self.layout.rows not in {None, self.tally.rows}:
+            raise InputError(
+                f"has {self.tally.rows:,} rows where its dimensions say {self.layout.rows:,}; it may be cut short",
+                self.path,
+            )
         tpm = self.factor_rows.factor_tpm(transcripts=self.gene_source is not None)
         return [self._quantified(number, one) for number, one in enumerate(tpm)]
 
@@ -140,10 +150,17 @@ class _Reading:
         )
 
     def _notes(self, number: int, total: float) -> list[str]:
+        """What is left out."""
+        notes = []
         share = self.unmapped[number] / total if total else 0.0
-        if share < UNMAPPED:
-            return []
-        return [f"{self.unmapped_rows:,} of {self.tally.rows:,} transcripts, {share:.1%} of the TPM, have no gene"]
+        said = f"{self.unmapped_rows:,} of {self.tally.rows:,} transcripts, {share:.1%} of the TPM, have no gene"
+        if share > MOSTLY and self.map is not None:
+            raise InputError(f"{said} in the file of --tx2gene; give that of the same annotation", self.path)
+        if share >= UNMAPPED:
+            notes.append(said)
+        if self.layout.left_out:
+            notes.append(f"columns that are taken for no samples: {', '.join(self.layout.left_out)}")
+        return notes
 
     def _numbers(self, batch: pl.DataFrame, columns: Sequence[int], what: str) -> NDArray[np.float64]:
         """Columns as numbers from 0 up, float64, (rows, columns)."""
@@ -172,24 +189,29 @@ class _Reading:
             raise InputError("length 0; give that of the gene's exons", self.path, int(batch[LINE][row]))
         return lengths
 
-    def _gene_source(self, ids: pl.Series) -> GeneSource | None:
+    def _gene_source(self, ids: pl.DataFrame) -> GeneSource | None:
         """What gives the genes of rows that are transcripts, by the first of them; None where rows are genes."""
+        first = ids[:, 0]
         by_map = None if self.map is None else self.map.genes
-        mapped = 0.0 if by_map is None else float(by_map(ids).is_not_null().mean() or 0)  # type: ignore[arg-type]
+        mapped = 0.0 if by_map is None else float(by_map(first).is_not_null().mean() or 0)  # type: ignore[arg-type]
         if by_map is not None and mapped > MOSTLY:
-            return lambda ids, _: by_map(ids)
-        if not are_transcripts(ids):
+            return lambda ids: by_map(ids[:, 0]).to_frame("0")
+        named = self.layout.transcripts
+        others = [str(number) for number in self.layout.ids if number not in {0, named}]
+        if named in self.layout.ids[1:]:  # transcripts that stand behind their genes
+            return lambda ids: ids.select(ids.columns[0], *others)
+        if not are_transcripts(first) and named != 0:
             return None
-        if genes_within(ids).is_not_null().any():
-            return lambda ids, _: genes_within(ids)
-        if (column := self.layout.genes) is not None:
-            return lambda _, batch: batch[str(column)].str.strip_chars()
+        if genes_within(first).is_not_null().any():
+            return lambda ids: genes_within(ids[:, 0]).to_frame("0")
+        if others:
+            return lambda ids: ids.select(others)
         if by_map is not None and mapped:
-            return lambda ids, _: by_map(ids)
+            return lambda ids: by_map(ids[:, 0]).to_frame("0")
         advice = "give --tx2gene, a GTF, GFF3 or table of transcripts and genes"
         if by_map is not None:
             advice = "none of them is in the file of --tx2gene: give that of the same annotation"
-        raise InputError(f"is a table of transcripts ({ids.drop_nulls()[0]}, …); {advice}", self.path)
+        raise InputError(f"is a table of transcripts ({first.drop_nulls()[0]}, …); {advice}", self.path)
 
 
 def _verdict(unit: Unit, tally: Tally, number: int) -> Verdict:

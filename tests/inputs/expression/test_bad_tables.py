@@ -68,7 +68,7 @@ TABLES = {
     "negative": (with_value("-1.5"), f":10: TPM '-1.5' {NUMBER}; logarithms and z-scores are no TPM"),
     "text in numbers": (with_value("high"), f":10: TPM 'high' {NUMBER}"),
     "decimal comma": (with_value("1,5"), f":10: TPM '1,5' {NUMBER}; write decimals with a point"),
-    "short row": (with_value("").replace("\t\n", "\n", 1), f":10: TPM '' {NUMBER}"),
+    "short row": (with_value("").replace("\t\n", "\n", 1), ":10: has 1 column where the header has 2"),
     "long row": (with_value("1\t2"), ":10: has 3 columns where the header has 2"),
     "log2": (table(np.log2(TPM + 1)), ": looks like log2(TPM + 1): the largest value is 11.9; give TPM themselves"),
     "ln": (table(np.log(TPM + 1)), ": looks like ln(TPM + 1): the largest value is 8.2"),

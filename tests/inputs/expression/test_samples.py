@@ -82,8 +82,11 @@ def test_a_factor_that_some_replicates_lack_is_that_of_the_others(write, tmp_pat
     merged = read_all(whole, part, merge="m", max_missing=0.2)["m"]
     assert merged.tpm.tpm.tolist() == [2, 2, 2, 6, 5]
     assert merged.tpm.missing == ()
-    assert merged.tpm.renamed == ("ARNTL", "T")
-    assert merged.account()["factors"]["by_alias"] == 2
+    assert merged.tpm.renamed == ()
+    assert merged.notes == ("the mean leaves out the tables that lack CTCF",)
+    other_way = read_all(part, whole, merge="m", max_missing=0.2)["m"]
+    assert other_way.tpm.renamed == ("ARNTL", "T")
+    assert other_way.tpm.found_as == ("AHR", "BMAL1", "TBXT", "GTF2I", "CTCF")
 
 
 def test_names_that_do_not_fit_are_refused(write, matrix):
@@ -102,7 +105,7 @@ def test_names_that_do_not_fit_are_refused(write, matrix):
         ((matrix,), {"merge": "a/b"}, "--merge a/b: cannot be a sample's name, which is that of files"),
         ((("../x", plain),), {}, "b.tsv: has a sample '../x', which cannot be a file's name; give --tpm NAME=FILE"),
         ((plain.parent / ".hidden",), {}, ".hidden: has a sample '.hidden', which cannot be a file's name"),
-        ((plain,), {"group_by": "kind"}, "b.tsv: is a table of text, and --group-by is for cells of an .h5ad"),
+        ((plain,), {"group_by": "kind"}, "--group-by kind: is for cells of an .h5ad, and there is none; leave it out"),
     ):
         with pytest.raises(InputError) as caught:
             read_all(*tables, **options)
@@ -135,7 +138,7 @@ def test_normalised_tables_are_recognised_with_and_without_the_option(tmp_path, 
 def test_raw_tpm_given_as_normalised_are_refused(tmp_path, reference):
     path = rsem(generate_genes(), tmp_path)
     with pytest.raises(
-        InputError, match=r"genes.results: the factors' TPM are not the values .*; leave out --normalised"
+        InputError, match=r"genes.results: the factors' values are not those .*; leave out --normalised"
     ):
         read_one(path, PUBLISHED, reference, normalised=True)
 

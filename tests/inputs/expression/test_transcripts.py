@@ -2,6 +2,7 @@
 
 import gzip
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -91,6 +92,7 @@ def test_transcripts_are_summed_and_copies_of_a_gene_averaged(write):
     sample = read_one(table, ("AHR", "CTCF"), tx2gene=genes)
     assert sample.tpm.tpm.tolist() == [5.5, 5]
     assert sample.notes == ("1 of 5 transcripts, 20.0% of the TPM, have no gene",)
+    assert sample.tpm.several == ()
     assert sample.sources[0].quantified.level == "transcripts"
 
 
@@ -109,7 +111,49 @@ def test_a_map_of_another_annotation_is_said(write):
 
 
 def test_a_map_that_has_some_transcripts_is_used_and_the_rest_said(write):
-    table = write("target_id\ttpm\n" + "".join(f"ENST{n:011d}\t1\n" for n in range(9)), "abundance.tsv")
+    rows = "".join(f"ENST{n:011d}\t{9 if n == 4 else 1}\n" for n in range(9))
+    table = write("target_id\ttpm\n" + rows, "abundance.tsv")
     sample = read_one(table, ("AHR",), tx2gene=write("ENST00000000004\tAHR\n"))
-    assert sample.tpm.tpm.tolist() == [1]
-    assert sample.notes == ("8 of 9 transcripts, 88.9% of the TPM, have no gene",)
+    assert sample.tpm.tpm.tolist() == [9]
+    assert sample.notes == ("8 of 9 transcripts, 47.1% of the TPM, have no gene",)
+    table.write_text(table.read_text().replace("\t9", "\t7"))
+    with pytest.raises(InputError, match="8 of 9 transcripts, 53.3% of the TPM, have no gene in the file of --tx2gene"):
+        read_one(table, ("AHR",), tx2gene=write("ENST00000000004\tAHR\n"))
+
+
+TX = ["ENST00000000001", "ENST00000000002", "ENST00000000003"]
+OWN = ["MSTRG.1.1", "MSTRG.1.2", "MSTRG.2.1"]
+
+
+@pytest.mark.parametrize("names", [TX, OWN, ["AHR-201", "AHR-202", "CTCF-201"]])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "transcript_id gene_id TPM",
+        "gene_id transcript_id TPM",
+        "gene_name gene_id transcript_id TPM",
+        "gene_id gene_name tx sample",
+        "t_id chr t_name num_exons gene_id gene_name cov FPKM",
+    ],
+)
+def test_transcripts_beside_their_genes_are_summed_wherever_they_stand(write, names, header):
+    genes = {"gene_id": ["MSTRG.1", "MSTRG.1", "MSTRG.2"], "gene_name": ["AHR", "AHR", "CTCF"]}
+    if "gene_name" not in header:
+        genes["gene_id"] = genes["gene_name"]
+    columns = genes | dict.fromkeys(("transcript_id", "tx", "t_name"), names)
+    columns |= {name: ["10", "30", "25"] for name in ("TPM", "sample", "FPKM")}
+    columns |= {"t_id": list("123"), "chr": ["c"] * 3, "num_exons": list("451"), "cov": list("789")}
+    rows = zip(*(columns[name] for name in header.split()), strict=True)
+    table = write("\n".join("\t".join(row) for row in [header.split(), *rows]) + "\n", "table.tsv")
+    sample = read_one(table, ("AHR", "CTCF"))
+    scale = 1e6 / 65 if "FPKM" in header else 1
+    np.testing.assert_allclose(sample.tpm.tpm, [40 * scale, 25 * scale])
+    assert sample.sources[0].quantified.level == "transcripts"
+
+
+def test_transcripts_that_nothing_tells_from_genes_are_refused(write):
+    table = write("gene_id\tfeature\tTPM\nAHR\ta\t1\nAHR\tb\t2\nCTCF\tc\t3\n", "table.tsv")
+    with pytest.raises(
+        InputError, match=r"has several rows for 1 of 2 factors \(AHR, …\): transcripts\? Name their column"
+    ):
+        read_one(table, ("AHR", "CTCF"))
