@@ -138,6 +138,7 @@ class Spec:
         training_windows: Windows that the published network was trained on: by contig the runs [first, last) of
             window numbers on the grid.
         contiguous: Whether it was trained on stretches of a chromosome, as `genome` runs it.
+        network: Sizes of the network by name, such as `layers`, `hidden` and `heads`; empty in older files.
     """
 
     architecture: str
@@ -153,6 +154,7 @@ class Spec:
     check: Check
     training_windows: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     contiguous: bool = True
+    network: Mapping[str, Any] = field(default_factory=dict)
     space: str = "log1p"
 
     def to_json(self) -> str:
@@ -180,6 +182,7 @@ class Spec:
             "versions": dict(self.versions),
             "training_windows": self.training_windows,
             "contiguous": self.contiguous,
+            "network": dict(self.network),
             "check": _check_to_json(self.check),
         }
         return json.dumps(document, separators=(",", ":"))
@@ -230,6 +233,7 @@ class Spec:
                 for contig, runs in document["training_windows"].items()
             },
             contiguous=bool(document["contiguous"]),
+            network=document.get("network", {}),
             space=document["space"],
         )
 

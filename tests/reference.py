@@ -89,6 +89,10 @@ class PublishedNetwork:
     @torch.no_grad()
     def __call__(self, window, scores, expression):
         """(window_bp,), (factors, bins), (factors,) -> (bins, tracks), float32."""
+        return self.forward(window, scores, expression).numpy()
+
+    def forward(self, window, scores, expression):
+        """The same as a tensor, through which gradients go."""
         state = self.state
         x = torch.from_numpy(np.eye(5, dtype=np.float32)[window][:, :4].T.copy())[None]
         for number, pool in enumerate(self.architecture.pools, 1):
@@ -101,7 +105,7 @@ class PublishedNetwork:
         hidden = self.bert(inputs_embeds=torch.cat([x[0].T, features], dim=1)[None]).last_hidden_state
         for key in self.architecture.output_keys:
             hidden = functional.linear(hidden, state[f"{key}.weight"], state[f"{key}.bias"]).relu()
-        return hidden[0].numpy()
+        return hidden[0]
 
 
 def published_network(architecture, state, inputs):

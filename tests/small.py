@@ -36,3 +36,11 @@ def predict(network, inputs):
     """The torch network on numpy inputs."""
     with torch.no_grad():
         return network(*(torch.from_numpy(inputs[name]) for name in ("tokens", "motif_scores", "expression"))).numpy()
+
+
+def with_what_bert_has_besides(state):
+    """The small network's weights with those that BERT has and the network does not use."""
+    width = SMALL.hidden
+    unused = {"embeddings.word_embeddings.weight": (256, width), "pooler.dense.weight": (width, width)}
+    unused["pooler.dense.bias"] = (width,)
+    return state | {f"encoder.{name}": torch.zeros(shape) for name, shape in unused.items()}

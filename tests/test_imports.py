@@ -13,10 +13,11 @@ EXPORT = Path(find_spec("epigept_export").origin).parent
 
 VOCABULARY = {"errors", "sample_request", "spec", "tiling"}
 SUPPORT = {"files", "home", "progress", "timing"}
+PIPELINES = {"pipeline", "scan_pipeline", "expression_pipeline", "simulation_pipeline", "demo_pipeline"}
 OWNERS = {
     "onnxruntime": {"inference/session.py"},
     "pyfaidx": {"inputs/genome.py"},
-    "pyBigWig": {"outputs/bigwig.py"},
+    "pyBigWig": {"outputs/bigwig.py", "inputs/signal.py"},
     "anndata": {"inputs/expression/pseudobulk.py"},
     "h5py": {"inputs/expression/pseudobulk.py"},
     "numba": {"inputs/motif_kernels.py"},
@@ -51,19 +52,13 @@ def test_directions(path):
     place = path.relative_to(RUNTIME).parts
     stage = place[0].removesuffix(".py")
     allowed = {
-        "cli": {
-            "cli",
-            "pipeline",
-            "scan_pipeline",
-            "expression_pipeline",
-            "inference",
-            "errors",
-            "home",
-            "sample_request",
-        },
+        "cli": {"cli", "inference", "errors", "home", "sample_request"} | PIPELINES,
         "pipeline": {"inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
         "scan_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
         "expression_pipeline": {"inputs", "inference", "outputs"} | VOCABULARY,
+        "simulation_pipeline": {"simulation"} | VOCABULARY | SUPPORT,
+        "demo_pipeline": {"pipeline", "demo", "simulation", "inputs", "inference"} | VOCABULARY | SUPPORT,
+        "simulation": {"simulation", "inputs", "outputs"} | VOCABULARY | SUPPORT,
         "inputs": {"inputs"} | VOCABULARY | SUPPORT,
         "inference": {"inference"} | VOCABULARY | SUPPORT,
         "outputs": {"outputs"} | VOCABULARY | SUPPORT,

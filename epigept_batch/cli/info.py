@@ -53,6 +53,7 @@ def describe(model: Path) -> dict[str, Any]:
         "bins": spec.geometry.bins,
         "bin_bp": spec.geometry.bin_bp,
         "contiguous": spec.contiguous,
+        "network": dict(spec.network),
         "tracks": spec.tracks,
         "factors": spec.factors,
         "motif_set": {
@@ -80,6 +81,7 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("file", f"{document['path']}, {document['bytes'] / 1e6:.0f} MB, sha256 {document['sha256']}"),
         ("architecture", document["architecture"]),
+        ("network", ", ".join(f"{_size(size)} {name}" for name, size in document["network"].items()) or "not recorded"),
         ("window", f"{document['window_bp']:,} bp: {document['bins']:,} bins of {document['bin_bp']} bp"),
         ("trained on", trained + joined),
         ("tracks", ", ".join(document["tracks"])),
@@ -95,6 +97,10 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("checkpoint", f"sha256 {document['checkpoint_sha256']}"),
         ("made by", ", ".join(f"{name} {version}" for name, version in document["versions"].items())),
     ]
+
+
+def _size(size: Any) -> str:  # noqa: ANN401 - a number or several
+    return "-".join(map(str, size)) if isinstance(size, list | tuple) else f"{size:,}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 
 class ProgressBar:
-    """Windows, rate and time left, on standard error."""
+    """Windows, rate and time left, on standard error.
 
-    def __init__(self) -> None:
+    Args:
+        unit: What is counted, where not windows.
+    """
+
+    def __init__(self, unit: str = "window") -> None:
+        self._unit = unit
         self._bar: tqdm[Never] | None = None
 
     def __enter__(self) -> Self:
@@ -37,7 +42,7 @@ class ProgressBar:
     def start(self, windows: int) -> None:
         """Show a bar of so many windows; in a log file a line now and then."""
         self._bar = tqdm(
-            total=windows, unit="window", mininterval=0.2 if sys.stderr.isatty() else 10, dynamic_ncols=True
+            total=windows, unit=self._unit, mininterval=0.2 if sys.stderr.isatty() else 10, dynamic_ncols=True
         )
 
     def advance(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs of bins to a bigWig; the only file that knows pyBigWig."""
+"""Runs of bins to a bigWig; writes with pyBigWig."""
 
 from __future__ import annotations
 

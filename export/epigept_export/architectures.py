@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
+from typing import TYPE_CHECKING, Any, Self
 
 from epigept_batch.spec import ScanWindow
 from epigept_batch.tiling import Geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Windows = Mapping[str, tuple[tuple[int, int], ...]]
+    """By contig the runs [first, last) of window numbers on the grid from 0."""
 
 TRACKS = ("DNase", "CTCF", "H3K27ac", "H3K4me3", "H3K36me3", "H3K27me3", "H3K9me3", "H3K4me1")
 
@@ -46,7 +54,8 @@ class Architecture:
         output_keys: Under which it has the linear layers of the output, each followed by ReLU.
         hidden_output: Width between two such layers; unused where there is one.
         scan_window: Where the training data took a bin's motif hits from.
-        training_windows: Name of the packaged list of training windows, if published.
+        training_windows: Name of the packaged list of training windows, if published; of a network that was trained
+            here, the windows themselves.
         contiguous: Whether the training windows were stretches of a chromosome; the dnase network's were successive
             rows of a filtered list of open bins, their sequences joined.
     """
@@ -66,8 +75,43 @@ class Architecture:
     output_keys: tuple[str, ...] = ("fc1", "fc2")
     hidden_output: int = 128
     scan_window: ScanWindow = HG_SCAN_WINDOW
-    training_windows: str | None = None
+    training_windows: str | Windows | None = None
     contiguous: bool = True
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """What a model file says of the network."""
+        return {
+            "layers": self.layers,
+            "hidden": self.hidden,
+            "heads": self.heads,
+            "feed_forward": self.feed_forward,
+            "channels": self.channels,
+            "kernels": self.kernels,
+            "pools": self.pools,
+        }
+
+    def to_json(self) -> str:
+        """As JSON, which a network that was trained here carries in its checkpoint."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: It is something else.
+        """
+        fields: dict[str, Any] = json.loads(text)
+        for name in ("tracks", "channels", "kernels", "pools", "output_keys"):
+            fields[name] = tuple(fields[name])
+        fields["scan_window"] = ScanWindow(**fields["scan_window"])
+        if isinstance(fields["training_windows"], dict):
+            fields["training_windows"] = {
+                contig: tuple((int(first), int(last)) for first, last in runs)
+                for contig, runs in fields["training_windows"].items()
+            }
+        return cls(**fields)
 
     @property
     def geometry(self) -> Geometry:
@@ -128,13 +172,13 @@ def with_factors(architecture: Architecture, factors: int) -> Architecture:
     )
 
 
-def read_training_windows(name: str | None) -> dict[str, tuple[tuple[int, int], ...]]:
-    """The published training windows: by contig the runs [first, last) of window numbers on the grid from 0.
+def read_training_windows(name: str | Windows | None) -> Windows:
+    """The training windows of a network, by their name if they are published.
 
-    From `windows_hg38.bed` and `windows_hg19.bed` of github.com/ZjGaothu/EpiGePT at 87a8225 (MIT).
+    Those are from `windows_hg38.bed` and `windows_hg19.bed` of github.com/ZjGaothu/EpiGePT at 87a8225 (MIT).
     """
-    if name is None:
-        return {}
+    if not isinstance(name, str):
+        return name or {}
     text = resources.files("epigept_export").joinpath(f"training_windows.{name}.tsv").read_text()
     rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
     return {contig: tuple(_run(piece) for piece in pieces.split(",")) for contig, pieces in rows}

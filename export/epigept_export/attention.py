@@ -7,6 +7,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 FUSED_ATTENTION = "com.microsoft::Attention"
 HEAD_MULTIPLE = 8
@@ -36,6 +37,16 @@ class SelfAttention(nn.Module):
         """(batch, bins, hidden) -> (batch, heads, bins, head)."""
         split: Tensor = x.unflatten(2, (self.heads, -1))
         return split.transpose(1, 2)
+
+
+class OnePassSelfAttention(SelfAttention):
+    """The same function and weights without all scores in memory at once, for training."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bins, hidden) -> (batch, bins, hidden)."""
+        query, key, value = (self._split(linear(x)) for linear in (self.query, self.key, self.value))
+        out: Tensor = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        return out
 
 
 class FusedSelfAttention(nn.Module):

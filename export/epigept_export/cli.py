@@ -173,6 +173,40 @@ def verify(*, model: Path, checkpoint: Path, device: str, threads: int) -> None:
     verification.check(model, advice="give the checkpoint that it was made from, or convert this one")
 
 
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints and log.")
+@click.option(
+    "--size",
+    type=click.Choice(["published", "small"]),
+    help="Of the network.  [default: as CONFIG says, else published]",
+)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@threads_option
+def train(*, config: Path, out: Path, size: str | None, resume: bool, threads: int) -> None:
+    """Train a network on your own genome, cells and tracks, as CONFIG says.
+
+    CONFIG is TOML: where FASTA, motifs, expression and bigWigs are, which cells and contigs are held out, the sizes of
+    the network, and how it is trained. The best checkpoint becomes OUT/model.ckpt, which `convert` takes.
+
+    \b
+    Example:
+      epigept-export train train.toml --out trained
+    """
+    missing = [name for name in ("torch", "lightning", "tensorboard") if find_spec(name) is None]
+    if missing:
+        raise DeviceError(f"{', '.join(missing)} not installed; install epigept-batch with its [train] extra")
+    from epigept_export.training.config import read_config
+    from epigept_export.training.run import CHECKPOINT, TrainRequest
+    from epigept_export.training.run import train as run
+
+    request = TrainRequest(read_config(config, size=size), out, resume=resume, threads=threads)
+    figures = run(request, say=_say)
+    for name, value in sorted(figures.items()):
+        click.echo(f"{name}\t{value:.4f}")
+    _say(f"{out / CHECKPOINT}: done")
+
+
 def parse_motif_window(text: str) -> Callable[[Geometry], ScanWindow]:
     """Read `homer-200`, `given` or `LEFT,RIGHT`: what it makes of a network's bins.
 

@@ -184,6 +184,7 @@ def _make_spec(
         check=Check(CHECK_SEED, expected[:, :, check_bins(architecture.geometry)]),
         training_windows=read_training_windows(architecture.training_windows),
         contiguous=architecture.contiguous,
+        network=architecture.sizes,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from epigept_batch.errors import ModelError
-from epigept_export.architectures import ARCHITECTURES, with_factors
+from epigept_export.architectures import ARCHITECTURES, Architecture, with_factors
 from epigept_export.checkpoint import read_state_dict
 from epigept_export.model import EpiGePT
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from epigept_export.architectures import Architecture
-
+ARCHITECTURE_KEY = "epigept_architecture"
 UNUSED = ("embeddings.position_ids", "embeddings.token_type_ids", "embeddings.word_embeddings.", "pooler.")
 """What BERT keeps below the encoder's key and a network fed by ready-made inputs does not use."""
 
@@ -56,7 +55,8 @@ def load_network(
         ModelError: It is of no such architecture, or its weights are not numbers.
     """
     state = read_state_dict(checkpoint)
-    architecture = recognise(state, checkpoint, wanted=wanted, factors=factors, stated=stated)
+    own = _own_architecture(state, checkpoint)
+    architecture = recognise(state, checkpoint, wanted=wanted or own, factors=factors, stated=stated)
     with torch.device("meta"):
         network = EpiGePT(architecture)
     weights = {key: state[key] for key in network.state_dict()}
@@ -69,6 +69,26 @@ def load_network(
     weights = {key: tensor.to(torch.float32, copy=True) for key, tensor in weights.items()}
     network.load_state_dict(weights, assign=True)
     return network.requires_grad_(requires_grad=False).eval()
+
+
+def embedded(architecture: Architecture) -> dict[str, Tensor]:
+    """An architecture as the tensor by which a network that was trained here carries it among its weights."""
+    return {ARCHITECTURE_KEY: torch.frombuffer(bytearray(architecture.to_json().encode()), dtype=torch.uint8)}
+
+
+def _own_architecture(state: dict[str, Tensor], path: Path) -> Architecture | None:
+    """The architecture that a checkpoint carries, taken out of it; None for one of elsewhere.
+
+    Raises:
+        ModelError: What it carries is damaged.
+    """
+    carried = state.pop(ARCHITECTURE_KEY, None)
+    if carried is None:
+        return None
+    try:
+        return Architecture.from_json(bytes(carried.tolist()).decode())
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"carries a damaged architecture ({type(error).__name__}: {error})", path) from error
 
 
 def recognise(

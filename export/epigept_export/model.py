@@ -206,9 +206,13 @@ class EpiGePT(nn.Module):
         x = torch.cat([sequence, factors], dim=2).flatten(0, 1).transpose(1, 2)  # (batch, bins, hidden)
         x = self.transformer()(x)
         for layer in self.output_layers():
-            x = layer(x).relu()
+            x = self.activate(layer(x))
         out: Tensor = x.unflatten(0, (-1, samples))
         return out
+
+    def activate(self, x: Tensor) -> Tensor:
+        """What follows each layer of the head."""
+        return x.relu()
 
     def output_layers(self) -> Iterable[nn.Module]:
         """The linear layers of the head."""

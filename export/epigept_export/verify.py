@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from epigept_batch.errors import EpiGePTError, ModelError
+from epigept_batch.errors import EpiGePTError
 from epigept_batch.inference.check import LIMITS, check_inputs, compare_tracks
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.session import open_session
@@ -90,15 +90,13 @@ def verify(
         device: Where the file runs; torch runs on the CPU.
         threads: How many the CPU may use.
         say: Takes a sentence for the user.
-        architecture: The network's; found by the file's name for it where it is a published one.
+        architecture: The network's; by default the one that the file names, or that the checkpoint carries.
 
     Raises:
         EpiGePTError: What the user can mend, in one line; a miss is none.
     """
     spec = read_spec(model)
-    if architecture is None:
-        if spec.architecture not in ARCHITECTURES:
-            raise ModelError(f"has the architecture '{spec.architecture}', which this version does not know", model)
+    if architecture is None and spec.architecture in ARCHITECTURES:
         architecture = with_factors(ARCHITECTURES[spec.architecture], len(spec.factors))
     network = load_network(checkpoint, architecture)
     if file_sha256(checkpoint) != spec.checkpoint_sha256:

@@ -163,7 +163,10 @@ def test_tables_and_the_names_given_to_them(tmp_path, monkeypatch, value, name, 
         ({"tpm": "../x=good.tsv"}, "good.tsv: has a sample '../x', which cannot be a file's name"),
         ({"tpm": "good.tsv", "sample": "x"}, "--sample x: no table has a sample of this name; the tables have good"),
         ({"tpm": "good.tsv", "merge": "a/b"}, "--merge a/b: cannot be a sample's name"),
-        ({"tpm": "good.tsv", "group-by": "x"}, "--group-by x: is for cells of an .h5ad, and there is none; leave it out"),
+        (
+            {"tpm": "good.tsv", "group-by": "x"},
+            "--group-by x: is for cells of an .h5ad, and there is none; leave it out",
+        ),
         (
             {"tpm": "good.tsv", "tx2gene": "absent"},
             "absent: map of transcripts to genes cannot be read: No such file or directory",

@@ -1,0 +1,56 @@
+"""The run of `epigept-batch simulate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from epigept_batch.errors import OutputError
+from epigept_batch.files import make_folder
+from epigept_batch.simulation.write import Simulation, write_simulation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from epigept_batch.progress import Progress
+
+
+@dataclass(frozen=True)
+class SimulateRequest:
+    """What a user asks for.
+
+    Attributes:
+        out: Folder of the data.
+        seed: Of all that is drawn.
+        contigs: How many: sim1, sim2, …
+        contig_bp: Length of each.
+        cells: How many: cell1, cell2, …
+        threads: How many scan at once.
+    """
+
+    out: Path
+    seed: int
+    contigs: int
+    contig_bp: int
+    cells: int
+    threads: int = 1
+
+
+def run_simulate(request: SimulateRequest, progress: Progress) -> None:
+    """Write the data.
+
+    Raises:
+        OutputError: There is something in the folder, or it cannot be written.
+    """
+    if request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
+        raise OutputError("exists and is not an empty folder; give another --out", request.out)
+    make_folder(request.out)
+    simulation = Simulation(
+        seed=request.seed,
+        contigs=tuple(f"sim{number}" for number in range(1, request.contigs + 1)),
+        contig_bp=request.contig_bp,
+        cells=tuple(f"cell{number}" for number in range(1, request.cells + 1)),
+    )
+    write_simulation(request.out, simulation, threads=request.threads, progress=progress)
+    size = request.contigs * request.contig_bp / 1e6
+    progress.finish(f"{request.out}: {size:g} Mb in {request.contigs} contigs, {request.cells} cells")

@@ -1,0 +1,274 @@
+"""Windows of the genome with motif scores and the signal of every cell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from epigept_batch.errors import InputError
+from epigept_batch.files import replacing
+from epigept_batch.inputs.expression.vector import network_expression
+from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.motifs import read_motif_set
+from epigept_batch.inputs.scan import GenomeScan, MotifScanner
+from epigept_batch.inputs.scores import ScoreKey, ScoreStore
+from epigept_batch.inputs.signal import SignalTrack
+from epigept_batch.spec import NO_BASE, ExpressionReference
+from epigept_export.convert import read_expression_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from epigept_batch.spec import MotifSet
+    from epigept_batch.tiling import Contig, Geometry
+    from epigept_export.training.config import TrainingConfig
+
+
+class Window(NamedTuple):
+    """A window of the grid."""
+
+    contig: Contig
+    number: int
+
+
+class Example(NamedTuple):
+    """What a batch is of; of one window, or of several with the same cells.
+
+    Attributes:
+        tokens: uint8, (windows, window_bp).
+        motif_scores: float16, (windows, factors, bins).
+        expression: float32, (cells, factors).
+        signal: float32, (windows, cells, bins, tracks): ln(1 + signal), NaN without data.
+    """
+
+    tokens: Tensor
+    motif_scores: Tensor
+    expression: Tensor
+    signal: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """All that is learnt from and held out.
+
+    Attributes:
+        motif_set: The motifs, in the network's scan window.
+        cells: Names.
+        reference: TPM of the cells that are learnt from, which a model file needs.
+        expression: float32, (cells, factors): ln(1 + TPM) normalised to those, as a sample's is at run time.
+        windows: On the grid of every contig that is used.
+        signal: float16, (windows, cells, bins, tracks): ln(1 + signal), NaN without data; mapped from a file.
+    """
+
+    genome: Genome
+    store: ScoreStore
+    geometry: Geometry
+    motif_set: MotifSet
+    cells: tuple[str, ...]
+    reference: ExpressionReference
+    expression: NDArray[np.float32]
+    windows: tuple[Window, ...]
+    signal: NDArray[np.float16]
+
+    def numbers(self, contigs: Sequence[str]) -> list[int]:
+        """Numbers of the windows of some contigs."""
+        return [number for number, window in enumerate(self.windows) if window.contig.name in contigs]
+
+
+def read_data(config: TrainingConfig, work: Path, *, threads: int, say: Callable[[str], None]) -> TrainingData:
+    """Read and check the data; scan the genome and bin the tracks, once.
+
+    Args:
+        config: Where they are.
+        work: Folder for the binned tracks.
+        threads: How many scan.
+        say: Takes a sentence for the user.
+
+    Raises:
+        InputError: Something is missing or does not fit.
+    """
+    data, geometry = config.data, config.architecture.geometry
+    motif_set = read_motif_set(data.motifs, data.motif_factors, window=config.architecture.scan_window, say=say)
+    table = read_expression_reference(data.expression, motif_set.factors)
+    genome = Genome(data.fasta)
+    contigs = _contigs(config, genome)
+    _check_names(config, "cells", table.cells)
+    held_out = {*config.split.validation_cells, *config.split.test_cells}
+    learnt = [number for number, cell in enumerate(table.cells) if cell not in held_out]
+    if not learnt:
+        raise InputError("split leaves no cell to train on", config.path)
+    reference = ExpressionReference(tuple(table.cells[n] for n in learnt), table.matrix[:, learnt])
+    expression = [network_expression(tpm, reference.distribution) for tpm in table.matrix.T]
+    windows = tuple(
+        Window(contig, number)
+        for contig in contigs
+        for number in range(-(-geometry.bins_of(contig.length) // geometry.bins))
+    )
+    return TrainingData(
+        genome=genome,
+        store=_scan(config, genome, contigs, motif_set, threads=threads, say=say),
+        geometry=geometry,
+        motif_set=motif_set,
+        cells=table.cells,
+        reference=reference,
+        expression=np.stack(expression),
+        windows=windows,
+        signal=_bin_tracks(config, table.cells, windows, work, say=say),
+    )
+
+
+def _contigs(config: TrainingConfig, genome: Genome) -> list[Contig]:
+    names = {contig.name for contig in genome.contigs}
+    _check_names(config, "contigs", tuple(names))
+    wanted = config.split.contigs or names
+    return [contig for contig in genome.contigs if contig.name in wanted]
+
+
+def _check_names(config: TrainingConfig, kind: str, known: Sequence[str]) -> None:
+    """See that what is held out is there, and is not held out twice."""
+    split = config.split
+    lists = {f"validation_{kind}": getattr(split, f"validation_{kind}"), f"test_{kind}": getattr(split, f"test_{kind}")}
+    if kind == "contigs":
+        lists["contigs"] = split.contigs
+    for key, names in lists.items():
+        if lost := [name for name in names if name not in known]:
+            raise InputError(f"split.{key} names {lost[0]}, which is not there", config.path)
+    twice = set(lists[f"validation_{kind}"]) & set(lists[f"test_{kind}"])
+    if twice:
+        raise InputError(f"split holds out {min(twice)} for validation and for test", config.path)
+
+
+def _scan(
+    config: TrainingConfig,
+    genome: Genome,
+    contigs: Sequence[Contig],
+    motif_set: MotifSet,
+    *,
+    threads: int,
+    say: Callable[[str], None],
+) -> ScoreStore:
+    """The store of motif scores, with what it lacks scanned."""
+    bin_bp = config.architecture.geometry.bin_bp
+    key = ScoreKey(
+        len(motif_set.motifs), motif_set.motifs_sha256, str(motif_set.window), bin_bp, tuple(motif_set.factors)
+    )
+    store = ScoreStore.create(config.data.scores, key)
+    for contig in contigs:
+        store.add(contig, genome.md5(contig))
+    due = [(contig, block) for contig in contigs for block in store.missing(contig, store.blocks(contig))]
+    if due:
+        say(f"scanning {len(due):,} blocks of 1,000 bins into {config.data.scores}")
+        scan = GenomeScan(genome, MotifScanner(motif_set, motif_set.factors, bin_bp=bin_bp, threads=threads))
+        for contig, block in due:
+            first, last = store.span(contig, block)
+            store.write(contig, block, scan.read(contig, first, last - first))
+    return store
+
+
+def _bin_tracks(
+    config: TrainingConfig, cells: Sequence[str], windows: Sequence[Window], work: Path, *, say: Callable[[str], None]
+) -> NDArray[np.float16]:
+    """The tracks of every cell by window, kept in a file that is made once."""
+    data, geometry = config.data, config.architecture.geometry
+    shape = (len(windows), len(cells), geometry.bins, len(data.tracks))
+    paths = {
+        (c, t): data.signals.format(cell=cell, track=track)
+        for c, cell in enumerate(cells)
+        for t, track in _numbered(data.tracks)
+    }
+    made_from = [
+        shape,
+        data.space,
+        data.zero_fill,
+        [[w.contig.name, w.number] for w in windows],
+        sorted(paths.values()),
+    ]
+    digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
+    kept = work / f"signal.{digest}.npy"
+    if not kept.exists():
+        say(f"binning {len(paths):,} tracks into {kept}")
+        work.mkdir(parents=True, exist_ok=True)
+        with replacing(kept) as temporary:
+            values = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+            for (cell, track), path in paths.items():
+                _bin_track(config, path, windows, values[:, cell, :, track])
+            values.flush()
+    binned: NDArray[np.float16] = np.load(kept, mmap_mode="r")
+    return binned
+
+
+def _numbered(names: Sequence[str]) -> list[tuple[int, str]]:
+    return list(enumerate(names))
+
+
+def _bin_track(config: TrainingConfig, path: str, windows: Sequence[Window], out: NDArray[np.float16]) -> None:
+    """Fill in one track of one cell, (windows, bins); one without a file has no data."""
+    if not Path(path).exists():
+        out[:] = np.nan
+        return
+    geometry, data = config.architecture.geometry, config.data
+    track = SignalTrack(Path(path))
+    try:
+        for number, window in enumerate(windows):
+            first = window.number * geometry.bins
+            values = track.bins(window.contig, first, geometry.bins, bin_bp=geometry.bin_bp)
+            inside = max(0, geometry.bins_of(window.contig.length) - first)
+            if data.zero_fill:
+                values[:inside] = np.nan_to_num(values[:inside])
+            out[number] = values if data.space == "log1p" else np.log1p(np.maximum(values, 0))
+    finally:
+        track.close()
+
+
+class WindowDataset(Dataset[Example]):
+    """Windows with the signal of some cells."""
+
+    def __init__(self, data: TrainingData, windows: Sequence[int], cells: Sequence[int]) -> None:
+        self._data = data
+        self._windows = list(windows)
+        self._cells = list(cells)
+        self._expression = torch.from_numpy(data.expression[self._cells])
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def __getitem__(self, index: int) -> Example:
+        data, number = self._data, self._windows[index]
+        window, geometry = data.windows[number], data.geometry
+        start = window.number * geometry.window_bp
+        tokens = data.genome.tokens(window.contig, start, start + geometry.window_bp)
+        scores = data.store.read(window.contig, window.number * geometry.bins, geometry.bins)
+        signal = data.signal[number, self._cells].astype(np.float32)
+        signal[:, (tokens.reshape(geometry.bins, -1) == NO_BASE).all(axis=1)] = np.nan
+        return Example(
+            torch.from_numpy(tokens),
+            torch.from_numpy(np.ascontiguousarray(scores)),
+            self._expression,
+            torch.from_numpy(signal),
+        )
+
+
+def collate(examples: Sequence[Example], *, cells: int | None) -> Example:
+    """Windows to a batch.
+
+    Args:
+        examples: Windows with the same cells.
+        cells: How many to draw, the same for all windows; None for all.
+    """
+    signal = torch.stack([example.signal for example in examples])
+    expression = examples[0].expression
+    if cells is not None and cells < len(expression):
+        drawn = torch.randperm(len(expression))[:cells]
+        signal, expression = signal[:, drawn], expression[drawn]
+    tokens = torch.stack([example.tokens for example in examples])
+    return Example(tokens, torch.stack([example.motif_scores for example in examples]), expression, signal)

@@ -1,0 +1,162 @@
+"""The network with the published objective, for Lightning."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import torch
+from torch import nn
+
+from epigept_export.attention import OnePassSelfAttention
+from epigept_export.load import ARCHITECTURE_KEY, embedded
+from epigept_export.model import EpiGePT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from epigept_export.architectures import Architecture
+    from epigept_export.training.config import FitConfig
+    from epigept_export.training.data import Example
+
+POSITION_AMPLITUDE = 2.0
+"""Features of factors reach 60 before they are normalised with the positions; BERT's 0.02 are lost among them."""
+FIRST_SIGNAL = 0.1
+NETWORK = "model"
+"""Name of the network in the module, which `read_state_dict` takes off."""
+
+
+def masked_squared_error(found: Tensor, expected: Tensor) -> Tensor:
+    """The published objective: mean squared error of ln(1 + signal) over all that has data; 0 where nothing has.
+
+    Args:
+        found: float32, any shape.
+        expected: The same, NaN without data.
+    """
+    there = ~expected.isnan()
+    difference = torch.where(there, found - expected, 0)
+    return difference.square().sum() / there.sum().clamp(min=1)
+
+
+class TrackCorrelation:
+    """Pearson r of each track over all bins of all cells, summed up batch by batch."""
+
+    def __init__(self, tracks: int) -> None:
+        self._sums = torch.zeros(6, tracks, dtype=torch.float64)
+
+    def add(self, found: Tensor, expected: Tensor) -> None:
+        """Take values, (…, tracks), NaN without data."""
+        there = ~expected.isnan()
+        x, y = (torch.where(there, values, 0).double().flatten(0, -2) for values in (found, expected))
+        terms = (there.double().flatten(0, -2), x, y, x * x, y * y, x * y)
+        self._sums += torch.stack([term.sum(dim=0) for term in terms]).cpu()
+
+    def values(self) -> list[float]:
+        """Of each track; NaN where either is constant."""
+        n, x, y, xx, yy, xy = self._sums
+        covariance = n * xy - x * y
+        scale = ((n * xx - x * x).clamp(min=0) * (n * yy - y * y).clamp(min=0)).sqrt()
+        return torch.where(scale > 0, covariance / scale, torch.nan).tolist()
+
+
+class EpiGePTModule(lightning.LightningModule):
+    """EpiGePT in training.
+
+    Args:
+        architecture: Its sizes.
+        fit: How it is trained.
+        progress: Gives how far the training is, from 0 to 1, for the decay of the learning rate.
+    """
+
+    def __init__(self, architecture: Architecture, fit: FitConfig, progress: Callable[[], float]) -> None:
+        super().__init__()
+        self.model = TrainedEpiGePT(architecture, head_leak=fit.head_leak)
+        self._fit = fit
+        self._progress = progress
+        self._correlation = TrackCorrelation(len(architecture.tracks))
+
+    def training_step(self, batch: Example, _: int) -> Tensor:
+        """The loss of a batch."""
+        loss = masked_squared_error(self.model(*batch[:3]), batch.signal)
+        self.log("train_loss", loss, prog_bar=True, on_epoch=True, batch_size=len(batch.tokens))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin anew."""
+        self._correlation = TrackCorrelation(len(self.model.architecture.tracks))
+
+    def validation_step(self, batch: Example, _: int) -> None:
+        """Loss and correlation of held-out cells on held-out contigs."""
+        found = self.model(*batch[:3]).float()
+        self._correlation.add(found, batch.signal)
+        loss = masked_squared_error(found, batch.signal)
+        self.log("val_loss", loss, prog_bar=True, on_epoch=True, sync_dist=True, batch_size=len(batch.tokens))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log r of each track."""
+        for track, r in zip(self.model.architecture.tracks, self._correlation.values(), strict=True):
+            self.log(f"val_r_{track}", r, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - as Lightning has it
+        """Adam, whose rate rises over the warm-up and may fall along a cosine."""
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=self._fit.learning_rate)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _rate(self, step: int) -> float:
+        risen = min(1.0, (step + 1) / max(1, self._fit.warmup_steps))
+        return risen * (0.5 * (1 + math.cos(math.pi * min(1.0, self._progress()))) if self._fit.decay else 1.0)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let the network carry its architecture, by which `convert` knows it."""
+        for key, tensor in embedded(self.model.architecture).items():
+            checkpoint["state_dict"][f"{NETWORK}.{key}"] = tensor
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it out again."""
+        checkpoint["state_dict"].pop(f"{NETWORK}.{ARCHITECTURE_KEY}", None)
+
+
+class TrainedEpiGePT(EpiGePT):
+    """The network as it is trained: attention in one pass, and a head whose ReLUs may leak gradients.
+
+    Args:
+        architecture: Its sizes.
+        head_leak: Share of the gradient that a ReLU of the head lets through where it is shut.
+    """
+
+    def __init__(self, architecture: Architecture, *, head_leak: float = 0.0) -> None:
+        super().__init__(architecture)
+        self._leak = head_leak
+        for layer in self.layer_stack().layer:
+            attention = layer.get_submodule("attention")
+            attention.add_module("self", OnePassSelfAttention(architecture.hidden, architecture.heads))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """BERT's initialisation but for positions, which are sines that stand out beside the factors' features."""
+        for module in self.transformer().modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+                if isinstance(module, nn.Linear):
+                    nn.init.zeros_(module.bias)
+        positions = self.transformer().embeddings.position_embeddings.weight
+        positions.data.copy_(POSITION_AMPLITUDE * sines(*positions.shape))
+        *_, last = self.output_layers()
+        nn.init.constant_(last.get_parameter("bias"), FIRST_SIGNAL)
+
+    def activate(self, x: Tensor) -> Tensor:
+        """ReLU: its values, and a share of the gradient where it is shut."""
+        shut = x.clamp(max=0)
+        return x.relu() + self._leak * (shut - shut.detach())
+
+
+def sines(positions: int, width: int) -> Tensor:
+    """Sines and cosines of wavelengths from 4 to all positions, float32, (positions, width)."""
+    half = -(-width // 2)
+    wavelengths = 4 * (positions / 4) ** (torch.arange(half) / max(half - 1, 1))
+    angles = 2 * math.pi * torch.arange(positions)[:, None] / wavelengths
+    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]

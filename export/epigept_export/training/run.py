@@ -1,0 +1,265 @@
+"""The run of `epigept-export train`."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from epigept_batch.errors import InputError, OutputError
+from epigept_batch.files import make_folder, replacing
+from epigept_export.architectures import with_factors
+from epigept_export.training.data import WindowDataset, collate, read_data
+from epigept_export.training.module import EpiGePTModule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from epigept_export.architectures import Architecture
+    from epigept_export.training.config import TrainingConfig
+    from epigept_export.training.data import TrainingData
+
+Split = tuple[Sequence[int], Sequence[int]]
+"""Numbers of windows and of cells."""
+CHECKPOINT, REFERENCE = "model.ckpt", "expression_reference.tsv"
+LAST = "last.ckpt"
+LOG = "log"
+SAY_EVERY_S = 60
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a user asks for.
+
+    Attributes:
+        config: The training.
+        out: Folder of checkpoints and log.
+        resume: Go on from the last checkpoint there.
+        threads: How many the CPU may use.
+    """
+
+    config: TrainingConfig
+    out: Path
+    resume: bool = False
+    threads: int = 1
+
+
+class SpokenProgress(Callback):
+    """Sentences on how a training goes: one an epoch, and within long ones one a minute.
+
+    Args:
+        say: Takes them.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._said = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,  # noqa: ARG002 - as Lightning calls it
+        outputs: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401, ARG002
+        batch_idx: int,
+    ) -> None:
+        """Say the loss if it is a minute since something was said."""
+        if time.monotonic() - self._said >= SAY_EVERY_S:
+            self._said = time.monotonic()
+            loss = float(outputs["loss"])
+            self._say(
+                f"epoch {trainer.current_epoch}, batch {batch_idx + 1} of {trainer.num_training_batches}: {loss:.4f}"
+            )
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        """Say what an epoch came to."""
+        self._said = time.monotonic()
+        figures = trainer.callback_metrics
+        r = [f"{name.removeprefix('val_r_')} {float(value):.3f}" for name, value in figures.items() if "val_r_" in name]
+        losses = [float(figures[name]) for name in ("train_loss_epoch", "val_loss")]
+        self._say(f"epoch {trainer.current_epoch}: loss {losses[0]:.4f}, held out {losses[1]:.4f}, r {', '.join(r)}")
+
+
+def train(request: TrainRequest, *, say: Callable[[str], None]) -> Mapping[str, float]:
+    """Train a network and write its best checkpoint to `OUT/model.ckpt`, its cells to `OUT/expression_reference.tsv`.
+
+    `OUT/last.ckpt` is what `resume` goes on from, `OUT/log` has the losses and each track's r on held-out cells and
+    contigs, as CSV and for TensorBoard.
+
+    Args:
+        request: What to do.
+        say: Takes a sentence for the user.
+
+    Returns:
+        The figures of the best checkpoint, by name.
+
+    Raises:
+        EpiGePTError: What the user can mend, in one line.
+    """
+    config, fit = request.config, request.config.fit
+    _check_out(request)
+    data = read_data(config, request.out, threads=request.threads, say=say)
+    training, validation = _splits(config, data)
+    architecture = replace(
+        with_factors(config.architecture, len(data.motif_set.factors)),
+        training_windows=_training_windows(data, training[0]),
+    )
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    lightning.seed_everything(fit.seed, workers=True, verbose=False)
+    torch.set_num_threads(request.threads)
+    torch.set_flush_denormal(True)
+    trainer, best = _trainer(request, say)
+    begun = time.monotonic()
+    module = EpiGePTModule(architecture, fit, functools.partial(_progress, trainer, begun, fit.minutes))
+    say(_summary(architecture, training, validation, module))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\..*")  # on its own affairs, and on small data
+        _fit(trainer, module, data, training, validation, request)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    shutil.copyfile(best.best_model_path, request.out / CHECKPOINT)
+    _write_reference(request.out / REFERENCE, data)
+    return _figures(trainer, best)
+
+
+def _fit(
+    trainer: lightning.Trainer,
+    module: EpiGePTModule,
+    data: TrainingData,
+    training: Split,
+    validation: Split,
+    request: TrainRequest,
+) -> None:
+    """Train until it is enough."""
+    fit = request.config.fit
+    trainer.fit(
+        module,
+        DataLoader(
+            WindowDataset(data, *training),
+            batch_size=fit.windows,
+            shuffle=True,
+            num_workers=fit.workers,
+            collate_fn=functools.partial(collate, cells=fit.cells),
+        ),
+        DataLoader(
+            WindowDataset(data, *validation),
+            batch_size=fit.windows,
+            num_workers=fit.workers,
+            collate_fn=functools.partial(collate, cells=None),
+        ),
+        ckpt_path=request.out / LAST if request.resume else None,
+        weights_only=False,
+    )
+
+
+def _check_out(request: TrainRequest) -> None:
+    """See that the folder is there to be trained in."""
+    last = request.out / LAST
+    if request.resume and not last.exists():
+        raise InputError("there is nothing to resume; leave out --resume", last)
+    if not request.resume and last.exists():
+        raise OutputError("is there from an earlier training; give --resume to go on, or another --out", last)
+    make_folder(request.out)
+
+
+def _splits(config: TrainingConfig, data: TrainingData) -> tuple[Split, Split]:
+    """Windows and cells to learn from, and those that tell when to stop."""
+    split = config.split
+    held_contigs = {*split.validation_contigs, *split.test_contigs}
+    held_cells = {*split.validation_cells, *split.test_cells}
+    contigs = [name for name in dict.fromkeys(w.contig.name for w in data.windows) if name not in held_contigs]
+    training = data.numbers(contigs), [n for n, cell in enumerate(data.cells) if cell not in held_cells]
+    validation = (
+        data.numbers(split.validation_contigs),
+        [n for n, cell in enumerate(data.cells) if cell in split.validation_cells],
+    )
+    for what, (windows, cells) in (("train on", training), ("validate on", validation)):
+        if not windows or not cells:
+            raise InputError(f"split leaves no {'contig' if not windows else 'cell'} to {what}", config.path)
+    return training, validation
+
+
+def _training_windows(data: TrainingData, numbers: Sequence[int]) -> dict[str, tuple[tuple[int, int], ...]]:
+    """The windows that are learnt from, as runs by contig."""
+    runs: dict[str, list[tuple[int, int]]] = {}
+    for contig, number in sorted((data.windows[n].contig.name, data.windows[n].number) for n in numbers):
+        of_contig = runs.setdefault(contig, [])
+        if of_contig and of_contig[-1][1] == number:
+            of_contig[-1] = (of_contig[-1][0], number + 1)
+        else:
+            of_contig.append((number, number + 1))
+    return {contig: tuple(of_contig) for contig, of_contig in runs.items()}
+
+
+def _trainer(request: TrainRequest, say: Callable[[str], None]) -> tuple[lightning.Trainer, ModelCheckpoint]:
+    fit = request.config.fit
+    best = ModelCheckpoint(
+        request.out / "best", monitor="val_loss", save_last=False, filename="{epoch}-{val_loss:.4f}", verbose=False
+    )
+    last = ModelCheckpoint(request.out, filename=LAST.removesuffix(".ckpt"), enable_version_counter=False)
+    trainer = lightning.Trainer(
+        accelerator=fit.accelerator,
+        devices=fit.devices,
+        precision=fit.precision,  # type: ignore[arg-type]
+        max_epochs=fit.epochs,
+        max_time={"seconds": round(fit.minutes * 60)} if fit.minutes else None,
+        gradient_clip_val=fit.gradient_clip or None,
+        callbacks=[best, last, EarlyStopping("val_loss", patience=fit.patience), SpokenProgress(say)],
+        enable_progress_bar=False,
+        logger=[
+            CSVLogger(request.out, name=LOG, version="csv"),
+            TensorBoardLogger(request.out, name=LOG, version="tb"),
+        ],
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+    )
+    return trainer, best
+
+
+def _progress(trainer: lightning.Trainer, begun: float, minutes: float) -> float:
+    """How far the training is: by its epochs or its time, whichever ends it."""
+    by_epochs = trainer.current_epoch / (trainer.max_epochs or 1)
+    return max(by_epochs, (time.monotonic() - begun) / (60 * minutes)) if minutes else by_epochs
+
+
+def _summary(
+    architecture: Architecture,
+    training: Split,
+    validation: Split,
+    module: EpiGePTModule,
+) -> str:
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    return (
+        f"{parameters:,} parameters: {architecture.layers} layers of {architecture.hidden}, {architecture.heads} "
+        f"heads, {architecture.factors} factors; {len(training[0]):,} windows × {len(training[1])} cells to learn "
+        f"from, {len(validation[0]):,} × {len(validation[1])} held out"
+    )
+
+
+def _write_reference(path: Path, data: TrainingData) -> None:
+    """Write TPM of the cells that were learnt from, to which `convert` has samples normalised."""
+    rows = zip(data.motif_set.factors, data.reference.matrix.tolist(), strict=True)
+    lines = ["\t".join(["", *data.reference.cells]), *("\t".join([f, *map(repr, row)]) for f, row in rows)]
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+
+
+def _figures(trainer: lightning.Trainer, best: ModelCheckpoint) -> Mapping[str, float]:
+    """What was logged last, with the best loss."""
+    figures: dict[str, Any] = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    score = best.best_model_score
+    return figures | ({"best_val_loss": float(score)} if score is not None else {})

@@ -1,0 +1,67 @@
+"""`epigept-batch simulate`: files that everything else reads."""
+
+import numpy as np
+import pytest
+
+import bigwigs
+from conftest import runner_of
+from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.motifs import read_motif_set
+from epigept_batch.simulation.cells import make_expression
+from epigept_batch.simulation.grammar import FACTORS, SCAN_WINDOW, TRACKS, Grammar
+from epigept_batch.simulation.sequence import make_contig
+from epigept_export.convert import read_expression_reference
+from expression import read_one
+
+LENGTH = 40_000
+
+
+@pytest.fixture
+def simulate(tmp_path):
+    return runner_of(
+        "simulate", {"out": tmp_path / "sim", "contigs": 2, "contig-bp": LENGTH, "cells": 3, "seed": 5, "threads": 1}
+    )
+
+
+def test_the_files_hold_what_was_simulated(simulate, tmp_path):
+    done = simulate()
+    assert done.code == 0
+    assert done.err.endswith(f"epigept-batch: {tmp_path}/sim: 0.08 Mb in 2 contigs, 3 cells\n")
+    folder, grammar = tmp_path / "sim", Grammar(5)
+    motif_set = read_motif_set(folder / "motifs.motif", folder / "motif_factors.tsv", window=SCAN_WINDOW)
+    assert motif_set.motifs_sha256 == grammar.motif_set.motifs_sha256
+    genome = Genome(folder / "genome.fa")
+    assert [(contig.name, contig.length) for contig in genome.contigs] == [("sim1", LENGTH), ("sim2", LENGTH)]
+    tokens = make_contig(5, "sim2", LENGTH, grammar.motif_set)
+    np.testing.assert_array_equal(genome.tokens(genome.contigs[1], 0, LENGTH), tokens)
+    cells = read_expression_reference(folder / "expression.tsv", FACTORS)
+    assert cells.cells == ("cell1", "cell2", "cell3")
+    np.testing.assert_array_equal(cells.matrix[:, 1], make_expression(5, "cell2"))
+    truth = grammar.truth(tokens, grammar.motif_scores(tokens), cells.matrix[:, 1])
+    for number, track in enumerate(TRACKS):
+        found = bigwigs.bins(folder / f"signal/cell2.{track}.bw", "sim2", bin_bp=128)
+        np.testing.assert_array_equal(found, truth[:, number])
+    assert len(list((folder / "signal").iterdir())) == 3 * len(TRACKS)
+
+
+def test_the_tables_are_tpm_of_all_genes(simulate, tmp_path):
+    simulate()
+    sample = read_one(tmp_path / "sim/tables/cell1.tsv", FACTORS)
+    np.testing.assert_array_equal(sample.tpm.tpm, make_expression(5, "cell1"))
+    assert sample.sources[0].verdict.kind == "TPM"
+
+
+def test_the_same_seed_gives_the_same_bytes(simulate, tmp_path):
+    simulate()
+    simulate(out=tmp_path / "again")
+    for name in ("genome.fa", "motifs.motif", "expression.tsv", "tables/cell3.tsv", "train.toml"):
+        assert (tmp_path / "sim" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_a_folder_that_has_something_is_not_written_to(simulate, tmp_path):
+    (tmp_path / "sim").mkdir()
+    (tmp_path / "sim/mine").touch()
+    done = simulate()
+    assert done.code == 2
+    assert done.err == f"epigept-batch: {tmp_path}/sim: exists and is not an empty folder; give another --out\n"
+    assert [path.name for path in (tmp_path / "sim").iterdir()] == ["mine"]
