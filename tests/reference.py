@@ -94,14 +94,15 @@ class PublishedNetwork:
     def forward(self, window, scores, expression):
         """The same as a tensor, through which gradients go."""
         state = self.state
-        x = torch.from_numpy(np.eye(5, dtype=np.float32)[window][:, :4].T.copy())[None]
+        dtype = state["convmodule.conv1.weight"].dtype
+        x = torch.from_numpy(np.eye(5, dtype=np.float32)[window][:, :4].T.copy())[None].to(dtype)
         for number, pool in enumerate(self.architecture.pools, 1):
             key = f"convmodule.conv{number}"
             convolved = functional.conv1d(x, state[f"{key}.weight"], state[f"{key}.bias"], padding="same")
             x = nn.MaxPool1d(pool)(convolved.relu())
         features = (scores.astype(np.float32).T * expression).astype(np.float16).astype(np.float32)
         zeros = np.zeros((len(features), self.architecture.zero_columns), dtype=np.float32)
-        features = torch.from_numpy(np.concatenate([features, zeros], axis=1))
+        features = torch.from_numpy(np.concatenate([features, zeros], axis=1)).to(dtype)
         hidden = self.bert(inputs_embeds=torch.cat([x[0].T, features], dim=1)[None]).last_hidden_state
         for key in self.architecture.output_keys:
             hidden = functional.linear(hidden, state[f"{key}.weight"], state[f"{key}.bias"]).relu()

@@ -79,7 +79,7 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     trained = f"{document['training_windows']:,} windows" if document["training_windows"] else "windows not published"
     joined = "" if document["contiguous"] else ", open bins joined: on contiguous sequence it extrapolates"
     return [
-        ("file", f"{document['path']}, {document['bytes'] / 1e6:.0f} MB, sha256 {document['sha256']}"),
+        ("file", f"{document['path']}, {document['bytes'] / 1e6:.3g} MB, sha256 {document['sha256']}"),
         ("architecture", document["architecture"]),
         ("network", ", ".join(f"{_size(size)} {name}" for name, size in document["network"].items()) or "not recorded"),
         ("window", f"{document['window_bp']:,} bp: {document['bins']:,} bins of {document['bin_bp']} bp"),

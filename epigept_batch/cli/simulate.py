@@ -13,7 +13,7 @@ from epigept_batch.cli.progress import ProgressBar
 @click.command(short_help="Make a genome, cells and signals of which the truth is known.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="The same gives the same data.")
-@click.option("--contigs", type=click.IntRange(min=1), default=9, show_default=True, help="How many: sim1, sim2, …")
+@click.option("--contigs", type=click.IntRange(min=1), default=27, show_default=True, help="How many: sim1, sim2, …")
 @click.option(
     "--contig-bp", type=click.IntRange(min=10_000), default=2_000_000, show_default=True, help="Length of each."
 )

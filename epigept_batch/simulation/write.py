@@ -144,7 +144,7 @@ channels = [4, 16, 24, 32, 32, 39]
 
 [fit]
 epochs = 1000
-minutes = 40
+minutes = 42
 patience = 1000
 learning_rate = 2e-3
 head_leak = 0.1

@@ -141,7 +141,7 @@ def convert(
     if verification is not None:
         click.echo(verification.table())
     _say(
-        f"{output}: {spec.architecture}, {precision}, {output.stat().st_size / 1e6:.0f} MB, "
+        f"{output}: {spec.architecture}, {precision}, {output.stat().st_size / 1e6:.3g} MB, "
         f"{len(spec.tracks)} track{'s' if len(spec.tracks) > 1 else ''}, {len(spec.factors)} factors, "
         f"{len(spec.motif_set.motifs)} motifs in {spec.motif_set.window}; {'not verified' if no_verify else 'verified'}"
     )
@@ -204,7 +204,8 @@ def train(*, config: Path, out: Path, size: str | None, resume: bool, threads: i
     figures = run(request, say=_say)
     for name, value in sorted(figures.items()):
         click.echo(f"{name}\t{value:.4f}")
-    _say(f"{out / CHECKPOINT}: done")
+    if figures:
+        _say(f"{out / CHECKPOINT}: done")
 
 
 def parse_motif_window(text: str) -> Callable[[Geometry], ScanWindow]:

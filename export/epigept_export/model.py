@@ -140,11 +140,12 @@ class LayerStack(nn.Module):
         self.layer = nn.ModuleList(Layer(architecture) for _ in range(architecture.layers))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, bins, hidden), float32 -> the same."""
+        """(batch, bins, hidden) -> the same, whatever the arithmetic between."""
+        given = x.dtype
         x = x.to(self.dtype)
         for layer in self.layer:
             x = layer(x)
-        return x.float()
+        return x.to(given)
 
     def replace(self, make: Callable[[Layer], nn.Module]) -> None:
         """Put another form in the place of each layer, one after the other, for both take memory."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -238,6 +239,7 @@ class WindowDataset(Dataset[Example]):
         self._windows = list(windows)
         self._cells = list(cells)
         self._expression = torch.from_numpy(data.expression[self._cells])
+        self._genome, self._process = data.genome, os.getpid()
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -246,7 +248,7 @@ class WindowDataset(Dataset[Example]):
         data, number = self._data, self._windows[index]
         window, geometry = data.windows[number], data.geometry
         start = window.number * geometry.window_bp
-        tokens = data.genome.tokens(window.contig, start, start + geometry.window_bp)
+        tokens = self._own_genome().tokens(window.contig, start, start + geometry.window_bp)
         scores = data.store.read(window.contig, window.number * geometry.bins, geometry.bins)
         signal = data.signal[number, self._cells].astype(np.float32)
         signal[:, (tokens.reshape(geometry.bins, -1) == NO_BASE).all(axis=1)] = np.nan
@@ -256,6 +258,12 @@ class WindowDataset(Dataset[Example]):
             self._expression,
             torch.from_numpy(signal),
         )
+
+    def _own_genome(self) -> Genome:
+        """The genome, opened anew in each process that reads: a file that was open before has one position for all."""
+        if self._process != os.getpid():
+            self._genome, self._process = Genome(self._genome.path), os.getpid()
+        return self._genome
 
 
 def collate(examples: Sequence[Example], *, cells: int | None) -> Example:

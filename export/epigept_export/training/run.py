@@ -76,7 +76,7 @@ class SpokenProgress(Callback):
         batch_idx: int,
     ) -> None:
         """Say the loss if it is a minute since something was said."""
-        if time.monotonic() - self._said >= SAY_EVERY_S:
+        if trainer.is_global_zero and time.monotonic() - self._said >= SAY_EVERY_S:
             self._said = time.monotonic()
             loss = float(outputs["loss"])
             self._say(
@@ -85,6 +85,8 @@ class SpokenProgress(Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         """Say what an epoch came to."""
+        if not trainer.is_global_zero:
+            return
         self._said = time.monotonic()
         figures = trainer.callback_metrics
         r = [f"{name.removeprefix('val_r_')} {float(value):.3f}" for name, value in figures.items() if "val_r_" in name]
@@ -103,7 +105,7 @@ def train(request: TrainRequest, *, say: Callable[[str], None]) -> Mapping[str, 
         say: Takes a sentence for the user.
 
     Returns:
-        The figures of the best checkpoint, by name.
+        The last figures and the best loss, by name; none in any but the first of several processes.
 
     Raises:
         EpiGePTError: What the user can mend, in one line.
@@ -130,6 +132,8 @@ def train(request: TrainRequest, *, say: Callable[[str], None]) -> Mapping[str, 
         _fit(trainer, module, data, training, validation, request)
     if trainer.interrupted:
         raise KeyboardInterrupt
+    if not trainer.is_global_zero:
+        return {}
     shutil.copyfile(best.best_model_path, request.out / CHECKPOINT)
     _write_reference(request.out / REFERENCE, data)
     return _figures(trainer, best)

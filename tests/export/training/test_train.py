@@ -106,6 +106,19 @@ def test_a_training_is_resumed_and_not_overwritten(command, simulated, tmp_path)
     assert "epoch 0" not in done.stderr
 
 
+@pytest.mark.parametrize("how", ['precision = "bf16-mixed"\nworkers = 2', 'accelerator = "cpu"\ndevices = 2'])
+def test_training_in_reduced_precision_and_on_several_devices(command, simulated, tmp_path, how):
+    text = (simulated / "tiny1.toml").read_text()
+    path = simulated / f"how{len(how)}.toml"
+    path.write_text(text.replace("devices = 1", how if "devices" in how else f"devices = 1\n{how}"))
+    done = command("epigept-export", "train", path, "--out", tmp_path / "out", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    figures = dict(line.split("\t") for line in done.stdout.splitlines())
+    assert 0 < float(figures["val_loss"]) < 5
+    assert done.stderr.count("model.ckpt: done") == 1
+    assert (tmp_path / "out/expression_reference.tsv").exists()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
