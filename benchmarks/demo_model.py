@@ -1,0 +1,157 @@
+"""The demo's model: simulate, train, convert, fit the linear baseline, and what all of them are worth.
+
+    python benchmarks/demo_model.py --work DIR [--install]
+
+Every step is an installed command, and one that is done is not done again. Prints Markdown; with --install, the model
+and the linear baseline become the package's. Needs the [cpu] and [train] extras.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from golden import ROOT
+from machine import processor
+
+from epigept_batch.demo.linear import LinearFit, LinearModel
+from epigept_batch.demo_pipeline import CONTIG, CONTIG_BP, LINEAR, MODEL, SEED, Truth
+from epigept_batch.inference.check import LIMITS
+from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inputs.expression.vector import network_expression
+from epigept_batch.inputs.signal import SignalTrack
+from epigept_batch.simulation.cells import make_expression
+from epigept_batch.simulation.grammar import BIN_BP, FACTORS, TRACKS, Grammar
+from epigept_batch.simulation.sequence import make_contig
+from epigept_batch.tiling import Contig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.spec import ExpressionReference
+
+SCRIPTS = Path(sys.executable).parent
+TEST_CELLS = ("cell37", "cell38", "cell39", "cell40")
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+def main() -> None:
+    """Make the model and print every table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder of data and checkpoints, kept")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of the training")
+    parser.add_argument("--install", action="store_true", help="put model and baseline into the package")
+    options = parser.parse_args()
+    work = options.work
+    run_once(work / "sim", ["epigept-batch", "simulate", "--out", work / "sim", "--seed", str(SEED)])
+    begun = time.perf_counter()
+    trained = work / "trained"
+    train = ["epigept-export", "train", work / "sim/train.toml", "--out", trained, "--threads", str(options.threads)]
+    if run_once(trained / "model.ckpt", train):
+        print(f"{processor()}; training took {(time.perf_counter() - begun) / 60:.0f} minutes\n", flush=True)
+    for precision in PRECISIONS:
+        convert(work, precision)
+    spec = read_spec(work / "fp32.onnx")
+    reference = spec.reference
+    if reference is None:
+        raise SystemExit("the model has no reference")
+    linear = fit_linear(spec.training_windows, reference)
+    evaluate(work, reference, linear)
+    if options.install:
+        shutil.copyfile(work / "fp32.onnx", ROOT / "epigept_batch/demo" / MODEL)
+        (ROOT / "epigept_batch/demo" / LINEAR).write_text(linear.to_json())
+
+
+def run_once(result: Path, command: list[str | Path]) -> bool:
+    """Run an installed command where its result is not there; whether it ran."""
+    if result.exists():
+        return False
+    subprocess.run([SCRIPTS / command[0], *command[1:]], check=True, stdout=subprocess.DEVNULL)
+    return True
+
+
+def convert(work: Path, precision: str) -> None:
+    """The checkpoint in a precision."""
+    options = ["--motifs", work / "sim/motifs.motif", "--motif-factors", work / "sim/motif_factors.tsv"]
+    options += ["--expression-reference", work / "trained/expression_reference.tsv", "--precision", precision]
+    output = work / f"{precision}.onnx"
+    # Not verified: how far each precision is from fp32 is what is measured below.
+    command = ["epigept-export", "convert", work / "trained/model.ckpt", *options, "--no-verify", "--output", output]
+    run_once(output, command)
+
+
+def truth_of(grammar: Grammar, contig: str) -> Truth:
+    """A contig of the simulation."""
+    tokens = make_contig(SEED, contig, CONTIG_BP, grammar.motif_set)
+    return Truth(grammar, tokens, grammar.motif_scores(tokens))
+
+
+def fit_linear(contigs: Iterable[str], reference: ExpressionReference) -> LinearModel:
+    """The linear baseline, on all that the network learns from."""
+    grammar, fit = Grammar(SEED, threads=2), LinearFit(TRACKS, FACTORS)
+    for contig in contigs:
+        truth = truth_of(grammar, contig)
+        for cell in reference.cells:
+            fit.add(truth.scores, expression_of(cell, reference), truth.signal(cell))
+    return fit.model()
+
+
+def expression_of(cell: str, reference: ExpressionReference) -> NDArray[np.float32]:
+    """What the network reads of a cell."""
+    return network_expression(make_expression(SEED, cell), reference.distribution)
+
+
+def predict(work: Path, precision: str) -> dict[str, NDArray[np.float32]]:
+    """Tracks of the held-out cells over the held-out contig by `genome`, (bins, tracks), by cell."""
+    model, out = work / f"{precision}.onnx", work / f"tracks.{precision}"
+    tables = [word for cell in TEST_CELLS for word in ("--tpm", work / f"sim/tables/{cell}.tsv")]
+    overlap = str(read_spec(model).geometry.window_bp // 2)
+    options = ["--fasta", work / "sim/genome.fa", "--chromosome", CONTIG, "--overlap", overlap, "--device", "cpu"]
+    command = [SCRIPTS / "epigept-batch", "genome", *tables, *options, "--model", model, "--out", out, "--force"]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    contig, bins = Contig(CONTIG, CONTIG_BP), -(-CONTIG_BP // BIN_BP)
+    return {
+        cell: np.stack(
+            [SignalTrack(out / f"{cell}.{track}.bw").bins(contig, 0, bins, bin_bp=BIN_BP) for track in TRACKS], axis=1
+        )
+        for cell in TEST_CELLS
+    }
+
+
+def evaluate(work: Path, reference: ExpressionReference, linear: LinearModel) -> None:
+    """Print r of model and baselines, and each precision against fp32."""
+    truth = truth_of(Grammar(SEED, threads=2), CONTIG)
+    mean = np.mean([truth.signal(cell) for cell in reference.cells], axis=0)
+    found = {precision: predict(work, precision) for precision in PRECISIONS}
+    print(f"Held-out contig {CONTIG}, held-out cells {', '.join(TEST_CELLS)}: mean Pearson r of ln(1 + signal)\n")
+    print("| track | network | mean of training cells | linear |\n|---|---|---|---|")
+    for number, track in enumerate(TRACKS):
+        rows = []
+        for cell in TEST_CELLS:
+            expected = truth.signal(cell)[:, number]
+            by_line = linear.predict(truth.scores, expression_of(cell, reference))[:, number]
+            values = (found["fp32"][cell][:, number], mean[:, number], by_line)
+            rows.append([np.corrcoef(value, expected)[0, 1] for value in values])
+        print(f"| {track} | " + " | ".join(f"{r:.3f}" for r in np.mean(rows, axis=0)) + " |")
+    print("\n| precision | max abs error against fp32 | least r of a track | limits | MB |\n|---|---|---|---|---|")
+    for precision in PRECISIONS[1:]:
+        pairs = [(found[precision][cell], found["fp32"][cell]) for cell in TEST_CELLS]
+        error = max(np.abs(mine - theirs).max() for mine, theirs in pairs)
+        r = min(np.corrcoef(m[:, n], t[:, n])[0, 1] for m, t in pairs for n in range(len(TRACKS)))
+        size = (work / f"{precision}.onnx").stat().st_size / 1e6
+        limit = LIMITS[precision]
+        print(f"| {precision} | {error:.2g} | {r:.7f} | {limit.error:g}, {limit.r:g} | {size:.2f} |")
+    print(f"\nfp32: {(work / 'fp32.onnx').stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
