@@ -31,6 +31,8 @@ def homer_given(geometry: Geometry) -> ScanWindow:
     return ScanWindow(0, geometry.bin_bp)
 
 
+TRAINED = "trained"
+"""The name of every network that was trained here; its checkpoint carries its sizes."""
 HG_SCAN_WINDOW = homer_200(Geometry(1000, 128))
 
 

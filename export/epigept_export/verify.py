@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from epigept_batch.errors import EpiGePTError
+from epigept_batch.errors import EpiGePTError, ModelError
 from epigept_batch.inference.check import LIMITS, check_inputs, compare_tracks
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.session import open_session
-from epigept_export.architectures import ARCHITECTURES, with_factors
+from epigept_export.architectures import ARCHITECTURES, TRAINED, with_factors
 from epigept_export.load import load_network
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ def verify(
         EpiGePTError: What the user can mend, in one line; a miss is none.
     """
     spec = read_spec(model)
-    if architecture is None and spec.architecture in ARCHITECTURES:
+    if architecture is None and spec.architecture != TRAINED:
+        if spec.architecture not in ARCHITECTURES:
+            raise ModelError(f"has the architecture '{spec.architecture}', which this version does not know", model)
         architecture = with_factors(ARCHITECTURES[spec.architecture], len(spec.factors))
     network = load_network(checkpoint, architecture)
     if file_sha256(checkpoint) != spec.checkpoint_sha256:

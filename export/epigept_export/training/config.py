@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from epigept_batch.errors import InputError
 from epigept_batch.spec import ScanWindow
-from epigept_export.architectures import Architecture
+from epigept_export.architectures import TRAINED, Architecture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SIZES = {
-    "published": Architecture("trained"),
+    "published": Architecture(TRAINED),
     "small": Architecture(
-        "trained",
+        TRAINED,
         bins=256,
         layers=3,
         feed_forward=128,
