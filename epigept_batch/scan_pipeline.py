@@ -87,7 +87,7 @@ def run_scan(request: ScanRequest, progress: Progress) -> None:
     scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp, threads=request.threads)
     scanner.compile(progress.say)
     progress.start(len(due))
-    scan = _StoreScan(store, GenomeScan(genome, scanner), request.threads)
+    scan = StoreScan(store, GenomeScan(genome, scanner), request.threads)
     step = max(SHARE, -(-len(due) // SAMPLED))
     sampled = due[::step]
     rest = [block for number, block in enumerate(due) if number % step]
@@ -120,7 +120,7 @@ def _say_size(
 
 
 @dataclass(frozen=True, eq=False)
-class _StoreScan:
+class StoreScan:
     """Scans blocks into a store, several at once."""
 
     store: ScoreStore

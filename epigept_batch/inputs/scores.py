@@ -22,12 +22,12 @@ import epigept_batch
 from epigept_batch.errors import InputError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from epigept_batch.spec import Spec
+    from epigept_batch.spec import MotifSet, Spec
     from epigept_batch.tiling import Contig, Span
 
 ATTRIBUTE = "epigept_batch.scores"
@@ -63,10 +63,12 @@ class ScoreKey:
     @classmethod
     def of(cls, spec: Spec) -> ScoreKey:
         """That of a model's scores."""
-        motifs = spec.motif_set
-        return cls(
-            len(motifs.motifs), motifs.motifs_sha256, str(motifs.window), spec.geometry.bin_bp, tuple(spec.factors)
-        )
+        return cls.of_motifs(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp)
+
+    @classmethod
+    def of_motifs(cls, motifs: MotifSet, factors: Sequence[str], *, bin_bp: int) -> ScoreKey:
+        """That of a motif set's scores, where there is no model yet."""
+        return cls(len(motifs.motifs), motifs.motifs_sha256, str(motifs.window), bin_bp, tuple(factors))
 
     def difference(self, other: ScoreKey) -> str:
         """A clause on what sets another's scores apart from these; empty where nothing does."""

@@ -68,7 +68,6 @@ class Unit(Enum):
     TPM = "TPM"
     FPKM = "FPKM"
     COUNTS = "counts and lengths"
-    UMIS = "counts without lengths"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,9 @@ def candidate_ids(factors: Sequence[str]) -> list[Tiers]:
     A factor may go by any name that the packaged table has of it, of today or before; another goes by its own alone.
     """
     known: dict[str, Row] = {}
+    rows = _factor_ids()
     for column in NAME_COLUMNS:
-        for row in _factor_ids():
+        for row in rows:
             for name in _names(row, column):
                 known.setdefault(name, row)
     return [tuple(_tiers(factor, known.get(factor))) for factor in factors]
@@ -88,6 +90,7 @@ def _names(row: Row, column: str) -> tuple[str, ...]:
     return tuple(filter(None, (row[column] or "").split(";")))
 
 
+@cache
 def _factor_ids() -> list[Row]:
     """The packaged table of the published factors' ids."""
     source = resources.files("epigept_batch.inputs.expression").joinpath("factor_ids.tsv").read_bytes()

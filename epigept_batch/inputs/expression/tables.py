@@ -9,6 +9,7 @@ import re
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
@@ -67,7 +68,7 @@ class TextTable:
         Raises:
             InputError: A row has more or fewer columns, or the file cannot be read to its end.
         """
-        quote = '"' if self._is_quoted(separator) else None
+        quote = '"' if _is_quoted(self.head, separator) else None
         names = [str(number) for number in range(columns)]
         kept = names if wanted is None else [names[number] for number in sorted(set(wanted))]
         line = skip + 1
@@ -96,14 +97,9 @@ class TextTable:
 
     def fields(self, line: str, separator: str) -> list[str]:
         """A line's fields, without quotes and the blanks around them."""
-        if not self._is_quoted(separator):
+        if not _is_quoted(self.head, separator):
             return [field.strip() for field in line.split(separator)]
         return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
-
-    def _is_quoted(self, separator: str) -> bool:
-        """Whether quotes mean something: in CSV always, elsewhere where the first lines have fields in quotes."""
-        field = re.compile(f'(?:^|{separator})"[^"]*"(?:{separator}|$)')
-        return separator == "," or any(field.search(line) for line in self.head)
 
     def _check_even(self, chunk: bytes, separator: str, columns: int, *, first_line: int) -> None:
         """See that every row has as many columns as the header; comments may have fewer."""
@@ -116,6 +112,13 @@ class TextTable:
             if (found := len(self.fields(row, separator))) != columns:
                 words = f"has {found} column{'s' if found > 1 else ''} where the header has {columns}"
                 raise InputError(words, self.path, number)
+
+
+@lru_cache
+def _is_quoted(head: tuple[str, ...], separator: str) -> bool:
+    """Whether quotes mean something: in CSV always, elsewhere where the first lines have fields in quotes."""
+    field = re.compile(f'(?:^|{separator})"[^"]*"(?:{separator}|$)')
+    return separator == "," or any(field.search(line) for line in head)
 
 
 def open_table(path: Path, kind: str = TPM_TABLE) -> TextTable:

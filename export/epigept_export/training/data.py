@@ -21,6 +21,7 @@ from epigept_batch.inputs.motifs import read_motif_set
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.scores import ScoreKey, ScoreStore
 from epigept_batch.inputs.signal import SignalTrack
+from epigept_batch.scan_pipeline import StoreScan
 from epigept_batch.spec import NO_BASE, ExpressionReference
 from epigept_export.convert import read_expression_reference
 
@@ -160,19 +161,15 @@ def _scan(
 ) -> ScoreStore:
     """The store of motif scores, with what it lacks scanned."""
     bin_bp = config.architecture.geometry.bin_bp
-    key = ScoreKey(
-        len(motif_set.motifs), motif_set.motifs_sha256, str(motif_set.window), bin_bp, tuple(motif_set.factors)
-    )
-    store = ScoreStore.create(config.data.scores, key)
+    store = ScoreStore.create(config.data.scores, ScoreKey.of_motifs(motif_set, motif_set.factors, bin_bp=bin_bp))
     for contig in contigs:
         store.add(contig, genome.md5(contig))
     due = [(contig, block) for contig in contigs for block in store.missing(contig, store.blocks(contig))]
     if due:
         say(f"scanning {len(due):,} blocks of 1,000 bins into {config.data.scores}")
         scan = GenomeScan(genome, MotifScanner(motif_set, motif_set.factors, bin_bp=bin_bp, threads=threads))
-        for contig, block in due:
-            first, last = store.span(contig, block)
-            store.write(contig, block, scan.read(contig, first, last - first))
+        for _ in StoreScan(store, scan, threads).run(due):
+            pass
     return store
 
 
@@ -185,7 +182,7 @@ def _bin_tracks(
     paths = {
         (c, t): data.signals.format(cell=cell, track=track)
         for c, cell in enumerate(cells)
-        for t, track in _numbered(data.tracks)
+        for t, track in enumerate(data.tracks)
     }
     made_from = [
         shape,
@@ -206,10 +203,6 @@ def _bin_tracks(
             values.flush()
     binned: NDArray[np.float16] = np.load(kept, mmap_mode="r")
     return binned
-
-
-def _numbered(names: Sequence[str]) -> list[tuple[int, str]]:
-    return list(enumerate(names))
 
 
 def _bin_track(config: TrainingConfig, path: str, windows: Sequence[Window], out: NDArray[np.float16]) -> None:

@@ -81,7 +81,7 @@ class EpiGePTModule(lightning.LightningModule):
     def training_step(self, batch: Example, _: int) -> Tensor:
         """The loss of a batch."""
         loss = masked_squared_error(self.model(*batch[:3]), batch.signal)
-        self.log("train_loss", loss, prog_bar=True, on_epoch=True, batch_size=len(batch.tokens))
+        self.log("train_loss", loss, on_epoch=True, batch_size=len(batch.tokens))
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -93,7 +93,7 @@ class EpiGePTModule(lightning.LightningModule):
         found = self.model(*batch[:3]).float()
         self._correlation.add(found, batch.signal)
         loss = masked_squared_error(found, batch.signal)
-        self.log("val_loss", loss, prog_bar=True, on_epoch=True, sync_dist=True, batch_size=len(batch.tokens))
+        self.log("val_loss", loss, on_epoch=True, sync_dist=True, batch_size=len(batch.tokens))
 
     def on_validation_epoch_end(self) -> None:
         """Log r of each track."""
