@@ -9,6 +9,7 @@ and the linear baseline become the package's. Needs the [cpu] and [train] extras
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from machine import processor
 
 from epigept_batch.demo.linear import LinearFit, LinearModel
 from epigept_batch.demo_pipeline import CONTIG, CONTIG_BP, LINEAR, MODEL, SEED, Truth
+from epigept_batch.evaluation.report import MEAN, PREDICTION
 from epigept_batch.inference.check import LIMITS
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inputs.expression.vector import network_expression
@@ -101,7 +103,7 @@ def fit_linear(contigs: Iterable[str], reference: ExpressionReference) -> Linear
     for contig in contigs:
         truth = truth_of(grammar, contig)
         for cell in reference.cells:
-            fit.add(truth.scores, expression_of(cell, reference), truth.signal(cell))
+            fit.add(truth.scores, expression_of(cell, reference), truth.log_signal(cell))
     return fit.model()
 
 
@@ -127,20 +129,31 @@ def predict(work: Path, precision: str) -> dict[str, NDArray[np.float32]]:
     }
 
 
+def judge(work: Path) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
+    """Figures of the network and of the training cells' mean by `evaluate`, by cell and track."""
+    signals = f"{work}/sim/signal"
+    options = ["--measured", f"{signals}/{{sample}}.{{track}}.bw", "--training", f"{signals}/{{cell}}.{{track}}.bw"]
+    command = [SCRIPTS / "epigept-batch", "evaluate", "--predicted", work / "tracks.fp32", *options, "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return {
+        (document["sample"], document["track"]): document["parts"][0]["predictors"]
+        for document in json.loads(done.stdout)
+    }
+
+
 def evaluate(work: Path, reference: ExpressionReference, linear: LinearModel) -> None:
     """Print r of model and baselines, and each precision against fp32."""
     truth = truth_of(Grammar(SEED, threads=2), CONTIG)
-    mean = np.mean([truth.signal(cell) for cell in reference.cells], axis=0)
     found = {precision: predict(work, precision) for precision in PRECISIONS}
+    judged = judge(work)
     print(f"Held-out contig {CONTIG}, held-out cells {', '.join(TEST_CELLS)}: mean Pearson r of ln(1 + signal)\n")
     print("| track | network | mean of training cells | linear |\n|---|---|---|---|")
     for number, track in enumerate(TRACKS):
         rows = []
         for cell in TEST_CELLS:
-            expected = truth.signal(cell)[:, number]
             by_line = linear.predict(truth.scores, expression_of(cell, reference))[:, number]
-            values = (found["fp32"][cell][:, number], mean[:, number], by_line)
-            rows.append([np.corrcoef(value, expected)[0, 1] for value in values])
+            r = np.corrcoef(by_line, truth.log_signal(cell)[:, number])[0, 1]
+            rows.append([judged[cell, track][name]["pearson_log1p"] for name in (PREDICTION, MEAN)] + [r])
         print(f"| {track} | " + " | ".join(f"{r:.3f}" for r in np.mean(rows, axis=0)) + " |")
     print("\n| precision | max abs error against fp32 | least r of a track | limits | MB |\n|---|---|---|---|---|")
     for precision in PRECISIONS[1:]:

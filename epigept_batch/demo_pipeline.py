@@ -12,11 +12,13 @@ import numpy as np
 
 from epigept_batch.demo.linear import LinearModel
 from epigept_batch.errors import OutputError
+from epigept_batch.evaluation.metrics import pearson
 from epigept_batch.files import make_folder, replacing
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.session import CPU
 from epigept_batch.inputs.expression.vector import network_expression
 from epigept_batch.inputs.signal import SignalTrack
+from epigept_batch.outputs.bigwig import BigWigWriter
 from epigept_batch.pipeline import GenomeRequest, run_genome
 from epigept_batch.sample_request import SampleRequest
 from epigept_batch.simulation.cells import make_expression
@@ -66,9 +68,18 @@ class Truth:
     tokens: NDArray[np.uint8]
     scores: NDArray[np.float32]
 
-    def signal(self, cell: str) -> NDArray[np.float64]:
-        """ln(1 + signal), (bins, tracks)."""
-        return np.log1p(self.grammar.truth(self.tokens, self.scores, make_expression(SEED, cell)).astype(np.float64))
+    @property
+    def contig(self) -> Contig:
+        """Its name and length."""
+        return Contig(CONTIG, len(self.tokens))
+
+    def signal(self, cell: str) -> NDArray[np.float32]:
+        """The signal itself, float32, (bins, tracks)."""
+        return self.grammar.truth(self.tokens, self.scores, make_expression(SEED, cell))
+
+    def log_signal(self, cell: str) -> NDArray[np.float32]:
+        """ln(1 + signal), float32, (bins, tracks)."""
+        return np.log1p(self.signal(cell))
 
 
 def run_demo(request: DemoRequest, progress: Progress) -> dict[str, Any]:
@@ -107,6 +118,7 @@ def run_demo(request: DemoRequest, progress: Progress) -> dict[str, Any]:
         force=True,
     )
     run_genome(genome, progress)
+    _write_measured(out, truth, spec.reference)
     evaluation = _evaluate(out, truth, spec.reference)
     with replacing(out / EVALUATION) as temporary:
         temporary.write_text(json.dumps(evaluation, indent=2) + "\n")
@@ -126,24 +138,44 @@ def _write_inputs(out: Path, truth: Truth) -> None:
         shutil.copyfile(model, copy)
 
 
+def _write_measured(out: Path, truth: Truth, reference: ExpressionReference) -> None:
+    """What a user would have measured: the tracks of the samples, and of the cells that the network was trained on."""
+    for folder, cells in (("measured", SAMPLES), ("training", reference.cells)):
+        make_folder(out / folder)
+        for cell in cells:
+            signal = truth.signal(cell)
+            for number, track in enumerate(TRACKS):
+                _write_track(out / folder / f"{cell}.{track}.bw", truth.contig, signal[:, number])
+
+
+def _write_track(path: Path, contig: Contig, signal: NDArray[np.float32]) -> None:
+    writer = BigWigWriter(path, [contig], bin_bp=BIN_BP)
+    try:
+        writer.write(contig, 0, signal)
+        writer.close()
+        writer.publish()
+    finally:
+        writer.discard()
+
+
 def _evaluate(out: Path, truth: Truth, reference: ExpressionReference) -> dict[str, Any]:
     """Pearson r of ln(1 + signal) over the contig, by track and sample, beside two baselines."""
     linear = LinearModel.from_json(resources.files("epigept_batch.demo").joinpath(LINEAR).read_text())
-    mean = np.mean([truth.signal(cell) for cell in reference.cells], axis=0)
-    contig = Contig(CONTIG, len(truth.tokens))
+    training = np.stack([truth.log_signal(cell) for cell in reference.cells])
+    mean: NDArray[np.float64] = np.asarray(training.mean(axis=0, dtype=np.float64))
     r: dict[str, dict[str, list[float]]] = {track: {} for track in TRACKS}
     for cell in SAMPLES:
-        expected = truth.signal(cell)
+        expected = truth.log_signal(cell)
         expression = network_expression(make_expression(SEED, cell), reference.distribution)
         predicted = linear.predict(truth.scores, expression)
         for number, track in enumerate(TRACKS):
-            found = SignalTrack(out / f"tracks/{cell}.{track}.bw").bins(contig, 0, len(expected), bin_bp=BIN_BP)
+            found = SignalTrack(out / f"tracks/{cell}.{track}.bw").bins(truth.contig, 0, len(expected), bin_bp=BIN_BP)
             for name, values in (
                 ("model", found),
                 ("mean_of_training_cells", mean[:, number]),
                 ("linear", predicted[:, number]),
             ):
-                r[track].setdefault(name, []).append(float(np.corrcoef(values, expected[:, number])[0, 1]))
+                r[track].setdefault(name, []).append(pearson(values, expected[:, number]))
     return {
         "what": "Pearson r of ln(1 + signal) with the known truth, mean over the samples",
         "contig": CONTIG,

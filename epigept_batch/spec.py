@@ -137,6 +137,7 @@ class Spec:
         check: Known outputs for generated inputs.
         training_windows: Windows that the published network was trained on: by contig the runs [first, last) of
             window numbers on the grid.
+        training_cells: Names of the cells it was trained on, where they are known.
         contiguous: Whether it was trained on stretches of a chromosome, as `genome` runs it.
         network: Sizes of the network by name, such as `layers`, `hidden` and `heads`; empty in older files.
     """
@@ -153,6 +154,7 @@ class Spec:
     versions: Mapping[str, str]
     check: Check
     training_windows: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    training_cells: tuple[str, ...] = ()
     contiguous: bool = True
     network: Mapping[str, Any] = field(default_factory=dict)
     space: str = "log1p"
@@ -181,6 +183,7 @@ class Spec:
             "checkpoint_sha256": self.checkpoint_sha256,
             "versions": dict(self.versions),
             "training_windows": self.training_windows,
+            "training_cells": self.training_cells,
             "contiguous": self.contiguous,
             "network": dict(self.network),
             "check": _check_to_json(self.check),
@@ -232,6 +235,7 @@ class Spec:
                 contig: tuple((int(first), int(last)) for first, last in runs)
                 for contig, runs in document["training_windows"].items()
             },
+            training_cells=tuple(document.get("training_cells", ())),
             contiguous=bool(document["contiguous"]),
             network=document.get("network", {}),
             space=document["space"],

@@ -13,11 +13,19 @@ EXPORT = Path(find_spec("epigept_export").origin).parent
 
 VOCABULARY = {"errors", "sample_request", "spec", "tiling"}
 SUPPORT = {"files", "home", "progress", "timing"}
-PIPELINES = {"pipeline", "scan_pipeline", "expression_pipeline", "simulation_pipeline", "demo_pipeline"}
+PIPELINES = {
+    "pipeline",
+    "scan_pipeline",
+    "expression_pipeline",
+    "simulation_pipeline",
+    "demo_pipeline",
+    "evaluation_pipeline",
+}
 OWNERS = {
     "onnxruntime": {"inference/session.py"},
     "pyfaidx": {"inputs/genome.py"},
     "pyBigWig": {"outputs/bigwig.py", "inputs/signal.py"},
+    "matplotlib": {"evaluation/figures.py"},
     "anndata": {"inputs/expression/pseudobulk.py"},
     "h5py": {"inputs/expression/pseudobulk.py"},
     "numba": {"inputs/motif_kernels.py"},
@@ -52,12 +60,16 @@ def test_directions(path):
     place = path.relative_to(RUNTIME).parts
     stage = place[0].removesuffix(".py")
     allowed = {
-        "cli": {"cli", "inference", "errors", "home", "sample_request"} | PIPELINES,
+        "cli": {"cli", "evaluation", "inference", "errors", "home", "sample_request"} | PIPELINES,
         "pipeline": {"inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
         "scan_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
         "expression_pipeline": {"inputs", "inference", "outputs"} | VOCABULARY,
         "simulation_pipeline": {"simulation"} | VOCABULARY | SUPPORT,
-        "demo_pipeline": {"pipeline", "demo", "simulation", "inputs", "inference"} | VOCABULARY | SUPPORT,
+        "demo_pipeline": {"pipeline", "demo", "simulation", "inputs", "inference", "evaluation", "outputs"}
+        | VOCABULARY
+        | SUPPORT,
+        "evaluation_pipeline": {"evaluation", "inputs", "inference"} | VOCABULARY | SUPPORT,
+        "evaluation": {"evaluation", "inputs", "outputs"} | VOCABULARY | SUPPORT,
         "simulation": {"simulation", "inputs", "outputs"} | VOCABULARY | SUPPORT,
         "inputs": {"inputs"} | VOCABULARY | SUPPORT,
         "inference": {"inference"} | VOCABULARY | SUPPORT,
@@ -86,7 +98,8 @@ def test_tables_are_read_in_one_room():
 
 def test_only_pipelines_name_every_stage():
     stages = {"inputs", "inference", "outputs"}
-    assert [p.name for p in runtime_files() if stages <= ours(p)] == ["expression_pipeline.py", "pipeline.py"]
+    users = {p.name for p in runtime_files() if stages <= ours(p)}
+    assert users == {"demo_pipeline.py", "expression_pipeline.py", "pipeline.py"}
 
 
 def test_the_runtime_knows_neither_torch_nor_the_exporter():

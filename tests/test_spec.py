@@ -23,6 +23,7 @@ def spec(**changes):
         "checkpoint_sha256": "ab",
         "versions": {"torch": "2"},
         "training_windows": {"chr1": ((6, 13), (20, 21))},
+        "training_cells": ("K562", "H1"),
     }
     return Spec(**given | changes)
 
@@ -36,6 +37,7 @@ def test_round_trip():
     assert again.motif_set.sha256 == spec().motif_set.sha256
     np.testing.assert_array_equal(again.reference.matrix, spec().reference.matrix)
     assert again.training_windows == {"chr1": ((6, 13), (20, 21))}
+    assert again.training_cells == ("K562", "H1")
     assert again.check.seed == 7
     np.testing.assert_array_equal(again.check.signal, spec().check.signal)
     assert again.check.signal.dtype == np.float32

@@ -44,7 +44,8 @@ def _report(out: Path, evaluation: Mapping[str, Any]) -> Iterator[str]:
     samples = " and ".join(evaluation["samples"])
     yield ""
     yield f"Made in {out}/: genome.fa (a contig the network has not seen), the TPM tables of {samples} (nor"
-    yield "these), model.onnx, and tracks/ with a bigWig for each sample and track."
+    yield "these), model.onnx, tracks/ with a bigWig for each sample and track; and the truth, in measured/ for them"
+    yield "and in training/ for the cells that the network was trained on."
     yield ""
     yield "Pearson r with the known truth, mean of both samples:"
     yield ""
@@ -53,6 +54,9 @@ def _report(out: Path, evaluation: Mapping[str, Any]) -> Iterator[str]:
         figures = "  ".join(f"{track[key]:{len(title)}.3f}" for key, title in COLUMNS.items())
         yield f"{track['name']:8}  {figures}"
     yield ""
-    yield f"Next: open {out}/tracks/*.bw in IGV with {out}/genome.fa, or predict your own sample:"
+    yield f"Next: open {out}/tracks/*.bw in IGV with {out}/genome.fa; compare in more ways than this:"
+    yield f"  epigept-batch evaluate --predicted {out}/tracks --measured '{out}/measured/{{sample}}.{{track}}.bw' \\"
+    yield f"    --training '{out}/training/{{cell}}.{{track}}.bw'"
+    yield "or predict your own sample:"
     yield "  epigept-batch genome --tpm sample.tsv --fasta hg38.fa --model model.onnx --out tracks"
     yield "where model.onnx is made of the published weights by epigept-export convert (see the README)."

@@ -6,6 +6,7 @@ import click
 
 import epigept_batch
 from epigept_batch.cli.demo import demo
+from epigept_batch.cli.evaluate import evaluate
 from epigept_batch.cli.expression import expression
 from epigept_batch.cli.genome import genome
 from epigept_batch.cli.group import Group
@@ -28,6 +29,7 @@ def cli() -> None:
 
 
 cli.add_command(demo)
+cli.add_command(evaluate)
 cli.add_command(expression)
 cli.add_command(genome)
 cli.add_command(info)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError
 from epigept_batch.tiling import Contig, Region
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 MAIN_CHROMOSOMES = frozenset([*map(str, range(1, 23)), "X", "Y"])
 NAMES_SHOWN = 5
 BED_FIELDS = 3
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 def select_regions(
@@ -76,34 +79,76 @@ def read_bed(path: Path, contigs: Mapping[str, Contig]) -> list[Region]:
     Raises:
         InputError: With the line, where it cannot be used.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InputError(f"BED file cannot be read: {reason}", path) from error
-    regions = [
-        _bed_region(line, contigs, path, number)
-        for number, line in enumerate(lines, 1)
-        if line.strip() and not line.startswith(("#", "track", "browser"))
-    ]
+    regions = [_bed_region(line, contigs, path, number) for number, line in _bed_lines(path)]
     if not regions:
         raise InputError("BED file holds no interval", path)
     return regions
 
 
+def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
+    """Read a BED file of a whole genome, such as a blacklist or peaks, of which the contigs may be a part.
+
+    Names may differ by `chr`; intervals on other contigs are left out.
+
+    Returns:
+        The intervals, by the contigs' own names, clipped to them.
+
+    Raises:
+        InputError: It cannot be used, or has intervals but none on these contigs.
+    """
+    by_name = {name: contig for contig in contigs for name in _with_and_without_chr(contig.name)}
+    by_name |= {contig.name: contig for contig in contigs}
+    others: set[str] = set()
+    regions = []
+    for number, line in _bed_lines(path):
+        name, start, end = _bed_fields(line, path, number)
+        contig = by_name.get(name)
+        if contig is None:
+            others.add(name)
+        elif start < min(end, contig.length):
+            regions.append(Region(contig.name, start, min(end, contig.length)))
+    if not regions and others:
+        ours = ", ".join(contig.name for contig in contigs[:NAMES_SHOWN])
+        theirs = ", ".join(sorted(others)[:NAMES_SHOWN])
+        raise InputError(f"has no interval on the contigs of the tracks ({ours}), but on {theirs}", path)
+    return regions
+
+
+def _with_and_without_chr(name: str) -> tuple[str, str]:
+    bare = name.removeprefix("chr")
+    return bare, f"chr{bare}"
+
+
+def _bed_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines with an interval, numbered from 1; the file may be gzip."""
+    try:
+        with path.open("rb") as stream:
+            packed = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip() and not line.startswith(("#", "track", "browser")):
+                    yield number, line.rstrip("\n")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        text = "not a text file" if isinstance(error, UnicodeDecodeError) else "its gzip is damaged or cut short"
+        reason = getattr(error, "strerror", None) or text
+        raise InputError(f"BED file cannot be read: {reason}", path) from error
+
+
 def _bed_region(line: str, contigs: Mapping[str, Contig], path: Path, number: int) -> Region:
+    name, start, last = _bed_fields(line, path, number)
+    contig = _find(name, contigs, f"{path}:{number}")
+    end = min(last, contig.length)
+    if start >= end:
+        raise InputError(f"{contig.name} {start} {last} is reversed, empty or beyond the contig's end", path, number)
+    return Region(contig.name, start, end)
+
+
+def _bed_fields(line: str, path: Path, number: int) -> tuple[str, int, int]:
+    """The first three columns."""
     fields = line.split("\t") if "\t" in line else line.split()
     if len(fields) < BED_FIELDS or not (fields[1].isdecimal() and fields[2].strip().isdecimal()):
         raise InputError("a BED line is contig, start and end, separated by tabs", path, number)
-    contig = _find(fields[0], contigs, f"{path}:{number}")
-    start, end = int(fields[1]), min(int(fields[2]), contig.length)
-    if start >= end:
-        raise InputError(
-            f"{contig.name} {start} {fields[2].strip()} is reversed, empty or beyond the contig's end",
-            path,
-            number,
-        )
-    return Region(contig.name, start, end)
+    return fields[0], int(fields[1]), int(fields[2])
 
 
 def _whole(contig: Contig) -> Region:
@@ -117,4 +162,4 @@ def _find(name: str, contigs: Mapping[str, Contig], where: str) -> Contig:
     other = name.removeprefix("chr") if name.startswith("chr") else f"chr{name}"
     shown = ", ".join(list(contigs)[:NAMES_SHOWN]) + (", …" if len(contigs) > NAMES_SHOWN else "")
     advice = f"did you mean '{other}'?" if other in contigs else f"it has {shown}"
-    raise InputError(f"{where}: the FASTA has no contig '{name}'; {advice}")
+    raise InputError(f"{where}: the genome has no contig '{name}'; {advice}")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyBigWig
 
 from epigept_batch.errors import InputError
+from epigept_batch.tiling import Contig
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from epigept_batch.tiling import Contig
+
+SEARCHED_STRETCHES = 1000
+"""Parts of a contig that are searched for records one after the other, for all of them at once are many."""
 
 
 class SignalTrack:
@@ -39,14 +41,37 @@ class SignalTrack:
         if not self._file.isBigWig():
             raise InputError("is a bigBed; give a bigWig", path)
 
-    def bins(self, contig: Contig, first: int, bins: int, *, bin_bp: int) -> NDArray[np.float32]:
+    @property
+    def contigs(self) -> tuple[Contig, ...]:
+        """Those of the header, in its order."""
+        return tuple(Contig(name, length) for name, length in self._file.chroms().items())
+
+    def record_bp(self) -> int | None:
+        """The commonest length of a record where the longest contig with data begins to have some; None without data.
+
+        Of a file of bins, one as of `genome`, that is the bin.
+        """
+        for contig in sorted(self.contigs, key=lambda contig: -contig.length):
+            step = max(1, contig.length // SEARCHED_STRETCHES)
+            for start in range(0, contig.length, step):
+                if records := self._file.intervals(contig.name, start, min(start + step, contig.length)):
+                    lengths, counts = np.unique([last - first for first, last, _ in records], return_counts=True)
+                    return int(lengths[counts.argmax()])
+        return None
+
+    def bins(
+        self, contig: Contig, first: int, bins: int, *, bin_bp: int, zero_fill: bool = False
+    ) -> NDArray[np.float32]:
         """Mean of each of successive bins over the bases that have data; NaN where none has, or beyond the contig.
 
         Args:
-            contig: Of the genome; one that the file does not have has no data.
+            contig: Of the genome; one that the file has neither by this name nor by that with or without `chr` has no
+                data.
             first: The first bin.
             bins: How many.
             bin_bp: Base pairs a bin.
+            zero_fill: Take bases without data for a signal of 0, as in a pileup: then the mean is over all bases of
+                the bin that the contig has.
 
         Returns:
             float32, (bins,).
@@ -54,22 +79,87 @@ class SignalTrack:
         Raises:
             InputError: The contig has another length in the file.
         """
-        values = np.full(bins * bin_bp, np.nan, dtype=np.float32)
-        length = self._file.chroms(contig.name)
-        if length is not None:
-            if length != contig.length:
-                raise InputError(
-                    f"has {contig.name} with {length:,} bp, the genome {contig.length:,}; give tracks of this genome",
-                    self.path,
-                )
-            start, end = first * bin_bp, min((first + bins) * bin_bp, length)
-            if start < end:
-                values[: end - start] = self._file.values(contig.name, start, end, numpy=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of bins without data
-            means: NDArray[np.float32] = np.nanmean(values.reshape(bins, bin_bp), axis=1)
+        means = np.full(bins, np.nan, dtype=np.float32)
+        start, end = first * bin_bp, min((first + bins) * bin_bp, contig.length)
+        if start >= end:
+            return means
+        name = self._name(contig)
+        if name is None:
+            values = np.full(end - start, np.nan, dtype=np.float32)
+        else:
+            values = self._file.values(name, start, end, numpy=True)
+        if zero_fill:
+            values = np.nan_to_num(values, copy=False)
+        whole = (end - start) // bin_bp
+        means[:whole] = _means(values[: whole * bin_bp].reshape(whole, bin_bp))
+        if whole * bin_bp < end - start:
+            means[whole] = _means(values[None, whole * bin_bp :])[0]
         return means
+
+    def _name(self, contig: Contig) -> str | None:
+        """What the file calls a contig, None if it does not have it."""
+        bare = contig.name.removeprefix("chr")
+        for name in (contig.name, f"chr{bare}", bare):
+            length = self._file.chroms(name)
+            if length is not None:
+                if length != contig.length:
+                    raise InputError(
+                        f"has {name} with {length:,} bp, the genome {contig.length:,}; give tracks of this genome",
+                        self.path,
+                    )
+                return name
+        return None
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+class BinnedTrack:
+    """A bigWig as bins in one space.
+
+    Args:
+        track: The file.
+        bin_bp: Base pairs a bin.
+        space: What it holds: `linear` signal, or `log1p` of it.
+        wanted: What is wanted of it, likewise.
+        zero_fill: As `SignalTrack.bins` takes it.
+    """
+
+    def __init__(self, track: SignalTrack, *, bin_bp: int, space: str, wanted: str, zero_fill: bool = False) -> None:
+        self._track = track
+        self._bin_bp = bin_bp
+        self._space, self._wanted = space, wanted
+        self._zero_fill = zero_fill
+
+    def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float32]:
+        """Successive bins, float32, (bins,), NaN without data and beyond the contig.
+
+        Raises:
+            InputError: A value is below 0, or the contig has another length in the file.
+        """
+        values = self._track.bins(contig, first, bins, bin_bp=self._bin_bp, zero_fill=self._zero_fill)
+        if (values < 0).any():
+            place = (first + int(np.argmax(values < 0))) * self._bin_bp
+            raise InputError(
+                f"has values below 0, as at {contig.name}:{place + 1}; give signal, such as coverage or fold change, "
+                "not the logarithm of a ratio",
+                self._track.path,
+            )
+        if self._space == self._wanted:
+            return values
+        changed: NDArray[np.float32] = np.log1p(values) if self._wanted == "log1p" else np.expm1(values)
+        return changed
+
+
+def _means(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of each row over what is not NaN, NaN where all is."""
+    sums: NDArray[np.float32] = values.sum(axis=1)
+    means: NDArray[np.float32] = sums / np.float32(values.shape[1])
+    partial = np.flatnonzero(np.isnan(sums))
+    if len(partial):
+        rows = values[partial]
+        count = (~np.isnan(rows)).sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            means[partial] = np.where(np.isnan(rows), 0, rows).sum(axis=1) / count
+    return means

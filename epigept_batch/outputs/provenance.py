@@ -80,6 +80,14 @@ def write_record(files: SampleFiles, document: Mapping[str, Any]) -> None:
         (files.folder / name).unlink()
 
 
+def read_records(folder: Path) -> dict[str, dict[str, Any]]:
+    """The provenance of every sample in a folder, by sample, in order of name."""
+    suffix = ".run.json"
+    names = sorted(path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}"))
+    records = {name: _read_record(SampleFiles(folder, name, ())) for name in names}
+    return {name: record for name, record in records.items() if record is not None}
+
+
 def _sizes(files: SampleFiles) -> dict[str, int]:
     """Bytes of each bigWig that is there, by name."""
     return {path.name: path.stat().st_size for path in files.bigwigs if path.exists()}

@@ -14,6 +14,8 @@ from epigept_batch.tiling import Geometry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from epigept_batch.spec import ExpressionReference
+
     Windows = Mapping[str, tuple[tuple[int, int], ...]]
     """By contig the runs [first, last) of window numbers on the grid from 0."""
 
@@ -184,6 +186,21 @@ def read_training_windows(name: str | Windows | None) -> Windows:
     text = resources.files("epigept_export").joinpath(f"training_windows.{name}.tsv").read_text()
     rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
     return {contig: tuple(_run(piece) for piece in pieces.split(",")) for contig, pieces in rows}
+
+
+def training_cells(architecture: Architecture, reference: ExpressionReference | None) -> tuple[str, ...]:
+    """Names of the cells that a network was trained on; none where they are not known.
+
+    Of a network that was trained here they are those of its expression reference. The published reference has more
+    cells than the hg38 network was trained on: those are from `cells_hg38.tsv` and `train_cells.txt` of
+    github.com/ZjGaothu/EpiGePT at 87a8225 (MIT).
+    """
+    if architecture.name == TRAINED and reference is not None:
+        return reference.cells
+    if architecture.training_windows != "hg38":
+        return ()
+    text = resources.files("epigept_export").joinpath("training_cells.hg38.txt").read_text()
+    return tuple(line for line in text.splitlines() if not line.startswith("#"))
 
 
 def _run(piece: str) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.session import CPU
 from epigept_batch.inputs.motifs import P_VALUE, read_motif_set
 from epigept_batch.spec import Check, ExpressionReference, Spec
-from epigept_export.architectures import HG_SCAN_WINDOW, read_training_windows
+from epigept_export.architectures import HG_SCAN_WINDOW, read_training_windows, training_cells
 from epigept_export.graph import export_graph, write_model
 from epigept_export.load import load_network
 from epigept_export.precision import FP16, FUSED, check_form, make_form
@@ -183,6 +183,7 @@ def _make_spec(
         },
         check=Check(CHECK_SEED, expected[:, :, check_bins(architecture.geometry)]),
         training_windows=read_training_windows(architecture.training_windows),
+        training_cells=training_cells(architecture, reference),
         contiguous=architecture.contiguous,
         network=architecture.sizes,
     )

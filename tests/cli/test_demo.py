@@ -57,6 +57,26 @@ def test_the_figures_are_of_the_files(demo):
             assert evaluation["by_sample"][cell][number]["model"] == pytest.approx(r, abs=1e-6)
 
 
+def test_evaluate_gives_the_same_figures(demo, command):
+    folder, _ = demo
+    files = [f"{folder}/measured/{{sample}}.{{track}}.bw", "--training", f"{folder}/training/{{cell}}.{{track}}.bw"]
+    done = command("epigept-batch", "evaluate", "--predicted", folder / "tracks", "--measured", *files, "--json")
+    assert done.returncode == 0, done.stderr
+    documents = {(document["sample"], document["track"]): document for document in json.loads(done.stdout)}
+    own = json.loads((folder / "evaluation.json").read_text())["by_sample"]
+    assert len(documents) == len(SAMPLES) * len(TRACKS)
+    for cell, tracks in own.items():
+        for track in tracks:
+            document = documents[cell, track["name"]]
+            found = document["parts"][0]["predictors"]
+            assert found["prediction"]["pearson_log1p"] == pytest.approx(track["model"], abs=1e-7)
+            mean = found["mean_of_training_cells"]["pearson_log1p"]
+            assert mean == pytest.approx(track["mean_of_training_cells"], abs=1e-7)
+            assert document["training"]["cells"] == 32
+            assert document["cell_seen"] is False
+            assert "no bin lies in a window that the network was trained on" in document["notes"]
+
+
 def test_the_report_says_what_was_made_and_what_to_do_next(demo):
     _, done = demo
     assert "Made in epigept-demo/: genome.fa" in done.stdout

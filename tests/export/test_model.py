@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import reference
-from epigept_export.architectures import ARCHITECTURES, read_training_windows
+from epigept_export.architectures import ARCHITECTURES, read_training_windows, training_cells
 from epigept_export.attention import pad_heads, padded_head
 from epigept_export.model import EpiGePT
 from small import SMALL, predict, random_inputs, with_what_bert_has_besides
@@ -73,3 +73,12 @@ def test_heads_are_padded_to_a_multiple_of_8(head, padded):
 def test_padding_puts_zeros_behind_each_head():
     padded = pad_heads(torch.arange(1.0, 7.0), 2, 4)
     assert padded.tolist() == [1, 2, 3, 0, 4, 5, 6, 0]
+
+
+def test_the_training_cells(shared):
+    cells = [line.split("\t")[1] for line in (shared / "training/cells_hg38.tsv").read_text().splitlines()]
+    rows = sorted(map(int, (shared / "training/train_cells.txt").read_text().split()))
+    found = training_cells(ARCHITECTURES["hg38"], None)
+    assert found == tuple(cells[row] for row in rows)
+    assert (len(found), "BJ" in found, "IMR-90" in found) == (72, True, False)
+    assert training_cells(ARCHITECTURES["hg19"], None) == ()

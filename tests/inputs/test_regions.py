@@ -1,7 +1,7 @@
 import pytest
 
 from epigept_batch.errors import InputError
-from epigept_batch.inputs.regions import parse_region, read_bed, select_regions
+from epigept_batch.inputs.regions import parse_region, read_bed, read_intervals, select_regions
 from epigept_batch.tiling import Contig, Region
 
 CONTIGS = {
@@ -42,9 +42,9 @@ def test_regions_as_samtools_writes_them(text, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("chr3:1-5", "the FASTA has no contig 'chr3'; it has chr1, chr2, chrUn_1, HLA:1, HLA, …"),
-        ("chr3", "the FASTA has no contig 'chr3'"),
-        ("1:1-5", "the FASTA has no contig '1'; did you mean 'chr1'?"),
+        ("chr3:1-5", "the genome has no contig 'chr3'; it has chr1, chr2, chrUn_1, HLA:1, HLA, …"),
+        ("chr3", "the genome has no contig 'chr3'"),
+        ("1:1-5", "the genome has no contig '1'; did you mean 'chr1'?"),
         ("chr1:500-499", "ends before it starts"),
         ("chr1:0-5", "positions count from 1"),
         ("chr1:1001-1002", "starts beyond the end of chr1, 1000"),
@@ -95,7 +95,7 @@ def test_all_contigs_with_a_choice_is_refused():
 
 
 def test_an_unknown_chromosome_is_said():
-    with pytest.raises(InputError, match="--chromosome 2: the FASTA has no contig '2'; did you mean 'chr2'?"):
+    with pytest.raises(InputError, match="--chromosome 2: the genome has no contig '2'; did you mean 'chr2'?"):
         select_regions(contigs("chr2"), chromosomes=["2"])
 
 
@@ -120,7 +120,7 @@ def test_bed(tmp_path):
         ("chr1\t10\t10\n", ":1: chr1 10 10 is reversed, empty or beyond the contig's end"),
         ("chr1\t20\t10\n", ":1: chr1 20 10 is reversed, empty or beyond the contig's end"),
         ("chr1\t1000\t1001\n", ":1: chr1 1000 1001 is reversed, empty or beyond the contig's end"),
-        ("1\t0\t1\n", ":1: the FASTA has no contig '1'; did you mean 'chr1'?"),
+        ("1\t0\t1\n", ":1: the genome has no contig '1'; did you mean 'chr1'?"),
         ("\x80", "BED file cannot be read: not a text file"),
     ],
 )
@@ -131,3 +131,33 @@ def test_what_is_no_bed_is_said_with_its_line(tmp_path, text, message):
         read_bed(bed, CONTIGS)
     assert str(caught.value).startswith(str(bed))
     assert message in str(caught.value)
+
+
+def test_intervals_of_a_whole_genome_on_the_contigs_there_are(tmp_path):
+    import gzip
+
+    lines = "#header\nchr1\t5\t10\tname\t0\n2\t0\t9999999\nchr3\t1\t2\nHLA\t100\t110\n"
+    contigs = [CONTIGS["chr1"], CONTIGS["chr2"], CONTIGS["HLA"]]
+    expected = [Region("chr1", 5, 10), Region("chr2", 0, 2_333_275)]
+    (tmp_path / "all.bed").write_text(lines)
+    (tmp_path / "all.bed.gz").write_bytes(gzip.compress(lines.encode()))
+    for name in ("all.bed", "all.bed.gz"):
+        assert read_intervals(tmp_path / name, contigs) == expected
+    with pytest.raises(
+        InputError, match="has no interval on the contigs of the tracks .chrX., but on 2, HLA, chr1, chr3"
+    ):
+        read_intervals(tmp_path / "all.bed", [Contig("chrX", 9)])
+    (tmp_path / "empty.bed").write_text("track name=none\n")
+    assert read_intervals(tmp_path / "empty.bed", contigs) == []
+
+
+def test_a_bed_may_be_gzip_and_damage_is_said(tmp_path):
+    import gzip
+
+    packed = gzip.compress(b"chr1\t0\t9\n" * 999)
+    (tmp_path / "a.bed.gz").write_bytes(packed)
+    assert read_bed(tmp_path / "a.bed.gz", CONTIGS)[:1] == [Region("chr1", 0, 9)]
+    for damaged in (packed[:-9], packed[:20] + b"xxxx" + packed[24:]):
+        (tmp_path / "a.bed.gz").write_bytes(damaged)
+        with pytest.raises(InputError, match="a.bed.gz: BED file cannot be read: its gzip is damaged or cut short"):
+            read_bed(tmp_path / "a.bed.gz", CONTIGS)

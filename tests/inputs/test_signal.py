@@ -5,7 +5,7 @@ import pybigtools
 import pytest
 
 from epigept_batch.errors import InputError
-from epigept_batch.inputs.signal import SignalTrack
+from epigept_batch.inputs.signal import BinnedTrack, SignalTrack
 from epigept_batch.tiling import Contig
 
 
@@ -49,3 +49,53 @@ def test_a_real_track(shared):
     values = np.asarray(reader.values("chr22", 130_000 * 128, 132_000 * 128, fillna=np.nan)).reshape(2_000, 128)
     means = [np.nan if np.isnan(row).all() else np.nanmean(row) for row in values]
     np.testing.assert_allclose(found, means, rtol=1e-5)
+
+
+def test_zero_fill_takes_bases_without_data_for_nothing(track):
+    found = SignalTrack(track).bins(Contig("one", 1000), 0, 9, bin_bp=128, zero_fill=True)
+    expected = [(100 * 2 + 28 * 6) / 128, 36 * 6 / 128, 84 * 1.5 / 128, *[1.5] * 4, 4 / 128 * 1.5, np.nan]
+    expected[7] = 4 * 1.5 / (1000 - 7 * 128)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert (SignalTrack(track).bins(Contig("two", 50), 0, 1, bin_bp=128, zero_fill=True) == 0).all()
+    unknown = SignalTrack(track).bins(Contig("three", 300), 0, 4, bin_bp=128, zero_fill=True)
+    np.testing.assert_array_equal(unknown, [0, 0, 0, np.nan])
+
+
+@pytest.mark.parametrize(("header", "asked"), [("chr7", "7"), ("7", "chr7"), ("chr7", "chr7")])
+def test_contigs_are_found_with_or_without_chr(tmp_path, header, asked):
+    path = tmp_path / "t.bw"
+    pybigtools.open(str(path), "w").write({header: 200}, iter([(header, 0, 200, 3.0)]))
+    np.testing.assert_array_equal(SignalTrack(path).bins(Contig(asked, 200), 0, 2, bin_bp=100), [3, 3])
+    with pytest.raises(InputError, match=f"has {header} with 200 bp, the genome 201"):
+        SignalTrack(path).bins(Contig(asked, 201), 0, 2, bin_bp=100)
+
+
+def test_the_bin_of_a_file_is_its_commonest_record(tmp_path):
+    path = tmp_path / "t.bw"
+    records = [("short", 0, 90, 1.0), *(("long", n * 128, min(n * 128 + 128, 1000), 1.0) for n in range(3, 8))]
+    pybigtools.open(str(path), "w").write({"short": 90, "long": 1000}, iter(records))
+    signal = SignalTrack(path)
+    assert signal.contigs == (Contig("short", 90), Contig("long", 1000))
+    assert signal.record_bp() == 128
+
+
+@pytest.mark.parametrize(
+    ("space", "wanted", "expected"),
+    [
+        ("linear", "linear", 6),
+        ("log1p", "log1p", 6),
+        ("linear", "log1p", np.log1p(6)),
+        ("log1p", "linear", np.expm1(6)),
+    ],
+)
+def test_bins_in_another_space(track, space, wanted, expected):
+    binned = BinnedTrack(SignalTrack(track), bin_bp=128, space=space, wanted=wanted)
+    assert binned.read(Contig("one", 1000), 1, 1) == pytest.approx([expected])
+
+
+def test_values_below_0_are_no_signal(tmp_path):
+    path = tmp_path / "ratio.bw"
+    pybigtools.open(str(path), "w").write({"one": 400}, iter([("one", 0, 200, 1.0), ("one", 256, 300, -0.5)]))
+    binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="linear", wanted="log1p")
+    with pytest.raises(InputError, match="ratio.bw: has values below 0, as at one:257; give signal"):
+        binned.read(Contig("one", 400), 0, 4)

@@ -215,10 +215,7 @@ def _bin_track(config: TrainingConfig, path: str, windows: Sequence[Window], out
     try:
         for number, window in enumerate(windows):
             first = window.number * geometry.bins
-            values = track.bins(window.contig, first, geometry.bins, bin_bp=geometry.bin_bp)
-            inside = max(0, geometry.bins_of(window.contig.length) - first)
-            if data.zero_fill:
-                values[:inside] = np.nan_to_num(values[:inside])
+            values = track.bins(window.contig, first, geometry.bins, bin_bp=geometry.bin_bp, zero_fill=data.zero_fill)
             out[number] = values if data.space == "log1p" else np.log1p(np.maximum(values, 0))
     finally:
         track.close()

@@ -1,0 +1,219 @@
+"""`epigept-batch evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from epigept_batch.cli.progress import ProgressBar
+from epigept_batch.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+SPACES = click.Choice(["log1p", "linear"])
+PREDICTORS = {
+    "prediction": "prediction",
+    "mean_of_training_cells": "mean of training cells",
+    "nearest_training_cell": "nearest training cell",
+}
+METRICS = {
+    "pearson_log1p": "r, ln(1+x)",
+    "pearson_linear": "r, linear",
+    "spearman": "Spearman",
+    "mse_log1p": "MSE, ln(1+x)",
+    "mse_linear": "MSE, linear",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+}
+
+
+@click.command(short_help="Say how good predicted tracks are, against measured ones.")
+@click.option(
+    "--predicted",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR|FILE",
+    help="Folder that `genome` wrote, or one bigWig.",
+)
+@click.option(
+    "--measured",
+    required=True,
+    metavar="FILE",
+    help="Measured bigWig; for several tracks a path with {sample} and {track} where their names stand.",
+)
+@click.option(
+    "--training",
+    metavar="FILE",
+    help="Tracks of the training cells, a path with {cell} and {track}; or one file of their mean.",
+)
+@click.option(
+    "--nearest",
+    metavar="CELL",
+    help="The training cell to compare with.  [default: the one of nearest expression, as in run.json]",
+)
+@click.option(
+    "--peaks", metavar="FILE", help="Peaks for AUROC and AUPRC, BED or narrowPeak; may hold {sample} and {track}."
+)
+@click.option(
+    "--exclude",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="BED of what is left out, such as ENCODE's blacklist; repeatable.",
+)
+@click.option("--region", multiple=True, metavar="CHR[:START[-END]]", help="1-based, inclusive; repeatable.")
+@click.option("--chromosome", multiple=True, metavar="NAME", help="A whole contig; repeatable.")
+@click.option(
+    "--bed", type=click.Path(path_type=Path), multiple=True, help="Intervals, 0-based, half-open; repeatable."
+)
+@click.option(
+    "--predicted-space", type=SPACES, help="What the predicted track holds.  [default: as in run.json, else log1p]"
+)
+@click.option(
+    "--measured-space",
+    type=SPACES,
+    default="linear",
+    show_default=True,
+    help="What the measured and the training tracks hold: the signal, or ln(1 + signal).",
+)
+@click.option(
+    "--zero-fill",
+    is_flag=True,
+    help="Take bases without measured data for a signal of 0, as in a pileup.  [default: leave such bins out]",
+)
+@click.option(
+    "--scale",
+    default="1",
+    show_default=True,
+    metavar="NUMBER|match",
+    help="Multiply the measured signal; match: so that its mean is that of the predicted.",
+)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Model file, which knows the windows and cells of its training.  [default: the one in run.json]",
+)
+@click.option(
+    "--bin", "bin_bp", type=click.IntRange(min=1), metavar="BP", help="Bin.  [default: that of the predicted track]"
+)
+@click.option("--by-chromosome", is_flag=True, help="Print each chromosome's figures, too.")
+@click.option("--write", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as a table.")
+@click.option(
+    "--figures", type=click.Path(path_type=Path), metavar="DIR", help="Draw plots; needs the [figures] extra."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+def evaluate(
+    *,
+    exclude: tuple[Path, ...],
+    region: tuple[str, ...],
+    chromosome: tuple[str, ...],
+    bed: tuple[Path, ...],
+    scale: str,
+    by_chromosome: bool,
+    as_json: bool,
+    **others: Any,  # noqa: ANN401 - of the request's own names and types
+) -> None:
+    """Compare predicted tracks with measured ones, bin by bin.
+
+    Beside the prediction stand what one would have had without it: the mean of the training cells' tracks and the track
+    of the training cell whose expression is nearest; and r of what prediction and measurement each add to that mean,
+    which alone tells whether the sample's own is predicted. Windows and cells of the training are told apart.
+
+    \b
+    Example:
+      epigept-batch evaluate --predicted tracks --measured 'encode/{sample}.{track}.bw' \\
+        --training 'training/{cell}.{track}.bw' --exclude hg38-blacklist.v2.bed.gz
+    """
+    from epigept_batch.evaluation.request import EvaluationRequest
+    from epigept_batch.evaluation_pipeline import run_evaluation
+
+    request = EvaluationRequest(
+        excludes=exclude,
+        regions=region,
+        chromosomes=chromosome,
+        beds=bed,
+        scale=_scale(scale),
+        **others,
+    )
+    with ProgressBar("contig") as progress:
+        documents = run_evaluation(request, progress)
+    if as_json:
+        click.echo(json.dumps(documents, indent=2))
+        return
+    for document in documents:
+        for line in _report(document, by_chromosome=by_chromosome):
+            click.echo(line)
+
+
+def _scale(text: str) -> float | str:
+    """A number above 0, or `match`.
+
+    Raises:
+        InputError: Neither.
+    """
+    if text == "match":
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 < number < float("inf"):
+        raise InputError(f"--scale {text}: is neither a number above 0 nor match")
+    return number
+
+
+def _report(document: Mapping[str, Any], *, by_chromosome: bool) -> Iterator[str]:
+    """A pair's figures, its parts below each other."""
+    counts = document["bins"]
+    yield f"{document['sample']} {document['track']}".rstrip()
+    yield f"  {counts['compared']:,} bins of {document['bin_bp']} bp{_left_out(counts)}"
+    yield from (f"  {note}" for note in document["notes"])
+    parts = [part for part in document["parts"] if by_chromosome or part["kind"] != "contig"]
+    shown = [key for key in METRICS if any(_value(part, key) is not None for part in parts)]
+    rows = [("", *(METRICS[key] for key in shown))]
+    for part in parts:
+        rows += _rows(part, shown, cells=document["training"]["cells"], nearest=document["training"]["nearest"])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for name, *values in rows:
+        figures = (f"{value:>{width}}" for value, width in zip(values, widths[1:], strict=True))
+        yield f"  {name:{widths[0]}}  {'  '.join(figures)}".rstrip()
+    yield ""
+
+
+def _value(part: Mapping[str, Any], metric: str) -> float | None:
+    value: float | None = part["predictors"]["prediction"][metric]
+    return value
+
+
+def _left_out(counts: Mapping[str, int]) -> str:
+    reasons = {
+        "excluded": counts["excluded"],
+        "without a prediction": counts["without_prediction"],
+        "without a measurement": counts["without_measurement"],
+        "without training data": counts["without_training"],
+    }
+    words = ", ".join(f"{number:,} {what}" for what, number in reasons.items() if number)
+    return f"; left out: {words}" if words else ""
+
+
+def _rows(
+    part: Mapping[str, Any], shown: Sequence[str], *, cells: int, nearest: str | None
+) -> Iterator[tuple[str, ...]]:
+    """The predictors of a part, and what the prediction adds to the mean."""
+    share = f", {part['bins_in_peaks']:,} in peaks" if part["bins_in_peaks"] is not None else ""
+    yield (f"{part['part']}, {part['bins']:,} bins{share}", *("" for _ in shown))
+    details = {"mean_of_training_cells": f" ({cells})", "nearest_training_cell": f" ({nearest})"}
+    for predictor, metrics in part["predictors"].items():
+        name = f"  {PREDICTORS[predictor]}{details.get(predictor, '')}"
+        yield (name, *(_number(metrics[key]) for key in shown))
+    if part["pearson_of_differences"] is not None:
+        values = ("pearson_log1p",)
+        cell = _number(part["pearson_of_differences"])
+        yield ("  differences from that mean", *(cell if key in values else "" for key in shown))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if abs(value) < 1000 else f"{value:.3g}"  # noqa: PLR2004

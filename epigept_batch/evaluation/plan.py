@@ -1,0 +1,192 @@
+"""Which predicted track is compared with which measured one, beside which training tracks, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from epigept_batch.errors import InputError
+from epigept_batch.evaluation.compared import Masks
+from epigept_batch.evaluation.seen import trained_cells
+from epigept_batch.evaluation.selection import by_contig, half_covered, in_windows, overlapped
+from epigept_batch.inputs.regions import read_intervals, select_regions
+from epigept_batch.inputs.track_files import TrackFiles
+from epigept_batch.outputs.provenance import read_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from epigept_batch.evaluation.request import EvaluationRequest
+    from epigept_batch.progress import Progress
+    from epigept_batch.spec import Spec
+    from epigept_batch.tiling import Contig, Region
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A predicted track and the measured one.
+
+    Attributes:
+        sample: Name.
+        track: Name; empty where neither `run.json` nor the file's name tells it.
+        predicted: A bigWig.
+        measured: A bigWig.
+        record: The sample's `run.json`, None without.
+    """
+
+    sample: str
+    track: str
+    predicted: Path
+    measured: Path
+    record: Mapping[str, Any] | None
+
+    @property
+    def nearest_cell(self) -> Mapping[str, Any] | None:
+        """The cell of the expression reference that is nearest, as `run.json` has it."""
+        nearest: Mapping[str, Any] | None = ((self.record or {}).get("expression") or {}).get("nearest_cell")
+        return nearest
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The training cells' tracks that a pair is compared with.
+
+    Attributes:
+        cells: Files by cell.
+        nearest: The cell that is nearest and has one; None without.
+        notes: What is to be said of them.
+    """
+
+    cells: Mapping[str, Path]
+    nearest: str | None = None
+    notes: Sequence[str] = ()
+
+
+def find_pairs(request: EvaluationRequest, progress: Progress) -> Iterator[Pair]:
+    """Every predicted track that has a measured one; those without are named.
+
+    Raises:
+        InputError: There is none, or one measured file for several predicted tracks.
+    """
+    predicted = _predicted(request.predicted)
+    files = TrackFiles(request.measured)
+    several = {name for name, values in (("sample", 0), ("track", 1)) if len({key[values] for key in predicted}) > 1}
+    if missing := [f"{{{name}}}" for name in sorted(several) if not files.names(name)]:
+        raise InputError(
+            f"--measured {request.measured}: is one file for {len(predicted)} predicted tracks; put "
+            f"{' and '.join(missing)} in the path where the names stand, or give one bigWig as --predicted"
+        )
+    lacking = []
+    for (sample, track), (path, record) in predicted.items():
+        measured = files.path(sample=sample, track=track)
+        if measured.is_file():
+            yield Pair(sample, track, path, measured, record)
+        else:
+            lacking.append(measured)
+    if len(lacking) == len(predicted):
+        raise InputError("there is no such bigWig to compare with", lacking[0])
+    if lacking:
+        progress.say(f"without a measured track, left out: {', '.join(map(str, lacking))}")
+
+
+def _predicted(path: Path) -> dict[tuple[str, str], tuple[Path, Mapping[str, Any] | None]]:
+    """The predicted tracks, by sample and track, with the sample's `run.json`."""
+    folder = path if path.is_dir() else path.parent
+    found: dict[tuple[str, str], tuple[Path, Mapping[str, Any] | None]] = {}
+    for sample, record in read_records(folder).items():
+        for name in record["files"]:
+            track = name.removeprefix(f"{sample}.").removesuffix(".bw")
+            found[sample, track] = (folder / name, record)
+    if path.is_dir():
+        if not found:
+            raise InputError("holds no run.json of epigept-batch genome; give a folder of its, or a bigWig", path)
+        return found
+    mine = {key: value for key, value in found.items() if value[0].name == path.name}
+    sample, _, track = path.name.removesuffix(path.suffix).rpartition(".")
+    return mine or {(sample or track, track if sample else ""): (path, None)}
+
+
+def find_training(request: EvaluationRequest, pair: Pair, spec: Spec | None) -> Training:
+    """The training tracks of a pair's track, and which is of the nearest cell.
+
+    Files of cells that the network was not trained on are left out, where the model tells and the names are its own,
+    and so is the sample's own: with it the mean would know what is to be predicted.
+
+    Raises:
+        InputError: There are none, or not of the cell that is asked for.
+    """
+    if request.training is None:
+        if request.nearest is not None:
+            raise InputError(f"--nearest {request.nearest}: needs the training cells' tracks; give --training")
+        return Training({})
+    files = TrackFiles(request.training)
+    found = files.cells(pair.track)
+    if not found:
+        raise InputError(f"--training {request.training}: there is no such bigWig of {pair.track or pair.predicted}")
+    trained = set(trained_cells(spec)) & set(found) or set(found)
+    cells = {cell: path for cell, path in found.items() if cell in trained and not path.samefile(pair.measured)}
+    if not cells:
+        raise InputError(f"--training {request.training}: is the measured track itself; give the training cells'")
+    left_out = sorted(set(found) - set(cells))
+    notes = [f"not training cells, left out of their mean: {', '.join(left_out)}"] if left_out else []
+    if request.nearest is not None:
+        if request.nearest not in cells:
+            raise InputError(f"--nearest {request.nearest}: has no training track of {pair.track}")
+        return Training(cells, request.nearest, notes)
+    nearest = pair.nearest_cell
+    if nearest is None or not files.names("cell"):
+        return Training(cells, None, notes)
+    if nearest["cell"] in cells:
+        return Training(cells, nearest["cell"], notes)
+    notes.append(f"the nearest training cell, {nearest['cell']}, has no training track of {pair.track}")
+    return Training(cells, None, notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Areas:
+    """Regions by contig.
+
+    Attributes:
+        wanted: What is compared.
+        excluded: What of it is not.
+        peaks: None where none were given.
+    """
+
+    wanted: Mapping[str, Sequence[Region]]
+    excluded: Mapping[str, Sequence[Region]]
+    peaks: Mapping[str, Sequence[Region]] | None
+
+    def masks(self, contig: Contig, spec: Spec | None, *, bin_bp: int) -> Masks:
+        """What is known of a contig's bins."""
+        seen = None
+        if spec is not None and spec.training_windows:
+            seen = in_windows(spec.training_windows, contig, bin_bp=bin_bp, window_bp=spec.geometry.window_bp)
+        return Masks(
+            wanted=overlapped(self.wanted.get(contig.name, ()), contig, bin_bp),
+            excluded=overlapped(self.excluded.get(contig.name, ()), contig, bin_bp),
+            peaks=None if self.peaks is None else half_covered(self.peaks.get(contig.name, ()), contig, bin_bp),
+            seen=seen,
+        )
+
+
+def find_areas(request: EvaluationRequest, pair: Pair, contigs: Sequence[Contig]) -> Areas:
+    """Read what is asked for, excluded, and a peak.
+
+    Raises:
+        InputError: A region or a BED file cannot be used.
+    """
+    some = bool(request.regions or request.chromosomes or request.beds)
+    wanted = select_regions(
+        contigs,
+        regions=request.regions,
+        chromosomes=request.chromosomes,
+        beds=request.beds,
+        all_contigs=not some,
+    )
+    excluded = [region for path in request.excludes for region in read_intervals(path, contigs)]
+    peaks = None
+    if request.peaks is not None:
+        path = TrackFiles(request.peaks).path(sample=pair.sample, track=pair.track)
+        peaks = by_contig(read_intervals(path, contigs))
+    return Areas(by_contig(wanted), by_contig(excluded), peaks)

@@ -1,0 +1,81 @@
+"""The figures of one compared track: over all bins, by chromosome, and apart for what the network has seen."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from epigept_batch.evaluation.metrics import average_precision, mean_squared_error, pearson, roc_auc, spearman
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.evaluation.compared import ComparedBins
+
+    Part = slice | NDArray[np.bool_]
+
+PREDICTION, MEAN, NEAREST = "prediction", "mean_of_training_cells", "nearest_training_cell"
+SEEN, UNSEEN = "training windows", "other windows"
+
+
+def figures(bins: ComparedBins) -> Iterator[dict[str, Any]]:
+    """The figures of each part of the bins, as JSON can hold them; null where one is not defined."""
+    for kind, name, part in _parts(bins):
+        measured = bins.measured[part]
+        if not len(measured):
+            continue
+        peaks = None if bins.peaks is None else bins.peaks[part]
+        predictors = {key: values[part] for key, values in bins.predictors.items()}
+        yield {
+            "part": name,
+            "kind": kind,
+            "bins": len(measured),
+            "bins_in_peaks": None if peaks is None else int(peaks.sum()),
+            "predictors": {key: _agreement(values, measured, peaks) for key, values in predictors.items()},
+            "pearson_of_differences": _of_differences(predictors, measured),
+        }
+
+
+def _parts(bins: ComparedBins) -> Iterator[tuple[str, str, Part]]:
+    """Kind and name of each part, and its bins."""
+    yield "all", "all", slice(None)
+    if bins.seen is not None and bins.seen.any() and not bins.seen.all():
+        yield "windows", SEEN, bins.seen
+        yield "windows", UNSEEN, ~bins.seen
+    for name, part in bins.contigs.items():
+        yield "contig", name, part
+
+
+def _agreement(
+    predicted: NDArray[np.float32], measured: NDArray[np.float32], peaks: NDArray[np.bool_] | None
+) -> dict[str, float | None]:
+    """Every metric of a series against the measured, both ln(1 + signal)."""
+    linear, expected = np.expm1(predicted), np.expm1(measured)
+    values = {
+        "pearson_log1p": pearson(predicted, measured),
+        "pearson_linear": pearson(linear, expected),
+        "spearman": spearman(predicted, measured),
+        "mse_log1p": mean_squared_error(predicted, measured),
+        "mse_linear": mean_squared_error(linear, expected),
+        "auroc": math.nan if peaks is None else roc_auc(predicted, peaks),
+        "auprc": math.nan if peaks is None else average_precision(predicted, peaks),
+    }
+    return {name: _or_null(value) for name, value in values.items()}
+
+
+def _of_differences(predictors: Mapping[str, NDArray[np.float32]], measured: NDArray[np.float32]) -> float | None:
+    """Pearson r of what the prediction and the measurement each add to the mean of the training cells.
+
+    What is common to all cells correlates by itself; only this tells whether the sample's own is predicted.
+    """
+    if MEAN not in predictors:
+        return None
+    return _or_null(pearson(predictors[PREDICTION] - predictors[MEAN], measured - predictors[MEAN]))
+
+
+def _or_null(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,52 @@
+"""What a user wants compared with what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What a user asks for.
+
+    Attributes:
+        predicted: Folder of `genome`'s output, or a bigWig.
+        measured: A bigWig, or a path with {sample} and {track}.
+        training: Tracks of training cells: a path with {cell} and {track}, or one of their mean; None for none.
+        nearest: The training cell that counts as nearest; None for the one in `run.json`.
+        peaks: A BED file of peaks, or a path with {sample} and {track}; None for none.
+        excludes: BED files of what is left out.
+        regions: As samtools writes them.
+        chromosomes: Names of whole contigs.
+        beds: Files of intervals.
+        predicted_space: `log1p` or `linear`; None for what `run.json` says, else `log1p`.
+        measured_space: `log1p` or `linear`, of the training tracks, too.
+        zero_fill: Whether bases without data have a measured signal of 0.
+        scale: By which the measured signal is multiplied; `match` for what gives it the mean of the predicted.
+        model: The model file, for the windows and cells it was trained on; None for the one in `run.json`.
+        bin_bp: Base pairs a bin; None for that of the predicted track.
+        write: A table of all figures.
+        figures: Folder of plots.
+    """
+
+    predicted: Path
+    measured: str
+    training: str | None = None
+    nearest: str | None = None
+    peaks: str | None = None
+    excludes: tuple[Path, ...] = ()
+    regions: tuple[str, ...] = ()
+    chromosomes: tuple[str, ...] = ()
+    beds: tuple[Path, ...] = ()
+    predicted_space: str | None = None
+    measured_space: str = "linear"
+    zero_fill: bool = False
+    scale: float | str = 1.0
+    model: Path | None = None
+    bin_bp: int | None = None
+    write: Path | None = None
+    figures: Path | None = None

@@ -1,0 +1,74 @@
+"""Which bins are compared, which of them are peaks, and which the network was trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.tiling import Contig, Region, Span
+
+
+def bins_of(contig: Contig, bin_bp: int) -> int:
+    """Bins that a contig has; the last may be partial."""
+    return -(-contig.length // bin_bp)
+
+
+def by_contig(regions: Iterable[Region]) -> dict[str, list[Region]]:
+    """Regions by the name of their contig."""
+    grouped: dict[str, list[Region]] = {}
+    for region in regions:
+        grouped.setdefault(region.contig, []).append(region)
+    return grouped
+
+
+def overlapped(regions: Iterable[Region], contig: Contig, bin_bp: int) -> NDArray[np.bool_]:
+    """Bins of a contig that any of its regions overlaps, bool, (bins,)."""
+    inside = np.zeros(bins_of(contig, bin_bp), dtype=np.bool_)
+    for region in regions:
+        inside[region.start // bin_bp : -(-region.end // bin_bp)] = True
+    return inside
+
+
+def half_covered(regions: Iterable[Region], contig: Contig, bin_bp: int) -> NDArray[np.bool_]:
+    """Bins of a contig of which its regions together cover at least half, bool, (bins,): those of a peak."""
+    covered = np.zeros(bins_of(contig, bin_bp), dtype=np.int64)
+    end_before = 0
+    for start, end in sorted((region.start, region.end) for region in regions):
+        first = max(start, end_before)
+        if first < end:
+            _add_cover(covered, first, end, bin_bp)
+            end_before = end
+    size = np.full(len(covered), bin_bp)
+    size[-1] = contig.length - (len(covered) - 1) * bin_bp
+    return 2 * covered >= size
+
+
+def _add_cover(covered: NDArray[np.int64], start: int, end: int, bin_bp: int) -> None:
+    """Count base pairs [start, end) in their bins."""
+    first, last = start // bin_bp, (end - 1) // bin_bp
+    covered[first : last + 1] += bin_bp
+    covered[first] -= start - first * bin_bp
+    covered[last] -= (last + 1) * bin_bp - end
+
+
+def in_windows(runs: Mapping[str, Sequence[Span]], contig: Contig, *, bin_bp: int, window_bp: int) -> NDArray[np.bool_]:
+    """Bins of a contig that lie in any of some windows of the grid, bool, (bins,).
+
+    Args:
+        runs: Numbers [first, last) of windows, by contig, with or without `chr`.
+        contig: The contig.
+        bin_bp: Base pairs a bin.
+        window_bp: Step of the grid, which starts at 0.
+    """
+    bare = contig.name.removeprefix("chr")
+    found = next((runs[name] for name in (contig.name, bare, f"chr{bare}") if name in runs), ())
+    inside = np.zeros(bins_of(contig, bin_bp), dtype=np.bool_)
+    for first, last in found:
+        inside[first * window_bp // bin_bp : -(-last * window_bp // bin_bp)] = True
+    return inside

@@ -1,0 +1,58 @@
+"""The figures of an evaluation as a table: a row a sample, track, part of the genome and predictor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from epigept_batch.errors import OutputError
+from epigept_batch.files import make_folder, replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+KEYS = ("sample", "track", "part", "bins", "bins_in_peaks", "predictor")
+
+
+def check_table_path(path: Path) -> None:
+    """See that a table may be written here.
+
+    Raises:
+        OutputError: The folder cannot be written, or there is a file that is no such table.
+    """
+    if path.exists() and not _is_table(path):
+        raise OutputError("exists and is no table of epigept-batch; move it away or give another --write", path)
+    make_folder(path.parent, option="--write")
+
+
+def write_table(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:
+    """Write all figures, tab-separated; a figure that is not defined is empty.
+
+    Args:
+        path: The file; such a table that is there is replaced.
+        documents: Of `run_evaluation`.
+    """
+    rows = [row for document in documents for row in _rows(document)]
+    lines = ["\t".join(rows[0]), *("\t".join("" if x is None else str(x) for x in row.values()) for row in rows)]
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for part in document["parts"]:
+        for number, (predictor, metrics) in enumerate(part["predictors"].items()):
+            values = (document["sample"], document["track"], part["part"], part["bins"], part["bins_in_peaks"])
+            yield {
+                **dict(zip(KEYS, (*values, predictor), strict=True)),
+                **metrics,
+                "pearson_of_differences": None if number else part["pearson_of_differences"],
+            }
+
+
+def _is_table(path: Path) -> bool:
+    head = "\t".join(KEYS).encode()
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(head)) == head
+    except OSError:
+        return False

@@ -1,0 +1,203 @@
+"""The run of `epigept-batch evaluate`: which track is compared with which, and what comes of it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from epigept_batch.errors import InputError
+from epigept_batch.evaluation.compared import MATCH, ComparedBins, Comparison, MeanOf
+from epigept_batch.evaluation.plan import Areas, Pair, Training, find_areas, find_pairs, find_training
+from epigept_batch.evaluation.report import MEAN, NEAREST, PREDICTION, figures
+from epigept_batch.evaluation.seen import seen_cell
+from epigept_batch.evaluation.table import check_table_path, write_table
+from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inputs.signal import BinnedTrack, SignalTrack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from epigept_batch.evaluation.compared import Series
+    from epigept_batch.evaluation.request import EvaluationRequest
+    from epigept_batch.progress import Progress
+    from epigept_batch.spec import Spec
+    from epigept_batch.tiling import Contig
+
+ODD_SCALE = 2.0
+"""Ratio of mean signals, either way, that is worth a word."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A pair with all that it is compared by.
+
+    Attributes:
+        pair: The tracks.
+        spec: Of the model that made the prediction; None where that is not at hand.
+        training: The training cells' tracks.
+        areas: Where they are compared.
+        contigs: Of the predicted track.
+        bin_bp: Base pairs a bin.
+    """
+
+    pair: Pair
+    spec: Spec | None
+    training: Training
+    areas: Areas
+    contigs: tuple[Contig, ...]
+    bin_bp: int
+
+
+def run_evaluation(request: EvaluationRequest, progress: Progress) -> list[dict[str, Any]]:
+    """Compare every predicted track with the measured one of its name.
+
+    Args:
+        request: What to compare.
+        progress: Told of each contig.
+
+    Returns:
+        A document a pair, of what JSON can hold.
+
+    Raises:
+        EpiGePTError: What the user can mend, in one line.
+    """
+    if request.write is not None:
+        check_table_path(request.write)
+    draw = None if request.figures is None else _plotter(request.figures)
+    plans = _plans(request, list(find_pairs(request, progress)))
+    progress.start(sum(len(plan.contigs) for plan in plans))
+    documents = []
+    for plan in plans:
+        bins = _compare(request, plan, progress)
+        document = _document(request, plan, bins)
+        documents.append(document)
+        if draw is not None:
+            draw.draw_track(document, bins)
+    if draw is not None:
+        draw.draw_comparison(documents)
+    if request.write is not None:
+        write_table(request.write, documents)
+    return documents
+
+
+def _plotter(folder: Path) -> Any:  # noqa: ANN401 - its type is in a module that loads a plotting library
+    from epigept_batch.evaluation.figures import Plotter
+
+    return Plotter(folder)
+
+
+def _specs(request: EvaluationRequest, pairs: Sequence[Pair]) -> dict[str, Spec | None]:
+    """The spec of the model that made each sample's prediction, None where that is not to be had."""
+    if request.model is not None:
+        return dict.fromkeys((pair.sample for pair in pairs), read_spec(request.model))
+    made_by = {pair.sample: _model_of(pair) for pair in pairs}
+    known = {model: _spec_of(*model) for model in set(made_by.values()) if model is not None}
+    return {sample: None if model is None else known[model] for sample, model in made_by.items()}
+
+
+def _model_of(pair: Pair) -> tuple[str, str] | None:
+    """Path and digest of the model that made a prediction."""
+    if pair.record is None:
+        return None
+    path, digest = (pair.record.get(key, {}).get("model") for key in ("paths", "inputs"))
+    return (path, digest) if path and digest else None
+
+
+def _spec_of(path: str, sha256: str) -> Spec | None:
+    """The spec of a model file, if it is still there and still the same."""
+    file = Path(path)
+    return read_spec(file) if file.is_file() and file_sha256(file) == sha256 else None
+
+
+def _plans(request: EvaluationRequest, pairs: Sequence[Pair]) -> list[Plan]:
+    """Everything that can be found wrong before the tracks are read."""
+    specs = _specs(request, pairs)
+    plans = []
+    for pair in pairs:
+        spec = specs[pair.sample]
+        training = find_training(request, pair, spec)
+        track = SignalTrack(pair.predicted)
+        try:
+            contigs, bin_bp = track.contigs, request.bin_bp or track.record_bp()
+        finally:
+            track.close()
+        if bin_bp is None:
+            raise InputError("holds no data", pair.predicted)
+        plans.append(Plan(pair, spec, training, find_areas(request, pair, contigs), contigs, bin_bp))
+    return plans
+
+
+def _compare(request: EvaluationRequest, plan: Plan, progress: Progress) -> ComparedBins:
+    """Read the tracks of one pair, bin by bin."""
+    pair, training = plan.pair, plan.training
+    with ExitStack() as stack:
+
+        def bins_of(path: Path, space: str, wanted: str, *, zero_fill: bool) -> BinnedTrack:
+            track = SignalTrack(path)
+            stack.callback(track.close)
+            return BinnedTrack(track, bin_bp=plan.bin_bp, space=space, wanted=wanted, zero_fill=zero_fill)
+
+        space = request.predicted_space or (pair.record or {}).get("space", "log1p")
+        predictors: dict[str, Series] = {PREDICTION: bins_of(pair.predicted, space, "log1p", zero_fill=False)}
+        measured = bins_of(pair.measured, request.measured_space, "linear", zero_fill=request.zero_fill)
+        cells = {
+            cell: bins_of(path, request.measured_space, "log1p", zero_fill=request.zero_fill)
+            for cell, path in training.cells.items()
+        }
+        if cells:
+            predictors[MEAN] = MeanOf(list(cells.values()))
+        if training.nearest is not None:
+            predictors[NEAREST] = cells[training.nearest]
+        comparison = Comparison(measured, predictors, bin_bp=plan.bin_bp)
+        for contig in plan.contigs:
+            comparison.add(contig, plan.areas.masks(contig, plan.spec, bin_bp=plan.bin_bp))
+            progress.advance()
+        try:
+            return comparison.finish(request.scale)
+        except InputError as error:
+            raise InputError(str(error), f"{pair.predicted} and {pair.measured}") from error
+
+
+def _document(request: EvaluationRequest, plan: Plan, bins: ComparedBins) -> dict[str, Any]:
+    """All that is known of a pair."""
+    pair, training = plan.pair, plan.training
+    cell = seen_cell(pair.sample, pair.nearest_cell, plan.spec)
+    return {
+        "sample": pair.sample,
+        "track": pair.track,
+        "predicted": str(pair.predicted),
+        "measured": str(pair.measured),
+        "bin_bp": plan.bin_bp,
+        "bins": asdict(bins.counts),
+        "scale": {
+            "factor": bins.scale,
+            "matched": request.scale == MATCH,
+            "predicted_over_measured": bins.ratio if np.isfinite(bins.ratio) else None,
+        },
+        "training": {"cells": len(training.cells), "nearest": training.nearest},
+        "cell_seen": cell.seen,
+        "parts": list(figures(bins)),
+        "notes": [*_notes(request, bins, training, plan.spec), cell.sentence],
+    }
+
+
+def _notes(request: EvaluationRequest, bins: ComparedBins, training: Training, spec: Spec | None) -> Iterator[str]:
+    """What to know of a pair's figures."""
+    if request.scale == MATCH:
+        yield f"the measured signal was multiplied by {bins.scale:.4g}, so that both have the same mean"
+    elif not 1 / ODD_SCALE <= bins.ratio <= ODD_SCALE:
+        yield (
+            f"the predicted signal is on average {bins.ratio:.3g} times the measured, of another depth perhaps; r and "
+            "MSE of ln(1 + signal) depend on that: --scale match"
+        )
+    yield from training.notes
+    if spec is not None and not spec.training_windows:
+        yield "the windows that this network was trained on are not published, so none is told apart"
+    elif bins.seen is not None and not bins.seen.any():
+        yield "no bin lies in a window that the network was trained on"
+    elif bins.seen is not None and bins.seen.all():
+        yield "every bin lies in a window that the network was trained on: the figures flatter"

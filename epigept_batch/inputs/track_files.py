@@ -1,0 +1,45 @@
+"""Which file holds a track of a sample or cell: a path with {sample}, {cell} and {track} in it."""
+
+from __future__ import annotations
+
+import glob
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+PLACES = ("sample", "cell", "track")
+
+
+@dataclass(frozen=True)
+class TrackFiles:
+    """Files that differ in the names of sample, cell and track.
+
+    Attributes:
+        pattern: A path in which {sample}, {cell} and {track} stand for names; without them, one file.
+    """
+
+    pattern: str
+
+    def names(self, place: str) -> bool:
+        """Whether the pattern has {place}."""
+        return f"{{{place}}}" in self.pattern
+
+    def path(self, **names: str) -> Path:
+        """The file of these names; places that are not given stay."""
+        text = self.pattern
+        for place, name in names.items():
+            text = text.replace(f"{{{place}}}", name)
+        return Path(text)
+
+    def cells(self, track: str) -> dict[str, Path]:
+        """The files there are of a track, by cell; by the file's own name where the pattern has no {cell}."""
+        path = str(self.path(track=track))
+        if not self.names("cell"):
+            return {Path(path).stem: Path(path)} if Path(path).is_file() else {}
+        before, *behind = path.split("{cell}")
+        wanted = re.compile(
+            re.escape(before) + "(?P<cell>[^/]+)" + "(?P=cell)".join(re.escape(part) for part in behind)
+        )
+        found = sorted(glob.glob("*".join(glob.escape(part) for part in (before, *behind))))  # noqa: PTH207 - absolute, too
+        matches = ((wanted.fullmatch(file), file) for file in found)
+        return {match["cell"]: Path(file) for match, file in matches if match}

@@ -1,0 +1,407 @@
+"""`epigept-batch evaluate` on small tracks, against numpy, scipy and scikit-learn on the same bins."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pybigtools
+import pytest
+import scipy.stats
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import bigwigs
+from conftest import runner_of
+
+CONTIGS = {"chr1": 64 * 400 + 17, "chr2": 64 * 150, "chrM": 40}
+BIN = 64
+CELLS = ("a", "b", "c")
+LINEAR = ("pearson_log1p", "pearson_linear", "spearman", "mse_log1p", "mse_linear")
+
+
+def write_bins(path, values):
+    """Fixed-step bins of each contig, those with NaN left out, by a library that is not the program's."""
+    records = [
+        (contig, first * BIN, min((first + 1) * BIN, CONTIGS[contig]), float(value))
+        for contig, of_contig in values.items()
+        for first, value in enumerate(of_contig)
+        if not np.isnan(value)
+    ]
+    pybigtools.open(str(path), "w").write(CONTIGS, iter(records))
+
+
+def random_bins(rng, missing):
+    """Signals like real ones: mostly low, some high, some not there."""
+    values = {contig: rng.gamma(0.3, 4, -(-length // BIN)).astype(np.float32) for contig, length in CONTIGS.items()}
+    for of_contig in values.values():
+        of_contig[rng.random(len(of_contig)) < missing] = np.nan
+    return values
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Predicted (ln), measured and three training tracks (linear), with bins missing here and there."""
+    rng = np.random.default_rng(11)
+    made = {"measured": random_bins(rng, 0.2), "predicted": random_bins(rng, 0.05)}
+    made |= {cell: random_bins(rng, 0.6) for cell in CELLS}
+    for contig, values in made["predicted"].items():
+        made["predicted"][contig] = np.log1p(values + np.nan_to_num(made["measured"][contig]))
+    write_bins(tmp_path / "liver.CTCF.bw", made["predicted"])
+    write_bins(tmp_path / "measured.bw", made["measured"])
+    for cell in CELLS:
+        write_bins(tmp_path / f"{cell}.CTCF.bigWig", made[cell])
+    return made
+
+
+@pytest.fixture
+def evaluate(data, tmp_path):
+    """Run `epigept-batch evaluate` on the tracks that `data` wrote."""
+    assert data
+    return runner_of("evaluate", {"predicted": tmp_path / "liver.CTCF.bw", "measured": tmp_path / "measured.bw"})
+
+
+def flat(values):
+    return np.concatenate([values[contig] for contig in CONTIGS]).astype(np.float64)
+
+
+def agreement(x, y):
+    """The figures of ln(1 + signal) x against y, by scipy."""
+    return {
+        "pearson_log1p": scipy.stats.pearsonr(x, y).statistic,
+        "pearson_linear": scipy.stats.pearsonr(np.expm1(x), np.expm1(y)).statistic,
+        "spearman": scipy.stats.spearmanr(x, y).statistic,
+        "mse_log1p": np.mean((x - y) ** 2),
+        "mse_linear": np.mean((np.expm1(x) - np.expm1(y)) ** 2),
+    }
+
+
+def one(outcome):
+    assert outcome.code == 0, outcome.err
+    (document,) = json.loads(outcome.out)
+    return document
+
+
+def test_the_figures_are_those_of_scipy(data, evaluate):
+    document = one(evaluate("--json"))
+    x, y = flat(data["predicted"]), np.log1p(flat(data["measured"]))
+    both = ~np.isnan(x) & ~np.isnan(y)
+    whole = document["parts"][0]
+    assert (whole["part"], whole["bins"]) == ("all", both.sum())
+    for name, value in agreement(x[both], y[both]).items():
+        assert whole["predictors"]["prediction"][name] == pytest.approx(value, rel=2e-6), name
+    assert (document["sample"], document["track"], document["bin_bp"]) == ("liver", "CTCF", BIN)
+    assert document["bins"] == {
+        "asked": len(x),
+        "excluded": 0,
+        "without_prediction": np.isnan(x).sum(),
+        "without_measurement": (~np.isnan(x) & np.isnan(y)).sum(),
+        "without_training": 0,
+        "compared": both.sum(),
+    }
+
+
+def test_each_chromosome_has_its_own(data, evaluate, tmp_path):
+    document = one(evaluate("--json", write=tmp_path / "out/table.tsv"))
+    by_name = {part["part"]: part for part in document["parts"]}
+    for contig in ("chr1", "chr2"):
+        x, y = data["predicted"][contig].astype(float), np.log1p(data["measured"][contig].astype(float))
+        both = ~np.isnan(x) & ~np.isnan(y)
+        assert by_name[contig]["bins"] == both.sum()
+        assert by_name[contig]["predictors"]["prediction"]["pearson_log1p"] == pytest.approx(
+            scipy.stats.pearsonr(x[both], y[both]).statistic, abs=1e-6
+        )
+    table = pd.read_csv(tmp_path / "out/table.tsv", sep="\t")
+    assert table["part"].tolist() == list(by_name)
+    assert table["pearson_log1p"][1] == by_name["chr1"]["predictors"]["prediction"]["pearson_log1p"]
+    one(evaluate("--json", write=tmp_path / "out/table.tsv"))
+
+
+def test_comparators_and_differences(data, evaluate, tmp_path):
+    document = one(evaluate("--json", training=tmp_path / "{cell}.{track}.bigWig", nearest="b"))
+    training = np.log1p(np.stack([flat(data[cell]) for cell in CELLS]))
+    x, y = flat(data["predicted"]), np.log1p(flat(data["measured"]))
+    has_mean, has_nearest = ~np.isnan(training).all(axis=0), ~np.isnan(training[1])
+    both = ~np.isnan(x) & ~np.isnan(y) & has_mean & has_nearest
+    mean = np.array([np.nanmean(column) for column in training[:, both].T])
+    whole = document["parts"][0]
+    assert whole["bins"] == both.sum()
+    expected = {
+        "prediction": x[both],
+        "mean_of_training_cells": mean,
+        "nearest_training_cell": training[1][both],
+    }
+    assert list(whole["predictors"]) == list(expected)
+    for name, values in expected.items():
+        for metric, value in agreement(values, y[both]).items():
+            assert whole["predictors"][name][metric] == pytest.approx(value, rel=5e-6, abs=1e-6), (name, metric)
+    differences = scipy.stats.pearsonr(x[both] - mean, y[both] - mean).statistic
+    assert whole["pearson_of_differences"] == pytest.approx(differences, abs=1e-6)
+    assert document["training"] == {"cells": 3, "nearest": "b"}
+    assert document["bins"]["without_training"] > 0
+
+
+def test_one_file_may_be_the_mean(data, evaluate, tmp_path):
+    document = one(evaluate("--json", training=tmp_path / "a.CTCF.bigWig"))
+    assert document["training"] == {"cells": 1, "nearest": None}
+    y, a = np.log1p(flat(data["measured"])), np.log1p(flat(data["a"]))
+    x = flat(data["predicted"])
+    both = ~np.isnan(x) & ~np.isnan(y) & ~np.isnan(a)
+    mean = document["parts"][0]["predictors"]["mean_of_training_cells"]
+    assert mean["pearson_log1p"] == pytest.approx(scipy.stats.pearsonr(a[both], y[both]).statistic, abs=1e-6)
+
+
+def test_peaks_and_exclusions(data, evaluate, tmp_path):
+    rng = np.random.default_rng(2)
+    starts = np.sort(rng.integers(0, 25_000, 40))
+    (tmp_path / "peaks.bed").write_text("".join(f"chr1\t{start}\t{start + 150}\tpeak\n" for start in starts))
+    (tmp_path / "black.bed").write_text("track name=x\n1\t640\t1281\nchrX\t5\t9\n")
+    document = one(evaluate("--json", peaks=tmp_path / "peaks.bed", exclude=tmp_path / "black.bed"))
+    x, y = flat(data["predicted"]), flat(data["measured"])
+    bases = np.zeros(CONTIGS["chr1"], bool)
+    for start in starts:
+        bases[start : start + 150] = True
+    labels = np.zeros(len(x), bool)
+    for first in range(401):
+        part = bases[first * BIN : (first + 1) * BIN]
+        labels[first] = 2 * part.sum() >= len(part)
+    both = ~np.isnan(x) & ~np.isnan(y)
+    both[10:21] = False
+    assert document["bins"]["excluded"] == 11
+    whole = document["parts"][0]
+    assert (whole["bins"], whole["bins_in_peaks"]) == (both.sum(), labels[both].sum())
+    assert whole["predictors"]["prediction"]["auroc"] == pytest.approx(roc_auc_score(labels[both], x[both]), abs=1e-9)
+    expected = average_precision_score(labels[both], x[both])
+    assert whole["predictors"]["prediction"]["auprc"] == pytest.approx(expected, abs=1e-9)
+    chr2 = next(part for part in document["parts"] if part["part"] == "chr2")
+    assert chr2["predictors"]["prediction"]["auroc"] is None
+
+
+def test_regions_are_taken_as_by_genome(evaluate, tmp_path):
+    document = one(evaluate("--json", region="chr1:1-6400", chromosome="chr2"))
+    assert document["bins"]["asked"] == 100 + 150
+    (tmp_path / "r.bed").write_text("chr2\t0\t65\n")
+    assert one(evaluate("--json", bed=tmp_path / "r.bed"))["bins"]["asked"] == 2
+
+
+def test_zero_fill_counts_bases_without_data_as_nothing(data, evaluate):
+    document = one(evaluate("--json", "--zero-fill"))
+    x, y = flat(data["predicted"]), np.log1p(np.nan_to_num(flat(data["measured"])))
+    both = ~np.isnan(x)
+    assert document["bins"]["without_measurement"] == 0
+    for name, value in agreement(x[both], y[both]).items():
+        assert document["parts"][0]["predictors"]["prediction"][name] == pytest.approx(value, rel=2e-6), name
+
+
+def test_spaces_may_be_the_other_way(data, evaluate, tmp_path):
+    before = one(evaluate("--json"))["parts"][0]["predictors"]["prediction"]
+    write_bins(tmp_path / "p.bw", {contig: np.expm1(values) for contig, values in data["predicted"].items()})
+    write_bins(tmp_path / "m.bw", {contig: np.log1p(values) for contig, values in data["measured"].items()})
+    options = {"predicted": tmp_path / "p.bw", "measured": tmp_path / "m.bw"}
+    changed = one(evaluate("--json", **options, **{"predicted-space": "linear", "measured-space": "log1p"}))
+    after = changed["parts"][0]["predictors"]["prediction"]
+    assert [after[key] for key in LINEAR] == pytest.approx([before[key] for key in LINEAR], rel=2e-5)
+
+
+def test_scale_changes_what_depends_on_depth_and_nothing_else(data, evaluate, tmp_path):
+    write_bins(tmp_path / "deep.bw", {contig: 20 * values for contig, values in data["measured"].items()})
+    shallow = one(evaluate("--json"))
+    deep = one(evaluate("--json", measured=tmp_path / "deep.bw"))
+    assert any("--scale match" in note for note in deep["notes"])
+    assert deep["scale"]["factor"] == 1
+    matched = {
+        depth: one(evaluate("--json", measured=tmp_path / f"{depth}.bw", scale="match"))
+        for depth in ("measured", "deep")
+    }
+    ours = [document["parts"][0]["predictors"]["prediction"] for document in matched.values()]
+    assert [ours[0][key] for key in LINEAR] == pytest.approx([ours[1][key] for key in LINEAR], rel=1e-4)
+    assert matched["deep"]["scale"]["factor"] == pytest.approx(matched["measured"]["scale"]["factor"] / 20, rel=1e-5)
+    by_hand = one(evaluate("--json", measured=tmp_path / "deep.bw", scale=0.05))
+    again, before = (document["parts"][0]["predictors"]["prediction"] for document in (by_hand, shallow))
+    assert [again[key] for key in LINEAR] == pytest.approx([before[key] for key in LINEAR], rel=1e-5)
+    x, y = flat(data["predicted"]), flat(data["measured"])
+    both = ~np.isnan(x) & ~np.isnan(y)
+    ratio = np.expm1(x[both]).mean() / y[both].mean()
+    assert shallow["scale"]["predicted_over_measured"] == pytest.approx(ratio, rel=1e-5)
+
+
+def test_the_report_for_people(evaluate, tmp_path):
+    done = evaluate("--by-chromosome", training=tmp_path / "{cell}.{track}.bigWig", nearest="b")
+    assert done.code == 0
+    lines = [line.strip() for line in done.out.splitlines()]
+    assert lines[0] == "liver CTCF"
+    document = one(evaluate("--json", training=tmp_path / "{cell}.{track}.bigWig", nearest="b"))
+    whole = document["parts"][0]["predictors"]
+    row = next(line for line in lines if line.startswith("prediction"))
+    assert row.split()[1:] == [f"{whole['prediction'][key]:.3f}" for key in list(whole["prediction"])[:5]]
+    assert any(line.startswith("mean of training cells (3)") for line in lines)
+    assert any(line.startswith("nearest training cell (b)") for line in lines)
+    assert sum(line.startswith("differences from that mean") for line in lines) == 3
+    assert [line.split(",")[0] for line in lines if " bins" in line and "," in line][1:] == ["all", "chr1", "chr2"]
+
+
+def test_figures_are_drawn(evaluate, tmp_path):
+    import struct
+
+    (tmp_path / "peaks.bed").write_text("chr1\t640\t1280\n")
+    done = evaluate(
+        training=tmp_path / "{cell}.{track}.bigWig", peaks=tmp_path / "peaks.bed", figures=tmp_path / "figures"
+    )
+    assert done.code == 0, done.err
+    drawn = sorted(tmp_path.glob("figures/*"))
+    assert [path.name for path in drawn] == ["comparison.png", "liver.CTCF.png"]
+    for path in drawn:
+        width, height = struct.unpack(">II", path.read_bytes()[16:24])
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert (width > 700, height > 400) == (True, True)
+
+
+def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate, tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = evaluate(figures=tmp_path / "figures")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == ("epigept-batch: --figures needs matplotlib; install epigept-batch with its [figures] extra\n")
+    assert not (tmp_path / "figures").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"measured": "absent.bw"}, "absent.bw: there is no such bigWig to compare with"),
+        ({"predicted": "absent.bw"}, "absent.bw: there is no such bigWig"),
+        ({"predicted": "."}, "holds no run.json of epigept-batch genome; give a folder of its, or a bigWig"),
+        ({"training": "{cell}.none"}, "--training {cell}.none: there is no such bigWig of CTCF"),
+        ({"training": "measured.bw"}, "--training measured.bw: is the measured track itself"),
+        ({"nearest": "b"}, "--nearest b: needs the training cells' tracks; give --training"),
+        ({"training": "{cell}.{track}.bigWig", "nearest": "z"}, "--nearest z: has no training track of CTCF"),
+        ({"scale": "0"}, "--scale 0: is neither a number above 0 nor match"),
+        ({"scale": "deep"}, "--scale deep: is neither"),
+        ({"scale": "nan"}, "--scale nan: is neither"),
+        ({"chromosome": "chr9"}, "--chromosome chr9: the genome has no contig 'chr9'; it has chr1, chr2, chrM"),
+        ({"chromosome": "chrM", "measured": "part.bw"}, "there is no bin to compare: of 1 bins, 1 have no measurement"),
+        ({"exclude": "all.bed"}, "every bin asked for is excluded"),
+        (
+            {"exclude": "other.bed"},
+            "other.bed: has no interval on the contigs of the tracks (chr1, chr2, chrM), but on",
+        ),
+        ({"peaks": "absent.bed"}, "absent.bed: BED file cannot be read: No such file or directory"),
+        ({"peaks": "bad.bed"}, "bad.bed:2: a BED line is contig, start and end, separated by tabs"),
+        ({"exclude": "short.bed.gz"}, "short.bed.gz: BED file cannot be read: its gzip is damaged or cut short"),
+        ({"measured": "ratio.bw"}, "ratio.bw: has values below 0, as at chr1:129; give signal"),
+        ({"measured": "hg19.bw"}, "hg19.bw: has chr1 with 30,000 bp, the genome 25,617; give tracks of this genome"),
+        ({"measured": "bad.bed"}, "bad.bed: is no bigWig, or is cut short"),
+        (
+            {"write": "bad.bed"},
+            "bad.bed: exists and is no table of epigept-batch; move it away or give another --write",
+        ),
+        ({"model": "bad.bed"}, "bad.bed: "),
+        ({"scale": "match", "measured": "zero.bw"}, "is 0 everywhere: there is no --scale that matches"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(data, evaluate, tmp_path, monkeypatch, options, message):
+    import gzip
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "all.bed").write_text("".join(f"{contig}\t0\t99999\n" for contig in CONTIGS))
+    (tmp_path / "other.bed").write_text("chr7\t0\t99999\n")
+    (tmp_path / "bad.bed").write_text("chr1\t0\t9\nchr1 x 9\n")
+    (tmp_path / "short.bed.gz").write_bytes(gzip.compress(b"chr1\t0\t9\n" * 99)[:-12])
+    write_bins(tmp_path / "part.bw", {"chr1": data["measured"]["chr1"]})
+    write_bins(tmp_path / "ratio.bw", {"chr1": np.array([1, 2, -0.5, 3])})
+    write_bins(tmp_path / "zero.bw", {"chr1": np.zeros(300)})
+    pybigtools.open(str(tmp_path / "hg19.bw"), "w").write({"chr1": 30_000}, iter([("chr1", 0, 64, 1.0)]))
+    done = evaluate(**options)
+    assert (done.code, done.out) == (2, "")
+    (line,) = [line for line in done.err.splitlines() if line.strip() and "contig/s" not in line]
+    assert line.startswith("epigept-batch: ")
+    assert message in line
+
+
+def test_one_file_for_several_tracks_is_refused(genome, tmp_path):
+    assert genome().code == 0
+    done = runner_of("evaluate", {"predicted": tmp_path / "out", "measured": "m.bw"})()
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "--measured m.bw: is one file for 3 predicted tracks; put {track} in the path" in done.err
+
+
+def test_a_run_of_genome_is_judged_with_its_own_record(genome, tmp_path):
+    assert genome(space="linear").code == 0
+    out, truth = tmp_path / "out", tmp_path / "truth"
+    truth.mkdir()
+    for track in ("DNase", "CTCF"):
+        (truth / f"sample-{track}.bw").write_bytes((out / f"sample.{track}.bw").read_bytes())
+    evaluate = runner_of("evaluate", {"predicted": out, "measured": truth / "{sample}-{track}.bw"})
+    done = evaluate("--json")
+    assert done.code == 0, done.err
+    documents = json.loads(done.out)
+    assert [document["track"] for document in documents] == ["DNase", "CTCF"]
+    assert f"without a measured track, left out: {truth}/sample-H3K27ac.bw" in done.err
+    for document in documents:
+        metrics = document["parts"][0]["predictors"]["prediction"]
+        assert metrics["pearson_linear"] == pytest.approx(1)
+        assert metrics["mse_linear"] == pytest.approx(0, abs=1e-9)
+        assert document["cell_seen"] is False
+        assert any("the nearest is" in note for note in document["notes"])
+    contig = next(iter(bigwigs.contigs(out / "sample.DNase.bw")))
+    bins = bigwigs.bins(out / "sample.DNase.bw", contig, bin_bp=128)
+    by_name = {part["part"]: part for part in documents[0]["parts"]}
+    assert by_name[contig]["bins"] == (~np.isnan(bins)).sum()
+
+
+def test_windows_seen_in_training_are_told_apart(data, evaluate, small_model):
+    from dataclasses import replace
+
+    from epigept_batch.evaluation import selection
+    from epigept_batch.inference.model_file import read_spec
+
+    spec = read_spec(small_model)
+    windows = {"1": ((0, 3), (5, 6))}
+    window_bp = spec.geometry.window_bp
+    inside = selection.in_windows(windows, selection_contig(), bin_bp=BIN, window_bp=window_bp)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("epigept_batch.evaluation_pipeline.read_spec", lambda _: replace(spec, training_windows=windows))
+        document = one(evaluate("--json", model=small_model))
+    x, y = flat(data["predicted"]), np.log1p(flat(data["measured"]))
+    seen = np.zeros(len(x), bool)
+    seen[: len(inside)] = inside
+    both = ~np.isnan(x) & ~np.isnan(y)
+    by_name = {part["part"]: part for part in document["parts"]}
+    for name, part in (("training windows", both & seen), ("other windows", both & ~seen)):
+        r = scipy.stats.pearsonr(x[part], y[part]).statistic
+        assert by_name[name]["bins"] == part.sum() > 0
+        assert by_name[name]["predictors"]["prediction"]["pearson_log1p"] == pytest.approx(r, abs=1e-6)
+
+
+def selection_contig():
+    from epigept_batch.tiling import Contig
+
+    return Contig("chr1", CONTIGS["chr1"])
+
+
+def test_the_real_pileup(shared, tmp_path):
+    """A noisy copy of the real CTCF track as the prediction, by deepTools' rule: a bin is the mean of what has data."""
+    path = shared / "tracks/macs3_CTCF_chr22_50k_hg19.treat_pileup.bw"
+    reader = pybigtools.open(str(path))
+    length = reader.chroms("chr22")
+    bins = -(-length // 128)
+    values = np.full(bins * 128, np.nan)
+    values[:length] = reader.values("chr22", 0, length, fillna=np.nan)
+    covered = (~np.isnan(values)).reshape(bins, 128).sum(axis=1)
+    means = np.nansum(values.reshape(bins, 128), axis=1) / np.where(covered, covered, np.nan)
+    predicted = np.log1p(np.nan_to_num(means) + np.random.default_rng(1).gamma(1, 1, bins)).astype(np.float32)
+    records = ((("chr22", n * 128, min((n + 1) * 128, length), float(value))) for n, value in enumerate(predicted))
+    pybigtools.open(str(tmp_path / "p.bw"), "w").write({"chr22": length}, records)
+    peaks = next(shared.glob("tracks/*.narrowPeak"))
+    evaluate = runner_of("evaluate", {"predicted": tmp_path / "p.bw", "measured": path, "peaks": peaks})
+    document = one(evaluate("--json"))
+    has = ~np.isnan(means)
+    metrics = document["parts"][0]["predictors"]["prediction"]
+    for name, value in agreement(predicted[has].astype(float), np.log1p(means[has])).items():
+        assert metrics[name] == pytest.approx(value, rel=1e-5), name
+    assert document["parts"][0]["bins_in_peaks"] > 1000
+    filled = one(evaluate("--json", "--zero-fill"))["parts"][0]
+    whole = np.nan_to_num(values).reshape(bins, 128).mean(axis=1)
+    whole[-1] *= 128 / (length - (bins - 1) * 128)
+    assert filled["bins"] == bins
+    r = scipy.stats.pearsonr(predicted.astype(float), np.log1p(whole)).statistic
+    assert filled["predictors"]["prediction"]["pearson_log1p"] == pytest.approx(r, abs=1e-6)
