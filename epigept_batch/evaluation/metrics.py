@@ -7,27 +7,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    Transform = Callable[[NDArray[np.float64]], NDArray[np.float64]]
     Values = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 
 CHUNK = 1 << 20
 """Values that are held in float64 at once."""
 
 
-def pearson(x: Values, y: Values) -> float:
-    """Pearson's r; NaN of fewer than two values or where either is constant."""
-    if len(x) == 0:
+def pearson(x: Values, y: Values, *, of: Transform | None = None) -> float:
+    """Pearson's r; NaN of fewer than two values or where either is constant.
+
+    Args:
+        x: Values.
+        y: As many.
+        of: What is made of both first, part by part.
+    """
+    if len(x) == 0 or not (_varies(x) and _varies(y)):
         return float("nan")
-    mean_x, mean_y = x.mean(dtype=np.float64), y.mean(dtype=np.float64)
+    sums = np.sum([(a.sum(), b.sum()) for a, b in _parts(x, y, of)], axis=0)
+    mean_x, mean_y = sums / len(x)
     xx = yy = xy = 0.0
-    for part in _chunks(len(x)):
-        dx, dy = x[part] - mean_x, y[part] - mean_y
+    for a, b in _parts(x, y, of):
+        dx, dy = a - mean_x, b - mean_y
         xx, yy, xy = xx + float(dx @ dx), yy + float(dy @ dy), xy + float(dx @ dy)
-    if not (_varies(x) and _varies(y)):
-        return float("nan")
     return float(np.clip(xy / np.sqrt(xx * yy), -1, 1))
 
 
@@ -36,24 +42,25 @@ def spearman(x: Values, y: Values) -> float:
     return pearson(doubled_ranks(x), doubled_ranks(y))
 
 
-def mean_squared_error(x: Values, y: Values) -> float:
-    """Mean of the squared differences; NaN of no values."""
+def mean_squared_error(x: Values, y: Values, *, of: Transform | None = None) -> float:
+    """Mean of the squared differences; NaN of no values. `of` as in `pearson`."""
     if len(x) == 0:
         return float("nan")
-    total = 0.0
-    for part in _chunks(len(x)):
-        difference = x[part].astype(np.float64) - y[part]
-        total += float(difference @ difference)
-    return total / len(x)
+    return sum(float((a - b) @ (a - b)) for a, b in _parts(x, y, of)) / len(x)
 
 
 def doubled_ranks(values: Values) -> NDArray[np.int32]:
     """Twice the ranks from 1, ties sharing their mean: whole numbers, int32, of fewer than 2 ** 30 values."""
+    if len(values) == 0:
+        return np.zeros(0, dtype=np.int32)
     order = np.argsort(values)
     starts = _starts_of_ties(values[order])
-    ends = np.append(starts[1:], len(values))
+    ends = np.append(starts[1:], np.int32(len(values)))
+    counts = ends - starts
+    doubled = np.add(starts, ends, out=ends)
+    doubled += 1
     ranks = np.empty(len(values), dtype=np.int32)
-    ranks[order] = np.repeat((starts + ends + 1).astype(np.int32), ends - starts)
+    ranks[order] = np.repeat(doubled, counts)
     return ranks
 
 
@@ -86,16 +93,19 @@ def precision_recall(scores: Values, positive: NDArray[np.bool_]) -> tuple[NDArr
     return true / true[-1], true / at_least[::-1]
 
 
-def _starts_of_ties(ascending: Values) -> NDArray[np.intp]:
+def _starts_of_ties(ascending: Values) -> NDArray[np.int32]:
     """Where each new value begins."""
     differs = np.ones(len(ascending), dtype=np.bool_)
     np.not_equal(ascending[1:], ascending[:-1], out=differs[1:])
-    return np.flatnonzero(differs)
+    return np.flatnonzero(differs).astype(np.int32)
 
 
 def _varies(values: Values) -> bool:
     return bool((values != values[0]).any())
 
 
-def _chunks(length: int) -> Iterator[slice]:
-    return (slice(start, start + CHUNK) for start in range(0, length, CHUNK))
+def _parts(x: Values, y: Values, of: Transform | None) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Both series a part at a time, float64."""
+    for start in range(0, len(x), CHUNK):
+        a, b = (values[start : start + CHUNK].astype(np.float64) for values in (x, y))
+        yield (a, b) if of is None else (of(a), of(b))

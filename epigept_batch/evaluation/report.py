@@ -54,13 +54,12 @@ def _agreement(
     predicted: NDArray[np.float32], measured: NDArray[np.float32], peaks: NDArray[np.bool_] | None
 ) -> dict[str, float | None]:
     """Every metric of a series against the measured, both ln(1 + signal)."""
-    linear, expected = np.expm1(predicted), np.expm1(measured)
     values = {
         "pearson_log1p": pearson(predicted, measured),
-        "pearson_linear": pearson(linear, expected),
+        "pearson_linear": pearson(predicted, measured, of=np.expm1),
         "spearman": spearman(predicted, measured),
         "mse_log1p": mean_squared_error(predicted, measured),
-        "mse_linear": mean_squared_error(linear, expected),
+        "mse_linear": mean_squared_error(predicted, measured, of=np.expm1),
         "auroc": math.nan if peaks is None else roc_auc(predicted, peaks),
         "auprc": math.nan if peaks is None else average_precision(predicted, peaks),
     }
