@@ -35,8 +35,9 @@ sys.path.insert(0, str(ROOT / "tests"))
 import bigwigs
 from epigept_batch.inference.check import LIMITS
 from epigept_batch.inference.cpu_form import read_cpu_form
+from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inference.session import CPU, open_session
+from epigept_batch.inference.session import open_session
 from epigept_batch.spec import METADATA_KEY
 from epigept_export.architectures import ARCHITECTURES, TRACKS
 from epigept_export.checkpoint import read_state_dict

@@ -27,7 +27,8 @@ from golden import BIN_BP, ROOT, STARTS, WINDOW_BP, fasta, make_checkpoint, read
 from machine import measured, processor
 from zarr.codecs import BloscCodec, ZstdCodec
 
-from epigept_batch.inference.session import CPU, open_session
+from epigept_batch.inference.device import CPU
+from epigept_batch.inference.session import open_session
 from epigept_batch.inputs import scan as scanning
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.motif_tables import COLUMNS, aligned

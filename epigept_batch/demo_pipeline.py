@@ -14,12 +14,13 @@ from epigept_batch.demo.linear import LinearModel
 from epigept_batch.errors import OutputError
 from epigept_batch.evaluation.metrics import pearson
 from epigept_batch.files import make_folder, replacing
+from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inference.session import CPU
 from epigept_batch.inputs.expression.vector import network_expression
 from epigept_batch.inputs.signal import SignalTrack
 from epigept_batch.outputs.bigwig import BigWigWriter
-from epigept_batch.pipeline import GenomeRequest, run_genome
+from epigept_batch.pipeline import run_genome
+from epigept_batch.plan import GenomeRequest
 from epigept_batch.sample_request import SampleRequest
 from epigept_batch.simulation.cells import make_expression
 from epigept_batch.simulation.grammar import BIN_BP, TRACKS, Grammar

@@ -1,132 +1,38 @@
-"""The run of `epigept-batch genome`: the only file that names every stage."""
+"""The run of `epigept-batch genome`: its stages, and which of them run ahead of which."""
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import resource
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import epigept_batch
 from epigept_batch.errors import InputError
 from epigept_batch.files import make_folder
-from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.inference.session import AUTO, Device, Session, open_session
-from epigept_batch.inputs.expression.samples import SampleExpression, read_samples
-from epigept_batch.inputs.expression.vector import network_expression
-from epigept_batch.inputs.genome import Genome
-from epigept_batch.inputs.regions import select_regions
+from epigept_batch.inference.batches import in_batches
+from epigept_batch.inference.model_file import file_sha256
+from epigept_batch.inference.session import Session, open_session
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
-from epigept_batch.inputs.scores import BLOCK_BINS, ScoreKey, ScoreStore
+from epigept_batch.inputs.windows import Window, WindowReader
 from epigept_batch.outputs.bigwig import BigWigWriter
 from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
 from epigept_batch.outputs.stitch import TileSignal, in_genome_order, runs
-from epigept_batch.spec import NO_BASE
-from epigept_batch.tiling import Tile, make_tiles, select_bins
+from epigept_batch.plan import GenomeRequest, Plan, Sample, make_plan
+from epigept_batch.prefetch import mapped
 from epigept_batch.timing import StageClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Generator, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from epigept_batch.progress import Progress
-    from epigept_batch.sample_request import SampleRequest
-    from epigept_batch.spec import ExpressionReference, Spec
-    from epigept_batch.tiling import Contig, Span
-
-SPACES = ("log1p", "linear")
-
-
-@dataclass(frozen=True)
-class GenomeRequest:
-    """What a user asks for.
-
-    Attributes:
-        samples: Which samples of which tables.
-        fasta: The genome.
-        model: The model file.
-        out: Folder of the outputs.
-        regions: As samtools writes them.
-        chromosomes: Names of whole contigs.
-        beds: Files of intervals.
-        all_contigs: Every contig of the FASTA.
-        tracks: Names of the tracks to write; empty for all.
-        space: `log1p` or `linear`.
-        overlap: Base pairs shared by neighbouring windows.
-        device: Where the network runs.
-        threads: How many the CPU may use.
-        scores: A store of motif scores; None to scan on the way.
-        force: Replace outputs made from other inputs.
-    """
-
-    samples: SampleRequest
-    fasta: Path
-    model: Path
-    out: Path
-    regions: tuple[str, ...] = ()
-    chromosomes: tuple[str, ...] = ()
-    beds: tuple[Path, ...] = ()
-    all_contigs: bool = False
-    tracks: tuple[str, ...] = ()
-    space: str = "log1p"
-    overlap: int = 0
-    device: Device = AUTO
-    threads: int = 1
-    scores: Path | None = None
-    force: bool = False
-
-
-class Scores(Protocol):
-    """Where motif scores come from."""
-
-    def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float16]:
-        """Those of successive bins, float16, (factors, bins); 0 beyond the contig's end."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """One sample of a run."""
-
-    source: SampleExpression
-    expression: NDArray[np.float32]
-    files: SampleFiles
-    inputs: Mapping[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """A request whose inputs have been read and found good."""
-
-    request: GenomeRequest
-    spec: Spec
-    genome: Genome
-    selection: Mapping[str, tuple[Span, ...]]
-    tiles: Sequence[Tile]
-    tracks: tuple[str, ...]
-    samples: tuple[Sample, ...]
-    store: ScoreStore | None
-
-    @property
-    def regions(self) -> list[str]:
-        """The selected bins as samtools would write them, in genome order."""
-        bin_bp = self.spec.geometry.bin_bp
-        return [
-            f"{contig.name}:{first * bin_bp + 1}-{min(last * bin_bp, contig.length)}"
-            for contig in self.genome.contigs
-            for first, last in self.selection.get(contig.name, ())
-        ]
-
-    @property
-    def track_numbers(self) -> list[int]:
-        """Places of the wanted tracks in the network's output."""
-        return [self.spec.tracks.index(track) for track in self.tracks]
 
 
 def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFiles]:
@@ -162,94 +68,72 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
     return {sample.files.sample: sample.files for sample in plan.samples}
 
 
-def make_plan(request: GenomeRequest) -> Plan:
-    """Read and check all inputs of a run."""
-    spec = read_spec(request.model)
-    tracks = _choose_tracks(request.tracks, spec)
-    genome = Genome(request.fasta)
-    regions = select_regions(
-        genome.contigs,
-        regions=request.regions,
-        chromosomes=request.chromosomes,
-        beds=request.beds,
-        all_contigs=request.all_contigs,
+@dataclass(frozen=True)
+class Schedule:
+    """What runs ahead of what.
+
+    Attributes:
+        readers: Threads that read and scan windows; 0 to do that between two calls of the network.
+        windows_ahead: How many windows may be read before they are needed.
+        callers: Threads that call the network, one a session; 0 to do that between two writes.
+        batches_ahead: How many batches may be under way or wait, beside the one that is being written.
+    """
+
+    readers: int
+    windows_ahead: int
+    callers: int
+    batches_ahead: int
+
+
+ONE_AFTER_THE_OTHER = Schedule(readers=0, windows_ahead=0, callers=0, batches_ahead=0)
+
+
+def make_schedule(sessions: Sequence[Session], *, threads: int, windows: int) -> Schedule:
+    """What suits the sessions: a batch for each, another read, and on a CPU no more threads than it has cores.
+
+    Args:
+        sessions: Where the network runs.
+        threads: How many the CPU may use.
+        windows: Of a batch.
+    """
+    on_cpu = sessions[0].device in {"cpu", "openvino"}
+    return Schedule(
+        readers=1 if on_cpu else threads,
+        windows_ahead=2 * windows * len(sessions) + (0 if on_cpu else threads),
+        callers=len(sessions),
+        batches_ahead=len(sessions),
     )
-    selection = select_bins(regions, spec.geometry.bin_bp)
-    tiles = make_tiles(genome.contigs, selection, geometry=spec.geometry, overlap=request.overlap)
-    store = None if request.scores is None else _open_store(request.scores, request, spec, genome, tiles)
-    normalised = request.samples.normalised
-    reference = _reference(spec, request)
-    distribution = None if normalised or reference is None else reference.distribution
-    sources = read_samples(request.samples, spec.factors, reference)
-    shared = {
-        "model": file_sha256(request.model),
-        "genome": {contig.name: genome.md5(contig) for contig in genome.contigs if contig.name in selection},
-        "selection of bins": selection,
-        "set of tracks": tracks,
-        "space": request.space,
-        "overlap": request.overlap,
-    }
-    samples = tuple(
-        Sample(
-            source=source,
-            expression=network_expression(source.tpm.tpm, distribution),
-            files=SampleFiles(request.out, source.name, tracks),
-            inputs={**shared, "expression": _expression_digest(source, normalised=normalised)},
-        )
-        for source in sources
-    )
-    return Plan(request, spec, genome, selection, tiles, tracks, samples, store)
 
 
-def _open_store(path: Path, request: GenomeRequest, spec: Spec, genome: Genome, tiles: Sequence[Tile]) -> ScoreStore:
-    """The store that was given, if it has what the tiles need, for this model and this sequence."""
-    store = ScoreStore.open(path)
-    if difference := ScoreKey.of(spec).difference(store.key):
-        raise InputError(f"has scores {difference}; make a store for this model by epigept-batch scan", path)
-    needed: dict[Contig, set[int]] = {}
-    for tile in tiles:
-        first = tile.start // spec.geometry.bin_bp
-        last = min(first + spec.geometry.bins, spec.geometry.bins_of(tile.contig.length))
-        needed.setdefault(tile.contig, set()).update(range(first // BLOCK_BINS, -(-last // BLOCK_BINS)))
-    lacking = []
-    for contig, blocks in needed.items():
-        if difference := store.difference(contig, genome.md5(contig)):
-            raise InputError(f"{difference} as in {genome.path}; give the store of this genome", path)
-        if missing := len(store.missing(contig, blocks)):
-            lacking.append((contig.name, f"{missing:,} of {len(blocks):,} windows of {contig.name}"))
-    if lacking:
-        names = " ".join(f"--chromosome {name}" for name, _ in lacking)
-        raise InputError(
-            f"lacks {', '.join(words for _, words in lacking)}; complete it by: epigept-batch scan --fasta "
-            f"{request.fasta} --model {request.model} --out {path} {names}",
-            path,
-        )
-    return store
+class Predictor:
+    """Batches of windows to signals, each by whichever session is free; called by a thread a session.
 
+    Args:
+        sessions: Where the network runs.
+        expression: float32, (samples, factors).
+        clock: Told of the stage `model`.
+    """
 
-def _choose_tracks(wanted: Sequence[str], spec: Spec) -> tuple[str, ...]:
-    """The wanted tracks, in the network's order."""
-    by_name = {track.casefold(): track for track in spec.tracks}
-    for name in wanted:
-        if name.casefold() not in by_name:
-            raise InputError(f"--tracks: the model has no track '{name}'; it has {', '.join(spec.tracks)}")
-    chosen = {by_name[name.casefold()] for name in wanted}
-    return tuple(track for track in spec.tracks if not wanted or track in chosen)
+    def __init__(self, sessions: Sequence[Session], expression: NDArray[np.float32], clock: StageClock) -> None:
+        self._free: SimpleQueue[Session] = SimpleQueue()
+        for session in sessions:
+            self._free.put(session)
+        self._expression = expression
+        self._clock = clock
 
-
-def _reference(spec: Spec, request: GenomeRequest) -> ExpressionReference | None:
-    """The training cells' expression, which only tables that are normalised already can do without."""
-    if spec.reference is None and not request.samples.normalised:
-        raise InputError(
-            "has no expression reference; convert the checkpoint with --expression-reference, or give tables of "
-            "quantile-normalised TPM and --normalised",
-            request.model,
-        )
-    return spec.reference
-
-
-def _expression_digest(source: SampleExpression, *, normalised: bool) -> dict[str, Any]:
-    return {"sha256": hashlib.sha256(source.tpm.tpm.tobytes()).hexdigest(), "normalised": normalised}
+    def __call__(self, batch: Sequence[Window]) -> list[TileSignal]:
+        """What each window gives; one whose bins have no base is not computed."""
+        read = [(w.tokens, w.motif_scores) for w in batch if w.tokens is not None and w.motif_scores is not None]
+        signals: Iterator[NDArray[np.float32]] = iter(())
+        if read:
+            tokens, motif_scores = zip(*read, strict=True)
+            session = self._free.get()
+            try:
+                with self._clock.stage("model"):
+                    signals = iter(session.run(tokens, motif_scores, self._expression))
+            finally:
+                self._free.put(session)
+        return [TileSignal(w.tile, None if w.tokens is None else next(signals), w.has_bases) for w in batch]
 
 
 def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progress: Progress) -> None:
@@ -262,13 +146,15 @@ def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progre
             precision=plan.spec.precision,
             threads=request.threads,
             say=progress.say,
+            batch_size=request.batch_size,
         )
         scores = plan.store or _make_scan(plan, progress)
     progress.start(len(plan.tiles))
     bins_written = 0
     with ExitStack() as stack:
         writers = [_open_writers(plan, sample, stack) for sample in samples]
-        signals = _signals(plan, samples, scores, session, clock)
+        reader = WindowReader(plan.genome, scores, geometry=geometry, clock=clock)
+        signals = stack.enter_context(closing(_signals(plan, samples, [session], reader, clock)))
         for signal in in_genome_order(signals):
             with clock.stage("write"):
                 for run in runs(signal, bin_bp=geometry.bin_bp):
@@ -290,6 +176,22 @@ def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progre
             progress.finish(_summary(plan, sample, clock, bins_written))
 
 
+def _signals(
+    plan: Plan, samples: Sequence[Sample], sessions: Sequence[Session], reader: WindowReader, clock: StageClock
+) -> Generator[TileSignal, None, None]:
+    """What each window gives, in genome order."""
+    expression = np.stack([sample.expression for sample in samples])
+    size = sessions[0].windows_a_call(len(samples))
+    schedule = make_schedule(sessions, threads=plan.request.threads, windows=size)
+    windows = mapped(reader, plan.tiles, workers=schedule.readers, ahead=schedule.windows_ahead)
+    batches = in_batches(windows, size, counts=lambda window: window.tokens is not None)
+    predictor = Predictor(sessions, expression, clock)
+    predicted = mapped(predictor, batches, workers=schedule.callers, ahead=schedule.batches_ahead)
+    with closing(predicted):
+        for batch in predicted:
+            yield from batch
+
+
 def _open_writers(plan: Plan, sample: Sample, stack: ExitStack) -> list[BigWigWriter]:
     """A writer a track, each discarded with the stack unless it is published."""
     writers = []
@@ -297,27 +199,6 @@ def _open_writers(plan: Plan, sample: Sample, stack: ExitStack) -> list[BigWigWr
         writers.append(BigWigWriter(path, plan.genome.contigs, bin_bp=plan.spec.geometry.bin_bp))
         stack.callback(writers[-1].discard)
     return writers
-
-
-def _signals(
-    plan: Plan, samples: Sequence[Sample], scores: Scores, session: Session, clock: StageClock
-) -> Iterator[TileSignal]:
-    """What each window gives; one whose bins have no base is not computed."""
-    expression = np.stack([sample.expression for sample in samples])
-    geometry = plan.spec.geometry
-    for tile in plan.tiles:
-        with clock.stage("sequence"):
-            tokens = plan.genome.tokens(tile.contig, tile.start, tile.start + geometry.window_bp)
-            has_bases = (tokens.reshape(geometry.bins, geometry.bin_bp) != NO_BASE).any(axis=1)
-        first = tile.start // geometry.bin_bp
-        if not any(has_bases[begin - first : end - first].any() for begin, end in tile.spans):
-            yield TileSignal(tile, None, has_bases)
-            continue
-        with clock.stage("scan"):
-            window_scores = scores.read(tile.contig, first, geometry.bins)
-        with clock.stage("model"):
-            signal = session.run(tokens[None], window_scores[None], expression)[0]
-        yield TileSignal(tile, signal, has_bases)
 
 
 def _make_scan(plan: Plan, progress: Progress) -> GenomeScan:
@@ -364,6 +245,8 @@ def _record(plan: Plan, sample: Sample, session: Session, clock: StageClock, bin
         "space": request.space,
         "device": session.device,
         "provider": session.provider,
+        "arithmetic": session.arithmetic,
+        "batch_size": session.batch_size,
         "threads": request.threads,
         "scores": None if plan.store is None else str(plan.store.path.resolve()),
         "regions": plan.regions,

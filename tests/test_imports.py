@@ -12,7 +12,7 @@ RUNTIME = Path(find_spec("epigept_batch").origin).parent
 EXPORT = Path(find_spec("epigept_export").origin).parent
 
 VOCABULARY = {"errors", "sample_request", "spec", "tiling"}
-SUPPORT = {"files", "home", "progress", "timing"}
+SUPPORT = {"files", "home", "prefetch", "progress", "timing"}
 PIPELINES = {
     "pipeline",
     "scan_pipeline",
@@ -60,12 +60,13 @@ def test_directions(path):
     place = path.relative_to(RUNTIME).parts
     stage = place[0].removesuffix(".py")
     allowed = {
-        "cli": {"cli", "evaluation", "inference", "errors", "home", "sample_request"} | PIPELINES,
-        "pipeline": {"inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
+        "cli": {"cli", "evaluation", "inference", "errors", "home", "plan", "sample_request"} | PIPELINES,
+        "plan": {"inputs", "inference", "outputs"} | VOCABULARY,
+        "pipeline": {"plan", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
         "scan_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
         "expression_pipeline": {"inputs", "inference", "outputs"} | VOCABULARY,
         "simulation_pipeline": {"simulation"} | VOCABULARY | SUPPORT,
-        "demo_pipeline": {"pipeline", "demo", "simulation", "inputs", "inference", "evaluation", "outputs"}
+        "demo_pipeline": {"plan", "pipeline", "demo", "simulation", "inputs", "inference", "evaluation", "outputs"}
         | VOCABULARY
         | SUPPORT,
         "evaluation_pipeline": {"evaluation", "inputs", "inference"} | VOCABULARY | SUPPORT,
@@ -100,7 +101,7 @@ def test_tables_are_read_in_one_room():
 def test_only_pipelines_name_every_stage():
     stages = {"inputs", "inference", "outputs"}
     users = {p.name for p in runtime_files() if stages <= ours(p)}
-    assert users == {"demo_pipeline.py", "expression_pipeline.py", "pipeline.py"}
+    assert users == {"demo_pipeline.py", "expression_pipeline.py", "pipeline.py", "plan.py"}
 
 
 def test_the_runtime_knows_neither_torch_nor_the_exporter():

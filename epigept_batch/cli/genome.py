@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from epigept_batch.cli.options import device_option, fasta_option, model_option, threads_option
+from epigept_batch.cli.options import batch_size_option, device_option, fasta_option, model_option, threads_option
 from epigept_batch.cli.progress import ProgressBar
 from epigept_batch.cli.samples import sample_options
 
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     "nearest.",
 )
 @device_option("auto", "the network")
+@batch_size_option
 @threads_option
 @click.option(
     "--scores",
@@ -74,6 +75,7 @@ def genome(
     space: str,
     overlap: int,
     device: str,
+    batch_size: int | None,
     threads: int,
     scores: Path | None,
     force: bool,
@@ -89,8 +91,9 @@ def genome(
       epigept-batch genome --tpm sample.tsv --fasta hg38.fa --model model.onnx --region chr2:1,000,001-2,000,000
     """
     # Loaded here so that --help need not wait for the compiler and the table library.
-    from epigept_batch.inference.session import parse_device
-    from epigept_batch.pipeline import GenomeRequest, run_genome
+    from epigept_batch.inference.device import parse_device
+    from epigept_batch.pipeline import run_genome
+    from epigept_batch.plan import GenomeRequest
 
     request = GenomeRequest(
         samples=samples,
@@ -105,6 +108,7 @@ def genome(
         space=space,
         overlap=overlap,
         device=parse_device(device),
+        batch_size=batch_size,
         threads=threads,
         scores=scores,
         force=force,

@@ -26,10 +26,32 @@ threads_option = click.option(
 )
 
 
+def _batch_size(_context: click.Context, _option: click.Parameter, value: str) -> int | None:
+    if value == "auto":
+        return None
+    if not value.isascii() or not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is neither auto nor a whole number from 1 up.")
+    return int(value)
+
+
+batch_size_option = click.option(
+    "--batch-size",
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    callback=_batch_size,
+    help="Pairs of a window and a sample that the network computes at once.",
+)
+
+
 def device_option(default: str, what: str) -> Callable[[Decorated], Decorated]:
     """`--device`, for what runs there."""
     return click.option(
-        "--device", default=default, show_default=True, metavar="auto|cpu|cuda|cuda:N", help=f"Where {what} runs."
+        "--device",
+        default=default,
+        show_default=True,
+        metavar="auto|cpu|cuda|cuda:N,M|openvino",
+        help=f"Where {what} runs.",
     )
 
 

@@ -165,7 +165,7 @@ def verify(*, model: Path, checkpoint: Path, device: str, threads: int) -> None:
       epigept-export verify model.onnx --checkpoint model.ckpt
     """
     _check_libraries(verifies=True)
-    from epigept_batch.inference.session import parse_device
+    from epigept_batch.inference.device import parse_device
     from epigept_export.verify import verify as run
 
     verification = run(model, checkpoint, parse_device(device), threads=threads, say=_say)

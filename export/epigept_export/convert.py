@@ -17,8 +17,8 @@ import epigept_batch
 from epigept_batch.errors import InputError, ModelError, OutputError
 from epigept_batch.files import make_folder, replacing
 from epigept_batch.inference.check import check_bins, check_inputs
+from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.inference.session import CPU
 from epigept_batch.inputs.motifs import P_VALUE, read_motif_set
 from epigept_batch.spec import Check, ExpressionReference, Spec
 from epigept_export.architectures import HG_SCAN_WINDOW, read_training_windows, training_cells

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.inference.check import CheckInputs, Limit, TrackFigures
-    from epigept_batch.inference.session import Device
+    from epigept_batch.inference.device import Device
     from epigept_batch.spec import Spec
     from epigept_export.architectures import Architecture
     from epigept_export.model import EpiGePT

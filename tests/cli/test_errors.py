@@ -78,7 +78,7 @@ def folder(tmp_path):
         ),
         ({"tracks": "DNase,ATAC"}, "--tracks: the model has no track 'ATAC'; it has DNase, CTCF, H3K27ac"),
         ({"overlap": "100"}, "--overlap 100: must be a multiple of the bin, 128, from 0 to 2432"),
-        ({"device": "gpu"}, "--device gpu: must be auto, cpu, cuda or cuda:N"),
+        ({"device": "gpu"}, "--device gpu: must be auto, cpu, cuda, cuda:N"),
         ({"device": "cuda"}, "this ONNX Runtime has no CUDA; for a GPU install epigept-batch with its [gpu] extra"),
     ],
     ids=lambda value: " ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else "",

@@ -4,13 +4,19 @@ import json
 import os
 import re
 import signal
+import threading
 
 import numpy as np
 import pytest
 
 import bigwigs
 import reference
+from epigept_batch import pipeline
+from epigept_batch.cli.progress import ProgressBar
 from epigept_batch.inference.session import Session
+from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.scan import GenomeScan
+from epigept_batch.outputs.bigwig import BigWigWriter
 from epigept_export.convert import read_expression_reference
 from epigept_export.model import EpiGePT
 from expression import read_tpm
@@ -185,6 +191,55 @@ def test_two_samples_in_one_run_are_those_of_two_runs(genome, tmp_path, tpm):
     assert (read(tmp_path / "both/sample.CTCF.bw") != read(tmp_path / "both/second.CTCF.bw")).any()
 
 
+@pytest.mark.parametrize("overlapped", [True, False])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_batch_threads_and_prefetch_change_no_value(
+    genome, tmp_path, tpm, monkeypatch, batch_size, threads, overlapped
+):
+    if not overlapped:
+        monkeypatch.setattr(pipeline, "make_schedule", lambda *_, **__: pipeline.ONE_AFTER_THE_OTHER)
+    other = tmp_path / "other.tsv"
+    other.write_text(tpm.read_text().replace("F03\t", "F03\t9"))
+    genome("--tpm", other, out=tmp_path / "plain", **{"batch-size": 1})
+    genome("--tpm", other, out=tmp_path / "this", threads=threads, **{"batch-size": batch_size})
+    for path in sorted((tmp_path / "plain").glob("*.bw")):
+        for contig in CONTIGS:
+            np.testing.assert_allclose(read(tmp_path / "this" / path.name, contig), read(path, contig), rtol=SAME)
+    assert json.loads((tmp_path / "this/sample.run.json").read_text())["batch_size"] == batch_size
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("stage", ["sequence", "scan", "network", "order", "write", "progress"])
+@pytest.mark.parametrize("error", [RuntimeError("midway"), KeyboardInterrupt()])
+def test_a_stage_that_fails_ends_the_run_and_leaves_no_thread(genome, tmp_path, monkeypatch, stage, error):
+    place, name = {
+        "sequence": (Genome, "tokens"),
+        "scan": (GenomeScan, "read"),
+        "network": (Session, "run"),
+        "order": (pipeline, "runs"),
+        "write": (BigWigWriter, "write"),
+        "progress": (ProgressBar, "advance"),
+    }[stage]
+    real, calls = getattr(place, name), []
+
+    def fail_at_the_fourth(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 4:
+            raise error
+        return real(*arguments, **options)
+
+    before = {thread.name for thread in threading.enumerate()}
+    monkeypatch.setattr(place, name, fail_at_the_fourth)
+    if isinstance(error, RuntimeError):
+        with pytest.raises(RuntimeError, match="midway"):
+            genome(**{"batch-size": 1})
+    else:
+        assert genome(**{"batch-size": 1}).code == 130
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not {t.name for t in threading.enumerate() if t.name.startswith("ahead")} - before
+
+
 def test_normalised_values_are_taken_as_they_are(genome, tmp_path, tpm, small_reference):
     factors = tuple(f"F{n:02d}" for n in range(15))
     values = read_tpm(tpm, factors)
@@ -203,6 +258,7 @@ def test_provenance(genome, tmp_path, small_model, fasta, tpm):
     assert record["sample"] == "sample"
     assert record["device"] == "cpu"
     assert record["provider"] == "CPUExecutionProvider"
+    assert record["arithmetic"] == "fp32"
     assert record["versions"]["runtime"].startswith("onnxruntime ")
     assert record["regions"] == ["one:1-3072"]
     assert record["factors"] == {"found": 15, "by_id": 15, "by_alias": 0, "renamed": {}, "missing": []}
@@ -211,8 +267,8 @@ def test_provenance(genome, tmp_path, small_model, fasta, tpm):
     assert set(record["inputs"]["genome"]) == {"one"}
     assert record["files"] == {f"sample.{t}.bw": (tmp_path / f"out/sample.{t}.bw").stat().st_size for t in TRACKS}
     seconds = record["seconds"]
-    assert seconds["total"] == pytest.approx(sum(v for k, v in seconds.items() if k != "total"), abs=0.01)
-    assert {"scan", "model", "write", "other"} <= set(seconds)
+    assert {"inputs", "load", "sequence", "scan", "model", "write", "total"} == set(seconds)
+    assert all(0 <= value <= seconds["total"] for stage, value in seconds.items() if stage != "total")
     assert record["peak_memory_bytes"] > 1e6
 
 

@@ -10,8 +10,9 @@ import torch
 import tolerances
 from epigept_batch.errors import InputError, ModelError
 from epigept_batch.inference.check import LIMITS
+from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inference.session import CPU, open_session
+from epigept_batch.inference.session import open_session
 from epigept_export.convert import convert
 from epigept_export.graph import export_graph, operator_counts
 from epigept_export.model import EpiGePT

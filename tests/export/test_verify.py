@@ -7,8 +7,9 @@ import torch
 
 from epigept_batch.errors import ModelError
 from epigept_batch.inference.check import LIMITS, check_bins, check_inputs
+from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inference.session import CPU, open_session
+from epigept_batch.inference.session import open_session
 from epigept_export import convert as module
 from epigept_export.convert import convert
 from epigept_export.verify import VerificationError, verify

@@ -2,10 +2,11 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from epigept_batch.errors import DeviceError, InputError, ModelError
+from epigept_batch.errors import DeviceError, ModelError
 from epigept_batch.inference import session as module
+from epigept_batch.inference.device import CPU, Device
 from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.inference.session import CPU, Device, open_session, parse_device
+from epigept_batch.inference.session import open_session
 from small import SMALL, random_inputs
 from tolerances import SAME
 
@@ -46,25 +47,6 @@ def test_a_window_and_a_sample_alone_give_what_they_give_together(make_small_mod
                 inputs["expression"][sample : sample + 1],
             )
             np.testing.assert_allclose(alone[0, 0], together[window, sample], rtol=SAME, atol=SAME)
-
-
-@pytest.mark.parametrize(
-    ("text", "device"),
-    [
-        ("auto", Device("auto")),
-        ("cpu", Device("cpu")),
-        ("cuda", Device("cuda", 0)),
-        ("cuda:3", Device("cuda", 3)),
-    ],
-)
-def test_devices(text, device):
-    assert parse_device(text) == device
-
-
-@pytest.mark.parametrize("text", ["", "gpu", "cuda:", "cuda:x", "CPU", "cpu:1"])
-def test_what_is_no_device_is_said(text):
-    with pytest.raises(InputError, match=f"--device {text}: must be auto, cpu, cuda or cuda:N"):
-        parse_device(text)
 
 
 @pytest.mark.skipif(module.CUDA_PROVIDER in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA")
