@@ -20,9 +20,9 @@ from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.inference.session import Session, open_session
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.windows import Window, WindowReader
-from epigept_batch.outputs.bigwig import BigWigWriter
 from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
 from epigept_batch.outputs.stitch import TileSignal, in_genome_order, runs
+from epigept_batch.outputs.writers import TrackWriters
 from epigept_batch.plan import GenomeRequest, Plan, Sample, make_plan
 from epigept_batch.prefetch import mapped
 from epigept_batch.timing import StageClock
@@ -68,6 +68,10 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
     return {sample.files.sample: sample.files for sample in plan.samples}
 
 
+ON_HOST = {"cpu", "openvino"}
+"""Devices that are the processor, which also does everything else."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """What runs ahead of what.
@@ -96,7 +100,7 @@ def make_schedule(sessions: Sequence[Session], *, threads: int, windows: int) ->
         threads: How many the CPU may use.
         windows: Of a batch.
     """
-    on_cpu = sessions[0].device in {"cpu", "openvino"}
+    on_cpu = sessions[0].device in ON_HOST
     return Schedule(
         readers=1 if on_cpu else threads,
         windows_ahead=2 * windows * len(sessions) + (0 if on_cpu else threads),
@@ -152,28 +156,40 @@ def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progre
     progress.start(len(plan.tiles))
     bins_written = 0
     with ExitStack() as stack:
-        writers = [_open_writers(plan, sample, stack) for sample in samples]
+        writers = TrackWriters(
+            [path for sample in samples for path in sample.files.bigwigs],
+            plan.genome.contigs,
+            bin_bp=geometry.bin_bp,
+            processes=_writing_processes(session, request.threads),
+        )
+        stack.callback(writers.discard)
         reader = WindowReader(plan.genome, scores, geometry=geometry, clock=clock)
         signals = stack.enter_context(closing(_signals(plan, samples, [session], reader, clock)))
         for signal in in_genome_order(signals):
             with clock.stage("write"):
                 for run in runs(signal, bin_bp=geometry.bin_bp):
                     bins_written += run.values.shape[1]
-                    values = np.expm1(run.values) if request.space == "linear" else run.values
-                    for number, tracks in enumerate(writers):
-                        for track, writer in zip(plan.track_numbers, tracks, strict=True):
-                            writer.write(run.contig, run.first_bin, values[number, :, track])
+                    writers.write(run.contig, run.first_bin, _by_track(plan, run.values))
             progress.advance()
         if not bins_written:
             raise InputError("there is no base but N in the selected regions: nothing to predict", request.fasta)
         with clock.stage("write"):
-            for writer in (writer for tracks in writers for writer in tracks):
-                writer.close()
-        for sample, tracks in zip(samples, writers, strict=True):
-            for writer in tracks:
-                writer.publish()
+            writers.close()
+            writers.publish()
+        for sample in samples:
             write_record(sample.files, _record(plan, sample, session, clock, bins_written))
             progress.finish(_summary(plan, sample, clock, bins_written))
+
+
+def _by_track(plan: Plan, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(samples, bins, tracks) of the network as (samples × wanted tracks, bins), in the space asked for."""
+    wanted = values[:, :, plan.track_numbers].transpose(0, 2, 1).reshape(-1, values.shape[1])
+    return np.expm1(wanted) if plan.request.space == "linear" else wanted
+
+
+def _writing_processes(session: Session, threads: int) -> int:
+    """One where the network itself takes the cores; it needs a hundredth of them."""
+    return 1 if session.device in ON_HOST else threads
 
 
 def _signals(
@@ -190,15 +206,6 @@ def _signals(
     with closing(predicted):
         for batch in predicted:
             yield from batch
-
-
-def _open_writers(plan: Plan, sample: Sample, stack: ExitStack) -> list[BigWigWriter]:
-    """A writer a track, each discarded with the stack unless it is published."""
-    writers = []
-    for path in sample.files.bigwigs:
-        writers.append(BigWigWriter(path, plan.genome.contigs, bin_bp=plan.spec.geometry.bin_bp))
-        stack.callback(writers[-1].discard)
-    return writers
 
 
 def _make_scan(plan: Plan, progress: Progress) -> GenomeScan:

@@ -24,7 +24,7 @@ PIPELINES = {
 OWNERS = {
     "onnxruntime": {"inference/session.py"},
     "pyfaidx": {"inputs/genome.py"},
-    "pyBigWig": {"outputs/bigwig.py", "inputs/signal.py"},
+    "pyBigWig": {"inputs/signal.py"},
     "matplotlib": {"evaluation/figures.py"},
     "anndata": {"inputs/expression/pseudobulk.py"},
     "h5py": {"inputs/expression/pseudobulk.py"},

@@ -16,7 +16,7 @@ from epigept_batch.cli.progress import ProgressBar
 from epigept_batch.inference.session import Session
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.scan import GenomeScan
-from epigept_batch.outputs.bigwig import BigWigWriter
+from epigept_batch.outputs.writers import TrackWriters
 from epigept_export.convert import read_expression_reference
 from epigept_export.model import EpiGePT
 from expression import read_tpm
@@ -218,7 +218,7 @@ def test_a_stage_that_fails_ends_the_run_and_leaves_no_thread(genome, tmp_path, 
         "scan": (GenomeScan, "read"),
         "network": (Session, "run"),
         "order": (pipeline, "runs"),
-        "write": (BigWigWriter, "write"),
+        "write": (TrackWriters, "write"),
         "progress": (ProgressBar, "advance"),
     }[stage]
     real, calls = getattr(place, name), []

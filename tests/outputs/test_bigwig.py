@@ -1,9 +1,12 @@
 import numpy as np
+import pybigtools
+import pyBigWig
 import pytest
 
 import bigwigs
 from epigept_batch.errors import OutputError
 from epigept_batch.files import make_folder, replacing
+from epigept_batch.outputs import bigwig_format
 from epigept_batch.outputs.bigwig import BigWigWriter
 from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
 from epigept_batch.tiling import Contig
@@ -35,6 +38,104 @@ def test_runs_clipped_ends_gaps_and_the_header(tmp_path):
 def test_values_are_kept_to_the_last_bit(tmp_path):
     values = np.random.default_rng(2).random(10).astype(np.float32)
     np.testing.assert_array_equal(bigwigs.bins(written(tmp_path / "x.bw", [("c", 0, values)]), "c", bin_bp=128), values)
+
+
+@pytest.fixture
+def long(tmp_path):
+    """Two contigs of some 60,000 bins with gaps, the last bin of the second shorter, and their values by base pair."""
+    contigs = (Contig("x", 128 * 40_000), Contig("y", 128 * 20_000 - 28))
+    values = {c.name: np.random.default_rng(c.length).random(-(-c.length // 128)).astype(np.float32) for c in contigs}
+    values["x"][5_000:17_011] = np.nan
+    path = tmp_path / "long.bw"
+    writer = BigWigWriter(path, contigs, bin_bp=128)
+    for contig in contigs:
+        have = np.flatnonzero(np.diff(~np.isnan(values[contig.name]), prepend=False, append=False)).reshape(-1, 2)
+        for begin, end in have:
+            for first in range(begin, end, 1_000):
+                writer.write(contig, first, values[contig.name][first : min(first + 1_000, end)])
+    writer.close()
+    writer.publish()
+    by_base = {c.name: np.repeat(values[c.name], 128)[: c.length].astype(np.float64) for c in contigs}
+    return path, values, by_base
+
+
+def test_thousands_of_bins_and_what_is_said_of_all(long):
+    path, values, by_base = long
+    for name, expected in values.items():
+        np.testing.assert_array_equal(bigwigs.bins(path, name, bin_bp=128), expected)
+    everything = np.concatenate(list(by_base.values()))
+    with pyBigWig.open(str(path)) as file:
+        header = file.header()
+        assert header["nBasesCovered"] == np.isfinite(everything).sum()
+        assert header["sumData"] == pytest.approx(np.nansum(everything), abs=1)
+    with pybigtools.open(str(path)) as file:
+        summary = file.info()["summary"]
+        assert summary["min"] == np.nanmin(everything)
+        assert summary["max"] == np.nanmax(everything)
+        assert summary["std"] == pytest.approx(np.nanstd(everything), rel=1e-6)
+        assert file.zooms() == [2048, 8192, 32_768, 131_072, 524_288, 2_097_152]
+
+
+@pytest.mark.parametrize("level", range(6))
+def test_zoom_records_are_the_summaries_of_their_bases(long, level):
+    path, _, by_base = long
+    span = 2048 * 4**level
+    with pybigtools.open(str(path)) as file:
+        for name, expected in by_base.items():
+            found = list(file.zoom_records(span, name))
+            starts = [s for s in range(0, len(expected), span) if np.isfinite(expected[s : s + span]).any()]
+            assert [(start, end) for start, end, _ in found] == [(s, min(s + span, len(expected))) for s in starts]
+            for start, end, record in found:
+                part = expected[start:end]
+                assert record["bases_covered"] == np.isfinite(part).sum()
+                assert record["min_val"] == np.nanmin(part)
+                assert record["max_val"] == np.nanmax(part)
+                assert record["sum"] == pytest.approx(np.nansum(part), rel=1e-6)
+                assert record["sum_squares"] == pytest.approx(np.nansum(part * part), rel=1e-6)
+
+
+def test_both_readers_answer_from_the_zoom_levels(long):
+    path, _, by_base = long
+    expected = by_base["y"][: 131_072 * 16].reshape(16, -1)
+    with pyBigWig.open(str(path)) as file:
+        found = file.stats("y", 0, expected.size, nBins=16)
+        np.testing.assert_allclose(found, expected.mean(axis=1), rtol=1e-5)
+        np.testing.assert_array_equal(file.stats("y", 0, expected.size, nBins=16, type="max"), expected.max(axis=1))
+
+
+def test_an_index_of_several_tiers(tmp_path, monkeypatch):
+    monkeypatch.setattr(bigwig_format, "FAN", 3)
+    values = np.random.default_rng(1).random(60_000).astype(np.float32)
+    contig = Contig("x", 128 * 60_000)
+    writer = BigWigWriter(tmp_path / "x.bw", [contig], bin_bp=128)
+    writer.write(contig, 0, values)
+    writer.close()
+    writer.publish()
+    np.testing.assert_array_equal(bigwigs.bins(tmp_path / "x.bw", "x", bin_bp=128), values)
+    with pyBigWig.open(str(tmp_path / "x.bw")) as file:
+        for first in (0, 1023, 1024, 31_000, 59_999):
+            assert file.values("x", first * 128, first * 128 + 1)[0] == values[first]
+
+
+def test_more_contigs_than_a_leaf_can_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr(bigwig_format, "MOST_ITEMS", 7)
+    monkeypatch.setattr(bigwig_format, "FAN", 3)
+    contigs = [Contig(f"c{number}", 1000 + number) for number in range(50)]
+    writer = BigWigWriter(tmp_path / "x.bw", contigs, bin_bp=128)
+    for number, contig in enumerate(contigs):
+        writer.write(contig, 2, np.array([number], np.float32))
+    writer.close()
+    writer.publish()
+    assert bigwigs.contigs(tmp_path / "x.bw") == {contig.name: contig.length for contig in contigs}
+    with pyBigWig.open(str(tmp_path / "x.bw")) as file:
+        assert [file.values(contig.name, 256, 257)[0] for contig in contigs] == list(range(50))
+
+
+def test_a_file_without_values_can_be_read(tmp_path):
+    path = written(tmp_path / "x.bw", [])
+    assert bigwigs.records(path, "b") == []
+    with pyBigWig.open(str(path)) as file:
+        assert file.intervals("b") is None
 
 
 def test_a_discarded_file_leaves_nothing_and_the_old_one_stands(tmp_path):

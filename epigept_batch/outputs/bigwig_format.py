@@ -1,0 +1,169 @@
+"""The parts of a bigWig file as bytes (Kent et al., Bioinformatics 26:2204, supplement; little-endian).
+
+A file is a header, the names of the contigs, blocks of values, and an index that finds the blocks of a region; beside
+the values there are zoom levels, each with blocks and an index of its own. Indexes give every block's place, so blocks
+of all kinds may follow each other as they are made.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.tiling import Contig
+
+MAGIC, TREE_MAGIC, INDEX_MAGIC = 0x888FFC26, 0x78CA8C91, 0x2468ACE0
+VERSION = 4
+FAN, MOST_ITEMS = 256, 65_535  # children of a node: as many as usual, and as there can be
+BED_GRAPH, FIXED_STEP = 1, 3
+HEADER_BYTES, ZOOM_BYTES, SUMMARY_BYTES, NODE_BYTES = 64, 24, 40, 4
+TREE_HEADER_BYTES, INDEX_HEADER_BYTES = 32, 48
+ITEM = np.dtype([("bounds", "<u4", 4), ("offset", "<u8")])
+LEAF_ITEM = np.dtype([("bounds", "<u4", 4), ("offset", "<u8"), ("size", "<u8")])
+ZOOM_RECORD = np.dtype(
+    [(name, "<u4") for name in ("contig", "start", "end", "covered")]
+    + [(name, "<f4") for name in ("least", "most", "sum", "squares")]
+)
+
+
+@dataclass
+class Summary:
+    """Of all values, each counted once a base."""
+
+    covered: int = 0
+    least: float = np.inf
+    most: float = -np.inf
+    sum: float = 0.0
+    squares: float = 0.0
+
+    def pack(self) -> bytes:
+        """As it stands in the file."""
+        bounds = (self.least, self.most) if self.covered else (0.0, 0.0)
+        return struct.pack("<Qdddd", self.covered, *bounds, self.sum, self.squares)
+
+
+@dataclass
+class BlockIndex:
+    """Where the blocks of one kind are, in genome order."""
+
+    _bounds: list[tuple[int, int, int, int]] = field(default_factory=list)
+    _places: list[tuple[int, int]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def add(self, contig: int, start: int, end: int, *, offset: int, size: int) -> None:
+        """A block that holds values of base pairs [start, end) and has its place in the file."""
+        self._bounds.append((contig, start, contig, end))
+        self._places.append((offset, size))
+
+    def pack(self, offset: int, *, items_a_block: int) -> bytes:
+        """The index as an R-tree that begins at `offset`, the root first."""
+        leaves = np.zeros(len(self), dtype=LEAF_ITEM)
+        if len(self):
+            leaves["bounds"] = self._bounds
+            leaves["offset"], leaves["size"] = np.array(self._places, dtype="<u8").T
+        tiers: list[NDArray[np.void]] = [leaves]
+        while len(tiers[-1]) > FAN:
+            tiers.append(_parents(tiers[-1]))
+        end = offset + INDEX_HEADER_BYTES
+        for tier, below in zip(tiers[::-1], tiers[-2::-1], strict=False):
+            end += _tier_bytes(tier)  # where the tier below begins; all of its nodes but the last are full
+            tier["offset"] = end + np.arange(len(tier)) * (NODE_BYTES + FAN * below.itemsize)
+        first, last = (leaves["bounds"][0], leaves["bounds"][-1]) if len(self) else ((0, 0), (0, 0, 0, 0))
+        header = struct.pack(
+            "<IIQIIIIQII", INDEX_MAGIC, FAN, len(self), *first[:2], *last[2:], offset, items_a_block, 0
+        )
+        return header + b"".join(_nodes(tier, is_leaf=tier is leaves) for tier in tiers[::-1])
+
+
+def contig_tree(contigs: Sequence[Contig], offset: int) -> bytes:
+    """Names, numbers and lengths of contigs as a B+ tree that begins at `offset`, the root first.
+
+    In the order given, in one leaf, which readers go through from end to end; more than a leaf can hold are sorted by
+    name, since readers then look from node to node.
+    """
+    named = [(contig.name.encode(), number, contig.length) for number, contig in enumerate(contigs)]
+    fan = len(named)
+    if fan > MOST_ITEMS:
+        named.sort()
+        fan = FAN
+    key = max(len(name) for name, _, _ in named)
+    counts = [len(named)]
+    while counts[-1] > fan:
+        counts.append(-(-counts[-1] // fan))
+    starts = [offset + TREE_HEADER_BYTES]  # of each tier, the root's first
+    for count in counts[:0:-1]:
+        starts.append(starts[-1] + -(-count // fan) * NODE_BYTES + count * (key + 8))
+    node_bytes = NODE_BYTES + fan * (key + 8)
+    tiers = [[struct.pack(f"<{key}sII", *entry) for entry in named]]
+    for depth, (count, below) in enumerate(zip(counts[1:], starts[:0:-1], strict=True), 1):
+        firsts = [named[number * fan**depth][0] for number in range(count)]
+        tiers.append(
+            [struct.pack(f"<{key}sQ", name, below + number * node_bytes) for number, name in enumerate(firsts)]
+        )
+    header = struct.pack("<IIIIQQ", TREE_MAGIC, fan, key, 8, len(named), 0)
+    nodes = [
+        struct.pack("<BBH", tier is tiers[0], 0, len(tier[first : first + fan])) + b"".join(tier[first : first + fan])
+        for tier in tiers[::-1]
+        for first in range(0, len(tier), fan)
+    ]
+    return header + b"".join(nodes)
+
+
+def fixed_step(contig: int, start: int, step: int, values: NDArray[np.float32]) -> bytes:
+    """A section of successive bins, before compression."""
+    end = start + step * len(values)
+    head = struct.pack("<IIIIIBBH", contig, start, end, step, step, FIXED_STEP, 0, len(values))
+    return head + values.astype("<f4").tobytes()
+
+
+def one_interval(contig: int, start: int, end: int, value: float) -> bytes:
+    """A section of one value over [start, end)."""
+    return struct.pack("<IIIIIBBHIIf", contig, start, end, 0, 0, BED_GRAPH, 0, 1, start, end, value)
+
+
+def file_header(
+    *, zooms: Sequence[tuple[int, int, int]], tree: int, values: int, index: int, summary: int, block_bytes: int
+) -> bytes:
+    """The beginning of a file.
+
+    Args:
+        zooms: Of each level base pairs a record, and where its records and its index are.
+        tree: Where the contigs are.
+        values: Where the values are.
+        index: Where their index is.
+        summary: Where the summary is.
+        block_bytes: The most that a block takes when it is unpacked.
+    """
+    head = struct.pack(
+        "<IHHQQQHHQQIQ", MAGIC, VERSION, len(zooms), tree, values, index, 0, 0, 0, summary, block_bytes, 0
+    )
+    return head + b"".join(struct.pack("<IIQQ", level, 0, data, place) for level, data, place in zooms)
+
+
+def _nodes(tier: NDArray[np.void], *, is_leaf: bool) -> bytes:
+    starts = range(0, max(1, len(tier)), FAN)
+    parts = [tier[first : first + FAN] for first in starts]
+    return b"".join(struct.pack("<BBH", is_leaf, 0, len(part)) + part.tobytes() for part in parts)
+
+
+def _parents(tier: NDArray[np.void]) -> NDArray[np.void]:
+    """An item for every node of a tier, without its place yet."""
+    firsts = np.arange(0, len(tier), FAN)
+    lasts = np.minimum(firsts + FAN, len(tier)) - 1
+    parents = np.zeros(len(firsts), dtype=ITEM)
+    parents["bounds"] = np.hstack([tier["bounds"][firsts, :2], tier["bounds"][lasts, 2:]])
+    return parents
+
+
+def _tier_bytes(tier: NDArray[np.void]) -> int:
+    return max(1, -(-len(tier) // FAN)) * NODE_BYTES + tier.nbytes
