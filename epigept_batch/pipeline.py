@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import resource
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import SimpleQueue
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import epigept_batch
-from epigept_batch.errors import InputError
+from epigept_batch.errors import EpiGePTError, InputError
 from epigept_batch.files import make_folder
 from epigept_batch.inference.batches import in_batches
 from epigept_batch.inference.model_file import file_sha256
@@ -21,18 +21,21 @@ from epigept_batch.inference.session import Session, open_session
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.windows import Window, WindowReader
 from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
-from epigept_batch.outputs.stitch import TileSignal, in_genome_order, runs
+from epigept_batch.outputs.stitch import TileSignal, runs
 from epigept_batch.outputs.writers import TrackWriters
 from epigept_batch.plan import GenomeRequest, Plan, Sample, make_plan
 from epigept_batch.prefetch import mapped
+from epigept_batch.resume import RunJournals, forget
 from epigept_batch.timing import StageClock
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from epigept_batch.progress import Progress
+    from epigept_batch.tiling import Tile
 
 
 def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFiles]:
@@ -60,12 +63,27 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
             "sequence, as here, it extrapolates"
         )
     for sample in plan.samples:
+        if sample not in due:
+            forget(plan, sample)
         for note in sample.source.sentences if sample in due else ("up to date",):
             progress.say(f"{sample.files.sample}: {note}")
     if due:
-        make_folder(request.out)
-        _predict(plan, due, clock=clock, progress=progress)
+        with _folder(request.out), RunJournals(plan, due) as journals:
+            _predict(plan, due, journals, clock=clock, progress=progress)
     return {sample.files.sample: sample.files for sample in plan.samples}
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """An output folder, which goes again if it was made for nothing."""
+    was_there = path.exists()
+    make_folder(path)
+    try:
+        yield
+    finally:
+        if not was_there:
+            with suppress(OSError):
+                path.rmdir()  # only an empty one goes
 
 
 ON_HOST = {"cpu", "openvino"}
@@ -115,18 +133,26 @@ class Predictor:
     Args:
         sessions: Where the network runs.
         expression: float32, (samples, factors).
+        tracks: Places of the wanted tracks in the network's output.
         clock: Told of the stage `model`.
     """
 
-    def __init__(self, sessions: Sequence[Session], expression: NDArray[np.float32], clock: StageClock) -> None:
+    def __init__(
+        self, sessions: Sequence[Session], expression: NDArray[np.float32], tracks: Sequence[int], clock: StageClock
+    ) -> None:
         self._free: SimpleQueue[Session] = SimpleQueue()
         for session in sessions:
             self._free.put(session)
         self._expression = expression
+        self._tracks = list(tracks)
         self._clock = clock
 
     def __call__(self, batch: Sequence[Window]) -> list[TileSignal]:
-        """What each window gives; one whose bins have no base is not computed."""
+        """What each window gives; one whose bins have no base is not computed.
+
+        Raises:
+            EpiGePTError: The network gave what is no number.
+        """
         read = [(w.tokens, w.motif_scores) for w in batch if w.tokens is not None and w.motif_scores is not None]
         signals: Iterator[NDArray[np.float32]] = iter(())
         if read:
@@ -134,13 +160,32 @@ class Predictor:
             session = self._free.get()
             try:
                 with self._clock.stage("model"):
-                    signals = iter(session.run(tokens, motif_scores, self._expression))
+                    signals = iter(session.run(tokens, motif_scores, self._expression)[..., self._tracks])
             finally:
                 self._free.put(session)
-        return [TileSignal(w.tile, None if w.tokens is None else next(signals), w.has_bases) for w in batch]
+        found = [TileSignal(w.tile, None if w.tokens is None else next(signals), w.has_bases) for w in batch]
+        for signal in found:
+            _check_finite(signal)
+        return found
 
 
-def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progress: Progress) -> None:
+def _check_finite(signal: TileSignal) -> None:
+    """See that a window's values are numbers.
+
+    Raises:
+        EpiGePTError: Some are not.
+    """
+    if signal.signal is not None and not np.isfinite(signal.signal).all():
+        tile = signal.tile
+        raise EpiGePTError(
+            f"{tile.contig.name}:{tile.start + 1:,}: in the window that begins here the network gave values that are "
+            "no numbers; none of it is written. Try another --device, or a model file in fp32"
+        )
+
+
+def _predict(
+    plan: Plan, samples: Sequence[Sample], journals: RunJournals, *, clock: StageClock, progress: Progress
+) -> None:
     """Compute the plan's windows for the samples that are due, and publish their files."""
     request, geometry = plan.request, plan.spec.geometry
     with clock.stage("load"):
@@ -153,6 +198,9 @@ def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progre
             batch_size=request.batch_size,
         )
         scores = plan.store or _make_scan(plan, progress)
+    journals.begin(session)
+    if journals.finished:
+        progress.say(f"going on: {len(journals.finished):,} of {len(plan.tiles):,} windows are finished")
     progress.start(len(plan.tiles))
     bins_written = 0
     with ExitStack() as stack:
@@ -164,8 +212,8 @@ def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progre
         )
         stack.callback(writers.discard)
         reader = WindowReader(plan.genome, scores, geometry=geometry, clock=clock)
-        signals = stack.enter_context(closing(_signals(plan, samples, [session], reader, clock)))
-        for signal in in_genome_order(signals):
+        signals = stack.enter_context(closing(_signals(plan, samples, journals.due, [session], reader, clock)))
+        for signal in journals.joined(signals):
             with clock.stage("write"):
                 for run in runs(signal, bin_bp=geometry.bin_bp):
                     bins_written += run.values.shape[1]
@@ -177,14 +225,16 @@ def _predict(plan: Plan, samples: Sequence[Sample], *, clock: StageClock, progre
             writers.close()
             writers.publish()
         for sample in samples:
-            write_record(sample.files, _record(plan, sample, session, clock, bins_written))
+            document = _record(plan, sample, session, clock, bins_written)
+            write_record(sample.files, {**document, "windows_resumed": len(journals.finished)})
             progress.finish(_summary(plan, sample, clock, bins_written))
+        journals.remove()
 
 
 def _by_track(plan: Plan, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(samples, bins, tracks) of the network as (samples × wanted tracks, bins), in the space asked for."""
-    wanted = values[:, :, plan.track_numbers].transpose(0, 2, 1).reshape(-1, values.shape[1])
-    return np.expm1(wanted) if plan.request.space == "linear" else wanted
+    """(samples, bins, tracks) as (samples × tracks, bins), in the space asked for."""
+    by_track = values.transpose(0, 2, 1).reshape(-1, values.shape[1])
+    return np.expm1(by_track) if plan.request.space == "linear" else by_track
 
 
 def _writing_processes(session: Session, threads: int) -> int:
@@ -193,15 +243,20 @@ def _writing_processes(session: Session, threads: int) -> int:
 
 
 def _signals(
-    plan: Plan, samples: Sequence[Sample], sessions: Sequence[Session], reader: WindowReader, clock: StageClock
+    plan: Plan,
+    samples: Sequence[Sample],
+    tiles: Sequence[Tile],
+    sessions: Sequence[Session],
+    reader: WindowReader,
+    clock: StageClock,
 ) -> Generator[TileSignal, None, None]:
     """What each window gives, in genome order."""
     expression = np.stack([sample.expression for sample in samples])
     size = sessions[0].windows_a_call(len(samples))
     schedule = make_schedule(sessions, threads=plan.request.threads, windows=size)
-    windows = mapped(reader, plan.tiles, workers=schedule.readers, ahead=schedule.windows_ahead)
+    windows = mapped(reader, tiles, workers=schedule.readers, ahead=schedule.windows_ahead)
     batches = in_batches(windows, size, counts=lambda window: window.tokens is not None)
-    predictor = Predictor(sessions, expression, clock)
+    predictor = Predictor(sessions, expression, plan.track_numbers, clock)
     predicted = mapped(predictor, batches, workers=schedule.callers, ahead=schedule.batches_ahead)
     with closing(predicted):
         for batch in predicted:

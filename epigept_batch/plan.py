@@ -50,6 +50,7 @@ class GenomeRequest:
         threads: How many the CPU may use.
         scores: A store of motif scores; None to scan on the way.
         force: Replace outputs made from other inputs.
+        fresh: Start over where a run was stopped.
     """
 
     samples: SampleRequest
@@ -68,6 +69,7 @@ class GenomeRequest:
     threads: int = 1
     scores: Path | None = None
     force: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, eq=False)

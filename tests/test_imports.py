@@ -62,7 +62,7 @@ def test_directions(path):
     allowed = {
         "cli": {"cli", "evaluation", "inference", "errors", "home", "plan", "sample_request"} | PIPELINES,
         "plan": {"inputs", "inference", "outputs"} | VOCABULARY,
-        "pipeline": {"plan", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
+        "pipeline": {"plan", "resume", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
         "scan_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
         "expression_pipeline": {"inputs", "inference", "outputs"} | VOCABULARY,
         "simulation_pipeline": {"simulation"} | VOCABULARY | SUPPORT,
@@ -79,6 +79,7 @@ def test_directions(path):
         "tiling": {"errors"},
         "files": {"errors"},
         "journal": {"errors"},
+        "resume": {"journal", "outputs", "inference", "plan"} | VOCABULARY,
     }.get(stage, set())
     assert ours(path) <= allowed
 

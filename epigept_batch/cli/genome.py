@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     help="Motif scores kept by `epigept-batch scan`.  [default: scan on the way]",
 )
 @click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs.")
+@click.option("--fresh", is_flag=True, help="Start over, where else a run that was stopped would go on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the samples' run.json to standard output.")
 def genome(
     *,
@@ -79,12 +80,14 @@ def genome(
     threads: int,
     scores: Path | None,
     force: bool,
+    fresh: bool,
     as_json: bool,
 ) -> None:
     """Predict DNase, CTCF and histone tracks over a genome from a sample's TPM.
 
-    Writes SAMPLE.TRACK.bw for each track and SAMPLE.run.json. Run again on finished outputs, it says that they are up
-    to date. Options also come from variables: EPIGEPT_BATCH_GENOME_TPM, EPIGEPT_BATCH_GENOME_FASTA, …
+    Writes SAMPLE.TRACK.bw for each track and SAMPLE.run.json. Stopped, by whatever, it goes on when it is run again;
+    run again on finished outputs, it says that they are up to date. Options also come from variables:
+    EPIGEPT_BATCH_GENOME_TPM, EPIGEPT_BATCH_GENOME_FASTA, …
 
     \b
     Example:
@@ -112,6 +115,7 @@ def genome(
         threads=threads,
         scores=scores,
         force=force,
+        fresh=fresh,
     )
     with ProgressBar() as progress:
         files = run_genome(request, progress)

@@ -37,6 +37,11 @@ class SampleFiles:
         """The provenance, written last."""
         return self.folder / f"{self.sample}.run.json"
 
+    @property
+    def journal(self) -> Path:
+        """What is finished of them while they are made."""
+        return self.folder / f".{self.sample}.journal"
+
 
 def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
     """Whether the sample's files are there, whole, and were made from these inputs.
@@ -52,6 +57,8 @@ def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
     if not present:
         return False
     record = _read_record(files)
+    if record is None and files.journal.exists():
+        return False  # a run was stopped while it gave its files their names
     if record is None:
         raise OutputError(
             "exists, without a run.json that says what it was made from; move it away, or replace it by --force",

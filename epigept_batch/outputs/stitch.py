@@ -1,14 +1,14 @@
-"""Windows in any order to bins in genome order."""
+"""The bins that are taken from each window, and runs of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -29,6 +29,40 @@ class TileSignal:
     signal: NDArray[np.float32] | None
     has_bases: NDArray[np.bool_]
 
+    def taken(self, *, bin_bp: int) -> NDArray[np.float32]:
+        """The bins that are taken from the window, (samples, bins, tracks), NaN where one has no base.
+
+        All that the outputs need; of a window of no bases without samples or tracks.
+        """
+        if self.signal is None:
+            return np.zeros((0, 0, 0), dtype=np.float32)
+        window_first = self.tile.start // bin_bp
+        masked = np.where(self.has_bases[:, None], self.signal, np.float32(np.nan))
+        parts = [masked[:, first - window_first : last - window_first] for first, last in self.tile.spans]
+        return np.concatenate(parts, axis=1)
+
+    @classmethod
+    def of_taken(cls, tile: Tile, taken: NDArray[np.float32], *, bins: int, bin_bp: int) -> Self:
+        """What gave these `taken`, but for the bins that were not.
+
+        Args:
+            tile: The window.
+            taken: float32, (samples, bins, tracks).
+            bins: Of a window.
+            bin_bp: Base pairs a bin.
+        """
+        has_bases = np.zeros(bins, dtype=np.bool_)
+        if not taken.size:
+            return cls(tile, None, has_bases)
+        window_first, begin = tile.start // bin_bp, 0
+        signal = np.zeros((len(taken), bins, taken.shape[2]), dtype=np.float32)
+        for first, last in tile.spans:
+            part = taken[:, begin : begin + last - first]
+            signal[:, first - window_first : last - window_first] = part
+            has_bases[first - window_first : last - window_first] = ~np.isnan(part).any(axis=(0, 2))
+            begin += last - first
+        return cls(tile, signal, has_bases)
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -43,19 +77,6 @@ class Run:
     contig: Contig
     first_bin: int
     values: NDArray[np.float32]
-
-
-def in_genome_order(signals: Iterable[TileSignal]) -> Iterator[TileSignal]:
-    """The same, by the tile's index, each as soon as all before it have come."""
-    waiting: dict[int, TileSignal] = {}
-    due = 0
-    for signal in signals:
-        waiting[signal.tile.index] = signal
-        while due in waiting:
-            yield waiting.pop(due)
-            due += 1
-    if waiting:
-        raise RuntimeError(f"tile {due} never came, {len(waiting)} after it did")
 
 
 def runs(signal: TileSignal, *, bin_bp: int) -> Iterator[Run]:

@@ -1,42 +1,11 @@
-import random
-
 import numpy as np
 import pytest
 
-from epigept_batch.outputs.stitch import TileSignal, in_genome_order, runs
+from epigept_batch.outputs.stitch import TileSignal, runs
 from epigept_batch.tiling import Contig, Geometry, Tile, make_tiles
 
 GEOMETRY = Geometry(bins=10, bin_bp=8)
 CONTIG = Contig("c", 1000)
-
-
-def tile_signal(index):
-    return TileSignal(Tile(index, CONTIG, index * 80, ()), None, np.zeros(10, bool))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_any_order_becomes_genome_order(seed):
-    indices = list(range(50))
-    random.Random(seed).shuffle(indices)
-    assert [s.tile.index for s in in_genome_order(map(tile_signal, indices))] == list(range(50))
-
-
-def test_each_comes_as_soon_as_it_can():
-    sent = []
-
-    def source():
-        for index in (1, 0, 2):
-            sent.append(index)
-            yield tile_signal(index)
-
-    ordered = in_genome_order(source())
-    assert next(ordered).tile.index == 0
-    assert sent == [1, 0]
-
-
-def test_a_tile_that_never_comes_is_an_error():
-    with pytest.raises(RuntimeError, match="tile 0 never came, 2 after it did"):
-        list(in_genome_order(map(tile_signal, [2, 1])))
 
 
 @pytest.mark.parametrize("length", [1, 79, 80, 81, 333, 800])
@@ -68,3 +37,25 @@ def test_bins_without_bases_are_left_out_and_cut_the_runs():
 def test_a_window_that_was_not_computed_gives_nothing():
     tile = Tile(0, CONTIG, 0, ((0, 10),))
     assert list(runs(TileSignal(tile, None, np.zeros(10, bool)), bin_bp=8)) == []
+
+
+def test_what_is_taken_gives_the_same_runs_again():
+    has_bases = np.array([0, 1, 1, 0, 0, 1, 0, 1, 1, 1], bool)
+    values = np.random.default_rng(1).random((2, 10, 3)).astype(np.float32)
+    tile = Tile(0, CONTIG, 160, ((21, 26), (28, 30)))
+    signal = TileSignal(tile, values, has_bases)
+    taken = signal.taken(bin_bp=8)
+    assert (taken.shape, taken.dtype) == ((2, 7, 3), np.float32)
+    np.testing.assert_array_equal(np.isnan(taken[0, :, 0]), [False, False, True, True, False, False, False])
+    again = TileSignal.of_taken(tile, taken, bins=10, bin_bp=8)
+    found, expected = (list(runs(each, bin_bp=8)) for each in (again, signal))
+    assert [run.first_bin for run in found] == [run.first_bin for run in expected] == [21, 25, 28]
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine.values, theirs.values)
+
+
+def test_of_a_window_that_was_not_computed_nothing_is_taken():
+    tile = Tile(0, CONTIG, 0, ((0, 10),))
+    taken = TileSignal(tile, None, np.zeros(10, bool)).taken(bin_bp=8)
+    assert taken.size == 0
+    assert TileSignal.of_taken(tile, taken, bins=10, bin_bp=8).signal is None
