@@ -11,11 +11,11 @@ class Progress(Protocol):
     def say(self, sentence: str) -> None:
         """A sentence for the user."""
 
-    def start(self, windows: int) -> None:
-        """This many windows are to be computed."""
+    def start(self, total: int | None, *, done: int = 0) -> None:
+        """So many windows are to be computed, or bytes to come, if that is known; of which some are there."""
 
-    def advance(self) -> None:
-        """One window more is done."""
+    def advance(self, by: int = 1) -> None:
+        """One window more is done, or so many bytes have come."""
 
     def finish(self, sentence: str) -> None:
         """What came of it; after the last window."""

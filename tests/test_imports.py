@@ -20,6 +20,7 @@ PIPELINES = {
     "simulation_pipeline",
     "demo_pipeline",
     "evaluation_pipeline",
+    "setup_pipeline",
 }
 OWNERS = {
     "onnxruntime": {"inference/session.py"},
@@ -29,7 +30,9 @@ OWNERS = {
     "anndata": {"inputs/expression/pseudobulk.py"},
     "h5py": {"inputs/expression/pseudobulk.py"},
     "numba": {"inputs/motif_kernels.py"},
+    "requests": {"installation/download.py"},
     "tqdm": {"cli/progress.py"},
+    "urllib3": {"installation/download.py"},
     "zarr": {"inputs/scores.py"},
     "onnx": {"inference/model_file.py", "inference/cpu_form.py"},
 }
@@ -60,7 +63,7 @@ def test_directions(path):
     place = path.relative_to(RUNTIME).parts
     stage = place[0].removesuffix(".py")
     allowed = {
-        "cli": {"cli", "evaluation", "inference", "errors", "home", "plan", "sample_request"} | PIPELINES,
+        "cli": {"cli", "evaluation", "inference", "installation", "errors", "home", "plan", "sample_request"} | PIPELINES,
         "plan": {"inputs", "inference", "outputs"} | VOCABULARY,
         "pipeline": {"plan", "resume", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
         "scan_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
@@ -71,6 +74,8 @@ def test_directions(path):
         | SUPPORT,
         "evaluation_pipeline": {"evaluation", "inputs", "inference"} | VOCABULARY | SUPPORT,
         "evaluation": {"evaluation", "inputs", "outputs"} | VOCABULARY | SUPPORT,
+        "setup_pipeline": {"installation", "inputs", "inference"} | VOCABULARY | SUPPORT,
+        "installation": {"installation"} | VOCABULARY | SUPPORT,
         "simulation": {"simulation", "inputs", "outputs"} | VOCABULARY | SUPPORT,
         "inputs": {"inputs"} | VOCABULARY | SUPPORT,
         "inference": {"inference"} | VOCABULARY | SUPPORT,

@@ -12,6 +12,7 @@ from epigept_batch.cli.genome import genome
 from epigept_batch.cli.group import Group
 from epigept_batch.cli.info import info
 from epigept_batch.cli.scan import scan
+from epigept_batch.cli.setup import setup
 from epigept_batch.cli.simulate import simulate
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEPT_BATCH"}
@@ -34,6 +35,7 @@ cli.add_command(expression)
 cli.add_command(genome)
 cli.add_command(info)
 cli.add_command(scan)
+cli.add_command(setup)
 cli.add_command(simulate)
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
 
-CONVERT = "epigept-export convert model.ckpt --motifs FILE --motif-factors FILE --expression-reference FILE --output"
-
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -55,26 +53,24 @@ def device_option(default: str, what: str) -> Callable[[Decorated], Decorated]:
     )
 
 
-def _installed(path: Path, option: str, advice: str) -> Path:
+def _installed(path: Path, option: str) -> Path:
     if not path.exists():
-        raise InputError(f"no {option} is given and there is no {path}; {advice}")
+        raise InputError(
+            f"no {option} is given and there is no {path}; run `epigept-batch setup`, or give {option} FILE"
+        )
     return path
 
 
 fasta_option = click.option(
     "--fasta",
     type=click.Path(path_type=Path),
-    callback=lambda _context, _option, value: (
-        value or _installed(default_fasta(), "--fasta", "give --fasta FILE, or put the genome there")
-    ),
-    help="Genome, plain or bgzip.  [default: genome.fa in EPIGEPT_BATCH_HOME]",
+    callback=lambda _context, _option, value: value or _installed(default_fasta(), "--fasta"),
+    help="Genome, plain or bgzip.  [default: what `epigept-batch setup` installed]",
 )
 
 model_option = click.option(
     "--model",
     type=click.Path(path_type=Path),
-    callback=lambda _context, _option, value: (
-        value or _installed(default_model(), "--model", f"make it with: {CONVERT} {default_model()}")
-    ),
-    help="Model file of epigept-export.  [default: model.onnx in EPIGEPT_BATCH_HOME]",
+    callback=lambda _context, _option, value: value or _installed(default_model(), "--model"),
+    help="Model file of epigept-export.  [default: what `epigept-batch setup` installed]",
 )

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+BYTES = "B"
+
+
 class ProgressBar:
     """Windows, rate and time left, on standard error.
 
@@ -39,16 +42,23 @@ class ProgressBar:
         else:
             self._bar.write(f"epigept-batch: {sentence}", file=sys.stderr)
 
-    def start(self, windows: int) -> None:
-        """Show a bar of so many windows; in a log file a line now and then."""
+    def start(self, total: int | None, *, done: int = 0) -> None:
+        """Show a bar of so many windows, in place of one before; in a log file a line now and then."""
+        if self._bar is not None:
+            self._bar.close()
         self._bar = tqdm(
-            total=windows, unit=self._unit, mininterval=0.2 if sys.stderr.isatty() else 10, dynamic_ncols=True
+            total=total,
+            initial=done,
+            unit=self._unit,
+            unit_scale=self._unit == BYTES,
+            mininterval=0.2 if sys.stderr.isatty() else 10,
+            dynamic_ncols=True,
         )
 
-    def advance(self) -> None:
-        """One window more."""
+    def advance(self, by: int = 1) -> None:
+        """One window more, or so many bytes."""
         if self._bar is not None:
-            self._bar.update()
+            self._bar.update(by)
 
     def finish(self, sentence: str) -> None:
         """Close the bar and say what came of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from epigept_batch.tiling import Geometry
 
+LIBRARIES = ("torch", "onnxscript", "safetensors", "scipy")
+INSTALL = "run pip install 'epigept-batch[export]'"
 WINDOWS = {"homer-200": homer_200, "given": homer_given}
 
 
@@ -174,6 +177,24 @@ def verify(*, model: Path, checkpoint: Path, device: str, threads: int) -> None:
 
 
 @cli.command()
+def check() -> None:
+    """Load all that `convert` needs and print the versions, or say what is to be installed.
+
+    \b
+    Example:
+      epigept-export check
+    """
+    _check_libraries(verifies=True)
+    for name in (*LIBRARIES, "onnxruntime"):
+        try:
+            module = import_module(name)
+        except Exception as error:  # a library that does not fit this system raises whatever its loading leads to
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise DeviceError(f"{name} cannot be loaded ({reason}); {INSTALL} again") from error
+        click.echo(f"{name} {module.__version__}")
+
+
+@cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints and log.")
 @click.option(
@@ -234,11 +255,11 @@ def _check_libraries(*, verifies: bool) -> None:
     """Say what to install where an extra is missing, before any work.
 
     Raises:
-        DeviceError: There is no torch, no onnxscript or no safetensors; or no ONNX Runtime to verify with.
+        DeviceError: One of `LIBRARIES` is missing; or there is no ONNX Runtime to verify with.
     """
-    missing = [name for name in ("torch", "onnxscript", "safetensors") if find_spec(name) is None]
+    missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
-        raise DeviceError(f"{', '.join(missing)} not installed; install epigept-batch with its [export] extra")
+        raise DeviceError(f"{', '.join(missing)} not installed; {INSTALL}")
     if verifies and find_spec("onnxruntime") is None:
         raise DeviceError(
             "no ONNX Runtime is installed to verify with; install epigept-batch with its [cpu] or [gpu] extra too, or "

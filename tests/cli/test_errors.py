@@ -116,10 +116,13 @@ def test_a_model_without_a_reference_wants_normalised_values(genome, small_model
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("fasta", "no --fasta is given and there is no {home}/genome.fa; give --fasta FILE"),
+        (
+            "fasta",
+            "no --fasta is given and there is no {home}/genome.fa; run `epigept-batch setup`, or give --fasta FILE\n",
+        ),
         (
             "model",
-            "no --model is given and there is no {home}/model.onnx; make it with: epigept-export convert model.ckpt",
+            "no --model is given and there is no {home}/model.onnx; run `epigept-batch setup`, or give --model FILE\n",
         ),
     ],
 )
@@ -266,7 +269,7 @@ def test_convert_does_not_overwrite_what_is_no_model_file(convert, tmp_path, mak
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("torch", "torch not installed; install epigept-batch with its [export] extra\n"),
+        ("torch", "torch not installed; run pip install 'epigept-batch[export]'\n"),
         ("onnxruntime", "no ONNX Runtime is installed to verify with; install epigept-batch with its [cpu] or"),
     ],
 )

@@ -1,0 +1,220 @@
+"""The run of `epigept-batch setup`: what a run needs is fetched, checked, and installed where runs look for it."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import epigept_batch
+from epigept_batch.errors import InputError, ModelError, OutputError
+from epigept_batch.files import make_folder, publish, replacing
+from epigept_batch.home import VARIABLE, default_fasta, home
+from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inputs.genome import Genome
+from epigept_batch.installation.assembly import check_assembly, is_packed, unpack
+from epigept_batch.installation.catalogue import CHECKPOINT
+from epigept_batch.installation.download import download
+from epigept_batch.installation.exporter import check_exporter, convert
+from epigept_batch.installation.plan import UP_TO_DATE, in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from epigept_batch.installation.catalogue import Asset
+    from epigept_batch.installation.plan import Plan, Target
+    from epigept_batch.installation.record import Record
+    from epigept_batch.progress import Progress
+
+
+def check_setup(plan: Plan) -> dict[str, str]:
+    """See, before anything is fetched, that there is room and, where a checkpoint is to be converted, the exporter.
+
+    Returns:
+        Versions of what converts.
+
+    Raises:
+        OutputError: There is too little room.
+        DeviceError: The exporter lacks a library.
+    """
+    if plan.needed > plan.free:
+        raise OutputError(
+            f"needs about {in_words(plan.needed)} where {in_words(plan.free)} are free; make room, or name another "
+            f"folder by {VARIABLE}",
+            plan.record.folder,
+        )
+    return check_exporter() if plan.converts else {}
+
+
+def run_setup(plan: Plan, versions: Mapping[str, str], progress: Progress) -> dict[str, Any]:
+    """Do what is planned; what was done before an error stays, and the next set-up goes on from it.
+
+    Args:
+        plan: From `plan_setup`.
+        versions: From `check_setup`.
+        progress: Told of every byte.
+
+    Returns:
+        The record of what is installed.
+
+    Raises:
+        EpiGePTError: What the user can mend, in one line.
+    """
+    make_folder(home(), option=VARIABLE)
+    setup = _Setup(plan, progress)
+    with _alone(plan.record.folder / "setup.lock"):
+        for target in plan.targets:
+            if not target.due:
+                progress.say(f"{target.path}: {UP_TO_DATE}")
+                continue
+            for asset in target.assets:
+                setup.fetch(asset)
+            if target.path == default_fasta():
+                setup.install_genome(target)
+            elif target.precision is None:
+                setup.install_model(target)
+            else:
+                setup.convert(target, versions)
+    return plan.record.document()
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Keep a second set-up out of the folder.
+
+    Raises:
+        OutputError: There is one at work.
+    """
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError("another setup is at work in this folder; wait until it is done", lock.parent) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """A plan at work."""
+
+    plan: Plan
+    progress: Progress
+
+    @property
+    def record(self) -> Record:
+        return self.plan.record
+
+    def fetch(self, asset: Asset) -> None:
+        """Have an asset where the record says."""
+        if self.record.has(asset) and not (self.plan.force and asset.is_remote):
+            return
+        path = self.record.file_of(asset)
+        if not asset.is_remote:
+            self.record.add(asset, file_sha256(path))
+            return
+        _make_room(path.parent)
+        sha256 = download(asset, path, self.progress)
+        self.record.add(asset, sha256)
+        self.progress.finish(f"{asset.name.replace('_', ' ')}: {in_words(path.stat().st_size)}, sha256 {sha256}")
+
+    def convert(self, target: Target, versions: Mapping[str, str]) -> None:
+        """Make the model file of its parts."""
+        files = {asset.name: self.record.file_of(asset) for asset in target.assets}
+        self.progress.say(f"{files[CHECKPOINT]}: converting, which takes about a minute")
+        with _work(target.path) as made:
+            try:
+                convert(files, f"{target.precision}", made, self.progress.say)
+            except ModelError as error:
+                raise ModelError(f"{error} (--force fetches everything again)") from error
+            publish(made, target.path)
+        self._install(target, versions=dict(versions), precision=target.precision, sha256=file_sha256(target.path))
+
+    def install_model(self, target: Target) -> None:
+        """Have a ready model file under its name."""
+        (asset,) = target.assets
+        source = self.record.file_of(asset)
+        with _kept_only_if_good(asset, source):
+            spec = read_spec(source)
+        if not (target.path.exists() and target.path.samefile(source)):
+            with replacing(target.path) as temporary:
+                try:
+                    shutil.copyfile(source, temporary)
+                except OSError as error:
+                    raise OutputError(f"cannot be written: {error.strerror}", target.path) from error
+        self._install(target, precision=spec.precision, sha256=file_sha256(target.path))
+        if asset.is_remote:
+            source.unlink()
+
+    def install_genome(self, target: Target) -> None:
+        """Have the genome under its name, plain, indexed, and of the assembly that is wanted."""
+        (asset,) = target.assets
+        source = self.record.file_of(asset)
+        itself = target.path.exists() and target.path.samefile(source)
+        if itself and is_packed(source):
+            raise InputError("is packed, and its name says plain; move it away and give it by --genome", source)
+        with _kept_only_if_good(asset, source), _work(target.path) as made:
+            how = self._make_genome(asset, source, made)
+            contigs = Genome(made).contigs
+            check_assembly(contigs, self.plan.catalogue.contigs, asset.location)
+            index, installed_index = (path.with_name(f"{path.name}.fai") for path in (made, target.path))
+            installed_index.unlink(missing_ok=True)
+            if not itself:
+                publish(made, target.path)
+            index.replace(installed_index)
+        self._install(target, how=how, contigs=len(contigs))
+        if asset.is_remote:
+            source.unlink(missing_ok=True)
+
+    def _make_genome(self, asset: Asset, source: Path, made: Path) -> str:
+        """The plain genome; how it came to be, in a word."""
+        if is_packed(source):
+            self.progress.say(f"{source}: unpacking")
+            unpack(source, made, self.progress)
+            self.progress.finish(f"{source}: unpacked; indexing, which takes a minute for a human genome")
+            return "unpacked"
+        if asset.is_remote:
+            source.replace(made)
+            return "as fetched"
+        made.symlink_to(source.resolve())
+        return "linked"
+
+    def _install(self, target: Target, **how: object) -> None:
+        self.record.install(target.path, target.assets, **how, made_by=f"epigept-batch {epigept_batch.__version__}")
+        self.progress.say(f"{target.path}: installed")
+
+
+@contextmanager
+def _kept_only_if_good(asset: Asset, source: Path) -> Iterator[None]:
+    """Remove what was fetched if the body finds it of no use, so that another run fetches it anew."""
+    try:
+        yield
+    except (InputError, ModelError):
+        if asset.is_remote:
+            source.unlink(missing_ok=True)
+        raise
+
+
+def _make_room(folder: Path) -> None:
+    """A folder for what is fetched."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot be made: {error.strerror}; name another folder by {VARIABLE}", folder) from error
+
+
+@contextmanager
+def _work(path: Path) -> Iterator[Path]:
+    """A name in a folder of its own for what becomes `path` when it is done; the folder vanishes, whatever happens."""
+    folder = path.parent / "setup" / "work"
+    shutil.rmtree(folder, ignore_errors=True)
+    _make_room(folder)
+    try:
+        yield folder / path.name
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(folder)
