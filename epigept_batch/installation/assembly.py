@@ -45,15 +45,15 @@ def unpack(packed: Path, plain: Path, progress: Progress) -> None:
         OutputError: It cannot be written.
     """
     progress.start(packed.stat().st_size)
-    with packed.open("rb") as raw, gzip.GzipFile(fileobj=raw, mode="rb") as stream, plain.open("wb") as out:
-        told = 0
-        while block := _next_block(stream, packed):
-            try:
+    try:
+        with packed.open("rb") as raw, gzip.GzipFile(fileobj=raw, mode="rb") as stream, plain.open("wb") as out:
+            told = 0
+            while block := _next_block(stream, packed):
                 out.write(block)
-            except OSError as error:
-                raise OutputError(f"cannot be written: {error.strerror}; make room and run again", plain) from error
-            progress.advance(raw.tell() - told)
-            told = raw.tell()
+                progress.advance(raw.tell() - told)
+                told = raw.tell()
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}; make room and run again", plain) from error
 
 
 def _next_block(stream: gzip.GzipFile, packed: Path) -> bytes:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import requests
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, IncompleteRead, MaxRetryError
 
 import epigept_batch
 from epigept_batch.errors import EpiGePTError, OutputError
@@ -183,6 +183,7 @@ class _Transfer:
     def __init__(self, asset: Asset, path: Path) -> None:
         self.asset = asset
         self.part = part_of(path)
+        self._reached = False
         self._note_path = _note_of(self.part)
         self._note = _Note.read(self._note_path)
         if self._note is None or self._note.url != asset.location:
@@ -236,9 +237,13 @@ class _Transfer:
         except requests.exceptions.SSLError as error:
             raise self._refused(f"is not trusted ({_reason(error)})") from error
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            raise _BreakError(f"cannot be reached ({_reason(error)})") from error
+            said = f"cannot be reached ({_reason(error)})"
+            if not self._reached and isinstance(error.args[0], MaxRetryError):  # there was no connection at all
+                raise self._refused(said) from error
+            raise _BreakError(said) from error
         except (requests.exceptions.RequestException, ValueError) as error:  # addresses and redirects that lead nowhere
             raise self._refused(f"cannot be fetched ({_reason(error)})") from error
+        self._reached = True
         with answer:
             self._begin(answer, progress)
             self._receive(answer, progress)
@@ -300,17 +305,17 @@ class _Transfer:
             _BreakError: Less came than was announced.
             OutputError: It cannot be written.
         """
-        with self.part.open("ab") as stream:
-            for block in self._blocks(answer):
-                try:
+        try:
+            with self.part.open("ab") as stream:
+                for block in self._blocks(answer):
                     stream.write(block)
                     stream.flush()
-                except OSError as error:
-                    raise _unwritable(error, self.part) from error
-                progress.advance(len(block))
+                    progress.advance(len(block))
+        except OSError as error:
+            raise _unwritable(error, self.part) from error
         total = self._note.total if self._note else None
         if total is not None and self._there < total:
-            raise _BreakError(f"ended after {self._there:,} of {total:,} bytes")
+            raise self._ended_early()
         if total is not None and self._there > total:
             self.discard()
             raise _BreakError("gave more bytes than it has")
@@ -322,7 +327,13 @@ class _Transfer:
             while block := answer.raw.read1(BLOCK, decode_content=False):
                 yield block
         except (HTTPError, OSError) as error:
+            if any(isinstance(cause, IncompleteRead) for cause in (error, *error.args)):
+                raise self._ended_early() from error
             raise _BreakError(f"broke off after {self._there:,} bytes ({_reason(error)})") from error
+
+    def _ended_early(self) -> _BreakError:
+        total = f" of {self._note.total:,}" if self._note and self._note.total is not None else ""
+        return _BreakError(f"ended after {self._there:,}{total} bytes")
 
     def _refused(self, said: str) -> DownloadError:
         return DownloadError(f"{said}; {self.asset.advice}", self.asset.location)

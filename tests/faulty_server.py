@@ -1,0 +1,128 @@
+"""An HTTP server of this machine that can go wrong in the ways that servers and lines do."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Served:
+    """A file of the server and what goes wrong with it.
+
+    Attributes:
+        body: Its bytes.
+        status: The answer, if not success.
+        cut: Bytes after which the connection ends, however many were announced.
+        stall: Bytes after which nothing comes any more.
+        faults: How many answers go wrong so; the later ones are right.
+        ranges: Whether parts can be asked for.
+        validator: Whether the server names versions.
+        length: Whether it says how many bytes there are.
+        headers: More of them.
+        skew: Bytes by which a part begins elsewhere than was asked for.
+    """
+
+    body: bytes
+    status: int = 200
+    cut: int | None = None
+    stall: int | None = None
+    faults: int = 1_000
+    ranges: bool = True
+    validator: bool = True
+    length: bool = True
+    headers: dict[str, str] = field(default_factory=dict)
+    skew: int = 0
+
+    @property
+    def etag(self):
+        return f'"{hashlib.md5(self.body).hexdigest()}"'  # noqa: S324 - as servers do
+
+
+class FaultyServer(ThreadingHTTPServer):
+    """Files by path; the requests that came, each with the part that was asked for."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files = {}
+        self.requests = []
+        self.over = threading.Event()
+
+    def put(self, path, body, **fault):
+        self.files[path] = Served(body, **fault)
+        return self.address(path)
+
+    def address(self, path):
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+    def handle_error(self, *_):
+        """A client that goes away is part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        asked = self.headers.get("Range")
+        self.server.requests.append((self.path, asked))
+        served = self.server.files.get(self.path)
+        self.close_connection = True
+        if served is None:
+            self.send_error(404)
+            return
+        served.faults -= 1
+        right = served.faults < 0
+        if served.status == 0 and not right:
+            return  # the connection ends without an answer
+        if served.status != 200 and not right:
+            self.send_response(served.status)
+            self._end(served.headers | {"Content-Length": "0"})
+            return
+        start = self._start(served, asked)
+        body = served.body[start:]
+        self.send_response(206 if start else 200)
+        headers = dict(served.headers)
+        if start:
+            headers["Content-Range"] = f"bytes {start + served.skew}-{len(served.body) - 1}/{len(served.body)}"
+        if served.validator:
+            headers["ETag"] = served.etag
+        if served.length:
+            headers["Content-Length"] = str(len(body))
+        self._end(headers)
+        stop = None if right else served.cut if served.cut is not None else served.stall
+        self.wfile.write(body[:stop])
+        self.wfile.flush()
+        if served.stall is not None and not right:
+            self.server.over.wait(30)
+
+    def _start(self, served, asked):
+        if not asked or not served.ranges or self.headers.get("If-Range", served.etag) != served.etag:
+            return 0
+        return int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+
+    def _end(self, headers):
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Standard error is the program's."""
+
+
+@contextmanager
+def faulty_server():
+    """A server at work in a thread of its own."""
+    with FaultyServer() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.over.set()
+            server.shutdown()
