@@ -17,10 +17,12 @@ from click.testing import CliRunner
 
 from epigept_batch.cli.main import cli
 from epigept_batch.inputs.scan import MotifScanner
+from epigept_batch.installation import download
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
 from epigept_export.architectures import homer_given
 from epigept_export.convert import ConvertRequest, convert
 from epigept_export.model import EpiGePT
+from faulty_server import faulty_server
 from small import SMALL
 
 TESTS = Path(__file__).parent
@@ -58,6 +60,14 @@ def shared():
 def synthetic():
     """Generated inputs with the outputs of the published network code and of HOMER."""
     return SYNTHETIC
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server of this machine that can go wrong, and a program that soon loses patience with it."""
+    monkeypatch.setattr(download, "PATIENCE", download.Patience(connect=5, read=0.4, tries=3, pause=0.001))
+    with faulty_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ FOR_CONVERSION = (MOTIFS, MOTIF_FACTORS, EXPRESSION_REFERENCE, CHECKPOINT)
 PINNED_WHOEVER_GIVES_IT = (MOTIFS, MOTIF_FACTORS)
 """Of which another file than the catalogue's would give the network's inputs another meaning."""
 BUILT_IN = "hg38"
+SCHEME = "://"
+"""What addresses have and paths have not."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Asset:
     def given_as(self, location: str) -> Asset:
         """The same asset from where the user says; what is pinned stays so where any other file would not fit."""
         keep = self.name in PINNED_WHOEVER_GIVES_IT
-        where = location if is_address(location) else str(Path(location).absolute())
+        where = location if SCHEME in location else str(Path(location).absolute())
         return replace(
             self,
             location=where,
@@ -175,4 +177,4 @@ def _asset(name: str, entry: dict[str, Any], folder: Path) -> Asset:
         raise ValueError(f"{name} has no url")
     url = entry["url"]
     fields = {key: value for key, value in entry.items() if key != "url"}
-    return Asset(name, url if is_address(url) else str(folder / url), **fields)
+    return Asset(name, url if SCHEME in url else str(folder / url), **fields)

@@ -63,7 +63,7 @@ def convert(files: Mapping[str, Path], precision: str, output: Path, say: Callab
             process.terminate()  # it cleans up as after Ctrl-C; nothing to end where it is done
     last = lines[-1] if lines else ""
     if code == 0:
-        return
+        return say(f"converted: {last.removeprefix(f'{output}: ')}")
     if code == TO_MEND:
         raise ModelError(last)
     if code < 0:

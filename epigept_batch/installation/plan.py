@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from epigept_batch.errors import InputError, OutputError
 from epigept_batch.home import default_fasta, default_model, home
 from epigept_batch.installation.assembly import is_packed
-from epigept_batch.installation.catalogue import CHECKPOINT, FOR_CONVERSION, GENOME, MODEL, Asset, read_catalogue
+from epigept_batch.installation.catalogue import (
+    CHECKPOINT,
+    FOR_CONVERSION,
+    GENOME,
+    MODEL,
+    SCHEME,
+    Asset,
+    read_catalogue,
+)
 from epigept_batch.installation.download import digests, waiting_bytes
 from epigept_batch.installation.record import Record, is_as_stamped, is_of
 
@@ -161,9 +169,9 @@ def _check_local(asset: Asset) -> None:
     if asset.is_remote:
         return
     what = asset.name.replace("_", " ")
-    if "://" in asset.location:
+    if SCHEME in asset.location:
         raise InputError(
-            f"is no address for a download; give http://, https:// or a file by {asset.option}", asset.path
+            f"is no address for a download; give http://, https:// or a file by {asset.option}", asset.location
         )
     try:
         with asset.path.open("rb"):

@@ -14,8 +14,7 @@ import pytest
 from epigept_batch.errors import OutputError
 from epigept_batch.installation import download as module
 from epigept_batch.installation.catalogue import Asset
-from epigept_batch.installation.download import DownloadError, Patience, download
-from faulty_server import faulty_server
+from epigept_batch.installation.download import DownloadError, download
 
 BODY = np.random.default_rng(1).bytes(100_000)
 OTHER = np.random.default_rng(2).bytes(100_000)
@@ -42,13 +41,6 @@ class Told:
 
     def finish(self, sentence):
         self.say(sentence)
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", Patience(connect=5, read=0.4, tries=3, pause=0.001))
-    with faulty_server() as server:
-        yield server
 
 
 @pytest.fixture
