@@ -119,6 +119,8 @@ class _Setup:
             return
         _make_room(path.parent)
         sha256 = download(asset, path, self.progress)
+        for other in set(path.parent.iterdir()) - {path}:
+            other.unlink()  # fetched from elsewhere before, and not wanted any more
         self.record.add(asset, sha256)
         self.progress.finish(f"{asset.name.replace('_', ' ')}: {in_words(path.stat().st_size)}, sha256 {sha256}")
 

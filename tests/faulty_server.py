@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ class Served:
         status: The answer, if not success.
         cut: Bytes after which the connection ends, however many were announced.
         stall: Bytes after which nothing comes any more.
+        pause: Seconds between blocks of a tenth of the body.
         faults: How many answers go wrong so; the later ones are right.
         ranges: Whether parts can be asked for.
         validator: Whether the server names versions.
@@ -31,6 +33,7 @@ class Served:
     status: int = 200
     cut: int | None = None
     stall: int | None = None
+    pause: float = 0
     faults: int = 1_000
     ranges: bool = True
     validator: bool = True
@@ -96,8 +99,11 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Content-Length"] = str(len(body))
         self._end(headers)
         stop = None if right else served.cut if served.cut is not None else served.stall
-        self.wfile.write(body[:stop])
-        self.wfile.flush()
+        step = len(served.body) // 10 if served.pause else len(served.body)
+        for begin in range(0, len(body[:stop]), step):
+            self.wfile.write(body[:stop][begin : begin + step])
+            self.wfile.flush()
+            time.sleep(served.pause)
         if served.stall is not None and not right:
             self.server.over.wait(30)
 

@@ -130,7 +130,7 @@ def test_importing_the_runtime_loads_neither_torch_nor_onnxruntime(module):
 def test_the_commands_answer_help_without_loading_heavy_libraries():
     script = (
         "import sys, epigept_batch.cli.main, epigept_export.cli;"
-        "print(sorted({'torch', 'onnxruntime', 'numba', 'polars', 'onnx'} & set(sys.modules)))"
+        "print(sorted({'torch', 'onnxruntime', 'numba', 'polars', 'onnx', 'requests'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -58,5 +58,5 @@ def _report(out: Path, evaluation: Mapping[str, Any]) -> Iterator[str]:
     yield f"  epigept-batch evaluate --predicted {out}/tracks --measured '{out}/measured/{{sample}}.{{track}}.bw' \\"
     yield f"    --training '{out}/training/{{cell}}.{{track}}.bw'"
     yield "or predict your own sample:"
-    yield "  epigept-batch genome --tpm sample.tsv --fasta hg38.fa --model model.onnx --out tracks"
-    yield "where model.onnx is made of the published weights by epigept-export convert (see the README)."
+    yield "  epigept-batch setup && epigept-batch genome --tpm sample.tsv --out tracks"
+    yield "where setup fetches the genome and the published weights, once (see the README)."

@@ -79,7 +79,7 @@ def _table(plan: Plan) -> Iterator[str]:
     rows = [
         (
             asset.name.replace("_", " "),
-            in_words(asset.bytes) if asset.bytes else "",
+            in_words(asset.bytes) if asset.bytes and asset.is_remote else "",
             state,
             asset.licence,
             asset.location,

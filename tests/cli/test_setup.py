@@ -402,6 +402,38 @@ def test_a_missing_exporter_is_said_before_anything_is_fetched(
     assert server.requests == []
 
 
+@pytest.mark.parametrize(
+    ("program", "code", "message"),
+    [
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            1,
+            "epigept-export convert was ended by SIGKILL; conversion needs 1.5 GB",
+        ),
+        ("import sys; print('epigept-export: a miss', file=sys.stderr); sys.exit(1)", 1, "a miss"),
+        ("import sys; sys.exit(3)", 1, "epigept-export convert ended with 3"),
+    ],
+)
+def test_a_conversion_that_fails_leaves_what_was_fetched(setup, published, home, monkeypatch, program, code, message):
+    check = "import sys\nif 'check' in sys.argv: sys.exit(0)\n"
+    monkeypatch.setattr(exporter, "PROGRAM", (sys.executable, "-c", check + program))
+    outcome = setup(published)
+    assert outcome.code == code
+    assert last(outcome).startswith(f"epigept-batch: {message}")
+    sources = ["checkpoint/model.ckpt", "expression_reference/reference.tsv", "motif_factors/f.tsv", "motifs/motifs"]
+    assert files(home) == ["setup.json", "setup.lock", *(f"setup/{name}" for name in sources)]
+
+
+def test_what_is_fetched_from_elsewhere_takes_the_place_of_what_was(setup, published, server, home, monkeypatch):
+    monkeypatch.setattr(exporter, "PROGRAM", (sys.executable, "-c", "import sys; sys.exit('check' not in sys.argv)"))
+    assert setup(published).code == 1
+    assert setup(published, checkpoint=server.put("/other.ckpt", b"other")).code == 1
+    assert [path.name for path in (home / "setup/checkpoint").iterdir()] == ["other.ckpt"]
+    server.requests.clear()
+    assert setup(published).code == 1
+    assert [path for path, _ in server.requests] == ["/help/model.ckpt"]
+
+
 def test_too_small_a_disk_is_said_before_anything_is_fetched(setup, ready, server, home, monkeypatch):
     ready.write_text(
         ready.read_text().replace("[assets.genome]", "[assets.genome]\nbytes = 5_000_000\nunpacked_bytes = 20_000_000")

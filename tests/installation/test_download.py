@@ -132,6 +132,7 @@ def test_a_fault_is_one_line_and_what_has_come_is_kept(server, path, told, fault
         ({}, [None]),
         ({"length": False}, [None]),
         ({"validator": False}, [None]),
+        ({"pause": 0.1}, [None]),
         ({"headers": {"Content-Encoding": "x-gzip"}}, [None]),
         ({"cut": 30_000, "faults": 2}, [None, "bytes=30000-", "bytes=60000-"]),
         ({"cut": 30_000, "faults": 2, "ranges": False}, [None, "bytes=30000-", "bytes=30000-"]),
