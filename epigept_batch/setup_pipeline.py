@@ -66,7 +66,7 @@ def run_setup(plan: Plan, versions: Mapping[str, str], progress: Progress) -> di
     make_folder(home(), option=VARIABLE)
     setup = _Setup(plan, progress)
     with _alone(plan.record.folder / "setup.lock"):
-        for target in plan.targets:
+        for target in plan.in_order:
             if not target.due:
                 progress.say(f"{target.path}: {UP_TO_DATE}")
                 continue

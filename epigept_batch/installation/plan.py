@@ -90,6 +90,11 @@ class Plan:
     free: int
 
     @property
+    def in_order(self) -> tuple[Target, ...]:
+        """The targets, first what needs no download: what is wrong with a file that is given is soon known."""
+        return tuple(sorted(self.targets, key=lambda target: any(asset.is_remote for asset in target.assets)))
+
+    @property
     def converts(self) -> bool:
         """Whether a checkpoint is to be converted."""
         return any(target.due and target.precision is not None for target in self.targets)
@@ -259,7 +264,7 @@ def _bytes_needed(record: Record, target: Target, catalogue: Catalogue, *, force
     if main.name == CHECKPOINT:
         return fetched + int(MODEL_SHARE * size)
     if main.name == MODEL:
-        return fetched + (0 if main.is_remote else size)
+        return fetched + size
     if not main.is_remote and not is_packed(main.path):
         return fetched
     published = catalogue.assets[GENOME]

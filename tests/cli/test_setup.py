@@ -287,7 +287,8 @@ def test_another_assembly_is_refused_however_it_came(
     outcome = setup(ready, genome=path if given else None)
     assert outcome.code == 2
     assert last(outcome).startswith(f"epigept-batch: {path if given else server.address('/hg.fa.gz')}: {message}")
-    assert files(home) == ["model.onnx", "setup.json", "setup.lock"]
+    assert files(home) == [*([] if given else ["model.onnx"]), "setup.json", "setup.lock"]
+    assert [asked for asked, _ in server.requests] == ([] if given else ["/small.onnx", "/hg.fa.gz"])
     assert path.exists()
 
 
