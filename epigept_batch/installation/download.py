@@ -372,5 +372,5 @@ def _reason(error: BaseException) -> str:
             break
         error = inner
     text = str(error) or type(error).__name__
-    text = re.sub(r"^\S*(?:Connection|Resolver|Pool)\S*(?: object at \w+)?(?:\(.*?\))?: ", "", text)
+    text = re.sub(r"^(?:<.*?>|HTTPS?Connection(?:Pool)?\(.*?\)): ", "", text)  # of the object that failed
     return " ".join(text.split())
