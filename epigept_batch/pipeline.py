@@ -17,7 +17,7 @@ from epigept_batch.errors import EpiGePTError, InputError
 from epigept_batch.files import make_folder
 from epigept_batch.inference.batches import in_batches
 from epigept_batch.inference.model_file import file_sha256
-from epigept_batch.inference.session import Session, open_session
+from epigept_batch.inference.session import Session, Wanted, open_sessions
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.windows import Window, WindowReader
 from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
@@ -189,16 +189,16 @@ def _predict(
     """Compute the plan's windows for the samples that are due, and publish their files."""
     request, geometry = plan.request, plan.spec.geometry
     with clock.stage("load"):
-        session = open_session(
-            request.model,
-            request.device,
-            precision=plan.spec.precision,
+        wanted = Wanted(
+            plan.spec.precision,
             threads=request.threads,
-            say=progress.say,
             batch_size=request.batch_size,
+            samples=len(samples),
+            digest=samples[0].inputs["model"],
         )
+        sessions = open_sessions(request.model, request.device, wanted, say=progress.say)
         scores = plan.store or _make_scan(plan, progress)
-    journals.begin(session)
+    journals.begin(sessions[0])
     if journals.finished:
         progress.say(f"going on: {len(journals.finished):,} of {len(plan.tiles):,} windows are finished")
     progress.start(len(plan.tiles))
@@ -208,11 +208,11 @@ def _predict(
             [path for sample in samples for path in sample.files.bigwigs],
             plan.genome.contigs,
             bin_bp=geometry.bin_bp,
-            processes=_writing_processes(session, request.threads),
+            processes=_writing_processes(sessions[0], request.threads),
         )
         stack.callback(writers.discard)
         reader = WindowReader(plan.genome, scores, geometry=geometry, clock=clock)
-        signals = stack.enter_context(closing(_signals(plan, samples, journals.due, [session], reader, clock)))
+        signals = stack.enter_context(closing(_signals(plan, samples, journals.due, sessions, reader, clock)))
         for signal in journals.joined(signals):
             with clock.stage("write"):
                 for run in runs(signal, bin_bp=geometry.bin_bp):
@@ -225,7 +225,7 @@ def _predict(
             writers.close()
             writers.publish()
         for sample in samples:
-            document = _record(plan, sample, session, clock, bins_written)
+            document = _record(plan, sample, sessions, clock, bins_written)
             write_record(sample.files, {**document, "windows_resumed": len(journals.finished)})
             progress.finish(_summary(plan, sample, clock, bins_written))
         journals.remove()
@@ -278,8 +278,11 @@ def _summary(plan: Plan, sample: Sample, clock: StageClock, bins_written: int) -
     return f"{sample.files.sample}: {tracks} of {bins_written:,} bins in {plan.request.out}/ after {seconds:.0f} s"
 
 
-def _record(plan: Plan, sample: Sample, session: Session, clock: StageClock, bins_written: int) -> dict[str, Any]:
+def _record(
+    plan: Plan, sample: Sample, sessions: Sequence[Session], clock: StageClock, bins_written: int
+) -> dict[str, Any]:
     """The provenance of a sample's files."""
+    session = sessions[0]
     spec, request = plan.spec, plan.request
     account = sample.source.account()
     return {
@@ -305,7 +308,7 @@ def _record(plan: Plan, sample: Sample, session: Session, clock: StageClock, bin
         "checkpoint_sha256": spec.checkpoint_sha256,
         "precision": spec.precision,
         "space": request.space,
-        "device": session.device,
+        "device": ", ".join(dict.fromkeys(session.device for session in sessions)),
         "provider": session.provider,
         "arithmetic": session.arithmetic,
         "batch_size": session.batch_size,

@@ -25,3 +25,8 @@ SMALL_FP16 = 1e-2  # measured 3.6e-3
 SMALL_INT8 = 0.3  # measured 0.16: of 20 bins and a width of 24, roundings do not average out
 # A file in the form for the CPU against the file as it is, fp32, max abs error.
 CPU_FORM = 1e-5
+# The demo's trained model by OpenVINO on its own check. It drops the rounding of features to float16, which the highest
+# scores and expression of that check make largest: beyond the 1e-3 of fp32 elsewhere.
+OPENVINO_FP32 = Limit(2e-3, 0.99999)  # measured 1.2e-3, 0.9999998
+# In bfloat16, as the project asks for.
+OPENVINO_BF16 = Limit(0.05, 0.998)

@@ -7,12 +7,14 @@ import json
 import re
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from epigept_batch.errors import DeviceError, ModelError
+from epigept_batch.inference.batch_size import Trial, kept_trial, try_sizes
 from epigept_batch.inference.cpu_form import UNWANTED_FUSION, read_cpu_form
 from epigept_batch.inference.model_file import INPUTS, OUTPUT
 
@@ -24,12 +26,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.inference.device import Device
+from epigept_batch.inference.cuda_driver import CudaDriver
+from epigept_batch.inference.cuda_network import CudaNetwork, FixedShapes, is_out_of_memory
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 OPENVINO_PROVIDER = "OpenVINOExecutionProvider"
 FLAVOURS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 WARNING, SILENT = 2, 4  # ONNX Runtime's log levels: its own default, and fatal errors only
+FEEDERS = 2
+"""Sessions a GPU: while one computes, the other's inputs are copied and its results are read."""
+GPU_BATCH = 8
+"""Pairs a call on a GPU where nothing is tried."""
+PAIR_BYTES_A_BP = 1600
+"""Memory that a pair of a window and a sample takes on a GPU, a base pair of the window: convolutions and attention."""
 INSTALL_GPU = "install epigept-batch with its [gpu] extra, in an environment without onnxruntime"
 INSTALL_OPENVINO = "install epigept-batch with its [openvino] extra, in an environment without onnxruntime"
 CPU_BATCH = 4
@@ -130,68 +140,166 @@ def _stacked(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
-def open_session(
-    path: Path,
-    device: Device,
-    *,
-    precision: str,
-    threads: int,
-    say: Callable[[str], None],
-    batch_size: int | None = None,
-) -> Session:
-    """Load a model file onto a device.
+@dataclass(frozen=True)
+class Wanted:
+    """How a model file is to run.
+
+    Attributes:
+        precision: The file's.
+        threads: How many the CPU may use.
+        batch_size: Pairs of a window and a sample a call; None for what suits the device.
+        samples: How many a run has.
+        digest: The file's SHA-256, by which a trial on this device is known again; None to try anew.
+    """
+
+    precision: str
+    threads: int = 1
+    batch_size: int | None = None
+    samples: int = 1
+    digest: str | None = None
+
+
+def open_session(path: Path, device: Device, *, precision: str, threads: int, say: Callable[[str], None]) -> Session:
+    """Load a model file onto a device, to run from one thread; see `open_sessions`."""
+    wanted = Wanted(precision, threads=threads, batch_size=None if device.kind in {"cpu", "openvino"} else GPU_BATCH)
+    return open_sessions(path, device, wanted, say=say)[0]
+
+
+def open_sessions(path: Path, device: Device, wanted: Wanted, *, say: Callable[[str], None]) -> list[Session]:
+    """Load a model file onto a device, or several.
 
     Args:
         path: A model file of ours.
-        precision: The file's.
         device: What was asked for; `auto` takes CUDA where it can be had, else OpenVINO, else the CPU, and says so.
-        threads: How many the CPU may use.
+        wanted: How it is to run.
         say: Takes a sentence for the user.
-        batch_size: Pairs of a window and a sample a call; None for what suits the device.
+
+    Returns:
+        As many as should work at once, each for one thread.
 
     Raises:
         DeviceError: A device was asked for and cannot be had; no ONNX Runtime.
         ModelError: The graph cannot be loaded.
     """
     ort, runtime = _import_runtime(say)
-    integers = precision == "int8"
-    # A dynamically quantised graph takes its scales over all that a call holds.
-    host_batch = 1 if integers else batch_size or CPU_BATCH
+    reason = ""
     if device.kind in {"auto", "cuda"}:
-        index = device.indices[0] if device.indices else 0
         try:
-            session = _cuda_session(ort, path, index, threads, integers=integers)
-            return Session(
-                HostNetwork(session),
-                provider=CUDA_PROVIDER,
-                device=f"cuda:{index}",
-                arithmetic=precision,
-                runtime=runtime,
-                batch_size=batch_size or 8,
-            )
+            return _cuda_sessions(ort, path, device, wanted, runtime=runtime, say=say)
         except DeviceError as error:
             if device.kind == "cuda":
                 raise
             reason, _, _ = str(error).partition("; ")  # without what would mend it: the CPU will do
-            say(f"running on the CPU: {reason}")
-    openvino = OPENVINO_PROVIDER in ort.get_available_providers()
-    if device.kind == "openvino" or (device.kind == "auto" and openvino and not integers):
-        return Session(
-            HostNetwork(_openvino_session(ort, path, threads, integers=integers, bf16=device.bf16)),
-            provider=OPENVINO_PROVIDER,
-            device="openvino",
-            arithmetic="bf16" if device.bf16 else "fp32",
-            runtime=runtime,
-            batch_size=host_batch,
-        )
-    return Session(
-        HostNetwork(_cpu_session(ort, path, threads, as_it_is=integers)),
-        provider=CPU_PROVIDER,
-        device="cpu",
-        arithmetic="int8" if integers else "fp32",
-        runtime=runtime,
-        batch_size=host_batch,
+    integers = wanted.precision == "int8"
+    openvino = device.kind == "openvino" or (
+        device.kind == "auto" and OPENVINO_PROVIDER in ort.get_available_providers() and not integers
     )
+    if reason:
+        say(f"running on the CPU{' by OpenVINO' if openvino else ''}: {reason}")
+    if openvino:
+        session = _openvino_session(ort, path, wanted.threads, integers=integers, bf16=device.bf16)
+        arithmetic = "bf16" if device.bf16 else "fp32"
+    else:
+        session = _cpu_session(ort, path, wanted.threads, as_it_is=integers)
+        arithmetic = "int8" if integers else "fp32"
+    return [
+        Session(
+            HostNetwork(session),
+            provider=OPENVINO_PROVIDER if openvino else CPU_PROVIDER,
+            device="openvino" if openvino else "cpu",
+            arithmetic=arithmetic,
+            runtime=runtime,
+            # A dynamically quantised graph takes its scales over all that a call holds.
+            batch_size=1 if integers else wanted.batch_size or CPU_BATCH,
+        )
+    ]
+
+
+def _cuda_sessions(
+    ort: ModuleType, path: Path, device: Device, wanted: Wanted, *, runtime: str, say: Callable[[str], None]
+) -> list[Session]:
+    """Sessions for every GPU asked for, several of each."""
+    if wanted.precision == "int8":
+        raise DeviceError("an int8 model file is for CPUs; for a GPU convert with --precision fp16")
+    if CUDA_PROVIDER not in ort.get_available_providers():
+        raise DeviceError(f"this ONNX Runtime has no CUDA; for a GPU {INSTALL_GPU}")
+    first = device.indices[0] if device.indices else 0
+    loaded = {first: _cuda_session(ort, path, first, wanted.threads)}
+    driver = CudaDriver()
+    asked = device.kind == "cuda" and not device.indices
+    for index in range(driver.device_count()) if asked else device.indices or (first,):
+        if index not in loaded:
+            loaded[index] = _cuda_session(ort, path, index, wanted.threads)
+    makers = {index: _network_maker(ort, session, driver, index) for index, session in loaded.items()}
+    batch_size = wanted.batch_size
+    if batch_size is None:
+        trial = _trial(makers[first], driver, first, wanted, runtime)
+        say(f"{driver.device_name(first)}: {trial}")
+        batch_size = trial.batch_size
+    return [
+        Session(
+            FixedShapes(make, say),
+            provider=CUDA_PROVIDER,
+            device=f"cuda:{index}",
+            arithmetic=wanted.precision,
+            runtime=runtime,
+            batch_size=batch_size,
+        )
+        for _ in range(FEEDERS)
+        for index, make in makers.items()
+    ]
+
+
+def _network_maker(
+    ort: ModuleType,
+    session: Any,  # noqa: ANN401
+    driver: CudaDriver,
+    index: int,
+) -> Callable[[tuple[int, int]], CudaNetwork]:
+    """What makes networks of a GPU's session by windows and samples a call."""
+    tokens, scores, _ = (value.shape for value in session.get_inputs())
+    window = ((int(tokens[1]),), (int(scores[1]), int(scores[2])))
+    tracks = int(session.get_outputs()[0].shape[3])
+    return partial(_cuda_network, ort, session, driver, index, window, tracks)
+
+
+def _cuda_network(
+    ort: ModuleType,
+    session: Any,  # noqa: ANN401
+    driver: CudaDriver,
+    index: int,
+    window: tuple[tuple[int], tuple[int, int]],
+    tracks: int,
+    shape: tuple[int, int],
+) -> CudaNetwork:
+    return CudaNetwork(ort, session, driver, index, window=window, tracks=tracks, shape=shape)
+
+
+def _trial(
+    make: Callable[[tuple[int, int]], CudaNetwork], driver: CudaDriver, index: int, wanted: Wanted, runtime: str
+) -> Trial:
+    """The batch size that suits a GPU and a model, by a trial that is made once."""
+    memory, name = driver.memory(index), driver.device_name(index)
+    networks: dict[tuple[int, int], CudaNetwork] = {}
+
+    def run(size: int) -> None:
+        shape = (max(1, size // wanted.samples), min(size, wanted.samples))
+        if shape not in networks:
+            for network in networks.values():
+                network.close()
+            networks.clear()
+            networks[shape] = make(shape)
+        networks[shape]((), (), np.empty((0, 0), dtype=np.float32))
+
+    window_bp = make((1, 1)).window_bp
+    most = memory.free // FEEDERS // (window_bp * PAIR_BYTES_A_BP)
+    key = json.dumps([name, memory.total, wanted.digest, wanted.precision, wanted.samples, runtime])
+    try:
+        trial = partial(try_sizes, run, most=most, is_too_large=is_out_of_memory)
+        return trial() if wanted.digest is None else kept_trial(key, trial)
+    finally:
+        for network in networks.values():
+            network.close()
 
 
 def _import_runtime(say: Callable[[str], None]) -> tuple[ModuleType, str]:
@@ -267,25 +375,27 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _cuda_session(ort: ModuleType, path: Path, index: int, threads: int, *, integers: bool) -> Any:  # noqa: ANN401
+def _cuda_session(ort: ModuleType, path: Path, index: int, threads: int) -> Any:  # noqa: ANN401
     """A session whose first provider is CUDA.
 
     A GPU build lists CUDA as available even where its libraries or the device are missing, prints errors and falls
     back to the CPU; so it is kept quiet, and what it obtained is compared with what was asked.
     """
-    if integers:
-        raise DeviceError("an int8 model file is for CPUs; for a GPU convert with --precision fp16")
-    if CUDA_PROVIDER not in ort.get_available_providers():
-        raise DeviceError(f"this ONNX Runtime has no CUDA; for a GPU {INSTALL_GPU}")
     ort.set_default_logger_severity(SILENT)
     try:
         missing = _preload_libraries(ort)
         options = _options(ort, threads)
         options.log_severity_level = SILENT
         cuda = {
-            "device_id": index,
+            "device_id": str(index),
             # The default, EXHAUSTIVE, times every algorithm for each new shape; the convolutions are 1 % of the work.
             "cudnn_conv_algo_search": "HEURISTIC",
+            # By default memory doubles when it does not suffice; calls of one shape need what they need once.
+            "arena_extend_strategy": "kSameAsRequested",
+            # On by default: a float32 file would compute with 10 bits of mantissa, beyond the limits of fp32.
+            "use_tf32": "0",
+            # Sums of squares in float32 in a float16 file: some activations of trained networks are large.
+            "enable_skip_layer_norm_strict_mode": "1",
         }
         session = ort.InferenceSession(path, sess_options=options, providers=[(CUDA_PROVIDER, cuda), CPU_PROVIDER])
     except Exception as error:

@@ -1,0 +1,76 @@
+"""OpenVINO, where onnxruntime-openvino is installed; what is said where it is not."""
+
+from importlib import resources
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from epigept_batch.errors import DeviceError
+from epigept_batch.inference import session
+from epigept_batch.inference.check import check_bins, check_inputs, compare_tracks
+from epigept_batch.inference.device import Device
+from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inference.session import Wanted, open_sessions
+from tolerances import OPENVINO_BF16, OPENVINO_FP32
+
+absent = session.OPENVINO_PROVIDER not in onnxruntime.get_available_providers()
+installed = pytest.mark.skipif(absent, reason="needs onnxruntime-openvino")
+DEMO = resources.files("epigept_batch.demo") / "model.onnx"
+
+
+def open_one(path, device, precision="fp32", **wanted):
+    return open_sessions(path, device, Wanted(precision, **wanted), say=pytest.fail)[0]
+
+
+@pytest.mark.skipif(not absent, reason="onnxruntime-openvino is installed")
+def test_it_is_an_error_where_it_is_asked_for_and_not_there():
+    with (
+        resources.as_file(DEMO) as path,
+        pytest.raises(DeviceError, match="this ONNX Runtime has no OpenVINO; install"),
+    ):
+        open_one(path, Device("openvino"))
+
+
+def test_integers_are_for_the_cpu():
+    with (
+        resources.as_file(DEMO) as path,
+        pytest.raises(DeviceError, match="an int8 model file is for --device cpu; for OpenVINO give one in fp32"),
+    ):
+        open_one(path, Device("openvino"), "int8")
+
+
+@installed
+@pytest.mark.parametrize(("bf16", "arithmetic"), [(False, "fp32"), (True, "bf16")])
+def test_the_demos_model_passes_its_own_check(bf16, arithmetic):
+    with resources.as_file(DEMO) as path:
+        spec = read_spec(path)
+        openvino = open_one(path, Device("openvino", bf16=bf16), threads=2)
+    assert (openvino.device, openvino.arithmetic) == ("openvino", arithmetic)
+    assert openvino.provider == session.OPENVINO_PROVIDER
+    inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
+    found = openvino.run(*inputs)[:, :, check_bins(spec.geometry)]
+    limit = OPENVINO_BF16 if bf16 else OPENVINO_FP32
+    for figures in compare_tracks(found, spec.check.signal, spec.tracks):
+        assert figures.within(limit), figures
+
+
+@installed
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_batch_and_threads_change_no_value(batch_size, threads):
+    with resources.as_file(DEMO) as path:
+        spec = read_spec(path)
+        inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=4)
+        whole = open_one(path, Device("openvino"), batch_size=1).run(*inputs)
+        found = open_one(path, Device("openvino"), batch_size=batch_size, threads=threads).run(*inputs)
+    np.testing.assert_allclose(found, whole, rtol=1e-6, atol=1e-6)
+
+
+@installed
+def test_auto_takes_it_in_full_precision():
+    said = []
+    with resources.as_file(DEMO) as path:
+        found = open_sessions(path, Device("auto"), Wanted("fp32"), say=said.append)[0]
+    assert (found.device, found.arithmetic) == ("openvino", "fp32")
+    assert said == ["running on the CPU by OpenVINO: this ONNX Runtime has no CUDA"]
