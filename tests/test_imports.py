@@ -33,6 +33,7 @@ OWNERS = {
     "requests": {"installation/download.py"},
     "tqdm": {"cli/progress.py"},
     "urllib3": {"installation/download.py"},
+    "numcodecs": {"inputs/scores.py"},
     "zarr": {"inputs/scores.py"},
     "onnx": {"inference/model_file.py", "inference/cpu_form.py"},
 }
