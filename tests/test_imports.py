@@ -21,6 +21,7 @@ PIPELINES = {
     "demo_pipeline",
     "evaluation_pipeline",
     "setup_pipeline",
+    "bench_pipeline",
 }
 OWNERS = {
     "onnxruntime": {"inference/session.py"},
@@ -35,7 +36,7 @@ OWNERS = {
     "urllib3": {"installation/download.py"},
     "numcodecs": {"inputs/scores.py"},
     "zarr": {"inputs/scores.py"},
-    "onnx": {"inference/model_file.py", "inference/cpu_form.py"},
+    "onnx": {"inference/arithmetic.py", "inference/model_file.py", "inference/cpu_form.py"},
 }
 
 
@@ -69,6 +70,7 @@ def test_directions(path):
         "pipeline": {"plan", "resume", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
         "scan_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
         "expression_pipeline": {"inputs", "inference", "outputs"} | VOCABULARY,
+        "bench_pipeline": {"plan", "pipeline", "simulation", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
         "simulation_pipeline": {"simulation"} | VOCABULARY | SUPPORT,
         "demo_pipeline": {"plan", "pipeline", "demo", "simulation", "inputs", "inference", "evaluation", "outputs"}
         | VOCABULARY
@@ -108,7 +110,7 @@ def test_tables_are_read_in_one_room():
 def test_only_pipelines_name_every_stage():
     stages = {"inputs", "inference", "outputs"}
     users = {p.name for p in runtime_files() if stages <= ours(p)}
-    assert users == {"demo_pipeline.py", "expression_pipeline.py", "pipeline.py", "plan.py"}
+    assert users == {"bench_pipeline.py", "demo_pipeline.py", "expression_pipeline.py", "pipeline.py", "plan.py"}
 
 
 def test_the_runtime_knows_neither_torch_nor_the_exporter():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import epigept_batch
+from epigept_batch.cli.bench import bench
 from epigept_batch.cli.demo import demo
 from epigept_batch.cli.evaluate import evaluate
 from epigept_batch.cli.expression import expression
@@ -29,6 +30,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(bench)
 cli.add_command(demo)
 cli.add_command(evaluate)
 cli.add_command(expression)

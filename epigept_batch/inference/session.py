@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from epigept_batch.errors import DeviceError, ModelError
+from epigept_batch.inference.arithmetic import product_graph, product_rate
 from epigept_batch.inference.batch_size import Trial, kept_trial, try_sizes
 from epigept_batch.inference.cpu_form import UNWANTED_FUSION, read_cpu_form
 from epigept_batch.inference.model_file import INPUTS, OUTPUT
@@ -40,6 +41,8 @@ GPU_BATCH = 8
 """Pairs a call on a GPU where nothing is tried."""
 PAIR_BYTES_A_BP = 1600
 """Memory that a pair of a window and a sample takes on a GPU, a base pair of the window: convolutions and attention."""
+CPU_PRODUCT, GPU_PRODUCT = 1000, 8192
+"""Rows of the matrices by which a device's peak is measured: those of a window, and enough to fill a GPU."""
 INSTALL_GPU = "install epigept-batch with its [gpu] extra, in an environment without onnxruntime"
 INSTALL_OPENVINO = "install epigept-batch with its [openvino] extra, in an environment without onnxruntime"
 CPU_BATCH = 4
@@ -302,6 +305,28 @@ def _trial(
             network.close()
 
 
+def measured_peak(session: Session, *, threads: int) -> float:
+    """FLOP a second of products of matrices where a session runs, in its arithmetic; integers are measured as float32.
+
+    Args:
+        session: Made by `open_sessions`.
+        threads: How many the CPU may use.
+    """
+    ort, _ = _import_runtime(lambda _: None)
+    half = session.arithmetic == "fp16"
+    on_gpu = session.provider == CUDA_PROVIDER
+    size = GPU_PRODUCT if on_gpu else CPU_PRODUCT
+    graph = product_graph(size, half=half)
+    if on_gpu:
+        loaded = _cuda_session(ort, graph, int(session.device.partition(":")[2]), threads)
+    elif session.provider == OPENVINO_PROVIDER:
+        loaded = _openvino_session(ort, graph, threads, integers=False, bf16=session.arithmetic == "bf16")
+    else:
+        loaded = ort.InferenceSession(graph, sess_options=_options(ort, threads), providers=[CPU_PROVIDER])
+    x = np.random.default_rng(1).normal(0, 1, (size, size)).astype(np.float16 if half else np.float32)
+    return product_rate(lambda: loaded.run(None, {"x": x}), size)
+
+
 def _import_runtime(say: Callable[[str], None]) -> tuple[ModuleType, str]:
     """The onnxruntime module, with the name and version of what brought it."""
     installed = {}
@@ -346,7 +371,7 @@ def _cpu_session(ort: ModuleType, path: Path, threads: int, *, as_it_is: bool) -
         raise ModelError(f"cannot be loaded by ONNX Runtime ({_first_line(error)})", path) from error
 
 
-def _openvino_session(ort: ModuleType, path: Path, threads: int, *, integers: bool, bf16: bool) -> Any:  # noqa: ANN401
+def _openvino_session(ort: ModuleType, path: Path | bytes, threads: int, *, integers: bool, bf16: bool) -> Any:  # noqa: ANN401
     """A session that runs whole in OpenVINO, on the CPU."""
     if integers:
         raise DeviceError("an int8 model file is for --device cpu; for OpenVINO give one in fp32 or fp16")
@@ -375,7 +400,7 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _cuda_session(ort: ModuleType, path: Path, index: int, threads: int) -> Any:  # noqa: ANN401
+def _cuda_session(ort: ModuleType, path: Path | bytes, index: int, threads: int) -> Any:  # noqa: ANN401
     """A session whose first provider is CUDA.
 
     A GPU build lists CUDA as available even where its libraries or the device are missing, prints errors and falls
