@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,11 +12,11 @@ from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.regions import select_regions
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.scores import ScoreKey, ScoreStore
+from epigept_batch.prefetch import mapped
 from epigept_batch.timing import StageClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
     from epigept_batch.progress import Progress
@@ -129,17 +127,7 @@ class StoreScan:
 
     def run(self, blocks: Sequence[Block]) -> Iterator[Block]:
         """The blocks in order, each when it is kept; whatever ends this early, none is half-kept."""
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="store") as pool:
-            waiting: deque[Future[Block]] = deque()
-            try:
-                for block in blocks:
-                    waiting.append(pool.submit(self._keep, block))
-                    if len(waiting) > AHEAD * self.threads:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        return mapped(self._keep, blocks, workers=self.threads, ahead=AHEAD * self.threads)
 
     def _keep(self, block: Block) -> Block:
         contig, number = block

@@ -1,0 +1,175 @@
+"""How much a genome run adds to its network, and how much faster it is than PyTorch running the published form.
+
+    python benchmarks/throughput.py --data ../shared/data --openvino /path/to/other/venv/bin/python
+
+Every table's runs take turns, so that a noisy machine slows all of them alike; ratios are of medians. OpenVINO's
+ONNX Runtime needs an environment of its own, with epigept-batch's [openvino] extra. Prints Markdown. Needs the [test]
+extra, and real data as in the project's tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, Self
+
+from golden import ROOT, fasta, make_checkpoint
+from machine import measured, processor
+
+SCRIPTS = Path(sys.executable).parent
+RUNNER = Path(__file__).with_name("runner.py")
+
+
+def main() -> None:
+    """Print every table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
+    parser.add_argument("--work", type=Path, help="folder to keep checkpoint, model files and scores in")
+    parser.add_argument("--openvino", type=Path, help="a Python with onnxruntime-openvino")
+    parser.add_argument("--rounds", type=int, default=5, help="times that each thing is timed")
+    parser.add_argument("--windows", type=int, default=8, help="of a run")
+    parser.add_argument("--only", choices=["overhead", "pytorch"], help="one table")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        options.work = options.work or Path(temporary)
+        options.work.mkdir(parents=True, exist_ok=True)
+        options.threads = len(os.sched_getaffinity(0))
+        models = {precision: make_model(options, precision) for precision in ("fp32", "int8")}
+        store = make_store(options, models["fp32"])
+        print(f"{datetime.now(UTC):%Y-%m-%d}; {processor()}, {options.threads} threads\n", flush=True)
+        for name, table in (("overhead", overhead), ("pytorch", pytorch)):
+            if options.only in {None, name}:
+                table(options, models, store)
+
+
+def make_model(options: argparse.Namespace, precision: str) -> Path:
+    """A model file of the published size, made where there is none yet."""
+    path = options.work / f"{precision}.onnx"
+    if not path.exists():
+        command = [
+            *(SCRIPTS / "epigept-export", "convert", make_checkpoint(options.work), "--precision", precision),
+            *("--motifs", options.data / "motifs/all_motif_rmdup"),
+            *("--motif-factors", options.data / "motifs/MotifMatch_human_rmdup.mat"),
+            *("--expression-reference", options.data / "expression/reference_expression.tsv"),
+            *("--no-verify", "--output", path),
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+def make_store(options: argparse.Namespace, model: Path) -> Path:
+    """Scores of the piece."""
+    path = options.work / "scores"
+    command = [SCRIPTS / "epigept-batch", "scan", "--fasta", fasta(options.data, options.work), "--model", model]
+    subprocess.run([*command, "--out", path], check=True, capture_output=True)
+    return path
+
+
+class Process:
+    """A `runner.py` that answers one question after the other."""
+
+    def __init__(self, python: Path | str = sys.executable) -> None:
+        path = os.pathsep.join([str(ROOT), str(ROOT / "export"), os.environ.get("PYTHONPATH", "")])
+        self._process = subprocess.Popen(
+            [str(python), str(RUNNER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+    def ask(self, do: str, **options: Any) -> dict[str, float]:  # noqa: ANN401
+        """What the runner says to that."""
+        words = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
+        self._process.stdin.write(json.dumps({"do": do, **words}) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+
+def in_turn(runs: dict[str, tuple[Process, dict[str, Any]]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each, taken in turn; a first time warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, (process, options) in runs.items():
+            took = process.ask(**options)["seconds"]
+            if number:
+                seconds[name].append(took)
+    return seconds
+
+
+def overhead(options: argparse.Namespace, models: dict[str, Path], store: Path) -> None:
+    """Print what a run takes beside its network and its scan alone, and what further samples add."""
+    shared = {"data": options.data, "work": options.work, "threads": options.threads, "windows": options.windows}
+    model = {**shared, "model": models["fp32"]}
+    with Process() as process:
+        runs = {
+            "model alone": {"do": "model", "device": "cpu", **model},
+            "scan alone": {"do": "scan", **model},
+            "whole, scanning": {"do": "whole", "device": "cpu", **model},
+            "whole, scanning, nothing ahead": {"do": "whole", "device": "cpu", "overlapped": False, **model},
+            "whole, from a store": {"do": "whole", "device": "cpu", "store": store, **model},
+            "whole, 4 samples": {"do": "whole", "device": "cpu", "samples": 4, "store": store, **model},
+        }
+        seconds = in_turn({name: (process, run) for name, run in runs.items()}, options.rounds)
+    took = {name: median(values) for name, values in seconds.items()}
+    alone, scan = took["model alone"], took["scan alone"]
+    print(f"| {options.windows} windows, fp32, CPU | seconds, median | least | of model and scan alone |")
+    print("|---|---|---|---|")
+    for name, values in seconds.items():
+        base = {"whole, from a store": alone, "whole, 4 samples": 4 * alone}.get(name, alone + scan)
+        ratio = f"{took[name] / base:.3f}" if name.startswith("whole") else "—"
+        print(f"| {name} | {took[name]:.2f} | {min(values):.2f} | {ratio} |")
+    further = (took["whole, 4 samples"] - took["whole, from a store"]) / 3 / alone
+    print(f"\nEach further sample: {further:.3f} of the model alone.\n")
+    command = [SCRIPTS / "epigept-batch", "genome", "--device", "cpu", "--model", models["fp32"], "--force"]
+    command += ["--tpm", options.data / "expression/encode_rsem.tsv.gz", "--fasta", fasta(options.data, options.work)]
+    command += ["--out", options.work / "start", "--region", "chr2:128001-256000"]
+    started = median(measured(command)[0] for _ in range(3)) - (alone + scan) / options.windows
+    print(f"Start and end of the command, its one window not counted: {started:.1f} s.\n", flush=True)
+
+
+def pytorch(options: argparse.Namespace, models: dict[str, Path], store: Path) -> None:
+    """Print how many times as fast as PyTorch a run from a store is, and its network alone."""
+    shared = {"data": options.data, "work": options.work, "threads": options.threads}
+    forms = {"fp32": ("fp32", "cpu"), "int8": ("int8", "cpu")}
+    with Process() as ours, Process() as torch, Process(options.openvino or sys.executable) as theirs:
+        runs = {"PyTorch": (torch, {"do": "torch", **shared})}
+        processes = dict.fromkeys(forms, ours)
+        if options.openvino:
+            forms |= {"OpenVINO fp32": ("fp32", "openvino"), "OpenVINO bf16": ("fp32", "openvino:bf16")}
+            processes |= dict.fromkeys(("OpenVINO fp32", "OpenVINO bf16"), theirs)
+        errors = {}
+        for form, (precision, device) in forms.items():
+            run = {**shared, "model": models[precision], "device": device}
+            errors[form] = processes[form].ask("errors", **run)
+            run["windows"] = options.windows
+            runs[f"{form}, model"] = (processes[form], {"do": "model", **run})
+            runs[f"{form}, whole"] = (processes[form], {"do": "whole", "store": store, **run})
+        seconds = in_turn(runs, options.rounds)
+    torch_s = median(seconds["PyTorch"])
+    print(f"PyTorch: {torch_s:.3f} s a window (least {min(seconds['PyTorch']):.3f}).\n")
+    print("| | s a window, whole | times as fast as PyTorch | model alone | whole / model | max abs error | least r |")
+    print("|---|---|---|---|---|---|---|")
+    for form in forms:
+        whole, model = (median(seconds[f"{form}, {what}"]) / options.windows for what in ("whole", "model"))
+        print(f"| {form} | {whole:.3f} | {torch_s / whole:.2f} | {torch_s / model:.2f} | {whole / model:.3f} ", end="")
+        print(f"| {errors[form]['error']:.1e} | {errors[form]['r']:.6f} |")
+    print(flush=True)
+
+
+if __name__ == "__main__":
+    main()
