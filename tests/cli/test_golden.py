@@ -4,6 +4,7 @@ import gzip
 import json
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import bigwigs
@@ -66,6 +67,26 @@ def test_the_tracks_are_the_published_networks(tracks, precision, shared, start,
     assert len(found) == len(expected)
     assert np.abs(found - expected).max() <= GOLDEN[precision].error
     assert np.corrcoef(found, expected)[0, 1] >= GOLDEN[precision].r
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" not in onnxruntime.get_available_providers(),
+    reason="needs onnxruntime-gpu and a CUDA device",
+)
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_gpu_gives_the_published_networks_tracks(run, shared, precision):
+    regions = [f"--region=chr2:{start + 1}-{min(start + 128_000, LENGTH)}" for start in WINDOWS]
+    tracks, out = run("--device", "cuda:0", *regions, precision=precision)
+    record = json.loads((out / "encode_rsem.run.json").read_text())
+    assert (record["device"], record["provider"]) == ("cuda:0", "CUDAExecutionProvider")
+    for start in WINDOWS:
+        with np.load(shared / f"golden/hg38_chr2_{start}_encode.npz") as golden:
+            expected = golden["signal"]
+        for number, track in enumerate(TRACKS):
+            found = tracks[track][start // 128 :][: len(expected)]
+            assert np.abs(found - expected[:, number]).max() <= GOLDEN[precision].error
+            assert np.corrcoef(found, expected[:, number])[0, 1] >= GOLDEN[precision].r
 
 
 def test_the_file_covers_all_but_n_to_the_last_base(whole):
