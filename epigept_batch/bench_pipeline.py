@@ -257,12 +257,12 @@ class _Watch:
     def say(self, sentence: str) -> None:
         """What a run says was said before."""
 
-    def start(self, windows: int) -> None:
+    def start(self, total: int | None, *, done: int = 0) -> None:
         """The first window is about to be read."""
-        del windows
+        del total, done
         self._begun = time.perf_counter()
 
-    def advance(self) -> None:
+    def advance(self, by: int = 1) -> None:
         """A window more."""
 
     def finish(self, sentence: str) -> None:

@@ -65,7 +65,8 @@ def test_directions(path):
     place = path.relative_to(RUNTIME).parts
     stage = place[0].removesuffix(".py")
     allowed = {
-        "cli": {"cli", "evaluation", "inference", "installation", "errors", "home", "plan", "sample_request"} | PIPELINES,
+        "cli": {"cli", "evaluation", "inference", "installation", "errors", "home", "plan", "sample_request"}
+        | PIPELINES,
         "plan": {"inputs", "inference", "outputs"} | VOCABULARY,
         "pipeline": {"plan", "resume", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
         "scan_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
