@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import os
+
+REMEDIES = {
+    errno.EMFILE: "raise the limit, for example by ulimit -n 4096",
+    errno.ENFILE: "close other programs, for the whole system has no more",
+    errno.ENOSPC: "make room and run again",
+    errno.EDQUOT: "make room within your quota and run again",
+    errno.EFBIG: "raise the limit of ulimit -f, or use a file system for larger files",
+    errno.ENOMEM: "free some memory, or run where there is more",
+    errno.EIO: "look at the disk or the network",
+    errno.ESTALE: "look at the network, and run again",
+}
+"""What to do where the system is short of something, whichever file it was that could not be had."""
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, and what to do where it is the system that must be mended."""
+    said = error.strerror or str(error).strip() or type(error).__name__
+    remedy = REMEDIES.get(error.errno or 0)
+    return f"{said}; {remedy}" if remedy else said
 
 
 class EpiGePTError(Exception):

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from epigept_batch.errors import OutputError
+from epigept_batch.errors import OutputError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,5 +72,5 @@ def make_folder(folder: Path, *, option: str = "--out") -> None:
         temporary_beside(folder / "epigept-batch").unlink()
     except OSError as error:
         raise OutputError(
-            f"output folder cannot be written: {error.strerror}; give another by {option}", folder
+            f"output folder cannot be written: {reason(error)}; give another by {option}", folder
         ) from error

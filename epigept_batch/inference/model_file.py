@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import onnx
 from google.protobuf.message import DecodeError
 
-from epigept_batch.errors import ModelError
+from epigept_batch.errors import ModelError, reason
 from epigept_batch.spec import METADATA_KEY, Spec
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def read_spec(path: Path) -> Spec:
     try:
         head = _read_head(path)
     except OSError as error:
-        raise ModelError(f"model file cannot be read: {error.strerror}", path) from error
+        raise ModelError(f"model file cannot be read: {reason(error)}", path) from error
     except DecodeError as error:
         raise ModelError("is no ONNX model, or is cut short; make one with `epigept-export convert`", path) from error
     texts = head.metadata

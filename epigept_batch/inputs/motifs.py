@@ -6,7 +6,8 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from epigept_batch.errors import InputError
+from epigept_batch.errors import InputError, reason
+from epigept_batch.inputs.bounds import read_whole
 from epigept_batch.inputs.motif_formats import Line, Matrix, is_motif_line, parse_matrices
 from epigept_batch.inputs.thresholds import best_word_probability, threshold_at
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
@@ -145,9 +146,9 @@ def _motifs(
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path) from error
+        raise InputError(f"cannot be read: {reason(error)}", path) from error
     if content.startswith(GZIP_MAGIC):
         raise InputError(f"is gzip; run gunzip -k {path} and give the plain file", path)
     return content

@@ -7,7 +7,8 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from epigept_batch.errors import InputError
+from epigept_batch.errors import InputError, reason
+from epigept_batch.inputs.bounds import bounded_lines, open_gzip
 from epigept_batch.tiling import Contig, Region
 
 if TYPE_CHECKING:
@@ -123,15 +124,22 @@ def _bed_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines with an interval, numbered from 1; the file may be gzip."""
     try:
         with path.open("rb") as stream:
-            packed = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-        with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip() and not line.startswith(("#", "track", "browser")):
-                    yield number, line.rstrip("\n")
+            packed = stream.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
+            content = open_gzip(stream, path) if packed else stream
+            for number, line in enumerate(bounded_lines(content, path), 1):
+                text = line.decode().rstrip("\r\n")
+                if text.strip() and not text.startswith(("#", "track", "browser")):
+                    yield number, text
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        text = "not a text file" if isinstance(error, UnicodeDecodeError) else "its gzip is damaged or cut short"
-        reason = getattr(error, "strerror", None) or text
-        raise InputError(f"BED file cannot be read: {reason}", path) from error
+        raise InputError(f"BED file cannot be read: {_why_unread(error)}", path) from error
+
+
+def _why_unread(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not a text file"
+    if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+        return reason(error)
+    return "its gzip is damaged or cut short"
 
 
 def _bed_region(line: str, contigs: Mapping[str, Contig], path: Path, number: int) -> Region:

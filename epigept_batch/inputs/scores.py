@@ -20,7 +20,7 @@ from numcodecs.zstd import Zstd
 from zarr.codecs import ZstdCodec
 
 import epigept_batch
-from epigept_batch.errors import InputError, OutputError
+from epigept_batch.errors import InputError, OutputError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -139,7 +139,7 @@ class ScoreStore:
         except InputError as error:
             raise OutputError(f"{error}; give another --out") from error
         except OSError as error:
-            raise OutputError(f"cannot be written: {error.strerror}; give another --out", path) from error
+            raise OutputError(f"cannot be written: {reason(error)}; give another --out", path) from error
         if difference := key.difference(store.key):
             raise OutputError(f"has scores {difference}; give another --out", path)
         return store
@@ -239,9 +239,7 @@ class ScoreStore:
         try:
             self._array(contig)[:, first : first + scores.shape[1]] = scores
         except OSError as error:
-            raise OutputError(
-                f"cannot be written: {error.strerror}; make room and run again, what is there is kept", self.path
-            ) from error
+            raise OutputError(f"cannot be written: {reason(error)}; what is there is kept", self.path) from error
 
     def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float16]:
         """Scores of successive bins, float16, (factors, bins); 0 beyond the contig's end.

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from epigept_batch.errors import ModelError
+from epigept_batch.errors import ModelError, reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,12 +132,12 @@ def _read(path: Path) -> object:
         _check_archive(path)
         return torch.load(path, map_location="cpu", mmap=True, pickle_module=_PICKLE, weights_only=False)
     except OSError as error:
-        raise ModelError(f"checkpoint cannot be read: {error.strerror or error}", path) from error
+        raise ModelError(f"checkpoint cannot be read: {reason(error)}", path) from error
     except ModelError:
         raise
     except Exception as error:  # a damaged file raises whatever its bytes lead to
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"is a damaged checkpoint ({reason})", path) from error
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"is a damaged checkpoint ({why})", path) from error
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import ctypes
+import io
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -14,11 +15,12 @@ import onnx
 import torch
 
 import epigept_batch
-from epigept_batch.errors import InputError, ModelError, OutputError
+from epigept_batch.errors import InputError, ModelError, OutputError, reason
 from epigept_batch.files import make_folder, replacing
 from epigept_batch.inference.check import check_bins, check_inputs
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inputs.bounds import read_whole
 from epigept_batch.inputs.motifs import P_VALUE, read_motif_set
 from epigept_batch.spec import Check, ExpressionReference, Spec
 from epigept_export.architectures import HG_SCAN_WINDOW, read_training_windows, training_cells
@@ -119,7 +121,7 @@ def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spe
         try:
             write_model(model, spec, temporary)
         except OSError as error:
-            raise OutputError(f"cannot be written: {error.strerror}", request.output) from error
+            raise OutputError(f"cannot be written: {reason(error)}", request.output) from error
         del model
         if not request.verify:
             return spec, None
@@ -218,13 +220,12 @@ def read_expression_reference(path: Path, factors: Sequence[str]) -> ExpressionR
         InputError: A factor is missing, or a value is negative or no number.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            separator = "\t" if "\t" in stream.readline() else ","
-            stream.seek(0)
-            header, *rows = csv.reader(stream, delimiter=separator)
+        text = read_whole(path).decode()
+        separator = "\t" if "\t" in text.partition("\n")[0] else ","
+        header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a table of text"
-        raise InputError(f"expression reference cannot be read: {reason}", path) from error
+        why = reason(error) if isinstance(error, OSError) else "not a table of text"
+        raise InputError(f"expression reference cannot be read: {why}", path) from error
     values: dict[str, list[float]] = {}
     for line, row in enumerate(rows, 2):
         values[row[0] if row else ""] = _reference_row(row, len(header), path, line)

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from epigept_batch.errors import InputError
+from epigept_batch.errors import InputError, reason
+from epigept_batch.inputs.bounds import bounded_line, bounded_lines, open_gzip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ NOT_TEXT = {
     b"%PDF": "is a PDF; give a table of text",
 }
 TPM_TABLE = "TPM table"
-HEAD_LINES = 64
+HEAD_LINES, HEAD_BYTES = 64, 1 << 26
 BATCH_BYTES = 1 << 24
 LINE = "line"
 """The column of a batch that holds the number of each row's line, from 1."""
@@ -76,7 +77,7 @@ class TextTable:
             for _ in islice(stream, skip):
                 pass
             while chunk := stream.read(BATCH_BYTES):
-                chunk += stream.readline()
+                chunk += bounded_line(stream, self.path, line + chunk.count(b"\n"))
                 text = separator.join(names).encode() + b"\n" + chunk
                 self._check_even(chunk, separator, columns, first_line=line)
                 try:
@@ -136,7 +137,7 @@ def open_table(path: Path, kind: str = TPM_TABLE) -> TextTable:
         for magic, words in (NOT_TEXT | {HDF5_MAGIC: "is an HDF5 file; give the program's table of text"}).items():
             if start.startswith(magic):
                 raise InputError(words, path)
-        lines = [line.rstrip(b"\r\n") for line in islice(stream, HEAD_LINES)]
+        lines = [line.rstrip(b"\r\n") for line in _head(stream, path)]
     if not any(line.strip() for line in lines):
         raise InputError("is empty", path)
     if any(b"\0" in line for line in lines):
@@ -145,6 +146,16 @@ def open_table(path: Path, kind: str = TPM_TABLE) -> TextTable:
         raise InputError("has lines that end in CR alone; save it with line ends of Unix or Windows", path)
     lines[0] = lines[0].removeprefix(UTF8_MARK)
     return TextTable(path, tuple(line.decode("utf-8", "replace") for line in lines), kind)
+
+
+def _head(stream: io.BufferedReader, path: Path) -> Iterator[bytes]:
+    """The first lines, fewer where they are very long."""
+    read = 0
+    for line in islice(bounded_lines(stream, path), HEAD_LINES):
+        yield line
+        read += len(line)
+        if read > HEAD_BYTES:
+            return
 
 
 def is_hdf5(path: Path) -> bool:
@@ -169,11 +180,11 @@ def _reading(path: Path, kind: str) -> Iterator[io.BufferedReader]:
             raise InputError("is a pipe or device, which cannot be read twice; give a file", path)
         with path.open("rb") as stream:
             if stream.peek(2).startswith(GZIP_MAGIC):
-                with gzip.open(stream) as unpacked:
-                    yield cast("io.BufferedReader", io.BufferedReader(unpacked))
+                with open_gzip(stream, path) as unpacked:
+                    yield unpacked
             else:
                 yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"is a damaged or truncated gzip file ({error})", path) from error
     except OSError as error:
-        raise InputError(f"{kind} cannot be read: {error.strerror}", path) from error
+        raise InputError(f"{kind} cannot be read: {reason(error)}", path) from error

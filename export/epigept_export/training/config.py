@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from epigept_batch.errors import InputError
+from epigept_batch.errors import InputError, reason
 from epigept_batch.spec import ScanWindow
 from epigept_export.architectures import TRAINED, Architecture
 
@@ -150,7 +150,7 @@ def read_config(path: Path, *, size: str | None = None) -> TrainingConfig:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"training configuration cannot be read: {error.strerror}", path) from error
+        raise InputError(f"training configuration cannot be read: {reason(error)}", path) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"is not TOML ({error})", path) from error
     unknown = set(document) - {"data", "split", "network", "fit"}
