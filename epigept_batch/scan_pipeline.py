@@ -94,6 +94,7 @@ def run_scan(request: ScanRequest, progress: Progress) -> None:
     _say_size(request, store, sampled, rest, progress=progress)
     for _ in scan.run(rest):
         progress.advance()
+    genome.check_unchanged()
     seconds = clock.seconds()["total"]
     progress.finish(f"{request.out}: {_windows(len(due))} after {seconds:.0f} s; {_in_words(store.size)}")
 

@@ -25,7 +25,8 @@ PIPELINES = {
 }
 OWNERS = {
     "onnxruntime": {"inference/session.py"},
-    "pyfaidx": {"inputs/genome.py"},
+    "pyfaidx": {"inputs/fasta_index.py"},
+    "Bio": {"inputs/fasta_index.py"},
     "pyBigWig": {"inputs/signal.py"},
     "matplotlib": {"evaluation/figures.py"},
     "anndata": {"inputs/expression/pseudobulk.py"},

@@ -1,29 +1,26 @@
-"""FASTA to tokens; the only file that knows pyfaidx."""
+"""FASTA to tokens."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyfaidx
 
-from epigept_batch.errors import InputError
 from epigept_batch.files import replacing
-from epigept_batch.home import cache_folder, home
+from epigept_batch.home import cache_folder
+from epigept_batch.inputs.fasta_index import IndexedFasta, file_key
 from epigept_batch.spec import NO_BASE
 from epigept_batch.tiling import Contig
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 DIGEST_BLOCK_BP = 8 << 20
-GZIP_MAGIC = b"\x1f\x8b"
-BGZIP_MAGIC = b"\x1f\x8b\x08\x04"
 
 
 def _token_table() -> NDArray[np.uint8]:
@@ -43,21 +40,14 @@ class Genome:
     that folder cannot be written.
 
     Raises:
-        InputError: No such file, empty, gzip that is not bgzip, or no FASTA.
+        InputError: No such file, empty, gzip that is not bgzip, no FASTA, or one that its index does not fit.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        _check_readable(path)
-        fai, gzi = _index_paths(path)
-        try:
-            self._faidx = pyfaidx.Faidx(path, indexname=fai, gzi_indexname=gzi, as_raw=True)
-        except Exception as error:  # a damaged file raises whatever its bytes lead to
-            raise InputError(f"is not a FASTA that can be indexed ({error})", path) from error
-        self.contigs = tuple(Contig(name, record.rlen) for name, record in self._faidx.index.items())
+        self._fasta = IndexedFasta(path)
+        self.contigs = tuple(Contig(name, length) for name, length in self._fasta.lengths.items())
         self._one_reader = Lock()  # a FASTA is one open file with one position
-        if not self.contigs:
-            raise InputError(f"has an empty index; delete {fai} and run again", path)
 
     def tokens(self, contig: Contig, start: int, end: int) -> NDArray[np.uint8]:
         """Bases [start, end) of a contig as A 0, C 1, G 2, T 3, any other 4, in either case.
@@ -78,23 +68,20 @@ class Genome:
 
     def _bases(self, contig: Contig, start: int, end: int) -> bytes:
         """The bases [start, end) as they stand in the file."""
-        try:
-            with self._one_reader:
-                bases: str = self._faidx.fetch(contig.name, start + 1, end)
-            encoded = bases.encode("ascii", errors="replace")
-        except Exception as error:  # as above
-            raise InputError(f"{contig.name}:{start + 1}-{end} cannot be read ({error})", self.path) from error
-        if len(encoded) != end - start:
-            raise InputError(
-                f"{contig.name}:{start + 1}-{end} holds {len(encoded)} bases; the file does not fit its index: "
-                f"delete {self._faidx.indexname} and run again",
-                self.path,
-            )
-        return encoded
+        with self._one_reader:
+            return self._fasta.fetch(contig.name, start, end)
+
+    def check_unchanged(self) -> None:
+        """See that the file is still the one that was opened; each reading sees that nothing was written to it.
+
+        Raises:
+            InputError: It is not, so that what was read may be of two genomes.
+        """
+        self._fasta.check_unchanged()
 
     def md5(self, contig: Contig) -> str:
         """MD5 of the upper-cased sequence, as in the M5 tag of SAM headers; computed once for a file and kept."""
-        kept = _DigestCache(self.path)
+        kept = _DigestCache(self.path, self._fasta.stamp)
         if contig.name not in kept.digests:
             digest = hashlib.md5(usedforsecurity=False)
             for start in range(0, contig.length, DIGEST_BLOCK_BP):
@@ -104,61 +91,20 @@ class Genome:
         return kept.digests[contig.name]
 
 
-def _check_readable(path: Path) -> None:
-    """Say plainly what pyfaidx would say in its own words."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(4)
-    except OSError as error:
-        raise InputError(f"FASTA cannot be read: {error.strerror}", path) from error
-    if not head:
-        raise InputError("FASTA is empty", path)
-    named_gzip = path.name.lower().endswith((".gz", ".bgz"))
-    if head.startswith(GZIP_MAGIC) and not head.startswith(BGZIP_MAGIC):
-        raise InputError(
-            f"is gzip, not bgzip; run gunzip -k {path} and give the plain file, or pack that with bgzip", path
-        )
-    if head.startswith(GZIP_MAGIC) != named_gzip:
-        raise InputError(
-            "is bgzip but not named so; give it a name that ends in .gz"
-            if not named_gzip
-            else "is named as compressed but is not; give it a name without .gz",
-            path,
-        )
-
-
-def _index_paths(path: Path) -> tuple[str, str]:
-    """Where the .fai and the .gzi are or shall be."""
-    beside = f"{path}.fai"
-    if os.access(path.parent, os.W_OK) or Path(beside).exists():
-        return beside, f"{path}.gzi"
-    folder = cache_folder("indexes")
-    if folder is None:
-        raise InputError(f"has no index, and neither its folder nor {home()} can be written; run samtools faidx", path)
-    stem = folder / f"{_key(path)}.{path.name}"
-    return f"{stem}.fai", f"{stem}.gzi"
-
-
-def _key(path: Path) -> str:
-    """A name for a file by its place in the file system."""
-    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
-
-
 class _DigestCache:
     """Contig digests of one FASTA, kept while its size and time of change stay the same."""
 
-    def __init__(self, fasta: Path) -> None:
-        state = fasta.stat()
-        self._stamp = [state.st_size, state.st_mtime_ns]
+    def __init__(self, fasta: Path, stamp: tuple[int, int]) -> None:
+        self._stamp = list(stamp)
         folder = cache_folder("digests")
-        self._file = None if folder is None else folder / f"{_key(fasta)}.json"
+        self._file = None if folder is None else folder / f"{file_key(fasta)}.json"
         self.digests: dict[str, str] = {}
         if self._file is None:
             return
         try:
             document = json.loads(self._file.read_text())
             if document["stamp"] == self._stamp:
-                self.digests = document["md5"]
+                self.digests = dict(document["md5"])
         except (OSError, ValueError, KeyError, TypeError):
             pass  # not there or not ours: it is made again
 

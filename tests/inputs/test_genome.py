@@ -1,6 +1,8 @@
 import gzip
 import hashlib
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -59,7 +61,7 @@ def test_md5_is_that_of_the_upper_cased_sequence_as_in_sam_and_is_kept(small, ho
     kept.write_text(kept.read_text().replace(expected, "from the cache"))
     assert small.md5(small.contigs[0]) == "from the cache"
     os.utime(small.path, (1, 1))
-    assert small.md5(small.contigs[0]) == expected
+    assert Genome(small.path).md5(small.contigs[0]) == expected
 
 
 def test_the_real_piece_is_soft_masked_and_begins_with_n(chr2, shared):
@@ -124,7 +126,7 @@ def test_a_file_that_shrinks_behind_its_index_is_said(tmp_path):
     path = bad(tmp_path, "g.fa", b">a\n" + b"ACGT\n" * 100)
     genome = Genome(path)
     path.write_bytes(b">a\n" + b"ACGT\n" * 10)
-    with pytest.raises(InputError, match=r"a:1-400 holds 40 bases; the file does not fit its index"):
+    with pytest.raises(InputError, match=r"g.fa: changed while it was read; run again when it is whole"):
         genome.tokens(genome.contigs[0], 0, 400)
 
 
@@ -142,9 +144,162 @@ def test_a_truncated_bgzip_is_said_with_and_without_an_index_that_still_fits(tmp
     Genome(path)
     os.truncate(path, path.stat().st_size // 2)
     os.utime(path, (1, 1))
-    genome = Genome(path)
-    with pytest.raises(InputError, match="a:1-200000 cannot be read"):
-        genome.tokens(genome.contigs[0], 0, 200_000)
+    with pytest.raises(InputError, match="does not fit its index, by which a ends elsewhere"):
+        Genome(path)
     os.utime(path)
     with pytest.raises(InputError, match="is not a FASTA that can be indexed"):
         Genome(path)
+
+
+def copied_over(path, content):
+    """A FASTA in place of another, with the time that this had, as rsync and cp -p leave it behind an older index."""
+    state = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+OTHERS = {
+    "another header": (b">a longer\nACGT\nAC\n>b\nGGTT\n", "begins"),
+    "another name": (b">c\nACGT\nAC\n>b\nGGTT\n", "begins"),
+    "longer": (b">a\nACGT\nACGT\n>b\nGGTT\n", "ends"),
+    "shorter": (b">a\nACGT\n>b\nGGTT\n", "ends"),
+    "a record less": (b">a\nACGT\nAC\n", "ends"),
+    "a record more": (b">a\nACGT\nAC\n>b\nGGTT\n>c\nAC\n", "ends"),
+    "other lines": (b">a\nACGTAC\n>b\nGGTT\n", "ends"),
+    "lines of Windows": (b">a\r\nACGT\r\nAC\r\n>b\r\nGGTT\r\n", "begins"),
+    "cut short": (b">a\nACGT\nAC\n>b\nGG", "ends"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_index_of_another_file_is_refused_though_it_is_newer(tmp_path, name):
+    path = bad(tmp_path, "g.fa", b">a\nACGT\nAC\n>b\nGGTT\n")
+    Genome(path)
+    content, how = OTHERS[name]
+    copied_over(path, content)
+    with pytest.raises(InputError, match=rf"g.fa: does not fit its index, by which [ab] {how} elsewhere; delete .*fai"):
+        Genome(path)
+    (tmp_path / "g.fa.fai").unlink()
+    assert Genome(path).contigs
+
+
+def test_an_index_that_was_cut_short_is_refused(tmp_path):
+    path = bad(tmp_path, "g.fa", b">a\nACGT\n>b\nGGTT\n")
+    Genome(path)
+    index = tmp_path / "g.fa.fai"
+    index.write_text(index.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(InputError, match="does not fit its index, by which a ends elsewhere"):
+        Genome(path)
+
+
+def test_an_older_index_is_made_again(tmp_path):
+    path = bad(tmp_path, "g.fa", b">a\nACGT\n")
+    Genome(path)
+    path.write_bytes(b">b\nACGTACGT\n")
+    os.utime(tmp_path / "g.fa.fai", (1, 1))
+    assert Genome(path).contigs == (Contig("b", 8),)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["g.fa", "g.fa.fai"]
+
+
+def test_a_fasta_of_the_future_is_indexed_once(tmp_path):
+    path = bad(tmp_path, "g.fa", b">a\nACGT\n")
+    os.utime(path, (4e9, 4e9))
+    Genome(path)
+    first = (tmp_path / "g.fa.fai").stat()
+    Genome(path)
+    assert (tmp_path / "g.fa.fai").stat().st_ino == first.st_ino
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\n\n", b"\r\n"], ids=["none", "LF", "blank line", "CRLF"])
+def test_ends_of_files_and_long_headers_fit_their_index(tmp_path, ending):
+    lines = b"\r\n" if ending == b"\r\n" else b"\n"
+    content = lines.join([b">a " + b"x" * 5000, b"ACGT", b"AC", b">b", b"GGTT"]) + ending
+    genome = Genome(bad(tmp_path, "g.fa", content))
+    assert genome.contigs == (Contig("a", 6), Contig("b", 4))
+    assert genome.tokens(genome.contigs[1], 0, 4).tolist() == [2, 2, 3, 3]
+
+
+def test_of_a_bgzip_with_many_records_places_from_all_over_are_compared(tmp_path):
+    path = tmp_path / "g.fa.gz"
+    records = [f">r{number}\n{'ACGT' * 20_000}\n" for number in range(100)]
+    with bgzf.open(path, "wt") as stream:
+        stream.write("".join(records))
+    assert len(Genome(path).contigs) == 100
+    index = tmp_path / "g.fa.gz.fai"
+    rows = [row.split("\t") for row in index.read_text().splitlines()]
+    moved = [[name, length, str(int(offset) + 1), *rest] for name, length, offset, *rest in rows]
+    index.write_text("".join("\t".join(row) + "\n" for row in moved))
+    with pytest.raises(InputError, match="does not fit its index, by which r0 begins elsewhere"):
+        Genome(path)
+
+
+@pytest.mark.parametrize("change", ["written to", "replaced", "taken away", "grown"])
+def test_a_fasta_that_changes_during_a_run_is_said(tmp_path, change):
+    path = bad(tmp_path, "g.fa", b">a\n" + b"ACGT\n" * 10)
+    genome = Genome(path)
+    genome.tokens(genome.contigs[0], 0, 40)
+    genome.check_unchanged()
+    if change == "written to":
+        path.write_bytes(b">a\n" + b"GGGG\n" * 10)
+        os.utime(path, (1, 1))
+    elif change == "replaced":
+        bad(tmp_path, "new", path.read_bytes()).replace(path)
+    elif change == "taken away":
+        path.unlink()
+    else:
+        with path.open("ab") as stream:
+            stream.write(b">b\nAC\n")
+    said = {"replaced": "was replaced", "taken away": "was taken away"}.get(change, "changed")
+    with pytest.raises(InputError, match=f"g.fa: {said} while it was read"):
+        genome.check_unchanged()
+    if change in {"written to", "grown"}:  # else what is read is still the file that was opened
+        with pytest.raises(InputError, match="g.fa: changed while it was read"):
+            genome.tokens(genome.contigs[0], 0, 40)
+        with pytest.raises(InputError, match="g.fa: changed while it was read"):
+            genome.md5(genome.contigs[0])
+    else:
+        assert genome.tokens(genome.contigs[0], 0, 4).tolist() == [0, 1, 2, 3]
+
+
+def test_a_digest_is_never_kept_for_a_file_that_took_the_name_meanwhile(tmp_path):
+    path = bad(tmp_path, "g.fa", b">a\nACGT\n")
+    genome = Genome(path)
+    bad(tmp_path, "new", b">a\nGGGGG\n").replace(path)
+    old = genome.md5(genome.contigs[0])
+    new = Genome(path)
+    assert new.md5(new.contigs[0]) == hashlib.md5(b"GGGGG", usedforsecurity=False).hexdigest() != old
+
+
+def test_a_pipe_is_no_fasta(tmp_path):
+    os.mkfifo(tmp_path / "pipe.fa")
+    with pytest.raises(
+        InputError, match=r"pipe.fa: is a pipe or device, which cannot be read by position; give a file"
+    ):
+        Genome(tmp_path / "pipe.fa")
+
+
+def test_a_user_who_may_not_write_beside_a_fasta_has_its_index_in_the_cache(tmp_path, home):
+    """As somebody who is not root, if root runs the tests: root may write everywhere."""
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    path = bad(folder, "g.fa", b">a\nACGT\n")
+    (folder / "g.fa.fai").write_text("a\t3\t3\t3\t4\n")
+    os.utime(folder / "g.fa.fai", (1, 1))  # stale, and cannot be made again in its place
+    folder.chmod(0o555)
+    for place in (home, *tmp_path.parents, tmp_path):
+        if place != place.parent and place.stat().st_uid == os.geteuid():
+            place.chmod(place.stat().st_mode | 0o755)
+    (home / "indexes").mkdir()
+    (home / "indexes").chmod(0o777)
+    script = (
+        "import os, sys; sys.path[:0] = sys.argv[2:]\n"
+        "from pathlib import Path\n"
+        "from epigept_batch.inputs.genome import Genome\n"
+        "if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
+        "print(Genome(Path(sys.argv[1])).contigs)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, path, *sys.path], capture_output=True, text=True, check=False)
+    folder.chmod(0o755)
+    assert done.stdout == "(Contig(name='a', length=4),)\n", done.stderr
+    assert (folder / "g.fa.fai").read_text() == "a\t3\t3\t3\t4\n"
+    assert [p.suffix for p in (home / "indexes").iterdir()] == [".fai"]

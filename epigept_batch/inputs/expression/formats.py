@@ -134,7 +134,8 @@ class _Columns:
             for number, name in enumerate(self.header)
             if number not in self.numeric or any(word in name.lower() for word in ID_WORDS)
         )
-        return tuple(dict.fromkeys([number for number in (0, *candidates) if number not in values]))
+        taken = frozenset(values)
+        return tuple(dict.fromkeys([number for number in (0, *candidates) if number not in taken]))
 
     def layout(
         self,
@@ -298,7 +299,7 @@ def _matrix(columns: _Columns, program: str) -> Layout:
     values = columns.samples
     if not values:
         raise InputError(_no_values(columns, numbers), columns.table.path)
-    left_out = tuple(columns.header[number] for number in numbers if number not in values)
+    left_out = tuple(columns.header[number] for number in sorted(set(numbers) - set(values)))
     return columns.layout(program, Unit.TPM, values, _sample_names(columns, values), left_out=left_out)
 
 
