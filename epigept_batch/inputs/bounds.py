@@ -64,9 +64,7 @@ def bounded_line(stream: IO[bytes], path: Path, number: int) -> bytes:
     """
     line = stream.readline(LONGEST_LINE + 1)
     if len(line) > LONGEST_LINE:
-        raise InputError(
-            f"has a line of more than {LONGEST_LINE // MB} MB; give a text file with line ends", path, number
-        )
+        raise InputError(f"is longer than {LONGEST_LINE // MB} MB; give a text file with line ends", path, number)
     return line
 
 

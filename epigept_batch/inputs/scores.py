@@ -20,7 +20,7 @@ from numcodecs.zstd import Zstd
 from zarr.codecs import ZstdCodec
 
 import epigept_batch
-from epigept_batch.errors import InputError, OutputError, reason
+from epigept_batch.errors import REMEDIES, InputError, OutputError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -161,6 +161,7 @@ class ScoreStore:
                 **{name: document[name] for name in names if name != "factors"}, factors=tuple(document["factors"])
             )
         except (OSError, KeyError, TypeError, ValueError) as error:
+            _raise_of_the_system(error, path)
             raise InputError("is no score store of epigept-batch", path) from error
         return cls(path, key, group)
 
@@ -275,6 +276,7 @@ class ScoreStore:
         except FileNotFoundError:
             scores[:] = 0
         except Exception as error:  # a damaged file raises whatever its bytes lead to
+            _raise_of_the_system(error, file)
             raise InputError(f"is damaged ({error}); delete it and run epigept-batch scan again", file) from error
         return scores
 
@@ -286,6 +288,7 @@ class ScoreStore:
         try:
             array = self._group[_node(contig)]
         except Exception as error:  # a damaged file raises whatever its bytes lead to
+            _raise_of_the_system(error, folder)
             raise InputError("is damaged; delete this folder and run epigept-batch scan again", folder) from error
         if not isinstance(array, zarr.Array):
             raise InputError("is no array; delete this folder and run epigept-batch scan again", folder)
@@ -298,6 +301,16 @@ class ScoreStore:
 
     def _bins(self, contig: Contig) -> int:
         return -(-contig.length // self.key.bin_bp)
+
+
+def _raise_of_the_system(error: Exception, path: Path) -> None:
+    """Where it is not the store that is at fault, but the system short of files or memory: keep the store.
+
+    Raises:
+        InputError: It is so.
+    """
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        raise InputError(f"score store cannot be read: {reason(error)}", path) from error
 
 
 def _remove_leftovers(path: Path) -> None:

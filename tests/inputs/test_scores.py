@@ -198,7 +198,7 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(zarr.Array, "__setitem__", full)
-    with pytest.raises(OutputError, match="No space left on device; make room and run again, what is there is kept"):
+    with pytest.raises(OutputError, match="No space left on device; make room and run again; what is there is kept"):
         made.write(SHORT, 0, np.ones((3, 1), np.float16))
 
 
