@@ -19,6 +19,7 @@ PIPELINES = {
     "expression_pipeline",
     "simulation_pipeline",
     "demo_pipeline",
+    "doctor_pipeline",
     "evaluation_pipeline",
     "setup_pipeline",
     "bench_pipeline",
@@ -77,6 +78,7 @@ def test_directions(path):
         "demo_pipeline": {"plan", "pipeline", "demo", "simulation", "inputs", "inference", "evaluation", "outputs"}
         | VOCABULARY
         | SUPPORT,
+        "doctor_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
         "evaluation_pipeline": {"evaluation", "inputs", "inference"} | VOCABULARY | SUPPORT,
         "evaluation": {"evaluation", "inputs", "outputs"} | VOCABULARY | SUPPORT,
         "setup_pipeline": {"installation", "inputs", "inference"} | VOCABULARY | SUPPORT,

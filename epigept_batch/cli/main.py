@@ -7,6 +7,7 @@ import click
 import epigept_batch
 from epigept_batch.cli.bench import bench
 from epigept_batch.cli.demo import demo
+from epigept_batch.cli.doctor import doctor
 from epigept_batch.cli.evaluate import evaluate
 from epigept_batch.cli.expression import expression
 from epigept_batch.cli.genome import genome
@@ -32,6 +33,7 @@ def cli() -> None:
 
 cli.add_command(bench)
 cli.add_command(demo)
+cli.add_command(doctor)
 cli.add_command(evaluate)
 cli.add_command(expression)
 cli.add_command(genome)

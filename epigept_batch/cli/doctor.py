@@ -1,0 +1,76 @@
+"""`epigept-batch doctor`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from epigept_batch.cli.options import device_option, threads_option
+from epigept_batch.cli.samples import parse_table
+from epigept_batch.home import default_fasta, default_model
+
+SIGNS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
+
+
+@click.command(short_help="Check the installation and the inputs before a run.")
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="Model file.  [default: model.onnx in EPIGEPT_BATCH_HOME]"
+)
+@click.option("--fasta", type=click.Path(path_type=Path), help="Genome.  [default: genome.fa in EPIGEPT_BATCH_HOME]")
+@click.option("--tpm", multiple=True, metavar="[NAME=]FILE", help="A table of expression; repeatable.")
+@click.option("--normalised", is_flag=True, help="The tables hold quantile-normalised TPM.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path(), show_default="current folder", help="Folder of outputs."
+)
+@device_option("auto", "the network")
+@threads_option
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_context
+def doctor(
+    context: click.Context,
+    *,
+    model: Path | None,
+    fasta: Path | None,
+    tpm: tuple[str, ...],
+    normalised: bool,
+    out: Path,
+    device: str,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Check everything that a run takes, and say what to do where something is not in order.
+
+    Looks at the packages of ONNX Runtime, the NVIDIA driver and libraries, the device that is really obtained, whether
+    the network gives there what the original gave, the FASTA and its index, its contigs, the tables, the disk. Without
+    --model, the small network that comes with the program is run. Exits with 1 where a run would fail.
+
+    \b
+    Example:
+      epigept-batch doctor --model model.onnx --fasta hg38.fa --tpm sample.tsv
+    """
+    from epigept_batch.doctor_pipeline import FAILED, DoctorRequest, run_doctor
+    from epigept_batch.inference.device import parse_device
+    from epigept_batch.sample_request import SampleRequest
+
+    tables = tuple(parse_table(value) for value in tpm)
+    request = DoctorRequest(
+        model=model or (default_model() if default_model().exists() else None),
+        fasta=fasta or (default_fasta() if default_fasta().exists() else None),
+        samples=SampleRequest(tables, normalised=normalised) if tables else None,
+        out=out,
+        device=parse_device(device),
+        threads=threads,
+    )
+    findings = []
+    for finding in run_doctor(request):
+        findings.append(finding)
+        if not as_json:
+            advice = f"; {finding.advice}" if finding.advice else ""
+            click.echo(f"{SIGNS[finding.state]}  {finding.check}: {finding.said}{advice}")
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
+    if any(finding.state == FAILED for finding in findings):
+        context.exit(1)

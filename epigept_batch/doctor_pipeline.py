@@ -1,0 +1,356 @@
+"""The run of `epigept-batch doctor`: is all that a run takes there and in order, and what to do where it is not."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import epigept_batch
+from epigept_batch.errors import EpiGePTError
+from epigept_batch.home import VARIABLE, home
+from epigept_batch.inference.check import LIMITS, Limit, check_bins, check_inputs, compare_tracks
+from epigept_batch.inference.installation import (
+    CUDA_MAJOR,
+    LEAST_DRIVER,
+    find_driver,
+    installed_runtimes,
+    missing_libraries,
+    system,
+)
+from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inference.session import open_session
+from epigept_batch.inputs.expression.gene_ids import published_factors
+from epigept_batch.inputs.expression.samples import read_samples
+from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.regions import select_regions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from epigept_batch.inference.device import Device
+    from epigept_batch.inference.session import Session
+    from epigept_batch.sample_request import SampleRequest
+    from epigept_batch.spec import Spec
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+CHR1_BP = {"hg38": 248_956_422, "hg19": 249_250_621}
+FILES_ENOUGH = 256
+HOME_ENOUGH = 100 << 20
+TRACK_BYTES, JOURNAL_BYTES = 6, 4
+"""A bin of a track in its bigWig, zooms included (5.2 for real sequence), and, while the run lasts, in its journal."""
+HUMAN_BINS = 24_000_000
+GB = 1e9
+NAMES_SHOWN = 5
+BF16_LIMIT = Limit(0.05, 0.998)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of a check.
+
+    Attributes:
+        check: Its name.
+        state: `ok`, `warning` where a run would go on, `failed` where it would not.
+        said: What was found.
+        advice: What to do; empty where there is nothing to.
+    """
+
+    check: str
+    state: str
+    said: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class DoctorRequest:
+    """What a user asks to be looked at.
+
+    Attributes:
+        model: The model file; None for the one that comes with the program, which tells whether the runtime works.
+        fasta: The genome, or None.
+        samples: Which samples of which tables, or None.
+        out: Folder of the outputs.
+        device: Where the network shall run.
+        threads: How many the CPU may use.
+    """
+
+    model: Path | None
+    fasta: Path | None
+    samples: SampleRequest | None
+    out: Path
+    device: Device
+    threads: int
+
+
+def run_doctor(request: DoctorRequest) -> Iterator[Finding]:
+    """Look at one thing after the other; nothing is written but an index of the FASTA.
+
+    Args:
+        request: What to look at.
+
+    Yields:
+        What is found, each as soon as it is.
+    """
+    yield Finding("program", OK, f"epigept-batch {epigept_batch.__version__}, {system()}")
+    yield from _checked("home", _home)
+    yield _open_files()
+    yield _runtime_packages()
+    yield from _checked("CUDA", _cuda)
+    spec = None
+    if request.model is not None:
+        spec, findings = _model(request.model)
+        yield from findings
+    yield from _checked("device", lambda: _device(request, spec))
+    bins = HUMAN_BINS
+    if request.fasta is not None:
+        genome, findings = _fasta(request.fasta)
+        yield from findings
+        if genome is not None:
+            bins = _bins(genome, spec)
+            if spec is not None:
+                yield from _names(genome, spec)
+    if request.samples is not None:
+        yield from _checked("table", lambda: _tables(request, spec))
+    yield from _checked("disk", lambda: _disk(request, spec, bins))
+
+
+def _checked(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What a check finds; an error of ours is a finding too."""
+    try:
+        yield from check()
+    except EpiGePTError as error:
+        yield _failure(name, error)
+
+
+def _failure(name: str, error: EpiGePTError) -> Finding:
+    said, _, advice = str(error).partition("; ")
+    return Finding(name, FAILED, said, advice)
+
+
+def _home() -> Iterator[Finding]:
+    folder = home()
+    place = _existing(folder)
+    if not os.access(place, os.W_OK):
+        yield Finding(
+            "home",
+            WARNING,
+            f"{folder} cannot be written",
+            f"name a folder for caches by {VARIABLE}, or change its owner",
+        )
+        return
+    free = shutil.disk_usage(place).free
+    state = OK if free >= HOME_ENOUGH else WARNING
+    advice = "" if state == OK else f"make room there, or name another folder by {VARIABLE}"
+    yield Finding("home", state, f"{folder}, {free / GB:.1f} GB free", advice)
+
+
+def _open_files() -> Finding:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < FILES_ENOUGH:
+        return Finding(
+            "open files",
+            WARNING,
+            f"at most {soft}, too few for many samples",
+            f"ulimit -n {min(max(hard, soft), 4096)}",
+        )
+    return Finding("open files", OK, f"at most {soft:,}" if soft >= 0 else "without a limit")
+
+
+def _runtime_packages() -> Finding:
+    found = installed_runtimes()
+    words = ", ".join(f"{name} {version}" for name, version in found.items())
+    if not found:
+        return Finding(
+            "ONNX Runtime",
+            FAILED,
+            "none is installed",
+            "install epigept-batch with its [cpu], [gpu] or [openvino] extra",
+        )
+    if len(found) > 1:
+        return Finding(
+            "ONNX Runtime",
+            FAILED,
+            f"{words} overwrite each other's files",
+            f"pip uninstall {' '.join(found)}, then install epigept-batch with one of its extras",
+        )
+    return Finding("ONNX Runtime", OK, words)
+
+
+def _cuda() -> Iterator[Finding]:
+    """The driver and the libraries, as far as the installed runtime would use them."""
+    driver = find_driver()
+    wanted = "onnxruntime-gpu" in installed_runtimes()
+    if driver is None:
+        if wanted:
+            yield Finding(
+                "driver", WARNING, "no NVIDIA driver, so the CPU is used", f"install driver {LEAST_DRIVER} or later"
+            )
+        else:
+            yield Finding("driver", OK, "no NVIDIA driver: runs are on the CPU")
+        return
+    version = f"{driver.version or 'unknown version'}, CUDA {'.'.join(map(str, driver.cuda or ('unknown',)))}"
+    said = f"{version}, {', '.join(driver.devices) or 'no GPU'}"
+    if not driver.devices:
+        yield Finding("driver", WARNING, said, "look at nvidia-smi and CUDA_VISIBLE_DEVICES")
+    elif not wanted:
+        yield Finding("driver", WARNING, f"{said}: not used", "for the GPU install epigept-batch with its [gpu] extra")
+    elif driver.cuda and driver.cuda[0] < CUDA_MAJOR:
+        yield Finding(
+            "driver", WARNING, f"{said}: older than CUDA {CUDA_MAJOR}", f"install driver {LEAST_DRIVER} or later"
+        )
+    else:
+        yield Finding("driver", OK, said)
+    if wanted and (missing := missing_libraries()):
+        yield Finding("CUDA libraries", WARNING, f"not found: {', '.join(missing)}", "install with the [gpu] extra")
+
+
+def _model(path: Path) -> tuple[Spec | None, list[Finding]]:
+    try:
+        spec = read_spec(path)
+    except EpiGePTError as error:
+        return None, [_failure("model", error)]
+    said = (
+        f"{path}: {spec.architecture}, {spec.precision}, {len(spec.tracks)} tracks, {len(spec.factors)} factors, "
+        f"{len(spec.motif_set.motifs):,} motifs"
+    )
+    if spec.reference is None:
+        advice = "give tables of quantile-normalised TPM and --normalised, or convert with --expression-reference"
+        return spec, [Finding("model", WARNING, f"{said}, no expression reference", advice)]
+    return spec, [Finding("model", OK, said)]
+
+
+def _device(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
+    """The provider that is obtained, and whether the network gives there what the original gave."""
+    if request.model is not None and spec is None:
+        yield Finding("device", FAILED, "not tried, for the model file cannot be used", "see above")
+        return
+    with resources.as_file(resources.files("epigept_batch.demo").joinpath("model.onnx")) as packaged:
+        path = request.model or packaged
+        spec = spec or read_spec(path)
+        heard: list[str] = []
+        session = open_session(
+            path, request.device, precision=spec.precision, threads=request.threads, say=heard.append
+        )
+        said = f"{session.device} by {session.provider}, {session.arithmetic}"
+        if heard and find_driver() is not None:
+            yield Finding(
+                "device", WARNING, f"{said} ({'; '.join(heard)})", "give --device cuda to see what is missing"
+            )
+        else:
+            yield Finding("device", OK, " ".join([said, *(f"({sentence})" for sentence in heard)]))
+        yield _proof(session, spec, "packaged model" if request.model is None else "model")
+
+
+def _proof(session: Session, spec: Spec, what: str) -> Finding:
+    """The spec's check on this device."""
+    inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
+    windows = zip(inputs.tokens, inputs.motif_scores, strict=True)
+    found = np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
+    figures = compare_tracks(found[:, :, check_bins(spec.geometry)], spec.check.signal, spec.tracks)
+    limit = LIMITS[spec.precision]
+    if session.arithmetic == "bf16":
+        limit = Limit(max(limit.error, BF16_LIMIT.error), min(limit.r, BF16_LIMIT.r))
+    error, r = max(one.error for one in figures), min(one.r for one in figures)
+    said = f"{what} is off by {error:.1e} at most (limit {limit.error:g}), least r {r:.7f} (limit {limit.r:g})"
+    missed = [one.track for one in figures if not one.within(limit)]
+    if missed:
+        advice = "convert the checkpoint again, or give another --device; if both have the same error, report it"
+        return Finding("check", FAILED, f"{said}: {', '.join(missed)}", advice)
+    return Finding("check", OK, said)
+
+
+def _fasta(path: Path) -> tuple[Genome | None, list[Finding]]:
+    try:
+        genome = Genome(path)
+    except EpiGePTError as error:
+        return None, [_failure("FASTA", error)]
+    total = sum(contig.length for contig in genome.contigs)
+    return genome, [Finding("FASTA", OK, f"{path}: contigs {len(genome.contigs):,}, bp {total:,}; its index fits")]
+
+
+def _names(genome: Genome, spec: Spec) -> Iterator[Finding]:
+    """Whether the contigs are those that the network was trained on, by name and by length."""
+    trained = spec.training_windows
+    if not trained:
+        yield Finding("contigs", OK, "the network's training windows are not known, so names are not compared")
+        return
+    lengths = {contig.name.removeprefix("chr"): contig.length for contig in genome.contigs}
+    some = ", ".join(list(trained)[:NAMES_SHOWN])
+    lacking = [name for name in trained if name.removeprefix("chr") not in lengths]
+    if len(lacking) == len(trained):
+        yield Finding(
+            "contigs",
+            FAILED,
+            f"none of the {len(trained)} contigs that the network was trained on ({some}, …) is in the FASTA",
+            f"give the FASTA of {spec.architecture.partition('-')[0]}, with contigs named chr1 or 1",
+        )
+        return
+    short = [
+        name
+        for name, runs in trained.items()
+        if name not in lacking
+        and runs
+        and (runs[-1][1] - 1) * spec.geometry.window_bp >= lengths[name.removeprefix("chr")]
+    ]
+    assembly = spec.architecture.partition("-")[0]
+    chr1, expected = lengths.get("1"), CHR1_BP.get(assembly)
+    if short or (chr1 and expected and chr1 != expected and chr1 in CHR1_BP.values()):
+        other = next((name for name, length in CHR1_BP.items() if length == chr1), "another assembly, or of a part")
+        advice = f"give the FASTA of {assembly}" if expected else "give the FASTA that it was trained on"
+        yield Finding("contigs", WARNING, f"the network was trained on {assembly}, and this is of {other}", advice)
+        return
+    found = f"{len(trained) - len(lacking)} of {len(trained)} contigs of the training windows are there"
+    yield Finding("contigs", WARNING if lacking else OK, found, f"lacking: {', '.join(lacking)}" if lacking else "")
+
+
+def _tables(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
+    factors = published_factors() if spec is None else spec.factors
+    reference = None if spec is None else spec.reference
+    if request.samples is None:
+        return
+    for sample in read_samples(request.samples, factors, reference):
+        account = sample.account()
+        found = f"{account['factors']['found']} of {len(factors)} factors"
+        kinds = ", ".join(dict.fromkeys(f"{source['format']}, {source['verdict']}" for source in account["tables"]))
+        near = account["nearest_cell"]
+        cell = f", nearest training cell {near['cell']} (r {near['r']:.2f})" if near else ""
+        said = f"{sample.name}: {kinds}, {found}{cell}"
+        yield Finding("table", WARNING if sample.notes else OK, said, "; ".join(sample.notes))
+
+
+def _bins(genome: Genome, spec: Spec | None) -> int:
+    """Bins of a run that names no regions."""
+    bin_bp = 128 if spec is None else spec.geometry.bin_bp
+    return sum(-(-(region.end - region.start) // bin_bp) for region in select_regions(genome.contigs))
+
+
+def _disk(request: DoctorRequest, spec: Spec | None, bins: int) -> Iterator[Finding]:
+    """Room for the tracks of a whole genome."""
+    place = _existing(request.out)
+    if not os.access(place, os.W_OK) or not place.is_dir():
+        yield Finding("disk", FAILED, f"{request.out} cannot be written", "give another by --out")
+        return
+    samples = 1 if request.samples is None else max(1, len(request.samples.samples or request.samples.tables))
+    tracks = 8 if spec is None else len(spec.tracks)
+    needed = bins * tracks * samples * (TRACK_BYTES + JOURNAL_BYTES)
+    free = shutil.disk_usage(place).free
+    said = f"{request.out}: {free / GB:.1f} GB free; {bins:,} bins of {tracks} tracks take about {needed / GB:.2g} GB"
+    if free < needed:
+        yield Finding("disk", FAILED, said, "make room, give another --out, or run chromosome by chromosome")
+    else:
+        yield Finding("disk", OK, said)
+
+
+def _existing(path: Path) -> Path:
+    """The path, or what of it is there."""
+    place = path.absolute()
+    while not place.exists():
+        place = place.parent
+    return place

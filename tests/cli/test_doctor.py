@@ -1,0 +1,205 @@
+"""A checklist of the installation and the inputs."""
+
+import json
+import os
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+
+from conftest import runner_of
+from epigept_batch import doctor_pipeline
+from epigept_batch.doctor_pipeline import CHR1_BP, FAILED, OK, WARNING
+from epigept_batch.inference import installation
+from epigept_batch.inference.installation import Driver
+from epigept_batch.spec import Check, Spec
+
+
+@pytest.fixture
+def doctor(tmp_path):
+    """Run the command without inputs; its findings by their checks, and its exit code."""
+    run = runner_of("doctor", {"out": tmp_path / "out", "device": "cpu"})
+
+    def findings(**options):
+        outcome = run("--json", **options)
+        return {found["check"]: found for found in json.loads(outcome.out)}, outcome.code
+
+    return findings
+
+
+def with_spec(model, path, **changes):
+    """A copy of a model file that says something else of itself."""
+    document = onnx.load(model)
+    spec = Spec.from_json(document.metadata_props[0].value)
+    document.metadata_props[0].value = replace(spec, **changes).to_json()
+    onnx.save(document, path)
+    return path
+
+
+def test_a_sound_installation_without_inputs_is_proved_by_the_packaged_network(doctor):
+    found, code = doctor()
+    assert code == 0
+    assert set(found) == {"program", "home", "open files", "ONNX Runtime", "driver", "device", "check", "disk"}
+    assert not [one for one in found.values() if one["state"] == FAILED]
+    assert found["device"]["said"].startswith("cpu by CPUExecutionProvider, fp32")
+    assert found["check"]["state"] == OK
+    assert float(found["check"]["said"].split("by ")[1].split()[0]) < 1e-3
+
+
+def test_sound_inputs(doctor, small_model, fasta, tpm, tmp_path):
+    model = with_spec(small_model, tmp_path / "m.onnx", training_windows={"one": ((0, 3),), "two": ((0, 1),)})
+    found, code = doctor(model=model, fasta=fasta, tpm=tpm)
+    assert code == 0
+    assert {check: one["state"] for check, one in found.items() if check in {"model", "FASTA", "contigs", "disk"}} == {
+        "model": OK,
+        "FASTA": OK,
+        "contigs": OK,
+        "disk": OK,
+    }
+    assert found["FASTA"]["said"] == f"{fasta}: contigs 3, bp 20,790; its index fits"
+    assert found["contigs"]["said"] == "2 of 2 contigs of the training windows are there"
+    assert found["table"]["said"].startswith("sample: table with TPM, too few to judge, 15 of 15 factors, nearest training cell ")
+    bins = 157 + 6 + 1
+    assert f"{bins} bins of 3 tracks take about {bins * 3 * 10 / 1e9:.2g} GB" in found["disk"]["said"]
+
+
+def test_a_table_of_signs_for_people_and_exit_1(tmp_path, fasta):
+    outcome = runner_of("doctor", {"out": tmp_path, "device": "cpu"})(fasta=fasta, tpm=tmp_path / "absent.tsv")
+    assert outcome.code == 1
+    lines = outcome.out.splitlines()
+    assert f"FAILED   table: {tmp_path}/absent.tsv: TPM table cannot be read: No such file or directory" in lines
+    assert f"ok       FASTA: {fasta}: contigs 3, bp 20,790; its index fits" in lines
+
+
+def test_what_is_wrong_with_each_input_is_a_failure_and_the_others_are_checked_all_the_same(doctor, tmp_path):
+    for name in ("bad.onnx", "bad.fa", "bad.tsv", "file"):
+        (tmp_path / name).write_text("x\n")
+    found, code = doctor(
+        model=tmp_path / "bad.onnx", fasta=tmp_path / "bad.fa", tpm=tmp_path / "bad.tsv", out=tmp_path / "file" / "out"
+    )
+    assert code == 1
+    failed = {check: one["said"] for check, one in found.items() if one["state"] == FAILED}
+    assert set(failed) == {"model", "device", "FASTA", "table", "disk"}
+    assert failed["model"] == f"{tmp_path}/bad.onnx: is no ONNX model"
+    assert found["model"]["advice"] == "make one with `epigept-export convert`"
+    assert failed["FASTA"].startswith(f"{tmp_path}/bad.fa: is not a FASTA that can be indexed")
+    assert failed["disk"] == f"{tmp_path}/file/out cannot be written"
+
+
+def test_a_device_that_cannot_be_had_is_a_failure(doctor, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    found, code = doctor(device="cuda")
+    assert code == 1
+    assert found["device"]["state"] == FAILED
+    assert found["device"]["said"] == "this ONNX Runtime has no CUDA"
+    assert "check" not in found
+
+
+def test_a_network_that_does_not_give_here_what_it_gave_is_a_failure(doctor, small_model, tmp_path):
+    spec = Spec.from_json(onnx.load(small_model).metadata_props[0].value)
+    signal = spec.check.signal.copy()
+    signal[0, 0, 3, 1] += np.float32(0.5)
+    model = with_spec(small_model, tmp_path / "other.onnx", check=Check(spec.check.seed, signal))
+    found, code = doctor(model=model)
+    assert code == 1
+    assert found["check"]["state"] == FAILED
+    assert "model is off by 5.0e-01 at most (limit 0.001)" in found["check"]["said"]
+    assert found["check"]["said"].endswith(": CTCF")
+
+
+def test_a_genome_of_other_names_and_of_another_assembly(doctor, small_model, fasta, tmp_path):
+    windows = {"chr1": ((0, 3),), "chr2": ((5, 6),)}
+    model = with_spec(small_model, tmp_path / "m.onnx", training_windows=windows)
+    found, code = doctor(model=model, fasta=fasta)
+    assert (code, found["contigs"]["state"]) == (1, FAILED)
+    assert found["contigs"]["said"].startswith("none of the 2 contigs that the network was trained on (chr1, chr2, …)")
+    other = tmp_path / "part.fa"
+    other.write_text(">1\n" + "ACGT" * 5000 + "\n")
+    found, code = doctor(model=model, fasta=other)
+    assert (code, found["contigs"]["state"]) == (0, WARNING)
+    assert found["contigs"]["advice"] == "lacking: chr2"
+    other.write_text(">1\n" + "ACGT" * 1000 + "\n")
+    found, code = doctor(model=model, fasta=other)
+    assert found["contigs"]["said"] == "the network was trained on hg38, and this is of another assembly, or of a part"
+    assert CHR1_BP == {"hg38": 248_956_422, "hg19": 249_250_621}
+
+
+def test_an_index_that_does_not_fit_is_found_before_a_run(doctor, fasta):
+    doctor(fasta=fasta)
+    state = fasta.stat()
+    fasta.write_text(fasta.read_text().replace(">one", ">one of another text", 1))
+    os.utime(fasta, ns=(state.st_atime_ns, state.st_mtime_ns))
+    found, code = doctor(fasta=fasta)
+    assert code == 1
+    assert "does not fit its index, by which one begins elsewhere" in found["FASTA"]["said"]
+    assert found["FASTA"]["advice"] == f"delete {fasta}.fai and run again"
+
+
+@pytest.mark.parametrize(
+    ("installed", "state", "said"),
+    [
+        ({}, FAILED, "none is installed"),
+        ({"onnxruntime": "1.22", "onnxruntime-gpu": "1.27"}, FAILED, "overwrite each other's files"),
+        ({"onnxruntime-gpu": "1.27"}, OK, "onnxruntime-gpu 1.27"),
+    ],
+    ids=["none", "two", "one"],
+)
+def test_flavours_of_the_runtime(doctor, monkeypatch, installed, state, said):
+    monkeypatch.setattr(doctor_pipeline, "installed_runtimes", lambda: installed)
+    found, code = doctor()
+    assert code == (state == FAILED)
+    assert found["ONNX Runtime"]["state"] == state
+    assert said in found["ONNX Runtime"]["said"]
+
+
+GPU = {"onnxruntime-gpu": "1.27"}
+DRIVERS = {
+    "no driver": (None, GPU, WARNING, "no NVIDIA driver, so the CPU is used"),
+    "old driver": (Driver("550.54", (12, 4), ("H100",)), GPU, WARNING, "550.54, CUDA 12.4, H100: older than CUDA 13"),
+    "no device": (Driver("580.65", (13, 0), ()), GPU, WARNING, "580.65, CUDA 13.0, no GPU"),
+    "not used": (Driver("580.65", (13, 0), ("H100",)), {"onnxruntime": "1.27"}, WARNING, "H100: not used"),
+    "good": (Driver("580.65", (13, 0), ("H100", "H100")), GPU, OK, "580.65, CUDA 13.0, H100, H100"),
+    "silent": (Driver("", None, ("H100",)), GPU, OK, "unknown version, CUDA unknown, H100"),
+}
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_drivers(doctor, monkeypatch, name):
+    driver, installed, state, said = DRIVERS[name]
+    monkeypatch.setattr(doctor_pipeline, "find_driver", lambda: driver)
+    monkeypatch.setattr(doctor_pipeline, "installed_runtimes", lambda: installed)
+    monkeypatch.setattr(doctor_pipeline, "missing_libraries", lambda: ["libcudnn.so"])
+    found, _ = doctor()
+    assert found["driver"]["state"] == state
+    assert said in found["driver"]["said"]
+    libraries = found.get("CUDA libraries", {"said": ""})["said"]
+    assert libraries == ("not found: libcudnn.so" if driver and installed is GPU else "")
+
+
+def test_libraries_are_found_in_the_packages_of_pip_and_in_the_system(tmp_path, monkeypatch):
+    monkeypatch.setattr(installation.site, "getsitepackages", lambda: [str(tmp_path)])
+    monkeypatch.setattr(installation, "_loads", lambda name: name == "libcufft.so")
+    (tmp_path / "nvidia/cudnn/lib").mkdir(parents=True)
+    (tmp_path / "nvidia/cudnn/lib/libcudnn.so.9").touch()
+    assert installation.missing_libraries() == ["libcudart.so", "libcublas.so", "libcublasLt.so", "libcurand.so"]
+
+
+def test_a_disk_without_room_and_few_open_files(doctor, monkeypatch, tmp_path):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(doctor_pipeline.shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
+    monkeypatch.setattr(doctor_pipeline.resource, "getrlimit", lambda _: (64, 1024))
+    found, code = doctor()
+    assert code == 1
+    assert found["disk"]["state"] == FAILED
+    assert found["disk"]["said"].endswith("24,000,000 bins of 8 tracks take about 1.9 GB")
+    assert found["home"]["state"] == WARNING
+    assert found["open files"] == {
+        "check": "open files",
+        "state": WARNING,
+        "said": "at most 64, too few for many samples",
+        "advice": "ulimit -n 1024",
+    }
+    assert not (tmp_path / "out").exists()
