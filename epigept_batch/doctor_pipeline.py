@@ -253,7 +253,11 @@ def _proof(session: Session, spec: Spec, what: str) -> Finding:
     inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
     windows = zip(inputs.tokens, inputs.motif_scores, strict=True)
     found = np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
-    figures = compare_tracks(found[:, :, check_bins(spec.geometry)], spec.check.signal, spec.tracks)
+    found = found[:, :, check_bins(spec.geometry)]
+    if found.shape != spec.check.signal.shape:
+        said = f"the file keeps a signal of shape {spec.check.signal.shape} to compare with, not {found.shape}"
+        return Finding("check", FAILED, said, "convert the checkpoint again")
+    figures = compare_tracks(found, spec.check.signal, spec.tracks)
     limit = LIMITS[spec.precision]
     if session.arithmetic == "bf16":
         limit = Limit(max(limit.error, BF16_LIMIT.error), min(limit.r, BF16_LIMIT.r))

@@ -28,6 +28,11 @@ def reason(error: OSError) -> str:
     return f"{said}; {remedy}" if remedy else said
 
 
+def one_line(text: str) -> str:
+    """Text with what does not print written out, so that no input ends the line or speaks to a user's terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class EpiGePTError(Exception):
     """An error that one line explains: ``FILE:LINE: what is wrong; what to do``.
 
@@ -39,7 +44,7 @@ class EpiGePTError(Exception):
 
     def __init__(self, message: str, path: str | os.PathLike[str] | None = None, line: int | None = None) -> None:
         where = "" if path is None else f"{path}:" if line is None else f"{path}:{line}:"
-        super().__init__(f"{where} {message}".lstrip())
+        super().__init__(one_line(f"{where} {message}".strip()))
 
 
 class InputError(EpiGePTError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from epigept_batch.errors import ModelError
+from epigept_batch.names import LONGEST_TRACK, can_be_file_name
 from epigept_batch.tiling import Geometry
 
 if TYPE_CHECKING:
@@ -21,6 +22,15 @@ METADATA_KEY = "epigept_batch.spec"
 FORMAT_VERSION = 1
 NO_BASE = 4
 """The token of every base but A 0, C 1, G 2 and T 3."""
+DIMENSIONS = 4  # of a signal: windows, samples, bins, tracks
+CHECK_BINS = 16
+"""Bins of a window whose signal the spec keeps."""
+LONGEST_WINDOW = 1 << 24
+"""Base pairs; the published networks have 128,000."""
+MOST_FACTORS, MOST_TRACKS, MOST_CELLS, WIDEST_MOTIF = 20_000, 1_000, 100_000, 400
+FARTHEST = 1 << 20
+"""Base pairs from a bin's start to where its motif hits are looked for."""
+PRECISIONS = ("fp32", "fp16", "int8")
 BACKGROUND = 0.25
 LEAST_PROBABILITY = 0.001
 
@@ -205,11 +215,13 @@ class Spec:
                     f"the model file has format {version}, this program reads {FORMAT_VERSION}; "
                     "use the version of epigept-batch that wrote it, or convert the checkpoint again"
                 )
-            return cls._from_document(document)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            spec = cls._from_document(document)
+            _check_bounds(spec)
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ModelError(
                 f"the spec in the model file is damaged ({type(error).__name__}: {error}); convert the checkpoint again"
             ) from error
+        return spec
 
     @classmethod
     def _from_document(cls, document: dict[str, Any]) -> Spec:
@@ -240,6 +252,55 @@ class Spec:
             network=document.get("network", {}),
             space=document["space"],
         )
+
+
+def _check_bounds(spec: Spec) -> None:
+    """See that a spec is of a network that can be: that its parts fit each other, and none is beyond all measure.
+
+    A model file is data from anywhere; what it says decides what is allocated and which files are written.
+
+    Raises:
+        ValueError: It is not.
+    """
+    geometry = spec.geometry
+    if not (0 < geometry.bins <= LONGEST_WINDOW and 0 < geometry.bin_bp <= LONGEST_WINDOW // geometry.bins):
+        raise ValueError(f"a window of {geometry.bins} bins of {geometry.bin_bp} bp")
+    if spec.precision not in PRECISIONS or spec.space != "log1p":
+        raise ValueError(f"precision {spec.precision!r}, space {spec.space!r}")
+    if not 0 < len(spec.tracks) <= MOST_TRACKS or len({name.casefold() for name in spec.tracks}) < len(spec.tracks):
+        raise ValueError(f"{len(spec.tracks)} tracks, or two of one name")
+    for name in spec.tracks:
+        if not can_be_file_name(name, longest=LONGEST_TRACK):
+            raise ValueError(f"track {name[:LONGEST_TRACK]!r} cannot be a file's name")
+    _check_motifs(spec)
+    _check_values(spec)
+
+
+def _check_values(spec: Spec) -> None:
+    signal = spec.check.signal
+    whole = signal.ndim == DIMENSIONS and signal.shape[3] == len(spec.tracks) and signal.shape[2] <= CHECK_BINS
+    if spec.check.seed < 0 or not whole or not np.isfinite(signal).all():
+        raise ValueError(f"check of shape {signal.shape}")
+    if spec.reference is not None:
+        matrix = spec.reference.matrix
+        if not 0 < len(spec.reference.cells) <= MOST_CELLS or not (np.isfinite(matrix).all() and (matrix >= 0).all()):
+            raise ValueError("expression reference with values that are no TPM")
+    for runs in spec.training_windows.values():
+        if any(not 0 <= first < last for first, last in runs):
+            raise ValueError("training windows that end before they begin")
+
+
+def _check_motifs(spec: Spec) -> None:
+    window, motifs = spec.motif_set.window, spec.motif_set.motifs
+    if not -FARTHEST <= window.left < window.right <= FARTHEST:
+        raise ValueError(f"motif window {window}")
+    if not 0 < len(spec.factors) <= MOST_FACTORS or spec.motif_set.factors != spec.factors:
+        raise ValueError(f"{len(spec.factors)} factors, which are not those of the motifs")
+    for motif in motifs:
+        matrix = motif.probabilities
+        good = 0 < len(matrix) <= WIDEST_MOTIF and np.isfinite(matrix).all() and (matrix >= 0).all()
+        if not good or not np.isfinite(motif.threshold):
+            raise ValueError(f"motif {motif.name!r} with a matrix or threshold that cannot be")
 
 
 def _check_to_json(check: Check) -> dict[str, Any]:

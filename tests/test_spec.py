@@ -13,7 +13,7 @@ def spec(**changes):
     given = {
         "architecture": "hg38",
         "geometry": Geometry(1000, 128),
-        "tracks": ("DNase",),
+        "tracks": ("DNase", "CTCF"),
         "factors": ("A", "B"),
         "motif_set": MotifSet((motif,), ScanWindow(-37, 164)),
         "reference": ExpressionReference(("x", "y", "z"), np.array([[1.0, 2, 3], [0.5, 9, 0.1]])),
@@ -73,3 +73,69 @@ def test_a_later_format_is_refused():
     document = json.loads(spec().to_json()) | {"format_version": 2}
     with pytest.raises(ModelError, match="has format 2, this program reads 1"):
         Spec.from_json(json.dumps(document))
+
+
+HOSTILE = {
+    "no bins": {"bins": 0},
+    "bins below 0": {"bins": -1000},
+    "a window of terabytes": {"bins": 1 << 40},
+    "infinite bins": {"bins": float("inf")},
+    "bins of no number": {"bins": "1e3"},
+    "a bin of gigabytes": {"bin_bp": 1 << 30},
+    "track outside the folder": {"tracks": ["../../DNase", "CTCF"]},
+    "track of an absolute path": {"tracks": ["/etc/DNase", "CTCF"]},
+    "track of a dot": {"tracks": [".", "CTCF"]},
+    "track with NUL": {"tracks": ["a\0b", "CTCF"]},
+    "track with a line end": {"tracks": ["a\nb", "CTCF"]},
+    "track of a lone surrogate": {"tracks": ["a\ud800", "CTCF"]},
+    "track longer than a file's name": {"tracks": ["x" * 300, "CTCF"]},
+    "tracks that are one file where case is none": {"tracks": ["dnase", "DNase"]},
+    "no tracks": {"tracks": []},
+    "track that is no name": {"tracks": [5, "CTCF"]},
+    "factors of no motif": {"factors": ["A", "C"]},
+    "a factor too many": {"factors": ["A", "B", "C"], "expression_reference": None},
+    "no motifs": {"motif_set": {"window": [0, 128], "motifs": []}},
+    "a reversed motif window": {"motif_set": {"window": [128, 0], "motifs": []}},
+    "a motif window of gigabytes": {"motif_set": {"window": [0, 1 << 40], "motifs": []}},
+    "a reference of another size": {"expression_reference": {"cells": ["x"], "matrix": [[1]]}},
+    "a reference with NaN": {"expression_reference": {"cells": ["x"], "matrix": [[1], [float("nan")]]}},
+    "a reference below 0": {"expression_reference": {"cells": ["x"], "matrix": [[1], [-1]]}},
+    "an unknown precision": {"precision": "fp8"},
+    "an unknown space": {"space": "sqrt"},
+    "a check of another shape": {"check": {"seed": 1, "shape": [1, 1, 1, 1], "signal": [1]}},
+    "a check of an absurd shape": {"check": {"seed": 1, "shape": [1 << 60, 1 << 60], "signal": [1]}},
+    "a seed below 0": {"check": {"seed": -1, "shape": [1, 1, 1, 2], "signal": [1, 1]}},
+    "training windows backwards": {"training_windows": {"chr1": [[5, 3]]}},
+    "training windows of text": {"training_windows": {"chr1": "all"}},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_no_network_has_is_refused_before_anything_is_made_of_it(name):
+    document = json.loads(spec().to_json()) | HOSTILE[name]
+    with pytest.raises(ModelError, match="the spec in the model file is damaged") as caught:
+        Spec.from_json(json.dumps(document))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "motif",
+    [
+        {"probabilities": [[1, 0, 0, float("nan")]]},
+        {"probabilities": [[-1, 0, 0, 2]]},
+        {"probabilities": [[0.25] * 4] * 401},
+        {"probabilities": []},
+        {"threshold": float("inf")},
+    ],
+    ids=lambda motif: str(motif)[:40],
+)
+def test_so_are_motifs_that_cannot_be(motif):
+    document = json.loads(spec().to_json())
+    document["motif_set"]["motifs"][0] |= motif
+    with pytest.raises(ModelError, match="motif 'm' with a matrix or threshold that cannot be"):
+        Spec.from_json(json.dumps(document))
+
+
+def test_nested_lists_without_end_are_damage():
+    with pytest.raises(ModelError, match="is damaged"):
+        Spec.from_json("[" * 200_000)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from epigept_batch.spec import NO_BASE
+from epigept_batch.spec import CHECK_BINS, NO_BASE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from epigept_batch.spec import ExpressionReference, MotifSet
     from epigept_batch.tiling import Geometry
 
-CHECK_BINS = 16
-"""Bins of a window whose signal the spec keeps."""
 WINDOWS = ORDINARY, N_RUN, ALL_N, EXTREME = range(4)
 """Kinds of windows."""
 WHOLE_TPM = 1e6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,11 +17,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-METADATA_FIELD, GRAPH_FIELD = 14, 7  # of ModelProto, onnx.proto
-NODE_FIELD, INPUT_FIELD = 1, 11  # of GraphProto
+METADATA_FIELD, GRAPH_FIELD, FUNCTIONS_FIELD = 14, 7, 25  # of ModelProto, onnx.proto
+NODE_FIELD, INITIALIZER_FIELD, INPUT_FIELD, SPARSE_FIELD = 1, 5, 11, 15  # of GraphProto
+DIMS_FIELD, TYPE_FIELD, RAW_FIELD, EXTERNAL_FIELD, LOCATION_FIELD = 1, 2, 9, 13, 14  # of TensorProto
 VARINT, SIZED = 0, 2  # wire types of protocol buffers; the others in use have fixed sizes
 FIXED_SIZES = {1: 8, 5: 4}
 
+MOST_BYTES = 1 << 31
+"""Of a file of protocol buffers."""
+MOST_PART = 1 << 26
+"""Bytes of a part that is read; the spec of hg38 has 1.4 MB, an operator 263 bytes."""
+MOST_FIELDS = 1 << 20
+MOST_DIMS = 16
+DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
+FOREIGN_OPERATORS = frozenset({"EPContext", "If", "Loop", "Scan", "SequenceMap"})
+"""Operators of these domains that read files or run graphs."""
+ITEM_BYTES = {
+    kind: onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize
+    for name in ("FLOAT", "FLOAT16", "DOUBLE", "INT64", "INT32", "INT8", "UINT8", "BOOL", "BFLOAT16")
+    for kind in (onnx.TensorProto.DataType.Value(name),)
+}
 INPUTS = ("tokens", "motif_scores", "expression")
 OUTPUT = "signal"
 
@@ -35,18 +51,26 @@ def read_spec(path: Path) -> Spec:
         head = _read_head(path)
     except OSError as error:
         raise ModelError(f"model file cannot be read: {reason(error)}", path) from error
+    except ModelError as error:
+        raise ModelError(f"{error}; make one with `epigept-export convert`", path) from error
     except DecodeError as error:
         raise ModelError("is no ONNX model, or is cut short; make one with `epigept-export convert`", path) from error
     texts = head.metadata
     if METADATA_KEY not in texts:
         said = "is an ONNX model, but not one of EpiGePT" if head.nodes else "is no ONNX model"
         raise ModelError(f"{said}; make one with `epigept-export convert`", path)
-    if not set(INPUTS) <= head.inputs:
+    if not set(INPUTS) <= set(head.inputs):
         raise ModelError(f"lacks an input of {', '.join(INPUTS)}; convert the checkpoint again", path)
     try:
-        return Spec.from_json(texts[METADATA_KEY])
+        spec = Spec.from_json(texts[METADATA_KEY])
     except ModelError as error:
         raise ModelError(str(error), path) from error
+    window, factors, bins = spec.geometry.window_bp, len(spec.factors), spec.geometry.bins
+    shapes = dict(zip(INPUTS, ((0, window), (0, factors, bins), (0, factors)), strict=True))
+    for name, shape in shapes.items():
+        if head.inputs[name] != shape:
+            raise ModelError(f"its graph takes {name} of another shape than its spec says; convert again", path)
+    return spec
 
 
 @dataclass
@@ -54,7 +78,7 @@ class _Head:
     """What a model file holds besides its weights."""
 
     metadata: dict[str, str] = field(default_factory=dict)
-    inputs: set[str] = field(default_factory=set)
+    inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     nodes: int = 0
 
 
@@ -62,28 +86,104 @@ def _read_head(path: Path) -> _Head:
     """Walk a model file from field to field, past the weights, which would take their size in memory to read.
 
     Raises:
-        DecodeError: It is not encoded as protocol buffers are.
+        DecodeError: It is not encoded as protocol buffers are, or has more or larger parts than a network has.
+        ModelError: It refers to other files, or has operators that are not of networks like ours.
     """
     head = _Head()
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise DecodeError("larger than protocol buffers can be")
     with path.open("rb") as stream:
-        for number, size in _fields(stream, path.stat().st_size):
+        for number, length in _fields(stream, size):
             if number == METADATA_FIELD:
-                entry = onnx.StringStringEntryProto.FromString(stream.read(size))
+                entry = onnx.StringStringEntryProto.FromString(_part(stream, length))
                 head.metadata[entry.key] = entry.value
+            elif number == FUNCTIONS_FIELD:
+                raise ModelError("has functions of its own, which no model file of ours has")
             elif number == GRAPH_FIELD:
-                for part, length in _fields(stream, stream.tell() + size):
-                    head.nodes += part == NODE_FIELD
-                    if part == INPUT_FIELD:
-                        head.inputs.add(onnx.ValueInfoProto.FromString(stream.read(length)).name)
+                _read_graph(stream, stream.tell() + length, head)
     return head
+
+
+def _read_graph(stream: BinaryIO, end: int, head: _Head) -> None:
+    for part, length in _fields(stream, end):
+        if part == NODE_FIELD:
+            head.nodes += 1
+            _check_node(onnx.NodeProto.FromString(_part(stream, length)))
+        elif part == INITIALIZER_FIELD:
+            _check_initializer(stream, stream.tell() + length)
+        elif part == INPUT_FIELD:
+            value = onnx.ValueInfoProto.FromString(_part(stream, length))
+            head.inputs[value.name] = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        elif part == SPARSE_FIELD:
+            raise ModelError("has sparse weights, which no model file of ours has")
+
+
+def _part(stream: BinaryIO, size: int) -> bytes:
+    """A part of a model file that is taken into memory."""
+    if size > MOST_PART:
+        raise DecodeError("a part is larger than it may be")
+    return stream.read(size)
+
+
+def _check_node(node: onnx.NodeProto) -> None:
+    """Let through plain arithmetic only: no operator of elsewhere, none that reads files or runs graphs of its own."""
+    if node.domain not in DOMAINS or node.op_type in FOREIGN_OPERATORS:
+        raise ModelError(
+            f"has the operator {node.domain or 'ai.onnx'}::{node.op_type}, which no model file of ours has"
+        )
+    for attribute in node.attribute:
+        if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor"):
+            raise ModelError(f"has an operator with a graph of its own ({node.op_type})")
+        for tensor in (attribute.t, *attribute.tensors):
+            if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+                raise ModelError(f"has an operator with values in another file ({node.op_type})")
+
+
+def _check_initializer(stream: BinaryIO, end: int) -> None:
+    """See that weights are in the file itself and of the size that is declared."""
+    dims: list[int] = []
+    data_type, raw = 0, None
+    for number, kind, value in _all_fields(stream, end):
+        if number == EXTERNAL_FIELD or (number == LOCATION_FIELD and value == onnx.TensorProto.EXTERNAL):
+            raise ModelError("has weights in another file; a model file of ours holds all of its own")
+        if number == DIMS_FIELD:
+            dims += [value] if kind == VARINT else _packed(stream, stream.tell() + value)
+        elif number == TYPE_FIELD:
+            data_type = value
+        elif number == RAW_FIELD:
+            raw = value
+    size = math.prod(dims) * ITEM_BYTES.get(data_type, 0)
+    if size > MOST_BYTES or (raw is not None and size != raw):
+        raise DecodeError(f"weights of {raw} bytes are declared as {size}")
+
+
+def _packed(stream: BinaryIO, end: int) -> list[int]:
+    """Integers one behind the other."""
+    found: list[int] = []
+    while stream.tell() < end:
+        found.append(_varint(stream))
+        if len(found) > MOST_DIMS:
+            raise DecodeError("weights of too many dimensions")
+    return found
 
 
 def _fields(stream: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
     """Number and size of each field of a message that ends at `end` and has a length, the stream at its beginning."""
-    while stream.tell() < end:
+    return ((number, value) for number, kind, value in _all_fields(stream, end) if kind == SIZED)
+
+
+def _all_fields(stream: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, wire type and value of each field of a message that ends at `end`.
+
+    The value is the integer, or the size of what has a length, the stream at its beginning.
+    """
+    for _ in range(MOST_FIELDS):
+        if stream.tell() >= end:
+            return
         number, kind = divmod(_varint(stream), 8)
         if kind == VARINT:
-            _varint(stream)
+            yield number, kind, _varint(stream)
             continue
         if kind not in FIXED_SIZES and kind != SIZED:
             raise DecodeError(f"wire type {kind}")
@@ -92,8 +192,9 @@ def _fields(stream: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
         if number == 0 or begin + size > end:
             raise DecodeError("a field goes beyond its message")
         if kind == SIZED:
-            yield number, size
+            yield number, kind, size
         stream.seek(begin + size)
+    raise DecodeError("has more parts than a network has")
 
 
 def _varint(stream: BinaryIO) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from epigept_batch.errors import InputError, reason
 from epigept_batch.inputs.bounds import read_whole
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 GZIP_MAGIC = b"\x1f\x8b"
 MAT_MAGIC = b"MATLAB"
 MAT_VARIABLE = "Match2"
+MAT_HEADER, MAT_TAG, MAT_PACKED = 128, 8, 15  # MATLAB's Level 5 format
+LARGEST_MAT = 1 << 26
 PAIR_FIELDS = 2
 P_VALUE = 1e-4
 NAMES_SHOWN = 5
@@ -195,9 +198,29 @@ def _mat_pairs(path: Path) -> list[tuple[str, str]]:
         ) from error
 
 
+def _check_unpacked(path: Path) -> None:
+    """See that no packed part of a MATLAB file unpacks to more than a motif set can be.
+
+    Raises:
+        InputError: One does.
+    """
+    content = read_whole(path, most=LARGEST_MAT)
+    order: Literal["big", "little"] = "big" if content[126:128] == b"MI" else "little"
+    place = MAT_HEADER
+    while place + MAT_TAG <= len(content):
+        kind, size = (int.from_bytes(content[at : at + 4], order) for at in (place, place + 4))
+        place += MAT_TAG
+        if kind == MAT_PACKED:
+            unpacker = zlib.decompressobj()
+            unpacker.decompress(content[place : place + size], LARGEST_MAT)
+            if unpacker.unconsumed_tail:
+                raise InputError(f"unpacks to more than {LARGEST_MAT >> 20} MB, which no motif set does", path)
+        place += size
+
+
 def _mat_variables(path: Path) -> dict[str, Any]:
     try:
-        from scipy.io import loadmat
+        from scipy.io import loadmat, whosmat
     except ImportError as error:
         raise InputError(
             "a .mat file needs scipy; install epigept-batch with its [export] extra, or give the pairs as "
@@ -205,9 +228,15 @@ def _mat_variables(path: Path) -> dict[str, Any]:
             path,
         ) from error
     try:
-        variables: dict[str, Any] = loadmat(str(path), appendmat=False, chars_as_strings=True)
+        _check_unpacked(path)
+        variables: dict[str, Any] = loadmat(
+            str(path), appendmat=False, chars_as_strings=True, variable_names=[MAT_VARIABLE]
+        )
+        variables = dict.fromkeys((name for name, _, _ in whosmat(str(path), appendmat=False))) | variables
     except NotImplementedError as error:  # HDF5, as MATLAB's -v7.3 writes
         raise InputError("is of MATLAB's version 7.3, which is not read; save it with -v7", path) from error
+    except InputError:
+        raise
     except Exception as error:  # whatever scipy raises on a damaged file
         raise InputError(f"is damaged or cut short ({type(error).__name__}); fetch the file again", path) from error
     return variables

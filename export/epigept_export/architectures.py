@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Self
 
-from epigept_batch.spec import ScanWindow
+from epigept_batch.spec import LONGEST_WINDOW, ScanWindow
 from epigept_batch.tiling import Geometry
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def homer_given(geometry: Geometry) -> ScanWindow:
     return ScanWindow(0, geometry.bin_bp)
 
 
+LARGEST_SIZE, MOST_LAYERS, MOST_CONVOLUTIONS = 1 << 16, 256, 16
 TRAINED = "trained"
 """The name of every network that was trained here; its checkpoint carries its sizes."""
 HG_SCAN_WINDOW = homer_200(Geometry(1000, 128))
@@ -116,6 +117,33 @@ class Architecture:
                 for contig, runs in fields["training_windows"].items()
             }
         return cls(**fields)
+
+    def checked(self) -> Self:
+        """The same, if a network can have these sizes; they come out of a file and decide what is made.
+
+        Raises:
+            ValueError, TypeError: It cannot.
+        """
+        layered = (self.channels[1:], self.kernels, self.pools)
+        sizes = (
+            self.bins,
+            self.factors,
+            self.layers,
+            self.feed_forward,
+            self.heads,
+            self.positions,
+            self.hidden_output,
+        )
+        whole = [*sizes, *self.channels, *self.kernels, *self.pools]
+        if not all(isinstance(size, int) and 0 < size <= LARGEST_SIZE for size in whole):
+            raise ValueError("sizes that no network has")
+        if not 0 < len(self.pools) <= MOST_CONVOLUTIONS or len({len(part) for part in layered}) > 1:
+            raise ValueError("convolutions that do not fit each other")
+        if self.layers > MOST_LAYERS or not 0 < len(self.output_keys) <= MOST_CONVOLUTIONS:
+            raise ValueError("more layers than any network has")
+        if math.prod(self.pools) * self.bins > LONGEST_WINDOW:
+            raise ValueError("a window longer than any")
+        return self
 
     @property
     def geometry(self) -> Geometry:

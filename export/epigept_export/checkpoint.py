@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import io
 import pickle
 import zipfile
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from epigept_batch.errors import ModelError, reason
+from epigept_export.pickles import check_pickle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,6 +116,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     weights = {str(key): value for key, value in tensors if isinstance(value, Tensor)}
     if not weights:
         raise ModelError("holds no weights; give a pytorch-lightning checkpoint or a state dict", path)
+    for key, tensor in weights.items():
+        if tensor.is_sparse or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise ModelError(f"{key} has shape {tuple(tensor.shape)}, for which the file has too few values", path)
     return _unwrapped(weights)
 
 
@@ -156,10 +161,16 @@ def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         if any(name.endswith("constants.pkl") for name in archive.namelist()):
             raise ModelError("is a TorchScript archive; give a checkpoint", path)
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ModelError("is a packed archive, which torch.save does not write; give what it wrote", path)
+        if sum(member.file_size for member in members) > path.stat().st_size:
+            raise ModelError("is a damaged checkpoint (its parts overlap)", path)
         (pickled,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-        with archive.open(pickled) as stream:
-            sizes = StorageSizes(stream)
-            sizes.load()
+        content = archive.read(pickled)
+        check_pickle(content)
+        sizes = StorageSizes(io.BytesIO(content))
+        sizes.load()
         folder = pickled.removesuffix(".pkl")
         short = [key for key, size in sizes.bytes.items() if archive.getinfo(f"{folder}/{key}").file_size != size]
         if short:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ARCHITECTURE_KEY = "epigept_architecture"
+MOST_DESCRIBED = 1 << 22
+"""Bytes of an architecture's description; with all training windows it has some thousand."""
 UNUSED = ("embeddings.position_ids", "embeddings.token_type_ids", "embeddings.word_embeddings.", "pooler.")
 """What BERT keeps below the encoder's key and a network fed by ready-made inputs does not use."""
 
@@ -86,8 +88,10 @@ def _own_architecture(state: dict[str, Tensor], path: Path) -> Architecture | No
     if carried is None:
         return None
     try:
-        return Architecture.from_json(bytes(carried.tolist()).decode())
-    except (KeyError, TypeError, ValueError) as error:
+        if carried.dtype != torch.uint8 or carried.ndim != 1 or carried.numel() > MOST_DESCRIBED:
+            raise ValueError("not a text")  # noqa: TRY301 - as any other damage
+        return Architecture.from_json(bytes(carried.tolist()).decode()).checked()
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ModelError(f"carries a damaged architecture ({type(error).__name__}: {error})", path) from error
 
 

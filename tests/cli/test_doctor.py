@@ -60,7 +60,9 @@ def test_sound_inputs(doctor, small_model, fasta, tpm, tmp_path):
     }
     assert found["FASTA"]["said"] == f"{fasta}: contigs 3, bp 20,790; its index fits"
     assert found["contigs"]["said"] == "2 of 2 contigs of the training windows are there"
-    assert found["table"]["said"].startswith("sample: table with TPM, too few to judge, 15 of 15 factors, nearest training cell ")
+    assert found["table"]["said"].startswith(
+        "sample: table with TPM, too few to judge, 15 of 15 factors, nearest training cell "
+    )
     bins = 157 + 6 + 1
     assert f"{bins} bins of 3 tracks take about {bins * 3 * 10 / 1e9:.2g} GB" in found["disk"]["said"]
 

@@ -15,6 +15,7 @@ from epigept_batch.inputs.expression.tables import is_hdf5
 from epigept_batch.inputs.expression.tabular import TextQuantification
 from epigept_batch.inputs.expression.transcripts import read_transcript_map
 from epigept_batch.inputs.expression.vector import nearest_cell
+from epigept_batch.names import can_be_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -162,11 +163,6 @@ def sample_name(path: Path) -> str:
     while ending := next((e for e in KNOWN_ENDINGS if name.lower().endswith(e)), None):
         name = name[: -len(ending)]
     return name
-
-
-def can_be_file_name(name: str) -> bool:
-    """Whether a sample's name can be that of files in the output folder, and of none outside it."""
-    return bool(name) and not name.startswith(".") and "/" not in name and name.isprintable()
 
 
 def _choose(request: SampleRequest) -> list[_Choice]:
