@@ -221,6 +221,7 @@ def _predict(
             progress.advance()
         if not bins_written:
             raise InputError("there is no base but N in the selected regions: nothing to predict", request.fasta)
+        plan.genome.check_unchanged()
         with clock.stage("write"):
             writers.close()
             writers.publish()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from typing import Any, NoReturn
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from epigept_batch.errors import REMEDIES, EpiGePTError, reason
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 FAILED, INTERRUPTED = 1, 130
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Group(click.Group):
@@ -20,29 +27,49 @@ class Group(click.Group):
 
         Where the system is short of files, room or memory, it is not the command's fault either: a line and 1.
         """
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            # Under nohup SIGHUP is ignored and must stay so: such a run outlives its terminal.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, _interrupt)
-        try:
-            return super().invoke(ctx)
-        except EpiGePTError as error:
-            click.echo(f"{ctx.info_name}: {error}", err=True)
-            ctx.exit(error.exit_code)
-        except OSError as error:
-            if error.errno not in REMEDIES:
-                raise
-            where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"{ctx.info_name}: {where}{reason(error)}", err=True)
-            ctx.exit(FAILED)
-        except MemoryError:
-            click.echo(f"{ctx.info_name}: out of memory; close other programs, or run where there is more", err=True)
-            ctx.exit(FAILED)
-        except KeyboardInterrupt:
-            click.echo(f"{ctx.info_name}: interrupted", err=True)
-            ctx.exit(INTERRUPTED)
+        with _interruptible():
+            try:
+                return super().invoke(ctx)
+            except EpiGePTError as error:
+                click.echo(f"{ctx.info_name}: {error}", err=True)
+                ctx.exit(error.exit_code)
+            except OSError as error:
+                if error.errno not in REMEDIES:
+                    raise
+                where = f"{error.filename}: " if error.filename else ""
+                click.echo(f"{ctx.info_name}: {where}{reason(error)}", err=True)
+                ctx.exit(FAILED)
+            except MemoryError:
+                click.echo(
+                    f"{ctx.info_name}: out of memory; close other programs, or run where there is more", err=True
+                )
+                ctx.exit(FAILED)
+            except KeyboardInterrupt:
+                click.echo(f"{ctx.info_name}: interrupted", err=True)
+                ctx.exit(INTERRUPTED)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C, a batch system's end of time and a closed terminal end what is done in good order; the second at once."""
+    # Under nohup SIGHUP is ignored and must stay so: such a run outlives its terminal.
+    heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _interrupt) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(*_: object) -> NoReturn:
-    """A batch system's end of time and a closed terminal clean up as Ctrl-C does."""
+    for number in STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave)
     raise KeyboardInterrupt
+
+
+def _leave(*_: object) -> NoReturn:
+    """Not wait for what is under way: journals hold whole records only, and other processes end with this one."""
+    os.write(sys.stderr.fileno(), b"interrupted again: leaving at once\n")
+    os._exit(INTERRUPTED)
