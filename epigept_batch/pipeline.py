@@ -68,7 +68,7 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
         for note in sample.source.sentences if sample in due else ("up to date",):
             progress.say(f"{sample.files.sample}: {note}")
     if due:
-        with _folder(request.out), RunJournals(plan, due) as journals:
+        with _folder(request.out), RunJournals(plan, due, clock) as journals:
             _predict(plan, due, journals, clock=clock, progress=progress)
     return {sample.files.sample: sample.files for sample in plan.samples}
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from epigept_batch.inference.session import Session
     from epigept_batch.plan import Plan, Sample
     from epigept_batch.tiling import Tile
+    from epigept_batch.timing import StageClock
 
 OTHER_FILES = 256
 """Open files of a run beside its journals, at most."""
@@ -33,13 +34,15 @@ class RunJournals:
     Args:
         plan: Of the run.
         samples: Those that are to be made.
+        clock: Told of the stage `journal`.
 
     Raises:
         OutputError: Another run is at work, a run of other inputs was stopped here, or they cannot be written.
     """
 
-    def __init__(self, plan: Plan, samples: Sequence[Sample]) -> None:
+    def __init__(self, plan: Plan, samples: Sequence[Sample], clock: StageClock) -> None:
         self._plan = plan
+        self._clock = clock
         _allow_open_files(len(samples) + OTHER_FILES)
         with ExitStack() as stack:
             self._journals = [stack.enter_context(_journal(plan, sample)) for sample in samples]
@@ -77,12 +80,15 @@ class RunJournals:
         source = iter(signals)
         for tile in self._plan.tiles:
             if tile.index in self.finished:
-                yield self._read(tile)
+                with self._clock.stage("journal"):
+                    finished = self._read(tile)
+                yield finished
                 continue
             signal = next(source, None)
             if signal is None or signal.tile != tile:
                 raise RuntimeError(f"tile {tile.index} did not come in its turn")
-            self._keep(signal)
+            with self._clock.stage("journal"):
+                self._keep(signal)
             yield signal
 
     def _read(self, tile: Tile) -> TileSignal:

@@ -91,7 +91,7 @@ def test_directions(path):
         "tiling": {"errors"},
         "files": {"errors"},
         "journal": {"errors"},
-        "resume": {"journal", "outputs", "inference", "plan"} | VOCABULARY,
+        "resume": {"journal", "outputs", "inference", "plan", "timing"} | VOCABULARY,
     }.get(stage, set())
     assert ours(path) <= allowed
 
