@@ -8,7 +8,8 @@ of all kinds may follow each other as they are made.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from array import array
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,27 +51,26 @@ class Summary:
         return struct.pack("<Qdddd", self.covered, *bounds, self.sum, self.squares)
 
 
-@dataclass
 class BlockIndex:
-    """Where the blocks of one kind are, in genome order."""
+    """Where the blocks of one kind are, in genome order; 32 bytes a block."""
 
-    _bounds: list[tuple[int, int, int, int]] = field(default_factory=list)
-    _places: list[tuple[int, int]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._bounds, self._places = array("I"), array("Q")
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._places) // 2
 
     def add(self, contig: int, start: int, end: int, *, offset: int, size: int) -> None:
         """A block that holds values of base pairs [start, end) and has its place in the file."""
-        self._bounds.append((contig, start, contig, end))
-        self._places.append((offset, size))
+        self._bounds.extend((contig, start, contig, end))
+        self._places.extend((offset, size))
 
     def pack(self, offset: int, *, items_a_block: int) -> bytes:
         """The index as an R-tree that begins at `offset`, the root first."""
         leaves = np.zeros(len(self), dtype=LEAF_ITEM)
         if len(self):
-            leaves["bounds"] = self._bounds
-            leaves["offset"], leaves["size"] = np.array(self._places, dtype="<u8").T
+            leaves["bounds"] = np.frombuffer(self._bounds, dtype=np.uint32).reshape(-1, 4)
+            leaves["offset"], leaves["size"] = np.frombuffer(self._places, dtype=np.uint64).reshape(-1, 2).T
         tiers: list[NDArray[np.void]] = [leaves]
         while len(tiers[-1]) > FAN:
             tiers.append(_parents(tiers[-1]))
