@@ -8,6 +8,7 @@ its array's.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
@@ -38,6 +39,9 @@ BLOCK_BINS = 1000
 LEVEL = 9
 """Of zstd, without a byte shuffle: 123 kB a real window. Higher hardly shrinks it; lower is slower to read."""
 METADATA = "zarr.json"
+LARGEST_METADATA = 1 << 24
+LONGEST_NODE = 200
+"""Characters of an array's folder; longer names are cut, and told apart by a digest."""
 BLOCKS_KEPT = 2  # so that successive windows that are shorter than a block, or overlap, do not read it again
 NAMES_SHOWN = 5
 LEFTOVER_S = 3600
@@ -149,6 +153,8 @@ class ScoreStore:
         if not path.exists():
             raise InputError("there is no such score store", path)
         try:
+            if (path / METADATA).stat().st_size > LARGEST_METADATA:
+                raise InputError("is no score store of epigept-batch: its zarr.json is too large", path)
             group = zarr.open_group(path, mode=mode)  # type: ignore[arg-type]
             document: Mapping[str, Any] = group.attrs[ATTRIBUTE]  # type: ignore[assignment]
             version = document["format_version"]
@@ -292,6 +298,11 @@ class ScoreStore:
             raise InputError("is damaged; delete this folder and run epigept-batch scan again", folder) from error
         if not isinstance(array, zarr.Array):
             raise InputError("is no array; delete this folder and run epigept-batch scan again", folder)
+        length, factors = array.attrs.get("length"), len(self.key.factors)
+        bins = -(-length // self.key.bin_bp) if isinstance(length, int) else None
+        form = (array.shape, array.chunks, array.dtype)
+        if form != ((factors, bins), (factors, BLOCK_BINS), np.dtype(np.float16)) or "md5" not in array.attrs:
+            raise InputError("is of another form; delete this folder and run epigept-batch scan again", folder)
         # A chunk that is there is done, also where no motif has a hit.
         return array.with_config({"write_empty_chunks": True})
 
@@ -324,4 +335,7 @@ def _node(contig: Contig) -> str:
     """Name of a contig's array: its own, but for characters that Zarr or a file system has other uses for."""
     name = quote(contig.name, safe=" !#$&'()*+,;=@[]^`{}~")
     reserved = name.startswith("__") or not name.strip(".") or name == METADATA
-    return f"%{ord(name[0]):02X}{name[1:]}" if reserved else name
+    node = f"%{ord(name[0]):02X}{name[1:]}" if reserved else name
+    if len(node) <= LONGEST_NODE:
+        return node
+    return f"{node[: LONGEST_NODE - 65]}~{hashlib.sha256(node.encode()).hexdigest()}"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Self
 
+from epigept_batch.names import LONGEST_TRACK, can_be_file_name
 from epigept_batch.spec import LONGEST_WINDOW, ScanWindow
 from epigept_batch.tiling import Geometry
 
@@ -143,6 +144,10 @@ class Architecture:
             raise ValueError("more layers than any network has")
         if math.prod(self.pools) * self.bins > LONGEST_WINDOW:
             raise ValueError("a window longer than any")
+        if not self.tracks or not all(can_be_file_name(name, longest=LONGEST_TRACK) for name in self.tracks):
+            raise ValueError("tracks whose names cannot be those of files")
+        if isinstance(self.training_windows, str) and self.training_windows not in ARCHITECTURES:
+            raise ValueError("training windows of no published network")
         return self
 
     @property

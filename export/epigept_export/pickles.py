@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LARGEST = 1 << 26
 """Bytes: that of a checkpoint with its optimizer's state has some megabytes."""
 DEEPEST = 1_000
+FILLING = frozenset({"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"})
 HUNGRY = frozenset({"BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER"})
 """Opcodes that allocate what they declare, or ask for what is not in the file; `torch.save` writes none of them."""
 
@@ -41,7 +42,11 @@ def check_pickle(content: bytes) -> None:
 
 
 def _depths(content: bytes) -> Iterator[tuple[str, object, int]]:
-    """Each opcode with its argument and how deep the object on top of the stack is nested thereafter."""
+    """Each opcode with its argument and how deep the object on top of the stack is nested thereafter.
+
+    What is filled after it was remembered counts as it was then. That is enough, for only tuples and frozen sets, which
+    are whole when they are remembered, are hashed with what they hold.
+    """
     stack: list[int] = []
     marks: list[int] = []
     memo: dict[object, int] = {}
@@ -71,6 +76,7 @@ def _apply(opcode: pickletools.OpcodeInfo, stack: list[int], marks: list[int]) -
         raise ValueError("it takes from an empty stack")
     taken = stack[start:]
     del stack[start:]
-    if after:
-        depth = 1 + max(taken) if taken else 0
-        stack.extend([depth] * len(after))
+    if opcode.name in FILLING:  # the first is a container that is there already
+        stack.append(max(taken[0], 1 + max(taken[1:], default=-1)))
+    elif after:
+        stack.extend([1 + max(taken, default=-1)] * len(after))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from epigept_batch.errors import DeviceError, InputError
+from epigept_batch.errors import REMEDIES, DeviceError, EpiGePTError, InputError, reason
 from epigept_batch.inputs.expression.factor_tpm import FactorRows
 from epigept_batch.inputs.expression.gene_ids import why_not_found
 from epigept_batch.inputs.expression.plausibility import MILLION, Verdict
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 COUNTS = (("layers/counts", "var"), ("raw/X", "raw/var"), ("X", "var"))
 """Where raw counts may be, the first that has them, and the genes that go with them."""
-CELLS_AT_ONCE = 4096
+CELLS_AT_ONCE, VALUES_AT_ONCE = 4096, 1 << 26
+MOST_DECLARED, MOST_RATIO = 1 << 31, 250
+"""Bytes that what is read whole may declare, unless the file itself is so large, and how many times its size then."""
+READ_WHOLE = ("/obs", "/var", "/raw/var")
+MOST_GROUPS = 10_000
 NAMES_SHOWN = 10
 
 
@@ -47,7 +52,7 @@ class Pseudobulk:
             DeviceError: AnnData is not installed.
         """
         self.path = path
-        with self._opened() as file:
+        with self._reading() as file:
             self._cells, groups = _groups(path, file, group_by)
         self.names: tuple[str | None, ...] = groups
 
@@ -62,7 +67,7 @@ class Pseudobulk:
         Raises:
             InputError: There are no raw counts.
         """
-        with self._opened() as file:
+        with self._reading() as file:
             place, genes = self._counts(file)
             ids = _ids(file[genes])
             sums = np.zeros((len(self.names), len(ids)))
@@ -92,7 +97,7 @@ class Pseudobulk:
 
     def why_not_found(self, factors: Sequence[str]) -> str | None:
         """What the ids are, where they are not of human genes."""
-        with self._opened() as file:
+        with self._reading() as file:
             return why_not_found(_ids(file[self._counts(file)[1]]), factors)
 
     def _notes(self) -> tuple[str, ...]:
@@ -104,6 +109,22 @@ class Pseudobulk:
             f"counts of {int((self._cells == group).sum()):,} cells, scaled to a million without the genes' lengths, "
             "which is right where reads are of 3' or 5' ends"
         )
+
+    @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        """The open file; whatever its bytes lead to is the user's to mend."""
+        with self._opened() as file:
+            try:
+                _check_declared(file, self.path)
+                yield file
+            except (EpiGePTError, MemoryError):
+                raise
+            except Exception as error:  # h5py and anndata raise whatever damaged bytes lead to
+                if isinstance(error, OSError) and error.errno in REMEDIES:
+                    raise InputError(f"cannot be read: {reason(error)}", self.path) from error
+                raise InputError(
+                    f"is a damaged .h5ad, or of a form that anndata does not read ({type(error).__name__})", self.path
+                ) from error
 
     def _opened(self) -> Any:  # noqa: ANN401 - h5py has no types
         try:
@@ -132,6 +153,33 @@ class Pseudobulk:
                 return place, genes
         looked = ", ".join(place for place, _ in there) or "X"
         raise InputError(f"has no raw counts (looked in {looked}); put them into layers/counts", self.path)
+
+
+def _check_declared(file: Any, path: Path) -> None:  # noqa: ANN401
+    """See that what is read whole is no larger than it can be, and lies in the file itself.
+
+    Raises:
+        InputError: It declares sizes that would fill the memory, or refers to other files.
+    """
+    import h5py
+
+    declared, waiting = 0, [file]
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            if isinstance(group.get(name, getlink=True), h5py.ExternalLink | h5py.SoftLink):
+                raise InputError(f"refers elsewhere for {name!r}; give a file that holds all of its own", path)
+            part = group[name]
+            if isinstance(part, h5py.Group):
+                waiting.append(part)
+            elif part.external or part.is_virtual:
+                raise InputError(f"refers elsewhere for {name!r}; give a file that holds all of its own", path)
+            elif part.ndim <= 1 or part.name.startswith(READ_WHOLE):
+                declared += part.size * part.dtype.itemsize
+            if len(waiting) > MOST_GROUPS:
+                raise InputError("has more groups than any .h5ad", path)
+    if declared > max(MOST_DECLARED, MOST_RATIO * path.stat().st_size):
+        raise InputError("declares more values than such a file can hold; it is damaged, or made to do harm", path)
 
 
 def _groups(path: Path, file: Any, group_by: str | None) -> tuple[NDArray[np.int64], tuple[str | None, ...]]:  # noqa: ANN401
@@ -173,8 +221,9 @@ def _blocks(matrix: Any) -> Iterator[tuple[slice, Any]]:  # noqa: ANN401
     stored = matrix if isinstance(matrix, h5py.Dataset) else sparse_dataset(matrix)
     if getattr(stored, "format", None) == "csc":
         stored = stored.to_memory().tocsr()
-    for first in range(0, stored.shape[0], CELLS_AT_ONCE):
-        cells = slice(first, min(first + CELLS_AT_ONCE, stored.shape[0]))
+    step = max(1, min(CELLS_AT_ONCE, VALUES_AT_ONCE // max(1, stored.shape[1])))
+    for first in range(0, stored.shape[0], step):
+        cells = slice(first, min(first + step, stored.shape[0]))
         yield cells, stored[cells]
 
 
