@@ -1,6 +1,6 @@
 DATA ?= ../shared/data
 
-.PHONY: check format try
+.PHONY: check format fuzz try
 
 check:  ## What CI runs
 	bash .ci/run
@@ -21,3 +21,6 @@ try/model.onnx: try/model.ckpt
 try: try/model.onnx  ## The main job on real sequence and RNA-seq, with a stand-in for the published weights
 	ln -sf $(abspath $(DATA))/genome/hg38_chr2_1-2333275.fa.gz try/chr2.fa.gz
 	epigept-batch genome --tpm $(DATA)/expression/encode_rsem.tsv.gz --fasta try/chr2.fa.gz --model $< --out try
+
+fuzz:  ## Damaged files for every reader, for an hour
+	python tests/fuzz.py --seconds 3600 --keep fuzz --seed $$(date +%s)

@@ -273,7 +273,7 @@ def _meme_matrix(section: Sequence[Line], path: Path) -> Matrix:
 def _meme_rows(name: str, lines: Sequence[Line], path: Path) -> list[list[float]]:
     """The matrix whose header is the first line; `w=` and `alength=` may be left out there, as MEME has it."""
     number, header = lines[0]
-    stated = {key: int(value) for key, value in re.findall(r"\b(alength|w)=\s*(\d+)", header)}
+    stated = {key: int(value) for key, value in re.findall(r"\b(alength|w)=\s*([0-9]{1,9})", header)}
     if stated.get("alength", len(BASES)) != len(BASES):
         raise InputError(f"motif {name} is of {stated['alength']} letters; give motifs of DNA, ACGT", path, number)
     rows = [_meme_row(line, path, at) for at, line in takewhile(lambda line: _is_row(line[1]), lines[1:])]

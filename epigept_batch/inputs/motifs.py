@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError, reason
 from epigept_batch.inputs.bounds import read_whole
+from epigept_batch.inputs.matlab import TooLargeError, read_text_cells
 from epigept_batch.inputs.motif_formats import Line, Matrix, is_motif_line, parse_matrices
 from epigept_batch.inputs.thresholds import best_word_probability, threshold_at
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 GZIP_MAGIC = b"\x1f\x8b"
 MAT_MAGIC = b"MATLAB"
 MAT_VARIABLE = "Match2"
-MAT_HEADER, MAT_TAG, MAT_PACKED = 128, 8, 15  # MATLAB's Level 5 format
-LARGEST_MAT = 1 << 26
+MAT_HDF5 = b"MATLAB 7.3"
+NO_PAIRS = f"holds no motif-factor pairs: variable {MAT_VARIABLE!r} is no cell array of a motif and a factor a row"
 PAIR_FIELDS = 2
 P_VALUE = 1e-4
 NAMES_SHOWN = 5
@@ -96,7 +97,7 @@ def read_factor_pairs(path: Path) -> list[tuple[str, str]]:
     """
     content = _read_bytes(path)
     if path.suffix == ".mat" or content.startswith(MAT_MAGIC):
-        pairs = _mat_pairs(path)
+        pairs = _mat_pairs(content, path)
     else:
         pairs = _text_pairs(_text_lines(content, path), path)
     if not pairs:
@@ -184,59 +185,22 @@ def _text_pairs(lines: Sequence[Line], path: Path) -> list[tuple[str, str]]:
     return pairs
 
 
-def _mat_pairs(path: Path) -> list[tuple[str, str]]:
-    variables = _mat_variables(path)
-    if MAT_VARIABLE not in variables:
-        names = ", ".join(name for name in variables if not name.startswith("__")) or "none"
-        raise InputError(f"holds no motif-factor pairs: there is no variable {MAT_VARIABLE!r} (it has {names})", path)
+def _mat_pairs(content: bytes, path: Path) -> list[tuple[str, str]]:
+    if content.startswith(MAT_HDF5):
+        raise InputError("is of MATLAB's version 7.3, which is not read; save it with -v7", path)
     try:
-        return [(str(motif.item()), str(factor.item())) for motif, factor in variables[MAT_VARIABLE]]
-    except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(
-            f"holds no motif-factor pairs: variable {MAT_VARIABLE!r} is no cell array of a motif and a factor a row",
-            path,
-        ) from error
-
-
-def _check_unpacked(path: Path) -> None:
-    """See that no packed part of a MATLAB file unpacks to more than a motif set can be.
-
-    Raises:
-        InputError: One does.
-    """
-    content = read_whole(path, most=LARGEST_MAT)
-    order: Literal["big", "little"] = "big" if content[126:128] == b"MI" else "little"
-    place = MAT_HEADER
-    while place + MAT_TAG <= len(content):
-        kind, size = (int.from_bytes(content[at : at + 4], order) for at in (place, place + 4))
-        place += MAT_TAG
-        if kind == MAT_PACKED:
-            unpacker = zlib.decompressobj()
-            unpacker.decompress(content[place : place + size], LARGEST_MAT)
-            if unpacker.unconsumed_tail:
-                raise InputError(f"unpacks to more than {LARGEST_MAT >> 20} MB, which no motif set does", path)
-        place += size
-
-
-def _mat_variables(path: Path) -> dict[str, Any]:
-    try:
-        from scipy.io import loadmat, whosmat
-    except ImportError as error:
-        raise InputError(
-            "a .mat file needs scipy; install epigept-batch with its [export] extra, or give the pairs as "
-            "tab-separated text",
-            path,
-        ) from error
-    try:
-        _check_unpacked(path)
-        variables: dict[str, Any] = loadmat(
-            str(path), appendmat=False, chars_as_strings=True, variable_names=[MAT_VARIABLE]
-        )
-        variables = dict.fromkeys((name for name, _, _ in whosmat(str(path), appendmat=False))) | variables
-    except NotImplementedError as error:  # HDF5, as MATLAB's -v7.3 writes
-        raise InputError("is of MATLAB's version 7.3, which is not read; save it with -v7", path) from error
-    except InputError:
-        raise
-    except Exception as error:  # whatever scipy raises on a damaged file
+        rows, names = read_text_cells(content, MAT_VARIABLE)
+    except TooLargeError as error:
+        raise InputError(f"{error}, which no motif set does", path) from error
+    except TypeError as error:
+        raise InputError(NO_PAIRS, path) from error
+    except (ValueError, IndexError, zlib.error) as error:
         raise InputError(f"is damaged or cut short ({type(error).__name__}); fetch the file again", path) from error
-    return variables
+    if rows is None:
+        raise InputError(
+            f"holds no motif-factor pairs: there is no variable {MAT_VARIABLE!r} (it has {', '.join(names) or 'none'})",
+            path,
+        )
+    if any(len(row) != PAIR_FIELDS for row in rows):
+        raise InputError(NO_PAIRS, path)
+    return [(motif, factor) for motif, factor in rows]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAIN_CHROMOSOMES = frozenset([*map(str, range(1, 23)), "X", "Y"])
 NAMES_SHOWN = 5
 BED_FIELDS = 3
+PLACE = r"[0-9]{1,18}"
+"""More digits are no place in a genome, and more than 4,300 no number in Python."""
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -60,7 +62,7 @@ def parse_region(text: str, contigs: Mapping[str, Contig]) -> Region:
     where = f"--region {text}"
     name, colon, interval = text.rpartition(":")
     contig = _find(name if colon else text, contigs, where)
-    match = re.fullmatch(r"(\d*)(-?)(\d*)", interval.replace(",", ""))
+    match = re.fullmatch(rf"({PLACE})?(-?)({PLACE})?", interval.replace(",", ""))
     if not match or not (match[1] or match[3]):
         raise InputError(f"{where}: is not of the form contig:start-end")
     start = int(match[1] or 1)
@@ -154,9 +156,10 @@ def _bed_region(line: str, contigs: Mapping[str, Contig], path: Path, number: in
 def _bed_fields(line: str, path: Path, number: int) -> tuple[str, int, int]:
     """The first three columns."""
     fields = line.split("\t") if "\t" in line else line.split()
-    if len(fields) < BED_FIELDS or not (fields[1].isdecimal() and fields[2].strip().isdecimal()):
+    places = [field.strip() for field in fields[1:BED_FIELDS]]
+    if len(fields) < BED_FIELDS or not all(re.fullmatch(PLACE, place) for place in places):
         raise InputError("a BED line is contig, start and end, separated by tabs", path, number)
-    return fields[0], int(fields[1]), int(fields[2])
+    return fields[0], int(places[0]), int(places[1])
 
 
 def _whole(contig: Contig) -> Region:

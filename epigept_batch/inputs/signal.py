@@ -87,7 +87,10 @@ class SignalTrack:
         if name is None:
             values = np.full(end - start, np.nan, dtype=np.float32)
         else:
-            values = self._file.values(name, start, end, numpy=True)
+            try:
+                values = self._file.values(name, start, end, numpy=True)
+            except RuntimeError as error:
+                raise InputError(f"{name}:{start + 1}-{end} cannot be read; the file is damaged", self.path) from error
         if zero_fill:
             values = np.nan_to_num(values, copy=False)
         whole = (end - start) // bin_bp

@@ -240,7 +240,7 @@ def _reference_row(row: Sequence[str], columns: int, path: Path, line: int) -> l
         values = [float(value) for value in row[1:]]
     except ValueError:
         values = [np.nan]
-    if len(row) != columns or columns == 1 or not all(np.isfinite(values)) or min(values) < 0:
+    if len(row) != columns or columns <= 1 or not all(np.isfinite(values)) or min(values) < 0:
         raise InputError(f"needs a factor and {columns - 1} TPM values from 0 up", path, line)
     return values
 

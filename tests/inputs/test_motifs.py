@@ -1,10 +1,9 @@
-import builtins
 import gzip
 
 import numpy as np
 import pytest
 from Bio import motifs as bio
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from epigept_batch.errors import InputError
 from epigept_batch.inputs.motifs import read_factor_pairs, read_motif_set, read_motifs
@@ -418,15 +417,16 @@ def test_the_published_set_cut_between_two_rows(shared, tmp_path):
         read_motifs(tmp_path / "cut")
 
 
-def test_without_scipy_a_mat_file_says_what_to_install(tmp_path, monkeypatch):
-    savemat(tmp_path / "pairs.mat", {"Match2": np.array([("m/1", "A")], dtype=object)})
-    real = builtins.__import__
+def test_a_mat_file_of_any_coding_is_read_as_by_scipy(tmp_path):
+    path = tmp_path / "pairs.mat"
+    pairs = [("m/1", "A"), ("longer than eight", "é"), ("Ω", "ZNF8")]
+    for packed in (False, True):
+        savemat(path, {"x": np.arange(5), "Match2": np.array(pairs, dtype=object)}, do_compression=packed)
+        assert read_factor_pairs(path) == [(str(a.item()), str(b.item())) for a, b in loadmat(path)["Match2"]] == pairs
 
-    def refuse(name, *rest, **more):
-        if name.startswith("scipy"):
-            raise ImportError(name)
-        return real(name, *rest, **more)
 
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(InputError, match="a .mat file needs scipy; install epigept-batch with its"):
-        read_factor_pairs(tmp_path / "pairs.mat")
+def test_the_published_pairs_are_read_as_by_scipy(shared):
+    path = shared / "motifs/MotifMatch_human_rmdup.mat"
+    expected = [(str(a.item()), str(b.item())) for a, b in loadmat(path)["Match2"]]
+    assert len(expected) == 8793
+    assert read_factor_pairs(path) == expected

@@ -161,3 +161,19 @@ def test_a_bed_may_be_gzip_and_damage_is_said(tmp_path):
         (tmp_path / "a.bed.gz").write_bytes(damaged)
         with pytest.raises(InputError, match="a.bed.gz: BED file cannot be read: its gzip is damaged or cut short"):
             read_bed(tmp_path / "a.bed.gz", CONTIGS)
+
+
+@pytest.mark.parametrize(
+    "line", ["chr1\t0\x1c\tx", "chr1\t5\x1c6\t9", "chr1\t" + "9" * 5000 + "\t1", "chr1\t٣\t٤", "chr1\t-1\t5"]
+)
+def test_places_that_are_no_numbers_are_said(tmp_path, line):
+    path = tmp_path / "x.bed"
+    path.write_text(line + "\n")
+    with pytest.raises(InputError, match="x.bed:1: a BED line is contig, start and end, separated by tabs"):
+        read_bed(path, CONTIGS)
+
+
+@pytest.mark.parametrize("text", ["chr1:" + "9" * 5000, "chr1:1-" + "9" * 5000, "chr1:٣-٤"])
+def test_places_of_any_length_are_said(text):
+    with pytest.raises(InputError, match="is not of the form contig:start-end"):
+        parse_region(text, CONTIGS)

@@ -115,6 +115,7 @@ class Pseudobulk:
         """The open file; whatever its bytes lead to is the user's to mend."""
         with self._opened() as file:
             try:
+                self._check_groups(file)
                 _check_declared(file, self.path)
                 yield file
             except (EpiGePTError, MemoryError):
@@ -125,6 +126,12 @@ class Pseudobulk:
                 raise InputError(
                     f"is a damaged .h5ad, or of a form that anndata does not read ({type(error).__name__})", self.path
                 ) from error
+
+    def _check_groups(self, file: Any) -> None:  # noqa: ANN401
+        if not {"obs", "var"} <= set(file):
+            raise InputError(
+                "is an HDF5 file but no .h5ad; of kallisto give abundance.tsv, of others a table of text", self.path
+            )
 
     def _opened(self) -> Any:  # noqa: ANN401 - h5py has no types
         try:
@@ -138,11 +145,6 @@ class Pseudobulk:
             file = h5py.File(self.path, "r")
         except OSError as error:
             raise InputError("is a damaged HDF5 file", self.path) from error
-        if not {"obs", "var"} <= set(file):
-            file.close()
-            raise InputError(
-                "is an HDF5 file but no .h5ad; of kallisto give abundance.tsv, of others a table of text", self.path
-            )
         return file
 
     def _counts(self, file: Any) -> tuple[str, str]:  # noqa: ANN401
@@ -163,9 +165,11 @@ def _check_declared(file: Any, path: Path) -> None:  # noqa: ANN401
     """
     import h5py
 
-    declared, waiting = 0, [file]
+    declared, groups, waiting = 0, 0, [file]
     while waiting:
-        group = waiting.pop()
+        group, groups = waiting.pop(), groups + 1
+        if groups > MOST_GROUPS:  # as where one is in itself
+            raise InputError("has more groups than any .h5ad", path)
         for name in group:
             if isinstance(group.get(name, getlink=True), h5py.ExternalLink | h5py.SoftLink):
                 raise InputError(f"refers elsewhere for {name!r}; give a file that holds all of its own", path)
@@ -176,8 +180,6 @@ def _check_declared(file: Any, path: Path) -> None:  # noqa: ANN401
                 raise InputError(f"refers elsewhere for {name!r}; give a file that holds all of its own", path)
             elif part.ndim <= 1 or part.name.startswith(READ_WHOLE):
                 declared += part.size * part.dtype.itemsize
-            if len(waiting) > MOST_GROUPS:
-                raise InputError("has more groups than any .h5ad", path)
     if declared > max(MOST_DECLARED, MOST_RATIO * path.stat().st_size):
         raise InputError("declares more values than such a file can hold; it is damaged, or made to do harm", path)
 

@@ -100,7 +100,10 @@ class TextTable:
         """A line's fields, without quotes and the blanks around them."""
         if not _is_quoted(self.head, separator):
             return [field.strip() for field in line.split(separator)]
-        return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
+        try:
+            return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
+        except csv.Error as error:
+            raise InputError(f"is not a table of text ({error})", self.path) from error
 
     def _check_even(self, chunk: bytes, separator: str, columns: int, *, first_line: int) -> None:
         """See that every row has as many columns as the header; comments may have fewer."""
