@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from epigept_batch.tiling import Geometry
 
-LIBRARIES = ("torch", "onnxscript", "safetensors", "scipy")
+LIBRARIES = ("torch", "onnxscript", "safetensors")
 INSTALL = "run pip install 'epigept-batch[export]'"
 WINDOWS = {"homer-200": homer_200, "given": homer_given}
 
