@@ -229,7 +229,7 @@ def _model(path: Path) -> tuple[Spec | None, list[Finding]]:
 def _device(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
     """The provider that is obtained, and whether the network gives there what the original gave."""
     if request.model is not None and spec is None:
-        yield Finding("device", FAILED, "not tried, for the model file cannot be used", "see above")
+        yield Finding("device", WARNING, "not tried, for the model file cannot be used")
         return
     with resources.as_file(resources.files("epigept_batch.demo").joinpath("model.onnx")) as packaged:
         path = request.model or packaged

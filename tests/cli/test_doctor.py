@@ -83,7 +83,7 @@ def test_what_is_wrong_with_each_input_is_a_failure_and_the_others_are_checked_a
     )
     assert code == 1
     failed = {check: one["said"] for check, one in found.items() if one["state"] == FAILED}
-    assert set(failed) == {"model", "device", "FASTA", "table", "disk"}
+    assert set(failed) == {"model", "FASTA", "table", "disk"}
     assert failed["model"] == f"{tmp_path}/bad.onnx: is no ONNX model"
     assert found["model"]["advice"] == "make one with `epigept-export convert`"
     assert failed["FASTA"].startswith(f"{tmp_path}/bad.fa: is not a FASTA that can be indexed")

@@ -116,7 +116,7 @@ def _numbered(names: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
     """The different names, and the number of each row's."""
     different = names.unique(maintain_order=True)
     numbers = names.replace_strict(different, pl.int_range(len(different), eager=True), return_dtype=pl.Int64)
-    return different, numbers.to_numpy()
+    return different, numbers.to_numpy().astype(np.int64)  # where there are no names, they are numbers of no kind
 
 
 def _first_found(

@@ -102,8 +102,8 @@ class TextTable:
             return [field.strip() for field in line.split(separator)]
         try:
             return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
-        except csv.Error as error:
-            raise InputError(f"is not a table of text ({error})", self.path) from error
+        except csv.Error as error:  # all that a line can be wrong by
+            raise InputError("has a CR within a line; save it with line ends of Unix or Windows", self.path) from error
 
     def _check_even(self, chunk: bytes, separator: str, columns: int, *, first_line: int) -> None:
         """See that every row has as many columns as the header; comments may have fewer."""

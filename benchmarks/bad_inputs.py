@@ -1,0 +1,269 @@
+"""What a careless user gives every command, and what is said: a Markdown table of command, message and exit code.
+
+    python benchmarks/bad_inputs.py
+
+Exits with 1 where one shows a traceback, more than one line, or another code than 2 (1 for `doctor`, whose findings are
+lines of their own). The small model is made first; `tests/` must be there.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+sys.path.insert(0, str(TESTS))
+SYNTHETIC = TESTS / "data" / "synthetic"
+FACTORS = [f"F{number:02d}" for number in range(15)]
+TABLE = "gene_id\tTPM\n" + "".join(f"{name}\t{number**2 + 0.5}\n" for number, name in enumerate(FACTORS))
+SHOWN = 150
+
+GENOME = "genome --tpm t.tsv --fasta g.fa --model m.onnx --out out --device cpu "
+SCAN = "scan --fasta g.fa --model m.onnx --out store "
+CONVERT = "convert c.ckpt --motifs motifs --motif-factors pairs.tsv --output new.onnx "
+CASES = [
+    GENOME + "--tpm absent.tsv",
+    GENOME + "--tpm folder",
+    GENOME + "--tpm empty",
+    GENOME + "--tpm binary",
+    GENOME + "--tpm pipe",
+    GENOME + "--tpm table.xlsx",
+    GENOME + "--tpm bad.gz",
+    GENOME + "--tpm negative.tsv",
+    GENOME + "--tpm ragged.tsv",
+    GENOME + "--tpm mouse.tsv",
+    GENOME + "--tpm carriage.csv",
+    GENOME + "--tpm ../x=t.tsv",
+    GENOME + "--tpm .hidden=t.tsv",
+    GENOME + f"--tpm {'x' * 200}=t.tsv",
+    GENOME + "--tpm liver=",
+    GENOME + "--tpm t.tsv",
+    GENOME + "--merge a/b",
+    GENOME + "--sample liver",
+    GENOME + "--group-by kind",
+    GENOME + "--tx2gene absent",
+    GENOME + "--tx2gene t.tsv",
+    GENOME + "--max-missing 2",
+    GENOME + "--normalised",
+    GENOME + "--fasta absent.fa",
+    GENOME + "--fasta folder",
+    GENOME + "--fasta empty",
+    GENOME + "--fasta binary",
+    GENOME + "--fasta pipe",
+    GENOME + "--fasta gzip.fa.gz",
+    GENOME + "--fasta plain.fa.gz",
+    GENOME + "--fasta twice.fa",
+    GENOME + "--fasta ragged.fa",
+    GENOME + "--fasta stale.fa",
+    GENOME + "--fasta n.fa",
+    GENOME + "--fasta t.tsv",
+    GENOME + "--model absent.onnx",
+    GENOME + "--model folder",
+    GENOME + "--model empty",
+    GENOME + "--model binary",
+    GENOME + "--model cut.onnx",
+    GENOME + "--model c.ckpt",
+    GENOME + "--out empty",
+    GENOME + "--out empty/below",
+    GENOME + "--region four",
+    GENOME + "--region one:9-5",
+    GENOME + "--region one:0-5",
+    GENOME + "--region one:99999",
+    GENOME + "--region one:a-b",
+    GENOME + "--region " + "9" * 5000,
+    GENOME + "--chromosome chrone",
+    GENOME + "--all-contigs --region one",
+    GENOME + "--bed absent.bed",
+    GENOME + "--bed binary",
+    GENOME + "--bed empty",
+    GENOME + "--bed short.bed",
+    GENOME + "--tracks ATAC",
+    GENOME + "--overlap 100",
+    GENOME + "--overlap -128",
+    GENOME + "--device gpu",
+    GENOME + "--device cuda:0,0",
+    GENOME + "--space cube",
+    GENOME + "--threads 0",
+    GENOME + "--scores absent",
+    GENOME + "--scores folder",
+    GENOME + "--scores empty",
+    SCAN + "--fasta stale.fa",
+    SCAN + "--model binary",
+    SCAN + "--chromosome four",
+    SCAN + "--out empty",
+    SCAN + "--out folder",
+    "expression --tpm binary",
+    "expression --tpm t.tsv --model empty",
+    "expression --tpm t.tsv --write out.tsv",
+    "expression --tpm t.tsv --model m.onnx --write t.tsv",
+    "expression --tpm t.tsv --model m.onnx --write empty/below/v.tsv",
+    "info absent.onnx",
+    "info empty",
+    "info folder",
+    "info binary",
+    "info t.tsv",
+    "simulate --out empty",
+    "simulate --out sim --contigs 0",
+    "demo --out empty",
+    "evaluate --predicted absent --measured absent.bw",
+    "evaluate --predicted binary --measured binary",
+    "doctor --device cpu --fasta stale.fa",
+    "doctor --device cpu --model cut.onnx",
+    "doctor --device nonsense",
+    "bench --model absent.onnx",
+    "bench --model cut.onnx",
+    "bench --model m.onnx --device gpu",
+    "bench --model m.onnx --batch-size none",
+    "setup mm10",
+    "setup absent.toml",
+    "setup t.tsv",
+    "setup --genome absent.fa",
+    "setup --genome binary --model m.onnx",
+    "setup --genome g.fa --model cut.onnx",
+    CONVERT,
+    CONVERT + "--motifs binary",
+    CONVERT + "--motifs empty",
+    CONVERT + "--motifs pairs.tsv",
+    CONVERT + "--motif-factors motifs",
+    CONVERT + "--motif-factors bad.mat",
+    CONVERT + "--expression-reference binary",
+    CONVERT + "--motif-window 9,3",
+    CONVERT + "--p-value 2",
+    CONVERT + "--output t.tsv",
+    "convert binary --motifs motifs --motif-factors pairs.tsv --output new.onnx",
+    "convert pickle.ckpt --motifs motifs --motif-factors pairs.tsv --output new.onnx",
+    "convert folder --motifs motifs --motif-factors pairs.tsv --output new.onnx",
+    "verify m.onnx --checkpoint absent.ckpt",
+    "verify binary --checkpoint c.ckpt",
+    "train absent.toml --out trained",
+    "train binary --out trained",
+    "train t.tsv --out trained",
+]
+"""Later options of one name replace earlier ones; of those that may be repeated the first are taken out."""
+REPEATED = ("--tpm",)
+
+
+def make_files(folder: Path) -> None:
+    """The good and the bad files that the commands name."""
+    (folder / "folder").mkdir()
+    (folder / "folder/x").touch()
+    (folder / "empty").touch()
+    os.mkfifo(folder / "pipe")
+    texts = {
+        "t.tsv": TABLE,
+        "negative.tsv": TABLE.replace("\t4.5\n", "\t-4.5\n"),
+        "ragged.tsv": TABLE.replace("\t4.5\n", "\t3\t4\n"),
+        "mouse.tsv": "gene_id\tTPM\n" + "".join(f"ENSMUSG{n:011d}\t1\n" for n in range(50)),
+        "carriage.csv": "gene_id,TPM\nF00,1\rF01,2\nF02,3\n",
+        "short.bed": "one\t5\n",
+        "twice.fa": ">a\nAC\n>a\nAC\n",
+        "ragged.fa": ">a\nACGT\nAC\nACGT\n",
+        "plain.fa.gz": ">a\nACGT\n",
+        "n.fa": ">one\n" + "N" * 3000 + "\n",
+        "g.fa": (SYNTHETIC / "synthetic.fa").read_text(),
+        "stale.fa": ">a\nACGT\n",
+        "stale.fa.fai": "b\t400\t3\t60\t61\n",
+        "motifs": (SYNTHETIC / "synthetic.motifs").read_text(),
+        "pairs.tsv": (SYNTHETIC / "synthetic.factors.tsv").read_text(),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    contents = {
+        "binary": bytes(range(256)) * 99,
+        "bad.gz": gzip.compress(TABLE.encode())[:40],
+        "gzip.fa.gz": gzip.compress(b">a\nACGT\n"),
+        "table.xlsx": b"PK\x03\x04aaaa",
+        "bad.mat": b"MATLAB 5.0 MAT-file".ljust(126) + b"IM" + bytes(range(50)),
+        "pickle.ckpt": b"\x80\x02}.",
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+
+
+def make_models(folder: Path) -> None:
+    """A small model file and its checkpoint."""
+    import torch
+
+    from epigept_export.convert import ConvertRequest, convert
+    from epigept_export.model import EpiGePT
+    from small import SMALL
+
+    torch.manual_seed(1)
+    torch.save(EpiGePT(SMALL).state_dict(), folder / "c.ckpt")
+    rows = "".join(f"{name}\t{number}\t{number + 2}\n" for number, name in enumerate(FACTORS))
+    (folder / "reference.tsv").write_text(f"\ta\tb\n{rows}")
+    request = ConvertRequest(
+        checkpoint=folder / "c.ckpt",
+        motifs=folder / "motifs",
+        motif_factors=folder / "pairs.tsv",
+        expression_reference=folder / "reference.tsv",
+        output=folder / "m.onnx",
+        architecture=SMALL,
+        verify=False,
+    )
+    convert(request, say=lambda _: None)
+    (folder / "cut.onnx").write_bytes((folder / "m.onnx").read_bytes()[:2000])
+
+
+def words_of(case: str) -> list[str]:
+    """A command's words, of an option that may be repeated the last alone, unless it is given twice on purpose."""
+    words = case.split()
+    for option in REPEATED:
+        places = [place for place, word in enumerate(words) if word == option]
+        if len(places) > 1 and words[places[-1] + 1] != words[places[0] + 1]:
+            del words[places[0] : places[0] + 2]
+    return words
+
+
+def run(words: list[str]) -> tuple[int, str, Any]:
+    """Exit code, what is said, and what was not foreseen."""
+    from click.testing import CliRunner
+
+    from epigept_batch.cli.main import cli as batch
+    from epigept_export.cli import cli as export
+
+    exports = words[0] in {"convert", "verify", "train"}
+    program = "epigept-export" if exports else "epigept-batch"
+    result = CliRunner().invoke(export if exports else batch, words, prog_name=program)
+    unforeseen = None if isinstance(result.exception, SystemExit) else result.exception
+    notes = "epigept-batch: t: "  # of a table that is good
+    lines = [line for line in (result.stderr or result.stdout).splitlines() if line and not line.startswith(notes)]
+    lines = [line for line in lines if "/s]" not in line and not line.endswith(": installed")]
+    if words[0] == "doctor" and result.stdout:
+        lines = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
+    if lines and lines[0].startswith("Usage:"):
+        lines = lines[-1:]
+    return result.exit_code, "\n".join(lines), unforeseen
+
+
+def main() -> int:
+    """Print the table."""
+    bad = 0
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["EPIGEPT_BATCH_HOME"] = f"{name}/home"
+        os.chdir(name)
+        make_files(Path(name))
+        make_models(Path(name))
+        out = io.StringIO()
+        for case in CASES:
+            words = words_of(case)
+            code, said, unforeseen = run(words)
+            expected = 1 if words[0] == "doctor" and "nonsense" not in case else 2
+            if unforeseen is not None or code != expected or said.count("\n"):
+                bad += 1
+                print(f"BAD: {case[-SHOWN:]}: {code} {unforeseen!r}\n{said}", file=sys.stderr)
+            command = " ".join(words).replace(" --device cpu", "")[:SHOWN]
+            message = said.replace("|", "\\|").replace("\n", " / ")[: 2 * SHOWN]
+            print(f"| `{command}` | {message} | {code} |", file=out)
+    print(f"| command | what is said | code |\n|---|---|---|\n{out.getvalue()}")
+    print(f"{len(CASES)} bad inputs, {bad} of them not one line with the code that it should have")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
