@@ -59,7 +59,8 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is _interrupt:  # else the process is about to end, and still leaves at once
+                signal.signal(number, handler)
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,9 +86,10 @@ def test_a_store_is_not_called_damaged_for_want_of_files(tmp_path, monkeypatch):
     store.add(contig, "md5")
     store.write(contig, 0, np.ones((1, 1000), np.float16))
     opened = ScoreStore.open(tmp_path / "store")
-    monkeypatch.setattr(zarr.Array, "__getitem__", refuse)
-    with pytest.raises(InputError, match="c.0.0: score store cannot be read: Too many open files; raise the limit"):
-        opened.read(contig, 0, 1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(InputError, match="c.0.0: score store cannot be read: Too many open files; raise the limit"):
+            opened.read(contig, 0, 1000)
     monkeypatch.setattr(zarr, "open_group", refuse)
     with pytest.raises(InputError, match="store: score store cannot be read: Too many open files; raise the limit"):
         ScoreStore.open(tmp_path / "store")

@@ -267,7 +267,7 @@ def test_provenance(genome, tmp_path, small_model, fasta, tpm):
     assert set(record["inputs"]["genome"]) == {"one"}
     assert record["files"] == {f"sample.{t}.bw": (tmp_path / f"out/sample.{t}.bw").stat().st_size for t in TRACKS}
     seconds = record["seconds"]
-    assert {"inputs", "load", "sequence", "scan", "model", "write", "total"} == set(seconds)
+    assert {"inputs", "load", "sequence", "scan", "model", "journal", "write", "total"} == set(seconds)
     assert all(0 <= value <= seconds["total"] for stage, value in seconds.items() if stage != "total")
     assert record["peak_memory_bytes"] > 1e6
 
