@@ -14,7 +14,7 @@ import numpy as np
 
 import epigept_batch
 from epigept_batch.errors import EpiGePTError, InputError
-from epigept_batch.files import make_folder
+from epigept_batch.files import make_folder, remove_leftovers
 from epigept_batch.inference.batches import in_batches
 from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.inference.session import Session, Wanted, open_sessions
@@ -69,6 +69,8 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
             progress.say(f"{sample.files.sample}: {note}")
     if due:
         with _folder(request.out), RunJournals(plan, due, clock) as journals:
+            for path in (path for sample in due for path in (*sample.files.bigwigs, sample.files.record)):
+                remove_leftovers(path)
             _predict(plan, due, journals, clock=clock, progress=progress)
     return {sample.files.sample: sample.files for sample in plan.samples}
 

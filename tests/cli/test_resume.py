@@ -200,6 +200,14 @@ def test_stopped_before_the_journal_went_it_goes_later(genome, tmp_path, monkeyp
     assert not (tmp_path / "out/.sample.journal").exists()
 
 
+def test_what_a_killed_run_left_is_removed(genome, computed, tmp_path):
+    stopped(genome, computed)
+    for name in (".sample.CTCF.bw.abcdefgh.part", ".sample.run.json.abcdefgh.part", ".other.CTCF.bw.abcdefgh.part"):
+        (tmp_path / "out" / name).touch()
+    assert genome(**OPTIONS).code == 0
+    assert [name for name in names(tmp_path / "out") if name.startswith(".")] == [".other.CTCF.bw.abcdefgh.part"]
+
+
 def test_force_does_over_what_is_complete(genome, computed, tmp_path):
     assert genome(**OPTIONS).code == 0
     windows = computed.windows
