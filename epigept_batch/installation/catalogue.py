@@ -140,7 +140,7 @@ def read_catalogue(name: str) -> Catalogue:
             raise InputError(f"catalogue cannot be read: {reason}", path) from error
     try:
         return _catalogue(name, tomllib.loads(text), folder)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"is no TOML: {error}", name) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"is no catalogue: {error.args[0]}", name) from error

@@ -151,7 +151,7 @@ def read_config(path: Path, *, size: str | None = None) -> TrainingConfig:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"training configuration cannot be read: {reason(error)}", path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and lists in lists among them
         raise InputError(f"is not TOML ({error})", path) from error
     unknown = set(document) - {"data", "split", "network", "fit"}
     if unknown:
