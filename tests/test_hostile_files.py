@@ -1,6 +1,6 @@
 """Files made to do harm: each is refused with one line, in seconds and little memory, and nothing of it is run.
 
-Every reader runs in a process with 3 GB of address space, so that what a file declares is not allocated.
+Readers run in a process with 6 GB of address space, libraries included, so that nothing is allocated by a file's word.
 """
 
 import json
@@ -336,6 +336,10 @@ def soft_link(file, h5py):
     file["obs/again"] = h5py.SoftLink("/")
 
 
+def hard_link(file, _):
+    file["obs/again"] = file["obs"]
+
+
 def external_data(file, _):
     file.create_dataset("x", shape=(4,), dtype="u1", external=[("/etc/passwd", 0, 4)])
 
@@ -348,6 +352,7 @@ ANNDATA = {
     "cells without end": (vast_index, "declares more values than such a file can hold"),
     "cells in another file": (external_link, "refers elsewhere for 'obs'; give a file that holds all of its own"),
     "a group in itself": (soft_link, "refers elsewhere for 'again'"),
+    "a group that holds itself": (hard_link, "has more groups than any .h5ad"),
     "values in another file": (external_data, "refers elsewhere for 'x'"),
     "no index": (no_index, "is a damaged .h5ad, or of a form that anndata does not read ("),
 }
