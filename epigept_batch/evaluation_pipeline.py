@@ -136,16 +136,16 @@ def _compare(request: EvaluationRequest, plan: Plan, progress: Progress) -> Comp
     pair, training = plan.pair, plan.training
     with ExitStack() as stack:
 
-        def bins_of(path: Path, space: str, wanted: str, *, zero_fill: bool) -> BinnedTrack:
+        def opened(path: Path, space: str, wanted: str, *, zero_fill: bool) -> BinnedTrack:
             track = SignalTrack(path)
             stack.callback(track.close)
             return BinnedTrack(track, bin_bp=plan.bin_bp, space=space, wanted=wanted, zero_fill=zero_fill)
 
         space = request.predicted_space or (pair.record or {}).get("space", "log1p")
-        predictors: dict[str, Series] = {PREDICTION: bins_of(pair.predicted, space, "log1p", zero_fill=False)}
-        measured = bins_of(pair.measured, request.measured_space, "linear", zero_fill=request.zero_fill)
+        predictors: dict[str, Series] = {PREDICTION: opened(pair.predicted, space, "log1p", zero_fill=False)}
+        measured = opened(pair.measured, request.measured_space, "linear", zero_fill=request.zero_fill)
         cells = {
-            cell: bins_of(path, request.measured_space, "log1p", zero_fill=request.zero_fill)
+            cell: opened(path, request.measured_space, "log1p", zero_fill=request.zero_fill)
             for cell, path in training.cells.items()
         }
         if cells:

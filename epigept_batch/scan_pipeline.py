@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import OutputError
+from epigept_batch.files import in_words
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.regions import select_regions
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 SAMPLED, SHARE = 32, 4
 """Windows that are scanned first, from all over what is to do, to say how large the store will be: at most so many, and
 at most one of so many."""
-KB, MB, GB = 1e3, 1e6, 1e9
 AHEAD = 2  # blocks a thread that may wait for it
 
 Block = tuple["Contig", int]
@@ -75,7 +75,7 @@ def run_scan(request: ScanRequest, progress: Progress) -> None:
         store.add(contig, digests[contig])
     due: list[Block] = [(contig, block) for contig in contigs for block in store.missing(contig, store.blocks(contig))]
     if not due:
-        progress.say(f"{request.out}: up to date, {_in_words(store.size)}")
+        progress.say(f"{request.out}: up to date, {in_words(store.size)}")
         return
     there = sum(len(store.blocks(contig)) for contig in contigs) - len(due)
     if there:
@@ -96,7 +96,7 @@ def run_scan(request: ScanRequest, progress: Progress) -> None:
         progress.advance()
     genome.check_unchanged()
     seconds = clock.seconds()["total"]
-    progress.finish(f"{request.out}: {_windows(len(due))} after {seconds:.0f} s; {_in_words(store.size)}")
+    progress.finish(f"{request.out}: {_windows(len(due))} after {seconds:.0f} s; {in_words(store.size)}")
 
 
 def _say_size(
@@ -111,11 +111,11 @@ def _say_size(
     more, free = mean * len(rest), shutil.disk_usage(request.out).free
     if more > free:
         raise OutputError(
-            f"needs about {_in_words(more)} more where {_in_words(free)} are free; make room, give another --out, or "
+            f"needs about {in_words(more)} more where {in_words(free)} are free; make room, give another --out, or "
             "take some chromosomes by --chromosome",
             request.out,
         )
-    progress.say(f"{request.out}: will take about {_in_words(store.size + more)}")
+    progress.say(f"{request.out}: will take about {in_words(store.size + more)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,11 +139,3 @@ class StoreScan:
 
 def _windows(number: int) -> str:
     return f"{number:,} window{'s' if number != 1 else ''}"
-
-
-def _in_words(size: float) -> str:
-    """Bytes in words."""
-    for unit, name in ((GB, "GB"), (MB, "MB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size / KB:.0f} kB"

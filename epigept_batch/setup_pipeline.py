@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import epigept_batch
 from epigept_batch.errors import InputError, ModelError, OutputError
-from epigept_batch.files import make_folder, publish, replacing
+from epigept_batch.files import in_words, make_folder, publish, replacing
 from epigept_batch.home import VARIABLE, default_fasta, home
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inputs.genome import Genome
@@ -18,7 +18,7 @@ from epigept_batch.installation.assembly import check_assembly, is_packed, unpac
 from epigept_batch.installation.catalogue import CHECKPOINT
 from epigept_batch.installation.download import download
 from epigept_batch.installation.exporter import check_exporter, convert
-from epigept_batch.installation.plan import UP_TO_DATE, in_words
+from epigept_batch.installation.plan import UP_TO_DATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,6 +20,11 @@ Span = tuple[int, int]
 """Bins [first, last) of a contig."""
 
 
+def bins_of(length: int, bin_bp: int) -> int:
+    """Bins that a contig of `length` bp has; the last may be partial."""
+    return -(-length // bin_bp)
+
+
 @dataclass(frozen=True)
 class Geometry:
     """A window of the network: `bins` bins of `bin_bp` base pairs."""
@@ -34,7 +39,7 @@ class Geometry:
 
     def bins_of(self, length: int) -> int:
         """Bins that a contig of `length` bp has; the last may be partial."""
-        return -(-length // self.bin_bp)
+        return bins_of(length, self.bin_bp)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,12 @@ class Contig:
 
     name: str
     length: int
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Its name, and what files of others may call it: with `chr`, and without."""
+        bare = self.name.removeprefix("chr")
+        return self.name, f"chr{bare}", bare
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from epigept_batch.cli.options import region_options
 from epigept_batch.cli.progress import ProgressBar
 from epigept_batch.errors import InputError
 
@@ -64,11 +65,7 @@ METRICS = {
     multiple=True,
     help="BED of what is left out, such as ENCODE's blacklist; repeatable.",
 )
-@click.option("--region", multiple=True, metavar="CHR[:START[-END]]", help="1-based, inclusive; repeatable.")
-@click.option("--chromosome", multiple=True, metavar="NAME", help="A whole contig; repeatable.")
-@click.option(
-    "--bed", type=click.Path(path_type=Path), multiple=True, help="Intervals, 0-based, half-open; repeatable."
-)
+@region_options
 @click.option(
     "--predicted-space", type=SPACES, help="What the predicted track holds.  [default: as in run.json, else log1p]"
 )

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from epigept_batch.cli.options import batch_size_option, device_option, fasta_option, model_option, threads_option
+from epigept_batch.cli.options import (
+    batch_size_option,
+    device_option,
+    fasta_option,
+    model_option,
+    region_options,
+    threads_option,
+)
 from epigept_batch.cli.progress import ProgressBar
 from epigept_batch.cli.samples import sample_options
 
@@ -27,11 +34,7 @@ if TYPE_CHECKING:
     show_default="current folder",
     help="Output folder.",
 )
-@click.option("--region", multiple=True, metavar="CHR[:START[-END]]", help="1-based, inclusive; repeatable.")
-@click.option("--chromosome", multiple=True, metavar="NAME", help="A whole contig; repeatable.")
-@click.option(
-    "--bed", type=click.Path(path_type=Path), multiple=True, help="Intervals, 0-based, half-open; repeatable."
-)
+@region_options
 @click.option("--all-contigs", is_flag=True, help="Every contig of the FASTA, not chr1-22, X and Y alone.")
 @click.option("--tracks", metavar="A,B", multiple=True, help="Tracks to write.  [default: all of the model's]")
 @click.option(

@@ -61,6 +61,22 @@ def _installed(path: Path, option: str) -> Path:
     return path
 
 
+REGIONS = (
+    click.option("--region", multiple=True, metavar="CHR[:START[-END]]", help="1-based, inclusive; repeatable."),
+    click.option("--chromosome", multiple=True, metavar="NAME", help="A whole contig; repeatable."),
+    click.option(
+        "--bed", type=click.Path(path_type=Path), multiple=True, help="Intervals, 0-based, half-open; repeatable."
+    ),
+)
+
+
+def region_options(command: Decorated) -> Decorated:
+    """`--region`, `--chromosome` and `--bed`, which together say what part of the genome is meant."""
+    for option in reversed(REGIONS):
+        command = option(command)
+    return command
+
+
 fasta_option = click.option(
     "--fasta",
     type=click.Path(path_type=Path),

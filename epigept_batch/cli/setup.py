@@ -74,17 +74,8 @@ def setup(*, catalogue: str, precision: str, dry_run: bool, force: bool, as_json
 
 def _table(plan: Plan) -> Iterator[str]:
     """What is wanted, from where, under which licence, how large, and what is there."""
-    from epigept_batch.installation.plan import in_words
-
     rows = [
-        (
-            asset.name.replace("_", " "),
-            in_words(asset.bytes) if asset.bytes and asset.is_remote else "",
-            state,
-            asset.licence,
-            asset.location,
-        )
-        for asset, state in plan.rows()
+        (asset.name.replace("_", " "), size, state, asset.licence, asset.location) for asset, size, state in plan.rows()
     ]
     heads = ("what", "download", "state", "licence", "from")
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
@@ -93,4 +84,4 @@ def _table(plan: Plan) -> Iterator[str]:
     yield ""
     for target in plan.targets:
         yield f"{target.path}: {target.state}"
-    yield f"disk: about {in_words(plan.needed)} needed in {plan.record.folder}, {in_words(plan.free)} free"
+    yield f"disk: {plan.disk}"

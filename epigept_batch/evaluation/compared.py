@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from epigept_batch.errors import InputError
-from epigept_batch.evaluation.selection import bins_of
+from epigept_batch.tiling import bins_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ class Comparison:
 
     def add(self, contig: Contig, masks: Masks) -> None:
         """Read the wanted bins of a contig."""
-        bins, step = bins_of(contig, self._bin_bp), max(1, READ_BP // self._bin_bp)
+        bins, step = bins_of(contig.length, self._bin_bp), max(1, READ_BP // self._bin_bp)
         for first in range(0, bins, step):
             part = slice(first, min(first + step, bins))
             if masks.wanted[part].any():

@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from epigept_batch.tiling import bins_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from epigept_batch.tiling import Contig, Region, Span
-
-
-def bins_of(contig: Contig, bin_bp: int) -> int:
-    """Bins that a contig has; the last may be partial."""
-    return -(-contig.length // bin_bp)
 
 
 def by_contig(regions: Iterable[Region]) -> dict[str, list[Region]]:
@@ -29,7 +26,7 @@ def by_contig(regions: Iterable[Region]) -> dict[str, list[Region]]:
 
 def overlapped(regions: Iterable[Region], contig: Contig, bin_bp: int) -> NDArray[np.bool_]:
     """Bins of a contig that any of its regions overlaps, bool, (bins,)."""
-    inside = np.zeros(bins_of(contig, bin_bp), dtype=np.bool_)
+    inside = np.zeros(bins_of(contig.length, bin_bp), dtype=np.bool_)
     for region in regions:
         inside[region.start // bin_bp : -(-region.end // bin_bp)] = True
     return inside
@@ -37,7 +34,7 @@ def overlapped(regions: Iterable[Region], contig: Contig, bin_bp: int) -> NDArra
 
 def half_covered(regions: Iterable[Region], contig: Contig, bin_bp: int) -> NDArray[np.bool_]:
     """Bins of a contig of which its regions together cover at least half, bool, (bins,): those of a peak."""
-    covered = np.zeros(bins_of(contig, bin_bp), dtype=np.int64)
+    covered = np.zeros(bins_of(contig.length, bin_bp), dtype=np.int64)
     end_before = 0
     for start, end in sorted((region.start, region.end) for region in regions):
         first = max(start, end_before)
@@ -66,9 +63,8 @@ def in_windows(runs: Mapping[str, Sequence[Span]], contig: Contig, *, bin_bp: in
         bin_bp: Base pairs a bin.
         window_bp: Step of the grid, which starts at 0.
     """
-    bare = contig.name.removeprefix("chr")
-    found = next((runs[name] for name in (contig.name, bare, f"chr{bare}") if name in runs), ())
-    inside = np.zeros(bins_of(contig, bin_bp), dtype=np.bool_)
+    found = next((runs[name] for name in contig.names if name in runs), ())
+    inside = np.zeros(bins_of(contig.length, bin_bp), dtype=np.bool_)
     for first, last in found:
         inside[first * window_bp // bin_bp : -(-last * window_bp // bin_bp)] = True
     return inside

@@ -8,7 +8,6 @@ import re
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ from epigept_batch.errors import DeviceError, ModelError
 from epigept_batch.inference.arithmetic import product_graph, product_rate
 from epigept_batch.inference.batch_size import Trial, kept_trial, try_sizes
 from epigept_batch.inference.cpu_form import UNWANTED_FUSION, read_cpu_form
+from epigept_batch.inference.installation import installed_runtimes
 from epigept_batch.inference.model_file import INPUTS, OUTPUT
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ from epigept_batch.inference.cuda_network import CudaNetwork, FixedShapes, is_ou
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 OPENVINO_PROVIDER = "OpenVINOExecutionProvider"
-FLAVOURS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 WARNING, SILENT = 2, 4  # ONNX Runtime's log levels: its own default, and fatal errors only
 FEEDERS = 2
 """Sessions a GPU: while one computes, the other's inputs are copied and its results are read."""
@@ -329,12 +328,7 @@ def measured_peak(session: Session, *, threads: int) -> float:
 
 def _import_runtime(say: Callable[[str], None]) -> tuple[ModuleType, str]:
     """The onnxruntime module, with the name and version of what brought it."""
-    installed = {}
-    for name in FLAVOURS:
-        try:
-            installed[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+    installed = installed_runtimes()
     try:
         import onnxruntime as ort
     except ImportError as error:

@@ -99,7 +99,7 @@ def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
     Raises:
         InputError: It cannot be used, or has intervals but none on these contigs.
     """
-    by_name = {name: contig for contig in contigs for name in _with_and_without_chr(contig.name)}
+    by_name = {name: contig for contig in contigs for name in contig.names}
     by_name |= {contig.name: contig for contig in contigs}
     others: set[str] = set()
     regions = []
@@ -115,11 +115,6 @@ def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
         theirs = ", ".join(sorted(others)[:NAMES_SHOWN])
         raise InputError(f"has no interval on the contigs of the tracks ({ours}), but on {theirs}", path)
     return regions
-
-
-def _with_and_without_chr(name: str) -> tuple[str, str]:
-    bare = name.removeprefix("chr")
-    return bare, f"chr{bare}"
 
 
 def _bed_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -101,8 +101,7 @@ class SignalTrack:
 
     def _name(self, contig: Contig) -> str | None:
         """What the file calls a contig, None if it does not have it."""
-        bare = contig.name.removeprefix("chr")
-        for name in (contig.name, f"chr{bare}", bare):
+        for name in contig.names:
             length = self._file.chroms(name)
             if length is not None:
                 if length != contig.length:

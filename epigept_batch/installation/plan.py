@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError, OutputError
+from epigept_batch.files import in_words
 from epigept_batch.home import default_fasta, default_model, home
 from epigept_batch.installation.assembly import is_packed
 from epigept_batch.installation.catalogue import (
@@ -99,11 +100,17 @@ class Plan:
         """Whether a checkpoint is to be converted."""
         return any(target.due and target.precision is not None for target in self.targets)
 
-    def rows(self) -> Iterator[tuple[Asset, str]]:
-        """Every asset and what is to be done about it, in words."""
+    @property
+    def disk(self) -> str:
+        """What it takes and what there is, in words."""
+        return f"about {in_words(self.needed)} needed in {self.record.folder}, {in_words(self.free)} free"
+
+    def rows(self) -> Iterator[tuple[Asset, str, str]]:
+        """Every asset, what is to be fetched of it and what is to be done about it, in words."""
         for target in self.targets:
             for asset in target.assets:
-                yield asset, _asset_state(self.record, asset, due=target.due, force=self.force)
+                size = in_words(asset.bytes) if asset.bytes and asset.is_remote else ""
+                yield asset, size, _asset_state(self.record, asset, due=target.due, force=self.force)
 
 
 def plan_setup(request: SetupRequest) -> Plan:
@@ -127,14 +134,6 @@ def plan_setup(request: SetupRequest) -> Plan:
     needed = sum(_bytes_needed(record, target, catalogue, force=request.force) for target in targets if target.due)
     folder = next(path for path in (home(), *home().absolute().parents) if path.exists())
     return Plan(catalogue, record, targets, request.force, needed, shutil.disk_usage(folder).free)
-
-
-def in_words(size: float) -> str:
-    """Bytes in words."""
-    for unit, name in ((1e9, "GB"), (1e6, "MB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size / 1e3:.0f} kB"
 
 
 def _converts(request: SetupRequest, catalogue: Catalogue) -> bool:

@@ -79,7 +79,7 @@ def test_cuda_that_silently_becomes_the_cpu_is_an_error(small_model, monkeypatch
 
 
 def test_two_runtimes_in_one_environment_are_said(small_model, monkeypatch):
-    monkeypatch.setattr(module.metadata, "version", lambda _: "1.0")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "1.0")
     said = []
     open_session(small_model, CPU, precision="fp32", threads=1, say=said.append)
     assert "onnxruntime and onnxruntime-gpu and onnxruntime-openvino are both installed" in said[0]
