@@ -89,10 +89,11 @@ class TrackWriters:
 
     def discard(self) -> None:
         """Leave no process, and nothing of the files unless they are published."""
-        for process in self._processes:
-            process.stop()
+        # Files first: should this be cut off between the two, the processes are there to remove the rest themselves.
         for _, temporary in self._files:
             temporary.unlink(missing_ok=True)
+        for process in self._processes:
+            process.stop()
 
 
 def _temporary(path: Path) -> Path:
