@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import DeviceError, EpiGePTError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 PROGRAM = (sys.executable, "-P", "-m", "epigept_export")  # -P: the current folder may hold a file named as a library
@@ -50,17 +53,12 @@ def convert(files: Mapping[str, Path], precision: str, output: Path, say: Callab
     options = [f"--{name.replace('_', '-')}={path}" for name, path in files.items() if name != "checkpoint"]
     words = [*PROGRAM, "convert", f"{files['checkpoint']}", *options, f"--precision={precision}", f"--output={output}"]
     lines: list[str] = []
-    with subprocess.Popen(  # noqa: S603 - our own program
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            for line in process.stderr or ():
-                if lines:
-                    say(lines[-1])
-                lines.append(line.rstrip().removeprefix(PREFIX))
-            code = process.wait()
-        finally:
-            process.terminate()  # it cleans up as after Ctrl-C; nothing to end where it is done
+    with _running(words) as process:
+        for line in process.stderr or ():
+            if lines:
+                say(lines[-1])
+            lines.append(line.rstrip().removeprefix(PREFIX))
+        code = process.wait()
     last = lines[-1] if lines else ""
     if code == 0:
         return say(f"converted: {last.removeprefix(f'{output}: ')}")
@@ -71,3 +69,25 @@ def convert(files: Mapping[str, Path], precision: str, output: Path, say: Callab
             f"epigept-export convert was ended by {signal.Signals(-code).name}; conversion needs 1.5 GB of memory"
         )
     raise EpiGePTError(last or f"epigept-export convert ended with {code}")
+
+
+@contextmanager
+def _running(words: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A program that does not outlive the block, whatever ends that."""
+    start = partial(
+        subprocess.Popen[str],
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # Started in a thread, which no signal interrupts: one that came just then would leave a program of nobody's.
+    with ThreadPoolExecutor(1) as starter:
+        starting = starter.submit(start)
+        try:
+            yield starting.result()
+        finally:
+            with starting.result() as process:
+                process.terminate()  # it cleans up as after Ctrl-C; nothing to end where it is done
+                process.wait()  # leaving Popen's own block waits just a quarter of a second after Ctrl-C

@@ -487,7 +487,8 @@ def test_an_interruption_ends_the_conversion_too(published, home):
     children = []
 
     def converting(process):
-        children[:] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+        children[:] = [child for task in tasks for child in task.read_text().split()]
         return (home / "setup/work").is_dir() and bool(children)
 
     assert interrupt(published, signal.SIGTERM, converting) == (130, "epigept-batch: interrupted")
