@@ -88,6 +88,6 @@ def _running(words: list[str]) -> Iterator[subprocess.Popen[str]]:
         try:
             yield starting.result()
         finally:
+            # Not around the whole: Popen's own block waits but a quarter of a second when left by Ctrl-C.
             with starting.result() as process:
                 process.terminate()  # it cleans up as after Ctrl-C; nothing to end where it is done
-                process.wait()  # leaving Popen's own block waits just a quarter of a second after Ctrl-C
