@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -45,6 +46,8 @@ class Group(click.Group):
                 )
                 ctx.exit(FAILED)
             except KeyboardInterrupt:
+                # Python's own end gives these signals back to the system, by which one that comes then were a kill.
+                atexit.register(_ignore_signals)
                 click.echo(f"{ctx.info_name}: interrupted", err=True)
                 ctx.exit(INTERRUPTED)
 
@@ -68,6 +71,12 @@ def _interrupt(*_: object) -> NoReturn:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _leave)
     raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    """Let the process end that is about to."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(*_: object) -> NoReturn:
