@@ -28,7 +28,8 @@ from scan import make_model
 from epigept_batch import pipeline
 from epigept_batch.inference.device import Device
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inference.session import CUDA_PROVIDER, Session
+from epigept_batch.inference.runtime import CUDA_PROVIDER
+from epigept_batch.inference.session import Session
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.scores import BLOCK_BINS, ScoreKey, ScoreStore

@@ -47,9 +47,9 @@ class Runner:
         """Windows in the network, their inputs ready, in batches as a run has them: seconds."""
         key = json.dumps([model, device, threads])
         if key not in self._sessions:
-            from epigept_batch.inference.device import parse_device
+            from epigept_batch.inference.device import Wanted, parse_device
             from epigept_batch.inference.model_file import read_spec
-            from epigept_batch.inference.session import Wanted, open_sessions
+            from epigept_batch.inference.session import open_sessions
 
             wanted = Wanted(read_spec(Path(model)).precision, threads=threads)
             self._sessions[key] = open_sessions(Path(model), parse_device(device), wanted, say=note)[0]

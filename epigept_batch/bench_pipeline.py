@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from epigept_batch.inference.arithmetic import window_flop
-from epigept_batch.inference.device import AUTO, Device
+from epigept_batch.inference.device import AUTO, Device, Wanted
 from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.inference.session import Session, Wanted, measured_peak, open_sessions
+from epigept_batch.inference.session import Session, measured_peak, open_sessions
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.scores import BLOCK_BINS, ScoreKey, ScoreStore

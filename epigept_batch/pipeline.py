@@ -16,8 +16,9 @@ import epigept_batch
 from epigept_batch.errors import EpiGePTError, InputError
 from epigept_batch.files import make_folder, remove_leftovers
 from epigept_batch.inference.batches import in_batches
+from epigept_batch.inference.device import Wanted
 from epigept_batch.inference.model_file import file_sha256
-from epigept_batch.inference.session import Session, Wanted, open_sessions
+from epigept_batch.inference.session import Session, open_sessions
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.windows import Window, WindowReader
 from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
@@ -112,15 +113,20 @@ class Schedule:
 ONE_AFTER_THE_OTHER = Schedule(readers=0, windows_ahead=0, callers=0, batches_ahead=0)
 
 
-def make_schedule(sessions: Sequence[Session], *, threads: int, windows: int) -> Schedule:
+def make_schedule(sessions: Sequence[Session], *, threads: int, windows: int, scans: bool) -> Schedule:
     """What suits the sessions: a batch for each, another read, and on a CPU no more threads than it has cores.
 
     Args:
         sessions: Where the network runs.
         threads: How many the CPU may use.
         windows: Of a batch.
+        scans: Whether the genome is scanned on the way.
     """
     on_cpu = sessions[0].device in ON_HOST
+    if on_cpu and scans:
+        return (
+            ONE_AFTER_THE_OTHER  # scan and network each take all cores: side by side they wait for each other's threads
+        )
     return Schedule(
         readers=1 if on_cpu else threads,
         windows_ahead=2 * windows * len(sessions) + (0 if on_cpu else threads),
@@ -256,7 +262,8 @@ def _signals(
     """What each window gives, in genome order."""
     expression = np.stack([sample.expression for sample in samples])
     size = sessions[0].windows_a_call(len(samples))
-    schedule = make_schedule(sessions, threads=plan.request.threads, windows=size)
+    scans = plan.store is None
+    schedule = make_schedule(sessions, threads=plan.request.threads, windows=size, scans=scans)
     windows = mapped(reader, tiles, workers=schedule.readers, ahead=schedule.windows_ahead)
     batches = in_batches(windows, size, counts=lambda window: window.tokens is not None)
     predictor = Predictor(sessions, expression, plan.track_numbers, clock)

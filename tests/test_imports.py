@@ -25,7 +25,7 @@ PIPELINES = {
     "bench_pipeline",
 }
 OWNERS = {
-    "onnxruntime": {"inference/session.py"},
+    "onnxruntime": {"inference/runtime.py"},
     "pyfaidx": {"inputs/fasta_index.py"},
     "Bio": {"inputs/fasta_index.py"},
     "pyBigWig": {"inputs/signal.py"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,13 @@ from epigept_batch.errors import DeviceError
 from epigept_batch.inference.model_file import INPUTS, OUTPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from types import ModuleType
 
     from numpy.typing import NDArray
 
     from epigept_batch.inference.cuda_driver import CudaDriver
+    from epigept_batch.inference.network import Inputs
 
 
 class CudaNetwork:
@@ -69,14 +71,8 @@ class CudaNetwork:
             self._binding.bind_ortvalue_input(name, value)
         self._binding.bind_ortvalue_output(OUTPUT, self._signal)
 
-    def __call__(
-        self,
-        tokens: Sequence[NDArray[np.uint8]],
-        motif_scores: Sequence[NDArray[np.float16]],
-        expression: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
+    def __call__(self, inputs: Inputs) -> NDArray[np.float32]:
         """One call of it, with no more windows and samples than its shape."""
-        inputs: tuple[Any, ...] = (tokens, motif_scores, expression)
         for host, rows, device in zip(self._host, inputs, self._device, strict=True):
             for number, row in enumerate(rows):
                 host[number] = row
@@ -84,7 +80,8 @@ class CudaNetwork:
         self._binding.synchronize_inputs()
         self._session.run_with_iobinding(self._binding)
         self._binding.synchronize_outputs()
-        return np.array(self._signal.numpy()[: len(tokens), : len(expression)])
+        windows, samples = inputs.shape
+        return np.array(self._signal.numpy()[:windows, :samples])
 
     def close(self) -> None:
         """Give the pages back."""
@@ -106,22 +103,17 @@ class FixedShapes:
         self._network: CudaNetwork | None = None
         self._most: int | None = None
 
-    def __call__(
-        self,
-        tokens: Sequence[NDArray[np.uint8]],
-        motif_scores: Sequence[NDArray[np.float16]],
-        expression: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
+    def __call__(self, inputs: Inputs) -> NDArray[np.float32]:
         """Compute them in as few calls as memory allows.
 
         Raises:
             DeviceError: Not even one window of one sample fits.
         """
-        pairs = len(tokens) * len(expression)
+        pairs = math.prod(inputs.shape)
         if self._most is not None and pairs > self._most:
-            return self._halved(tokens, motif_scores, expression)
+            return self._halved(inputs)
         try:
-            return self._network_for((len(tokens), len(expression)))(tokens, motif_scores, expression)
+            return self._network_for(inputs.shape)(inputs)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -130,7 +122,7 @@ class FixedShapes:
             raise DeviceError("the GPU has no memory for one window; free some, or give --device cpu")
         self._most = pairs // 2
         self._say(f"the GPU has no memory for {pairs} pairs of a window and a sample a call; goes on with {self._most}")
-        return self._halved(tokens, motif_scores, expression)
+        return self._halved(inputs)
 
     def _network_for(self, shape: tuple[int, int]) -> CudaNetwork:
         """The one that is there, if these fit into it: only a run's last batch is smaller than the others."""
@@ -140,19 +132,15 @@ class FixedShapes:
             self._network = self._make(shape)
         return self._network
 
-    def _halved(
-        self,
-        tokens: Sequence[NDArray[np.uint8]],
-        motif_scores: Sequence[NDArray[np.float16]],
-        expression: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        if len(tokens) > 1:
-            half = len(tokens) // 2
-            first = self(tokens[:half], motif_scores[:half], expression)
-            return np.concatenate([first, self(tokens[half:], motif_scores[half:], expression)])
-        half = len(expression) // 2
-        first = self(tokens, motif_scores, expression[:half])
-        return np.concatenate([first, self(tokens, motif_scores, expression[half:])], axis=1)
+    def _halved(self, inputs: Inputs) -> NDArray[np.float32]:
+        windows, samples = inputs.shape
+        if windows > 1:
+            half = windows // 2
+            parts = (inputs.part(slice(half)), inputs.part(slice(half, None)))
+            return np.concatenate([self(part) for part in parts])
+        half = samples // 2
+        parts = (inputs.part(samples=slice(half)), inputs.part(samples=slice(half, None)))
+        return np.concatenate([self(part) for part in parts], axis=1)
 
     def _release(self) -> None:
         if self._network is not None:

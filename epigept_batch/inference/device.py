@@ -1,4 +1,4 @@
-"""Names of devices, as users give them."""
+"""What users ask for: a device by its name, and how a model file is to run on it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,25 @@ class Device:
     kind: str
     indices: tuple[int, ...] = ()
     bf16: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a model file is to run.
+
+    Attributes:
+        precision: The file's.
+        threads: How many the CPU may use.
+        batch_size: Pairs of a window and a sample a call; None for what suits the device.
+        samples: How many a run has.
+        digest: The file's SHA-256, by which a trial on this device is known again; None to try anew.
+    """
+
+    precision: str
+    threads: int = 1
+    batch_size: int | None = None
+    samples: int = 1
+    digest: str | None = None
 
 
 AUTO = Device("auto")

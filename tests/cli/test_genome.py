@@ -191,14 +191,19 @@ def test_two_samples_in_one_run_are_those_of_two_runs(genome, tmp_path, tpm):
     assert (read(tmp_path / "both/sample.CTCF.bw") != read(tmp_path / "both/second.CTCF.bw")).any()
 
 
+def schedule(monkeypatch, *, overlapped):
+    """Have stages run side by side, as with kept scores, or one after the other, as scan and network on a CPU."""
+    real = pipeline.make_schedule
+    monkeypatch.setattr(pipeline, "make_schedule", lambda *names, **o: real(*names, **(o | {"scans": not overlapped})))
+
+
 @pytest.mark.parametrize("overlapped", [True, False])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_batch_threads_and_prefetch_change_no_value(
     genome, tmp_path, tpm, monkeypatch, batch_size, threads, overlapped
 ):
-    if not overlapped:
-        monkeypatch.setattr(pipeline, "make_schedule", lambda *_, **__: pipeline.ONE_AFTER_THE_OTHER)
+    schedule(monkeypatch, overlapped=overlapped)
     other = tmp_path / "other.tsv"
     other.write_text(tpm.read_text().replace("F03\t", "F03\t9"))
     genome("--tpm", other, out=tmp_path / "plain", **{"batch-size": 1})
@@ -210,9 +215,11 @@ def test_batch_threads_and_prefetch_change_no_value(
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.parametrize("overlapped", [True, False])
 @pytest.mark.parametrize("stage", ["sequence", "scan", "network", "order", "write", "progress"])
 @pytest.mark.parametrize("error", [RuntimeError("midway"), KeyboardInterrupt()])
-def test_a_stage_that_fails_ends_the_run_and_leaves_no_thread(genome, tmp_path, monkeypatch, stage, error):
+def test_a_stage_that_fails_ends_the_run_and_leaves_no_thread(genome, tmp_path, monkeypatch, stage, error, overlapped):
+    schedule(monkeypatch, overlapped=overlapped)
     place, name = {
         "sequence": (Genome, "tokens"),
         "scan": (GenomeScan, "read"),

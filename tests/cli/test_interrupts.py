@@ -51,6 +51,36 @@ def test_the_second_does_not_wait(second):
         assert child.stderr.read() == "interrupted again: leaving at once\n"
 
 
+ENDING = """
+import atexit, os, signal, time
+import click
+from epigept_batch.cli.group import Group
+
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+
+@click.group(cls=Group)
+def cli():
+    pass
+
+@cli.command()
+def work():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(600)
+
+last = Last()
+cli(["work"], prog_name="ending")
+"""
+
+
+@pytest.mark.timeout(60)
+def test_one_that_comes_while_python_ends_changes_nothing():
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "ending: interrupted\n")
+
+
 @pytest.fixture
 def inputs(tmp_path):
     """A genome of many windows for the demo's network."""
@@ -76,9 +106,13 @@ def at_work_in(place):
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("signals", [1, 2])
-def test_a_run_leaves_its_journal_and_no_process(inputs, signals):
+@pytest.mark.parametrize(("signals", "kept"), [(1, False), (1, True), (2, True)])
+def test_a_run_leaves_its_journal_and_no_process(inputs, signals, kept):
     words = ["--tpm", "cell39.tsv", "--fasta", "genome.fa", "--model", MODEL, "--out", "out", "--overlap", "24576"]
+    if kept:  # else the scan is a stage of its own
+        scan = [SCRIPTS / "epigept-batch", "scan", "--fasta", "genome.fa", "--model", MODEL, "--out", "scores"]
+        subprocess.run(scan, cwd=inputs, check=True, capture_output=True)
+        words += ["--scores", "scores"]
     child = subprocess.Popen(
         [SCRIPTS / "epigept-batch", "genome", *words, "--device", "cpu"], cwd=inputs, stderr=subprocess.PIPE, text=True
     )

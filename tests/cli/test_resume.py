@@ -22,6 +22,15 @@ UNDER_WAY = 4
 """Windows that may be computed and not yet kept when a run stops: a batch that is written, one behind it, one ahead."""
 
 
+@pytest.fixture(autouse=True)
+def side_by_side(monkeypatch):
+    """Stages run ahead of each other, as they do with kept scores: more is under way when a run stops."""
+    real = pipeline.make_schedule
+    monkeypatch.setattr(
+        pipeline, "make_schedule", lambda *names, **options: real(*names, **(options | {"scans": False}))
+    )
+
+
 def values(folder):
     """Every record of every track of a folder, by file."""
     return {

@@ -7,16 +7,18 @@ import onnxruntime
 import pytest
 
 from epigept_batch.errors import DeviceError
-from epigept_batch.inference import cuda_driver, session
+from epigept_batch.inference import cuda, cuda_driver
 from epigept_batch.inference.cuda_driver import CudaDriver
 from epigept_batch.inference.cuda_network import CudaNetwork, FixedShapes, is_out_of_memory
-from epigept_batch.inference.device import CPU, Device
-from epigept_batch.inference.session import Wanted, open_session, open_sessions
+from epigept_batch.inference.device import CPU, Device, Wanted
+from epigept_batch.inference.network import Inputs
+from epigept_batch.inference.runtime import CUDA_PROVIDER
+from epigept_batch.inference.session import open_session, open_sessions
 from small import SMALL, random_inputs
 from tolerances import SAME
 
 gpu = pytest.mark.skipif(
-    session.CUDA_PROVIDER not in onnxruntime.get_available_providers(),
+    CUDA_PROVIDER not in onnxruntime.get_available_providers(),
     reason="needs onnxruntime-gpu and a CUDA device",
 )
 
@@ -74,7 +76,7 @@ def test_calls_of_one_shape_give_what_free_ones_give(make, plain, inputs, refuse
     found = {}
     for first, last, samples in ((0, 4, 3), (4, 5, 3), (1, 3, 2)):
         rows = [list(inputs[name][first:last]) for name in ("tokens", "motif_scores")]
-        found[first, last, samples] = network(*rows, inputs["expression"][:samples])
+        found[first, last, samples] = network(Inputs(*rows, inputs["expression"][:samples]))
     network.close()
     assert driver.locked == []
     whole = plain.run(**inputs)
@@ -97,7 +99,7 @@ def test_when_memory_runs_out_calls_become_smaller_and_values_stay(make, plain, 
         return network
 
     shapes = FixedShapes(of_limited_memory, said.append)
-    found = [shapes(inputs["tokens"], inputs["motif_scores"], inputs["expression"]) for _ in range(2)]
+    found = [shapes(Inputs(**inputs)) for _ in range(2)]
     for signal in found:
         np.testing.assert_allclose(signal, plain.run(**inputs), rtol=1e-5, atol=SAME)
     assert len([shape for shape in made if shape[0] * shape[1] > fit]) == len(said)
@@ -111,7 +113,7 @@ def test_no_memory_for_one_window_is_an_error(inputs):
 
     shapes = FixedShapes(fail, lambda _: None)
     with pytest.raises(DeviceError, match="the GPU has no memory for one window; free some, or give --device cpu"):
-        shapes(inputs["tokens"], inputs["motif_scores"], inputs["expression"])
+        shapes(Inputs(**inputs))
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(inputs):
@@ -119,7 +121,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(inputs):
         raise RuntimeError("misaligned address")
 
     with pytest.raises(RuntimeError, match="misaligned"):
-        FixedShapes(fail, pytest.fail)(inputs["tokens"], inputs["motif_scores"], inputs["expression"])
+        FixedShapes(fail, pytest.fail)(Inputs(**inputs))
     assert is_out_of_memory(RuntimeError("CUDA failure 2: out of memory ; GPU=0"))
 
 
@@ -132,17 +134,17 @@ def test_a_machine_without_a_driver_is_said(monkeypatch):
 def test_every_gpu_has_its_own_session_and_feeders(small_model, monkeypatch):
     """With all that speaks to a GPU replaced: which are opened, and what each session is said to be."""
     opened = []
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [session.CUDA_PROVIDER])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA_PROVIDER])
     loaded = onnxruntime.InferenceSession(small_model, providers=["CPUExecutionProvider"])
-    monkeypatch.setattr(session, "_cuda_session", lambda _ort, _path, index, _threads: opened.append(index) or loaded)
-    monkeypatch.setattr(session, "CudaDriver", lambda: SimpleNamespace(device_count=lambda: 3))
+    monkeypatch.setattr(cuda, "load_on_gpu", lambda _ort, _path, index, _threads: opened.append(index) or loaded)
+    monkeypatch.setattr(cuda, "CudaDriver", lambda: SimpleNamespace(device_count=lambda: 3))
     wanted = Wanted("fp32", batch_size=2)
     for device, indices in ((Device("cuda"), [0, 1, 2]), (Device("cuda", (2, 0)), [2, 0]), (Device("auto"), [0])):
         opened.clear()
         sessions = open_sessions(small_model, device, wanted, say=pytest.fail)
         assert opened == indices
         assert sorted(s.device for s in sessions) == sorted(2 * [f"cuda:{index}" for index in indices])
-        assert {(s.provider, s.arithmetic, s.batch_size) for s in sessions} == {(session.CUDA_PROVIDER, "fp32", 2)}
+        assert {(s.provider, s.arithmetic, s.batch_size) for s in sessions} == {(CUDA_PROVIDER, "fp32", 2)}
 
 
 @pytest.mark.gpu

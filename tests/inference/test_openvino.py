@@ -7,14 +7,14 @@ import onnxruntime
 import pytest
 
 from epigept_batch.errors import DeviceError
-from epigept_batch.inference import session
 from epigept_batch.inference.check import check_bins, check_inputs, compare_tracks
-from epigept_batch.inference.device import Device
+from epigept_batch.inference.device import Device, Wanted
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inference.session import Wanted, open_sessions
+from epigept_batch.inference.runtime import OPENVINO_PROVIDER
+from epigept_batch.inference.session import open_sessions
 from tolerances import OPENVINO_BF16, OPENVINO_FP32
 
-absent = session.OPENVINO_PROVIDER not in onnxruntime.get_available_providers()
+absent = OPENVINO_PROVIDER not in onnxruntime.get_available_providers()
 installed = pytest.mark.skipif(absent, reason="needs onnxruntime-openvino")
 DEMO = resources.files("epigept_batch.demo") / "model.onnx"
 
@@ -47,7 +47,7 @@ def test_the_demos_model_passes_its_own_check(bf16, arithmetic):
         spec = read_spec(path)
         openvino = open_one(path, Device("openvino", bf16=bf16), threads=2)
     assert (openvino.device, openvino.arithmetic) == ("openvino", arithmetic)
-    assert openvino.provider == session.OPENVINO_PROVIDER
+    assert openvino.provider == OPENVINO_PROVIDER
     inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
     found = openvino.run(*inputs)[:, :, check_bins(spec.geometry)]
     limit = OPENVINO_BF16 if bf16 else OPENVINO_FP32

@@ -3,9 +3,9 @@ import onnxruntime
 import pytest
 
 from epigept_batch.errors import DeviceError, ModelError
-from epigept_batch.inference import session as module
 from epigept_batch.inference.device import CPU, Device
 from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER
 from epigept_batch.inference.session import open_session
 from small import SMALL, random_inputs
 from tolerances import SAME
@@ -49,7 +49,7 @@ def test_a_window_and_a_sample_alone_give_what_they_give_together(make_small_mod
             np.testing.assert_allclose(alone[0, 0], together[window, sample], rtol=SAME, atol=SAME)
 
 
-@pytest.mark.skipif(module.CUDA_PROVIDER in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA")
+@pytest.mark.skipif(CUDA_PROVIDER in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA")
 def test_cuda_is_an_error_where_asked_for_and_a_sentence_where_not(small_model):
     with pytest.raises(DeviceError, match="this ONNX Runtime has no CUDA; for a GPU install epigept-batch"):
         open_session(small_model, Device("cuda"), precision="fp32", threads=1, say=pytest.fail)
@@ -70,8 +70,8 @@ def test_integers_are_for_the_cpu(make_small_model):
 def test_cuda_that_silently_becomes_the_cpu_is_an_error(small_model, monkeypatch, capsys):
     """A GPU build without its libraries lists CUDA as available, complains, then gives a session on the CPU."""
     real = onnxruntime.InferenceSession
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [module.CUDA_PROVIDER, module.CPU_PROVIDER])
-    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, **_: real(path, providers=[module.CPU_PROVIDER]))
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA_PROVIDER, CPU_PROVIDER])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, **_: real(path, providers=[CPU_PROVIDER]))
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libx.so: libx.so: not there\nMore"))
     with pytest.raises(DeviceError, match=r"CUDA device 0 could not be started \(libx.so: not there\); look at"):
         open_session(small_model, Device("cuda"), precision="fp32", threads=1, say=pytest.fail)
@@ -87,13 +87,13 @@ def test_two_runtimes_in_one_environment_are_said(small_model, monkeypatch):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(
-    module.CUDA_PROVIDER not in onnxruntime.get_available_providers(),
+    CUDA_PROVIDER not in onnxruntime.get_available_providers(),
     reason="needs onnxruntime-gpu and a CUDA device",
 )
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
 def test_cuda_gives_what_the_cpu_gives(make_small_model, cpu, inputs, precision):
     cuda = open_session(make_small_model(precision), Device("cuda"), precision=precision, threads=1, say=pytest.fail)
-    assert cuda.provider == module.CUDA_PROVIDER
+    assert cuda.provider == CUDA_PROVIDER
     np.testing.assert_allclose(cuda.run(**inputs), cpu.run(**inputs), atol=1e-2)
 
 

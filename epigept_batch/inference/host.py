@@ -1,0 +1,101 @@
+"""The network on the processor: by ONNX Runtime's own provider, or by OpenVINO."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from epigept_batch.errors import DeviceError, ModelError
+from epigept_batch.inference.cpu_form import UNWANTED_FUSION, read_cpu_form
+from epigept_batch.inference.model_file import INPUTS, OUTPUT
+from epigept_batch.inference.runtime import CPU_PROVIDER, OPENVINO_PROVIDER, first_line, session_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.inference.network import Inputs
+
+INSTALL_OPENVINO = "install epigept-batch with its [openvino] extra, in an environment without onnxruntime"
+
+
+@dataclass(frozen=True, eq=False)
+class HostNetwork:
+    """A graph whose inputs and outputs are in the processor's memory."""
+
+    session: Any
+
+    def __call__(self, inputs: Inputs) -> NDArray[np.float32]:
+        """One call of it: float32, (windows, samples, bins, tracks)."""
+        arrays = (_stacked(inputs.tokens), _stacked(inputs.motif_scores), inputs.expression)
+        signal: NDArray[np.float32] = self.session.run([OUTPUT], dict(zip(INPUTS, arrays, strict=True)))[0]
+        return signal
+
+
+def _stacked(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Rows as one array, without a copy where they are one."""
+    if isinstance(rows, np.ndarray):
+        return rows
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)
+
+
+def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, as_it_is: bool) -> Any:  # noqa: ANN401 - untyped
+    """A session of ONNX Runtime's own provider.
+
+    Args:
+        ort: The onnxruntime module.
+        path: A model file.
+        threads: How many it may use.
+        as_it_is: Whether the file's graph is for the CPU already.
+
+    Raises:
+        ModelError: The graph cannot be loaded.
+    """
+    try:
+        return ort.InferenceSession(
+            path if as_it_is else read_cpu_form(path),
+            sess_options=session_options(ort, threads),
+            providers=[CPU_PROVIDER],
+            disabled_optimizers=[UNWANTED_FUSION],
+        )
+    except Exception as error:
+        raise ModelError(f"cannot be loaded by ONNX Runtime ({first_line(error)})", path) from error
+
+
+def load_in_openvino(ort: ModuleType, path: Path | bytes, threads: int, *, bf16: bool) -> Any:  # noqa: ANN401
+    """A session that runs whole in OpenVINO, on the CPU.
+
+    Args:
+        ort: The onnxruntime module.
+        path: A model file, or a graph.
+        threads: How many it may use.
+        bf16: Whether to compute in bfloat16.
+
+    Raises:
+        DeviceError: There is no OpenVINO, or it cannot run the graph.
+    """
+    if OPENVINO_PROVIDER not in ort.get_available_providers():
+        raise DeviceError(f"this ONNX Runtime has no OpenVINO; {INSTALL_OPENVINO}")
+    settings = {
+        # Left to itself, OpenVINO computes in bfloat16 wherever the processor can.
+        "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+        "INFERENCE_NUM_THREADS": str(threads),
+        "PERFORMANCE_HINT": "LATENCY",  # one stream with all threads, not several that each hold their activations
+    }
+    options = session_options(ort, threads)
+    # A node that OpenVINO does not take would go to another provider in silence.
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    provider = {"device_type": "CPU", "load_config": json.dumps({"CPU": settings})}
+    try:
+        session = ort.InferenceSession(path, sess_options=options, providers=[(OPENVINO_PROVIDER, provider)])
+    except Exception as error:
+        raise DeviceError(f"OpenVINO cannot run this model file ({first_line(error)})") from error
+    if session.get_providers()[0] != OPENVINO_PROVIDER:
+        raise DeviceError(f"OpenVINO could not be started; {INSTALL_OPENVINO}")
+    return session
