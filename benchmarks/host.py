@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
 from golden import BIN_BP, ROOT, WINDOW_BP, fasta
@@ -37,10 +38,12 @@ from epigept_batch.outputs.writers import TrackWriters
 from epigept_batch.plan import GenomeRequest
 from epigept_batch.sample_request import SampleRequest
 
+if TYPE_CHECKING:
+    from epigept_batch.inference.network import Inputs
+
 REPEATED = 18  # windows of the piece that are whole
-CONTIG_WINDOWS = 20 * REPEATED
+MAIN = 22  # chromosomes by number
 LINE = 60
-MEGABASES = (30, 300)
 
 
 def main() -> None:
@@ -49,6 +52,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
     parser.add_argument("--work", type=Path, help="folder to keep genomes and stores in")
     parser.add_argument("--rounds", type=int, default=3, help="times that each thing is run")
+    parser.add_argument("--megabases", type=int, nargs="+", default=[30, 300], help="of the genomes; 3100 is a human's")
+    parser.add_argument("--only", choices=["rates", "memory"], help="one table")
     parser.add_argument("--model", type=Path, help="a model file of the published size; none to make one")
     parser.add_argument("--once", nargs=4, metavar=("MB", "SAMPLES", "THREADS", "STORE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -62,8 +67,9 @@ def main() -> None:
         options.model = options.model or make_model(options.data, options.work)
         prepare(options)
         print(f"{processor()}, {len(os.sched_getaffinity(0))} cores\n", flush=True)
-        rates(options)
-        memory(options)
+        for name, table in (("rates", rates), ("memory", memory)):
+            if options.only in {None, name}:
+                table(options)
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -75,14 +81,15 @@ def prepare(options: argparse.Namespace) -> None:
     scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=BIN_BP, threads=2)
     scan = GenomeScan(piece, scanner)
     blocks = [scan.read(contig, number * BLOCK_BINS, BLOCK_BINS) for number in range(REPEATED)]
-    for mb in MEGABASES:
+    for mb in options.megabases:
         path = options.work / f"{mb}.fa"
         if path.exists():
             continue
         windows = mb * 1_000_000 // WINDOW_BP
+        share = max(20, -(-windows // (MAIN * REPEATED))) * REPEATED
         with path.open("wb") as stream:
-            for number, first in enumerate(range(0, windows, CONTIG_WINDOWS), 1):
-                count = min(CONTIG_WINDOWS, windows - first)
+            for number, first in enumerate(range(0, windows, share), 1):
+                count = min(share, windows - first)
                 sequence = np.tile(bases, -(-count // REPEATED))[: count * WINDOW_BP].tobytes()
                 stream.write(b">chr%d\n" % number)
                 stream.writelines(sequence[at : at + LINE] + b"\n" for at in range(0, len(sequence), LINE))
@@ -94,7 +101,7 @@ def prepare(options: argparse.Namespace) -> None:
                 if block < REPEATED:
                     store.write(contig, block, blocks[block])
                 else:
-                    shutil.copyfile(source, source.with_name(f"c.0.{block}"))
+                    source.with_name(f"c.0.{block}").hardlink_to(source)
 
 
 class Instant:
@@ -105,10 +112,10 @@ class Instant:
         self._noise = np.abs(np.cumsum(rng.normal(0, 0.05, (1, 64, bins, tracks)), axis=2)).astype(np.float32)
         self._noise += rng.random(self._noise.shape, dtype=np.float32) / 8
 
-    def __call__(self, tokens: list, motif_scores: list, expression: np.ndarray) -> np.ndarray:
+    def __call__(self, inputs: Inputs) -> np.ndarray:
         """What a call gives."""
-        del motif_scores
-        return np.repeat(self._noise[:, : len(expression)], len(tokens), axis=0)
+        windows, samples = inputs.shape
+        return np.repeat(self._noise[:, :samples], windows, axis=0)
 
 
 def run_once(options: argparse.Namespace, mb: int, *, samples: int, threads: int, store: bool) -> None:
@@ -199,7 +206,7 @@ def rates(options: argparse.Namespace) -> None:
     print("| stitch and send, s | CPU, s: run | writers |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for number in cores:
-        for mb, store in ((300, True), (30, False)):
+        for mb, store in ((max(options.megabases), True), (min(options.megabases), False)):
             runs = [once(options, mb, samples=1, threads=number, store=store) for _ in range(options.rounds)]
             every = [run["windows"] / run["seconds"] for run in runs]
             stages, cpu = runs[-1]["stages"], runs[-1]["cpu"]
@@ -214,16 +221,15 @@ def rates(options: argparse.Namespace) -> None:
 
 def memory(options: argparse.Namespace) -> None:
     """Print peak memory by genome and samples."""
-    print("| genome, Mb | samples | the run, MB | the largest writer, MB | bins × tracks, millions |")
-    print("|---|---|---|---|---|")
+    print("| genome, Mb | samples | bins × tracks, millions | the run, MB | a writer, MB | bigWigs, MB | seconds |")
+    print("|---|---|---|---|---|---|---|")
     threads = len(os.sched_getaffinity(0))
-    for mb, samples in ((30, 1), (300, 1), (30, 4), (30, 16)):
+    least = min(options.megabases)
+    for mb, samples in (*((mb, 1) for mb in options.megabases), (least, 4), (least, 16)):
         run = once(options, mb, samples=samples, threads=threads)
         values = run["windows"] * BLOCK_BINS * samples * 8 / 1e6
-        print(
-            f"| {mb} | {samples} | {run['peak'] / 1e6:.0f} | {run['writer_peak'] / 1e6:.0f} | {values:.1f} |",
-            flush=True,
-        )
+        sizes = " | ".join(f"{run[name] / 1e6:.0f}" for name in ("peak", "writer_peak", "bytes"))
+        print(f"| {mb} | {samples} | {values:.1f} | {sizes} | {run['seconds']:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from golden import ROOT, fasta, make_checkpoint
 from machine import measured, processor
 
 SCRIPTS = Path(sys.executable).parent
+SHORT = 2
+"""Windows of a run that is taken from a longer one, so that start and end do not count."""
 RUNNER = Path(__file__).with_name("runner.py")
 
 
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder to keep checkpoint, model files and scores in")
     parser.add_argument("--openvino", type=Path, help="a Python with onnxruntime-openvino")
     parser.add_argument("--rounds", type=int, default=5, help="times that each thing is timed")
-    parser.add_argument("--windows", type=int, default=8, help="of a run")
+    parser.add_argument("--windows", type=int, default=14, help="of a run")
     parser.add_argument("--only", choices=["overhead", "pytorch"], help="one table")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -156,17 +158,21 @@ def pytorch(options: argparse.Namespace, models: dict[str, Path], store: Path) -
         for form, (precision, device) in forms.items():
             run = {**shared, "model": models[precision], "device": device}
             errors[form] = processes[form].ask("errors", **run)
-            run["windows"] = options.windows
-            runs[f"{form}, model"] = (processes[form], {"do": "model", **run})
-            runs[f"{form}, whole"] = (processes[form], {"do": "whole", "store": store, **run})
+            runs[f"{form}, model"] = (processes[form], {"do": "model", **run, "windows": options.windows})
+            for windows in (SHORT, options.windows):
+                whole = {"do": "whole", "store": store, **run, "windows": windows}
+                runs[f"{form}, {windows}"] = (processes[form], whole)
         seconds = in_turn(runs, options.rounds)
     torch_s = median(seconds["PyTorch"])
     print(f"PyTorch: {torch_s:.3f} s a window (least {min(seconds['PyTorch']):.3f}).\n")
-    print("| | s a window, whole | times as fast as PyTorch | model alone | whole / model | max abs error | least r |")
-    print("|---|---|---|---|---|---|---|")
+    print("| | s a window, whole | start and end, s | times as fast as PyTorch | model alone | whole / model ", end="")
+    print("| max abs error | least r |\n|---|---|---|---|---|---|---|---|")
     for form in forms:
-        whole, model = (median(seconds[f"{form}, {what}"]) / options.windows for what in ("whole", "model"))
-        print(f"| {form} | {whole:.3f} | {torch_s / whole:.2f} | {torch_s / model:.2f} | {whole / model:.3f} ", end="")
+        model = median(seconds[f"{form}, model"]) / options.windows
+        short, long = (median(seconds[f"{form}, {windows}"]) for windows in (SHORT, options.windows))
+        whole = (long - short) / (options.windows - SHORT)
+        print(f"| {form} | {whole:.3f} | {short - SHORT * whole:.2f} | {torch_s / whole:.2f} ", end="")
+        print(f"| {torch_s / model:.2f} | {whole / model:.3f} ", end="")
         print(f"| {errors[form]['error']:.1e} | {errors[form]['r']:.6f} |")
     print(flush=True)
 
