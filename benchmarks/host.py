@@ -154,14 +154,14 @@ def run_once(options: argparse.Namespace, mb: int, *, samples: int, threads: int
         "seconds": watch.seconds,
         "stages": record["seconds"],
         "cpu": [own.ru_utime + own.ru_stime - watch.cpu_before, children.ru_utime + children.ru_stime],
-        "peak": own.ru_maxrss * 1024,
+        "peak": peak_of("self"),
         "writer_peak": max(peaks),
         "bytes": size,
     }
     print(json.dumps(figures))
 
 
-def peak_of(pid: int) -> int:
+def peak_of(pid: int | str) -> int:
     """Peak memory of a process since it began, in bytes; a child's resource usage would count what its parent had."""
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
@@ -173,8 +173,9 @@ class Watch:
     def say(self, sentence: str) -> None:
         """Nothing."""
 
-    def start(self, windows: int) -> None:
+    def start(self, windows: int, *, done: int = 0) -> None:
         """The first window is about to be read."""
+        del done
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self.windows, self._begun = windows, time.perf_counter()
         self.cpu_before = usage.ru_utime + usage.ru_stime
