@@ -55,11 +55,12 @@ class QuantisedLinear(nn.Module):
         self.fine = frozen(weight.half().contiguous())  # half the bytes in the file; a thousandth of the rounding
         self.bias = plain.bias
 
-    def deviation(self, x: Quantised) -> Tensor:
-        """What deviations add: (batch, bins, in) -> (batch, bins, out)."""
+    def deviation(self, x: Quantised, mean: Tensor | None = None) -> Tensor:
+        """What deviations add, and what a mean has added: (batch, bins, in), (batch, 1, out) -> (batch, bins, out)."""
+        row = () if mean is None else (None, mean.flatten())  # the operator adds it on the way, for one window a call
         return torch.onnx.ops.symbolic(
             INTEGER_PRODUCT,
-            (x.value, self.integers, x.scale, self.scale, x.zero_point),
+            (x.value, self.integers, x.scale, self.scale, x.zero_point, *row),
             {},
             dtype=torch.float32,
             shape=(*x.value.shape[:-1], self.integers.shape[1]),
@@ -96,7 +97,7 @@ class QuantisedLayer(nn.Module):
     def _attention(self, x: Tensor) -> Tensor:
         mean, deviation = centred(x)
         quantised = quantise(deviation)
-        query = self.query.deviation(quantised) + self.query.mean(mean)
+        query = self.query.deviation(quantised, self.query.mean(mean))
         key = self.key.deviation(quantised)
         value = self.value.deviation(quantised)
         mixed = torch.onnx.ops.symbolic(
@@ -104,16 +105,16 @@ class QuantisedLayer(nn.Module):
         )
         mixed_mean, deviation = centred(mixed)
         mixed_mean = mixed_mean + self.value.mean(mean)
-        return self.attention_output.deviation(quantise(deviation)) + self.attention_output.mean(mixed_mean)
+        return self.attention_output.deviation(quantise(deviation), self.attention_output.mean(mixed_mean))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         mean, deviation = centred(x)
         quantised = quantise(deviation)
         rest = quantise(deviation - dequantise(quantised))
-        hidden = self.intermediate.deviation(quantised) + self.intermediate.deviation(rest)
-        hidden = functional.gelu(hidden + self.intermediate.mean(mean))
+        hidden = self.intermediate.deviation(quantised, self.intermediate.mean(mean))
+        hidden = functional.gelu(hidden + self.intermediate.deviation(rest))
         mean, deviation = centred(hidden)
-        return self.output.deviation(quantise(deviation)) + self.output.mean(mean)
+        return self.output.deviation(quantise(deviation), self.output.mean(mean))
 
 
 def centred(x: Tensor) -> tuple[Tensor, Tensor]:
