@@ -101,11 +101,31 @@ def verify(
             raise ModelError(f"has the architecture '{spec.architecture}', which this version does not know", model)
         architecture = with_factors(ARCHITECTURES[spec.architecture], len(spec.factors))
     network = load_network(checkpoint, architecture)
+    _check_sizes(network.architecture, spec, checkpoint)
     if file_sha256(checkpoint) != spec.checkpoint_sha256:
         say(f"{checkpoint} is another file than the model was made from; comparing all the same")
     inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
     expected = original_signal(network, inputs, threads=threads)
     return compare_file(model, spec, inputs, expected, device, threads=threads, say=say)
+
+
+def _check_sizes(architecture: Architecture, spec: Spec, checkpoint: Path) -> None:
+    """See that a checkpoint's network reads and gives what a model file does.
+
+    Raises:
+        ModelError: It is of another network.
+    """
+    theirs = (architecture.geometry, architecture.factors, len(architecture.tracks))
+    ours = (spec.geometry, len(spec.factors), len(spec.tracks))
+    if theirs != ours:
+        words = [
+            f"{grid.window_bp:,} bp, {factors:,} factors and {tracks} tracks"
+            for grid, factors, tracks in (theirs, ours)
+        ]
+        raise ModelError(
+            f"is of another network than the model file: {words[0]}, not {words[1]}; give what the model was made from",
+            checkpoint,
+        )
 
 
 def original_signal(network: EpiGePT, inputs: CheckInputs, *, threads: int) -> NDArray[np.float32]:

@@ -11,11 +11,13 @@ from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.session import open_session
 from epigept_export import convert as module
+from epigept_export.architectures import ARCHITECTURES
 from epigept_export.convert import convert
 from epigept_export.verify import VerificationError, verify
 from small import SMALL
 from tolerances import NETWORK_TORCH
 
+HG38 = ARCHITECTURES["hg38"]
 MISS = r"x.onnx: is not the checkpoint's network within .*: {} is off by 0.002 \(at most {}\) with r 1.000000 \(at"
 
 
@@ -43,6 +45,12 @@ def test_a_network_that_differs_a_little_is_found(make_small_model, small_state,
     with pytest.raises(VerificationError, match=MISS.format("CTCF", 0.001)) as e:
         verification.check(tmp_path / "x.onnx", advice="do it again")
     assert e.value.exit_code == 1
+
+
+def test_a_checkpoint_of_another_network_is_said(make_small_model, make_checkpoint):
+    said = "is of another network than the model file: 128,000 bp, 711 factors and 8 tracks, not 2,560 bp, 15 factors"
+    with pytest.raises(ModelError, match=said):
+        verify(make_small_model("fp32"), make_checkpoint("hg38"), CPU, threads=1, say=lambda _: None, architecture=HG38)
 
 
 def test_the_table_has_figures_beside_limits(make_small_model, small_checkpoint):
