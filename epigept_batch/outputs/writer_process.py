@@ -6,6 +6,7 @@ removes what it has written.
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import sys
@@ -36,8 +37,11 @@ def main() -> None:
         answer = (REFUSED, str(error))
     except Exception:  # noqa: BLE001 - whatever it is, the run says it
         answer = (FAILED, traceback.format_exc())
-    pickle.dump(answer, answers)
-    answers.flush()
+    try:
+        pickle.dump(answer, answers)
+        answers.flush()
+    except BrokenPipeError:
+        os._exit(1)  # the run was killed: nobody hears, and Python's own end would try to tell again
 
 
 def _write(messages: BinaryIO) -> None:
