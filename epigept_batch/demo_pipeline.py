@@ -40,6 +40,8 @@ SEED, CONTIG, CONTIG_BP = 1, "sim27", 2_000_000
 SAMPLES = ("cell39", "cell40")
 """A contig and cells that the demo's network has not seen."""
 MODEL, LINEAR, EVALUATION = "model.onnx", "linear.json", "evaluation.json"
+UNFINISHED = ".epigept-demo"
+"""Marks the folder of a demo until all of it is there: one that was stopped may be done again."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,10 @@ def run_demo(request: DemoRequest, progress: Progress) -> dict[str, Any]:
         EpiGePTError: The folder holds something else, or cannot be written.
     """
     out = request.out
-    if out.exists() and not (out.is_dir() and ((out / EVALUATION).exists() or not any(out.iterdir()))):
+    if out.exists() and not (out.is_dir() and (_is_demo(out) or not any(out.iterdir()))):
         raise OutputError("exists and is not from a demo; give another --out", out)
     make_folder(out)
+    (out / UNFINISHED).touch()
     grammar = Grammar(SEED, threads=request.threads)
     tokens = make_contig(SEED, CONTIG, CONTIG_BP, grammar.motif_set)
     truth = Truth(grammar, tokens, grammar.motif_scores(tokens))
@@ -123,7 +126,13 @@ def run_demo(request: DemoRequest, progress: Progress) -> dict[str, Any]:
     evaluation = _evaluate(out, truth, spec.reference)
     with replacing(out / EVALUATION) as temporary:
         temporary.write_text(json.dumps(evaluation, indent=2) + "\n")
+    (out / UNFINISHED).unlink()
     return evaluation
+
+
+def _is_demo(folder: Path) -> bool:
+    """Whether a demo was finished, or begun and stopped, in a folder."""
+    return (folder / EVALUATION).exists() or (folder / UNFINISHED).exists()
 
 
 def _write_inputs(out: Path, truth: Truth) -> None:

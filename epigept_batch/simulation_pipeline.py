@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import OutputError
-from epigept_batch.files import make_folder
+from epigept_batch.files import filling, make_folder
 from epigept_batch.simulation.write import Simulation, write_simulation
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def run_simulate(request: SimulateRequest, progress: Progress) -> None:
         contig_bp=request.contig_bp,
         cells=tuple(f"cell{number}" for number in range(1, request.cells + 1)),
     )
-    write_simulation(request.out, simulation, threads=request.threads, progress=progress)
+    with filling(request.out) as folder:
+        write_simulation(folder, simulation, threads=request.threads, progress=progress)
     size = request.contigs * request.contig_bp / 1e6
     progress.finish(f"{request.out}: {size:g} Mb in {request.contigs} contigs, {request.cells} cells")

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import bigwigs
+from conftest import runner_of
+from epigept_batch import demo_pipeline
 from epigept_batch.demo_pipeline import CONTIG, SAMPLES, SEED
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.simulation.cells import make_expression
@@ -15,6 +17,9 @@ from epigept_batch.simulation.grammar import TRACKS, Grammar
 from epigept_batch.simulation.sequence import make_contig
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from epigept_batch.cli.main import main; main()"
+
+
+demo_of = runner_of("demo", {"threads": 2})
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +101,20 @@ def test_the_demo_may_be_run_again_and_spares_what_is_not_its_own(demo, command,
     done = command("epigept-batch", "demo", "--out", tmp_path)
     assert done.returncode == 2
     assert done.stderr == f"epigept-batch: {tmp_path}: exists and is not from a demo; give another --out\n"
+
+
+def test_a_demo_that_was_stopped_may_be_run_again(tmp_path, monkeypatch):
+    folder = tmp_path / "demo"
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(demo_pipeline, "run_genome", stop)
+        assert demo_of(out=folder).code == 130
+    assert (folder / "genome.fa").exists()
+    assert demo_of(out=folder).code == 0
+    assert not list(folder.glob(".*"))
 
 
 def test_the_package_data_are_small():

@@ -58,6 +58,19 @@ def test_the_same_seed_gives_the_same_bytes(simulate, tmp_path):
         assert (tmp_path / "sim" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
+def test_one_that_was_stopped_leaves_nothing_and_may_be_run_again(simulate, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Grammar, "truth", stop)
+        assert simulate().code == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["sim"]
+    assert not any((tmp_path / "sim").iterdir())
+    assert simulate().code == 0
+    assert (tmp_path / "sim").stat().st_mode == tmp_path.joinpath("sim/tables").stat().st_mode
+
+
 def test_a_folder_that_has_something_is_not_written_to(simulate, tmp_path):
     (tmp_path / "sim").mkdir()
     (tmp_path / "sim/mine").touch()
