@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from epigept_batch.errors import OutputError
+from epigept_batch.made_from import differing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,7 +127,7 @@ class Journal:
         return tile, _Place(offset, bins, tracks)
 
     def _compare(self, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        changed = [name for name in wanted if there.get(name) != wanted[name]]
+        changed = differing(there, wanted)
         if changed:
             raise OutputError(
                 f"is of a run that was stopped, with another {', '.join(changed)}; run it again as it was, give "

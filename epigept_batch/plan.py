@@ -14,6 +14,7 @@ from epigept_batch.inputs.expression.vector import network_expression
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.regions import select_regions
 from epigept_batch.inputs.scores import BLOCK_BINS, ScoreKey, ScoreStore
+from epigept_batch.made_from import GENOME
 from epigept_batch.outputs.provenance import SampleFiles
 from epigept_batch.tiling import make_tiles, select_bins
 
@@ -132,7 +133,7 @@ def make_plan(request: GenomeRequest) -> Plan:
     sources = read_samples(request.samples, spec.factors, reference)
     shared = {
         "model": file_sha256(request.model),
-        "genome": {contig.name: genome.md5(contig) for contig in genome.contigs if contig.name in selection},
+        GENOME: {contig.name: genome.md5(contig) for contig in genome.contigs if contig.name in selection},
         "selection of bins": selection,
         "set of tracks": tracks,
         "space": request.space,
@@ -166,6 +167,12 @@ def _open_store(path: Path, request: GenomeRequest, spec: Spec, genome: Genome, 
             raise InputError(f"{difference} as in {genome.path}; give the store of this genome", path)
         if missing := len(store.missing(contig, blocks)):
             lacking.append((contig.name, f"{missing:,} of {len(blocks):,} windows of {contig.name}"))
+    if lacking and store.contig_names and not any(map(store.has, needed)):
+        raise InputError(
+            f"has scores of {store.contig_names[0]}, and none of {lacking[0][0]} or any other contig that is selected; "
+            "give the store of this genome",
+            path,
+        )
     if lacking:
         names = " ".join(f"--chromosome {name}" for name, _ in lacking)
         raise InputError(

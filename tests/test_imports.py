@@ -11,7 +11,7 @@ import pytest
 RUNTIME = Path(find_spec("epigept_batch").origin).parent
 EXPORT = Path(find_spec("epigept_export").origin).parent
 
-VOCABULARY = {"errors", "names", "sample_request", "spec", "tiling"}
+VOCABULARY = {"errors", "made_from", "names", "sample_request", "spec", "tiling"}
 SUPPORT = {"files", "home", "prefetch", "progress", "timing"}
 PIPELINES = {
     "pipeline",
@@ -90,7 +90,7 @@ def test_directions(path):
         "spec": {"errors", "names", "tiling"},
         "tiling": {"errors"},
         "files": {"errors"},
-        "journal": {"errors"},
+        "journal": {"errors", "made_from"},
         "resume": {"journal", "outputs", "inference", "plan", "timing"} | VOCABULARY,
     }.get(stage, set())
     assert ours(path) <= allowed

@@ -151,7 +151,7 @@ class ScoreStore:
     @classmethod
     def _opened(cls, path: Path, mode: str) -> ScoreStore:
         if not path.exists():
-            raise InputError("there is no such score store", path)
+            raise InputError("there is no such score store; make one by epigept-batch scan", path)
         try:
             if (path / METADATA).stat().st_size > LARGEST_METADATA:
                 raise InputError("is no score store of epigept-batch: its zarr.json is too large", path)
@@ -176,6 +176,11 @@ class ScoreStore:
         """Bytes on disk."""
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
+    @property
+    def contig_names(self) -> list[str]:
+        """The contigs that have a place, in order of name."""
+        return sorted(self._group.array_keys())
+
     def add(self, contig: Contig, md5: str) -> None:
         """Make place for a contig, if there is none.
 
@@ -184,7 +189,7 @@ class ScoreStore:
         """
         if difference := self.difference(contig, md5):
             raise OutputError(f"{difference}; give another --out", self.path)
-        if self._has(contig):
+        if self.has(contig):
             return
         self._group.create_array(
             _node(contig),
@@ -205,7 +210,7 @@ class ScoreStore:
             contig: Of the genome; if the store has nothing of it, there is no difference.
             md5: As `Genome.md5`.
         """
-        if not self._has(contig):
+        if not self.has(contig):
             return ""
         kept = self._array(contig).attrs
         if kept["length"] != contig.length:
@@ -286,7 +291,8 @@ class ScoreStore:
             raise InputError(f"is damaged ({error}); delete it and run epigept-batch scan again", file) from error
         return scores
 
-    def _has(self, contig: Contig) -> bool:
+    def has(self, contig: Contig) -> bool:
+        """Whether a contig has a place."""
         return (self.path / _node(contig) / METADATA).exists()
 
     def _open_array(self, contig: Contig) -> zarr.Array[Any]:

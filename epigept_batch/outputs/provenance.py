@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from epigept_batch.errors import OutputError
 from epigept_batch.files import replacing
+from epigept_batch.made_from import differing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -64,7 +65,7 @@ def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
             "exists, without a run.json that says what it was made from; move it away, or replace it by --force",
             present[0],
         )
-    changed = _differences(record["inputs"], json.loads(json.dumps(inputs)))
+    changed = differing(record["inputs"], json.loads(json.dumps(inputs)))
     if changed:
         raise OutputError(
             f"was made with another {', '.join(changed)}; give another --out, or replace it by --force", files.record
@@ -108,8 +109,3 @@ def _read_record(files: SampleFiles) -> dict[str, Any] | None:
         return None
     known = isinstance(record, dict) and all(isinstance(record.get(key), dict) for key in ("inputs", "files"))
     return record if known else None
-
-
-def _differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> Sequence[str]:
-    """Names of the inputs that are not the same."""
-    return [name for name in wanted if recorded.get(name) != wanted[name]]

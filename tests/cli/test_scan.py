@@ -111,6 +111,19 @@ def test_a_store_of_another_genome_is_refused(scan, genome, fasta, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_store_without_any_of_the_contigs_is_refused(scan, genome, fasta, tmp_path):
+    store = tmp_path / "scores"
+    scan()
+    other = tmp_path / "other.fa"
+    other.write_text(fasta.read_text().replace(">", ">chr"))
+    done = genome(fasta=other, scores=store)
+    assert done.code == 2
+    assert done.err == (
+        f"epigept-batch: {store}: has scores of one, and none of chrone or any other contig that is selected; give the "
+        "store of this genome\n"
+    )
+
+
 def test_a_store_for_another_motif_window_is_refused(scan, genome, tmp_path, given_model):
     store = tmp_path / "scores"
     scan()
