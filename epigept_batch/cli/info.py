@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from epigept_batch.cli.options import installed_model
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,10 +17,12 @@ NAMES_SHOWN = 3
 
 
 @click.command(short_help="Say what a model file is.")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path), required=False, callback=installed_model)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with all names.")
 def info(*, model: Path, as_json: bool) -> None:
     """Say what MODEL is: its network, what it was made from and how it computes.
+
+    Without MODEL, the one that `epigept-batch setup` installed.
 
     \b
     Example:

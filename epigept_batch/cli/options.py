@@ -48,17 +48,21 @@ def device_option(default: str, what: str) -> Callable[[Decorated], Decorated]:
         "--device",
         default=default,
         show_default=True,
-        metavar="auto|cpu|cuda|cuda:N,M|openvino",
+        metavar="auto|cpu|cuda|cuda:N,M|openvino|openvino:bf16",
         help=f"Where {what} runs.",
     )
 
 
 def _installed(path: Path, option: str) -> Path:
     if not path.exists():
-        raise InputError(
-            f"no {option} is given and there is no {path}; run `epigept-batch setup`, or give {option} FILE"
-        )
+        file = f"{option} FILE" if option.startswith("-") else option
+        raise InputError(f"no {option} is given and there is no {path}; run `epigept-batch setup`, or give {file}")
     return path
+
+
+def installed_model(_context: click.Context, option: click.Parameter, value: Path | None) -> Path:
+    """The model file that is given, or that was installed."""
+    return value or _installed(default_model(), option.opts[0] if isinstance(option, click.Option) else "MODEL")
 
 
 REGIONS = (
@@ -87,6 +91,6 @@ fasta_option = click.option(
 model_option = click.option(
     "--model",
     type=click.Path(path_type=Path),
-    callback=lambda _context, _option, value: value or _installed(default_model(), "--model"),
+    callback=installed_model,
     help="Model file of epigept-export.  [default: what `epigept-batch setup` installed]",
 )

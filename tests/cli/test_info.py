@@ -25,6 +25,15 @@ def test_the_table_says_what_a_file_is(small_model):
     assert (rows["precision"], rows["attention"], rows["output"]) == ("fp32", "fused", "ln(1 + signal)")
 
 
+def test_without_a_file_it_is_the_one_that_was_installed(small_model, home):
+    done = info()
+    assert done.exit_code == 2
+    said = f"no MODEL is given and there is no {home}/model.onnx; run `epigept-batch setup`, or give MODEL"
+    assert done.stderr == f"epigept-batch: {said}\n"
+    (home / "model.onnx").symlink_to(small_model)
+    assert info().stdout.splitlines()[1:] == info(small_model).stdout.splitlines()[1:]
+
+
 def test_json_has_all_names(make_small_model):
     path = make_small_model("fp16", "plain")
     document = json.loads(info(path, "--json").stdout)
