@@ -140,9 +140,9 @@ class Watch:
     def say(self, sentence: str) -> None:
         """Nothing."""
 
-    def start(self, windows: int) -> None:
+    def start(self, windows: int, *, done: int = 0) -> None:
         """The first window is about to be read."""
-        del windows
+        del windows, done
         self._begun = time.perf_counter()
 
     def advance(self) -> None:

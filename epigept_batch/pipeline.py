@@ -72,7 +72,14 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
         with _folder(request.out), RunJournals(plan, due, clock) as journals:
             for path in (path for sample in due for path in (*sample.files.bigwigs, sample.files.record)):
                 remove_leftovers(path)
-            _predict(plan, due, journals, clock=clock, progress=progress)
+            try:
+                _predict(plan, due, journals, clock=clock, progress=progress)
+            except KeyboardInterrupt:
+                if journals.kept:
+                    progress.say(
+                        f"{journals.kept:,} of {len(plan.tiles):,} windows are kept: the same command goes on with them"
+                    )
+                raise
     return {sample.files.sample: sample.files for sample in plan.samples}
 
 
@@ -209,7 +216,7 @@ def _predict(
     journals.begin(sessions[0])
     if journals.finished:
         progress.say(f"going on: {len(journals.finished):,} of {len(plan.tiles):,} windows are finished")
-    progress.start(len(plan.tiles))
+    progress.start(len(plan.tiles), done=len(journals.finished))
     bins_written = 0
     with ExitStack() as stack:
         writers = TrackWriters(
@@ -226,8 +233,10 @@ def _predict(
                 for run in runs(signal, bin_bp=geometry.bin_bp):
                     bins_written += run.values.shape[1]
                     writers.write(run.contig, run.first_bin, _by_track(plan, run.values))
-            progress.advance()
+            if signal.tile.index not in journals.finished:
+                progress.advance()
         if not bins_written:
+            journals.remove()
             raise InputError("there is no base but N in the selected regions: nothing to predict", request.fasta)
         plan.genome.check_unchanged()
         with clock.stage("write"):

@@ -67,6 +67,11 @@ class RunJournals:
             journal.begin({"kind of device": session.provider, "arithmetic": session.arithmetic})
 
     @property
+    def kept(self) -> int:
+        """How many windows some sample has."""
+        return len(frozenset.union(*(journal.tiles for journal in self._journals)))
+
+    @property
     def due(self) -> list[Tile]:
         """The windows that are not finished, in genome order."""
         return [tile for tile in self._plan.tiles if tile.index not in self.finished]

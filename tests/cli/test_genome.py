@@ -247,6 +247,22 @@ def test_a_stage_that_fails_ends_the_run_and_leaves_no_thread(genome, tmp_path, 
     assert not {t.name for t in threading.enumerate() if t.name.startswith("ahead")} - before
 
 
+def test_nothing_to_predict_leaves_nothing(genome, tmp_path, fasta):
+    good = fasta.read_text()
+    fasta.write_text(">one\n" + "N" * 5000 + "\n")
+    assert genome().code == 2
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "genome.fa.fai").unlink(missing_ok=True)
+    fasta.write_text(good)
+    assert genome().code == 0
+
+
+def test_another_selection_is_not_another_genome(genome):
+    genome(chromosome="one")
+    done = genome(chromosome="two")
+    assert "sample.run.json: was made with another selection of bins; give another --out" in done.err
+
+
 def test_normalised_values_are_taken_as_they_are(genome, tmp_path, tpm, small_reference):
     factors = tuple(f"F{n:02d}" for n in range(15))
     values = read_tpm(tpm, factors)
@@ -301,7 +317,7 @@ def test_run_again_is_up_to_date_and_computes_nothing(genome, tmp_path, monkeypa
     [
         (("--overlap", "1280"), "overlap"),
         (("--space", "linear"), "space"),
-        (("--chromosome", "two"), "genome, selection of bins"),
+        (("--chromosome", "two"), "selection of bins"),
         (("--tracks", "CTCF"), "set of tracks"),
     ],
 )

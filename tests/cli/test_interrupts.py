@@ -106,6 +106,21 @@ def at_work_in(place):
 
 
 @pytest.mark.timeout(120)
+def test_a_killed_run_says_nothing(inputs):
+    words = ["--tpm", "cell39.tsv", "--fasta", "genome.fa", "--model", MODEL, "--out", "out", "--overlap", "24576"]
+    child = subprocess.Popen(
+        [SCRIPTS / "epigept-batch", "genome", *words, "--device", "cpu"], cwd=inputs, stderr=subprocess.PIPE, text=True
+    )
+    with child:
+        while not list(inputs.glob("out/.*.part")):
+            assert child.poll() is None, child.stderr.read()
+            time.sleep(0.02)
+        time.sleep(0.5)  # the writing process is at work
+        child.kill()
+        assert "Traceback" not in child.stderr.read()
+
+
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("signals", "kept"), [(1, False), (1, True), (2, True)])
 def test_a_run_leaves_its_journal_and_no_process(inputs, signals, kept):
     words = ["--tpm", "cell39.tsv", "--fasta", "genome.fa", "--model", MODEL, "--out", "out", "--overlap", "24576"]

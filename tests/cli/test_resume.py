@@ -85,7 +85,8 @@ def test_stopped_anywhere_it_becomes_the_same(genome, other_tpm, whole, computed
     out = tmp_path / "out"
     for stop in range(1, windows, 2):
         computed.windows, computed.limit = 0, stop
-        assert genome("--tpm", other_tpm, "--fresh", **OPTIONS).code == 130
+        first = genome("--tpm", other_tpm, "--fresh", **OPTIONS)
+        assert first.code == 130
         assert names(out) <= {".sample.journal", ".other.journal"}
         computed.limit = None
         done = genome("--tpm", other_tpm, **OPTIONS)
@@ -94,6 +95,8 @@ def test_stopped_anywhere_it_becomes_the_same(genome, other_tpm, whole, computed
         assert windows - 1 <= computed.windows <= windows + UNDER_WAY
         resumed = json.loads((out / "other.run.json").read_text())["windows_resumed"]
         assert resumed >= stop - UNDER_WAY
+        said = f"{resumed:,} of {windows:,} windows are kept: the same command goes on with them\n"
+        assert (said in first.err) == (resumed > 0)
         assert resumed == 0 or f"going on: {resumed:,} of {windows:,} windows are finished" in done.err
         assert names(out) == {*expected, "sample.run.json", "other.run.json"}
         for path in out.iterdir():
@@ -125,7 +128,7 @@ def stopped(genome, computed, *arguments, **options):
     [
         ({"space": "linear"}, "space"),
         ({"tracks": "CTCF"}, "set of tracks"),
-        ({"region": "one:1-9000"}, "genome, selection of bins"),
+        ({"region": "one:1-9000"}, "selection of bins"),
         ({"overlap": 0}, "overlap"),
     ],
 )
