@@ -31,7 +31,7 @@ from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.regions import select_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from epigept_batch.inference.device import Device
@@ -286,32 +286,47 @@ def _names(genome: Genome, spec: Spec) -> Iterator[Finding]:
         yield Finding("contigs", OK, "the network's training windows are not known, so names are not compared")
         return
     lengths = {contig.name.removeprefix("chr"): contig.length for contig in genome.contigs}
-    some = ", ".join(list(trained)[:NAMES_SHOWN])
     lacking = [name for name in trained if name.removeprefix("chr") not in lengths]
     if len(lacking) == len(trained):
-        yield Finding(
-            "contigs",
-            FAILED,
-            f"none of the {len(trained)} contigs that the network was trained on ({some}, …) is in the FASTA",
-            f"give the FASTA of {spec.architecture.partition('-')[0]}, with contigs named chr1 or 1",
-        )
-        return
-    short = [
-        name
-        for name, runs in trained.items()
-        if name not in lacking
-        and runs
-        and (runs[-1][1] - 1) * spec.geometry.window_bp >= lengths[name.removeprefix("chr")]
-    ]
-    assembly = spec.architecture.partition("-")[0]
-    chr1, expected = lengths.get("1"), CHR1_BP.get(assembly)
-    if short or (chr1 and expected and chr1 != expected and chr1 in CHR1_BP.values()):
-        other = next((name for name, length in CHR1_BP.items() if length == chr1), "another assembly, or of a part")
-        advice = f"give the FASTA of {assembly}" if expected else "give the FASTA that it was trained on"
-        yield Finding("contigs", WARNING, f"the network was trained on {assembly}, and this is of {other}", advice)
-        return
-    found = f"{len(trained) - len(lacking)} of {len(trained)} contigs of the training windows are there"
-    yield Finding("contigs", WARNING if lacking else OK, found, f"lacking: {', '.join(lacking)}" if lacking else "")
+        yield _other_genome(spec)
+    elif (other := _other_assembly(lengths, spec)) is not None:
+        yield other
+    else:
+        found = f"{len(trained) - len(lacking)} of {len(trained)} contigs of the training windows are there"
+        yield Finding("contigs", WARNING if lacking else OK, found, f"lacking: {', '.join(lacking)}" if lacking else "")
+
+
+def _assembly(spec: Spec) -> str | None:
+    """The published assembly that the network was trained on; None where its genome was another, of any names."""
+    name = spec.architecture.partition("-")[0]
+    return name if name in CHR1_BP else None
+
+
+def _other_genome(spec: Spec) -> Finding:
+    """What it means that no contig is one of the training's: of a human assembly that its names are not as here."""
+    trained, assembly = spec.training_windows, _assembly(spec)
+    some = ", ".join([*list(trained)[:NAMES_SHOWN], *(["…"] if len(trained) > NAMES_SHOWN else [])])
+    of_training = f"none of the {len(trained)} contigs that the network was trained on ({some}) is in the FASTA"
+    if assembly is None:
+        return Finding("contigs", OK, f"{of_training}: a genome that it has not seen")
+    return Finding("contigs", FAILED, of_training, f"give the FASTA of {assembly}, with contigs named chr1 or 1")
+
+
+def _other_assembly(lengths: Mapping[str, int], spec: Spec) -> Finding | None:
+    """What to know where contigs have the names, but not the lengths, of those of the training; else None."""
+    assembly, window_bp = _assembly(spec), spec.geometry.window_bp
+    ends = {name.removeprefix("chr"): runs[-1][1] for name, runs in spec.training_windows.items() if runs}
+    short = [name for name, end in ends.items() if name in lengths and (end - 1) * window_bp >= lengths[name]]
+    other = next((name for name, length in CHR1_BP.items() if length == lengths.get("1")), None)
+    if assembly is None:
+        said = "some contigs are shorter than those of their names that the network was trained on"
+        advice = "give the FASTA that it was trained on, unless another is meant"
+        return Finding("contigs", WARNING, said, advice) if short else None
+    if not short and other in {None, assembly}:
+        return None
+    this = "another assembly, or of a part" if other in {None, assembly} else other
+    said = f"the network was trained on {assembly}, and this is of {this}"
+    return Finding("contigs", WARNING, said, f"give the FASTA of {assembly}")
 
 
 def _tables(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:

@@ -117,7 +117,8 @@ def test_a_genome_of_other_names_and_of_another_assembly(doctor, small_model, fa
     model = with_spec(small_model, tmp_path / "m.onnx", training_windows=windows)
     found, code = doctor(model=model, fasta=fasta)
     assert (code, found["contigs"]["state"]) == (1, FAILED)
-    assert found["contigs"]["said"].startswith("none of the 2 contigs that the network was trained on (chr1, chr2, …)")
+    assert found["contigs"]["said"].startswith("none of the 2 contigs that the network was trained on (chr1, chr2) ")
+    assert found["contigs"]["advice"] == "give the FASTA of hg38, with contigs named chr1 or 1"
     other = tmp_path / "part.fa"
     other.write_text(">1\n" + "ACGT" * 5000 + "\n")
     found, code = doctor(model=model, fasta=other)
@@ -127,6 +128,21 @@ def test_a_genome_of_other_names_and_of_another_assembly(doctor, small_model, fa
     found, code = doctor(model=model, fasta=other)
     assert found["contigs"]["said"] == "the network was trained on hg38, and this is of another assembly, or of a part"
     assert CHR1_BP == {"hg38": 248_956_422, "hg19": 249_250_621}
+
+
+def test_a_genome_that_a_network_of_ones_own_has_not_seen_is_no_failure(doctor, small_model, fasta, tmp_path):
+    windows = {f"sim{number}": ((0, 3),) for number in range(1, 26)}
+    model = with_spec(small_model, tmp_path / "m.onnx", architecture="trained", training_windows=windows)
+    found, code = doctor(model=model, fasta=fasta)
+    assert (code, found["contigs"]["state"], found["contigs"]["advice"]) == (0, OK, "")
+    assert found["contigs"]["said"] == (
+        "none of the 25 contigs that the network was trained on (sim1, sim2, sim3, sim4, sim5, …) is in the FASTA: "
+        "a genome that it has not seen"
+    )
+    model = with_spec(small_model, tmp_path / "m.onnx", architecture="trained", training_windows={"two": ((0, 3),)})
+    found, code = doctor(model=model, fasta=fasta)
+    assert (code, found["contigs"]["state"]) == (0, WARNING)
+    assert found["contigs"]["said"].startswith("some contigs are shorter than those of their names")
 
 
 def test_an_index_that_does_not_fit_is_found_before_a_run(doctor, fasta):
