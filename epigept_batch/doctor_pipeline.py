@@ -13,7 +13,7 @@ import numpy as np
 
 import epigept_batch
 from epigept_batch.errors import EpiGePTError
-from epigept_batch.home import VARIABLE, home
+from epigept_batch.home import VARIABLE, default_fasta, default_model, home, installed
 from epigept_batch.inference.check import LIMITS, Limit, check_bins, check_inputs, compare_tracks
 from epigept_batch.inference.installation import (
     CUDA_MAJOR,
@@ -73,8 +73,9 @@ class DoctorRequest:
     """What a user asks to be looked at.
 
     Attributes:
-        model: The model file; None for the one that comes with the program, which tells whether the runtime works.
-        fasta: The genome, or None.
+        model: The model file; None where none is given or set up. The network that comes with the program tells then
+            whether the runtime works.
+        fasta: The genome; None likewise.
         samples: Which samples of which tables, or None.
         out: Folder of the outputs.
         device: Where the network shall run.
@@ -103,22 +104,16 @@ def run_doctor(request: DoctorRequest) -> Iterator[Finding]:
     yield _open_files()
     yield _runtime_packages()
     yield from _checked("CUDA", _cuda)
-    spec = None
-    if request.model is not None:
-        spec, findings = _model(request.model)
-        yield from findings
+    spec, finding = _model(request.model)
+    yield finding
     yield from _checked("device", lambda: _device(request, spec))
-    bins = HUMAN_BINS
-    if request.fasta is not None:
-        genome, findings = _fasta(request.fasta)
-        yield from findings
-        if genome is not None:
-            bins = _bins(genome, spec)
-            if spec is not None:
-                yield from _names(genome, spec)
+    genome, finding = _fasta(request.fasta)
+    yield finding
+    if genome is not None and spec is not None:
+        yield from _names(genome, spec)
     if request.samples is not None:
         yield from _checked("table", lambda: _tables(request, spec))
-    yield from _checked("disk", lambda: _disk(request, spec, bins))
+    yield from _checked("disk", lambda: _disk(request, spec, HUMAN_BINS if genome is None else _bins(genome, spec)))
 
 
 def _checked(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -211,19 +206,20 @@ def _cuda() -> Iterator[Finding]:
         yield Finding("CUDA libraries", WARNING, f"not found: {', '.join(missing)}", "install with the [gpu] extra")
 
 
-def _model(path: Path) -> tuple[Spec | None, list[Finding]]:
+def _model(given: Path | None) -> tuple[Spec | None, Finding]:
     try:
+        path = given or installed(default_model(), "--model")
         spec = read_spec(path)
     except EpiGePTError as error:
-        return None, [_failure("model", error)]
+        return None, _failure("model", error)
     said = (
         f"{path}: {spec.architecture}, {spec.precision}, {len(spec.tracks)} tracks, {len(spec.factors)} factors, "
         f"{len(spec.motif_set.motifs):,} motifs"
     )
     if spec.reference is None:
         advice = "give tables of quantile-normalised TPM and --normalised, or convert with --expression-reference"
-        return spec, [Finding("model", WARNING, f"{said}, no expression reference", advice)]
-    return spec, [Finding("model", OK, said)]
+        return spec, Finding("model", WARNING, f"{said}, no expression reference", advice)
+    return spec, Finding("model", OK, said)
 
 
 def _device(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
@@ -270,13 +266,14 @@ def _proof(session: Session, spec: Spec, what: str) -> Finding:
     return Finding("check", OK, said)
 
 
-def _fasta(path: Path) -> tuple[Genome | None, list[Finding]]:
+def _fasta(given: Path | None) -> tuple[Genome | None, Finding]:
     try:
+        path = given or installed(default_fasta(), "--fasta")
         genome = Genome(path)
     except EpiGePTError as error:
-        return None, [_failure("FASTA", error)]
+        return None, _failure("FASTA", error)
     total = sum(contig.length for contig in genome.contigs)
-    return genome, [Finding("FASTA", OK, f"{path}: contigs {len(genome.contigs):,}, bp {total:,}; its index fits")]
+    return genome, Finding("FASTA", OK, f"{path}: contigs {len(genome.contigs):,}, bp {total:,}; its index fits")
 
 
 def _names(genome: Genome, spec: Spec) -> Iterator[Finding]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from epigept_batch.errors import InputError
+
 VARIABLE = "EPIGEPT_BATCH_HOME"
 
 
@@ -23,6 +25,22 @@ def default_model() -> Path:
 def default_fasta() -> Path:
     """The genome of a run that names none."""
     return home() / "genome.fa"
+
+
+def installed(path: Path, option: str) -> Path:
+    """A file that a run looks for where the user names none.
+
+    Args:
+        path: `default_model` or `default_fasta`.
+        option: What names another one: an option, or an argument.
+
+    Raises:
+        InputError: It is not there.
+    """
+    if not path.exists():
+        file = f"{option} FILE" if option.startswith("-") else option
+        raise InputError(f"no {option} is given and there is no {path}; run `epigept-batch setup`, or give {file}")
+    return path
 
 
 def cache_folder(kind: str) -> Path | None:

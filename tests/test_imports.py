@@ -90,6 +90,7 @@ def test_directions(path):
         "spec": {"errors", "names", "tiling"},
         "tiling": {"errors"},
         "files": {"errors"},
+        "home": {"errors"},
         "journal": {"errors", "made_from"},
         "resume": {"journal", "outputs", "inference", "plan", "timing"} | VOCABULARY,
     }.get(stage, set())

@@ -45,7 +45,8 @@ def doctor(
 
     Looks at the packages of ONNX Runtime, the NVIDIA driver and libraries, the device that is really obtained, whether
     the network gives there what the original gave, the FASTA and its index, its contigs, the tables, the disk. Without
-    --model, the small network that comes with the program is run. Exits with 1 where a run would fail.
+    a model, the small network that comes with the program is run. Exits with 1 where a run would fail, also for want of
+    a model or a genome.
 
     \b
     Example:

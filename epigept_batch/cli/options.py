@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from epigept_batch.errors import InputError
-from epigept_batch.home import default_fasta, default_model
+from epigept_batch.home import default_fasta, default_model, installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,16 +52,9 @@ def device_option(default: str, what: str) -> Callable[[Decorated], Decorated]:
     )
 
 
-def _installed(path: Path, option: str) -> Path:
-    if not path.exists():
-        file = f"{option} FILE" if option.startswith("-") else option
-        raise InputError(f"no {option} is given and there is no {path}; run `epigept-batch setup`, or give {file}")
-    return path
-
-
 def installed_model(_context: click.Context, option: click.Parameter, value: Path | None) -> Path:
     """The model file that is given, or that was installed."""
-    return value or _installed(default_model(), option.opts[0] if isinstance(option, click.Option) else "MODEL")
+    return value or installed(default_model(), option.opts[0] if isinstance(option, click.Option) else "MODEL")
 
 
 REGIONS = (
@@ -84,7 +76,7 @@ def region_options(command: Decorated) -> Decorated:
 fasta_option = click.option(
     "--fasta",
     type=click.Path(path_type=Path),
-    callback=lambda _context, _option, value: value or _installed(default_fasta(), "--fasta"),
+    callback=lambda _context, _option, value: value or installed(default_fasta(), "--fasta"),
     help="Genome, plain or bgzip.  [default: what `epigept-batch setup` installed]",
 )
 

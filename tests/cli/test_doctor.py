@@ -38,14 +38,34 @@ def with_spec(model, path, **changes):
     return path
 
 
-def test_a_sound_installation_without_inputs_is_proved_by_the_packaged_network(doctor):
+def test_where_nothing_is_set_up_that_fails_and_the_packaged_network_proves_the_installation(doctor, home):
     found, code = doctor()
-    assert code == 0
-    assert set(found) == {"program", "home", "open files", "ONNX Runtime", "driver", "device", "check", "disk"}
-    assert not [one for one in found.values() if one["state"] == FAILED]
+    assert code == 1
+    assert [check for check, one in found.items() if one["state"] == FAILED] == ["model", "FASTA"]
+    assert found["model"]["said"] == f"no --model is given and there is no {home}/model.onnx"
+    assert found["model"]["advice"] == "run `epigept-batch setup`, or give --model FILE"
+    assert found["FASTA"]["said"] == f"no --fasta is given and there is no {home}/genome.fa"
+    assert found["FASTA"]["advice"] == "run `epigept-batch setup`, or give --fasta FILE"
+    assert set(found) - {"model", "FASTA"} == {
+        *("program", "home", "open files", "ONNX Runtime", "driver", "device", "check", "disk")
+    }
     assert found["device"]["said"].startswith("cpu by CPUExecutionProvider, fp32")
     assert found["check"]["state"] == OK
     assert float(found["check"]["said"].split("by ")[1].split()[0]) < 1e-3
+
+
+def test_what_is_set_up_is_looked_at_and_what_is_missing_is_said_as_genome_says_it(
+    doctor, home, small_model, synthetic, tpm
+):
+    shutil.copy(small_model, home / "model.onnx")
+    found, code = doctor()
+    assert (code, found["model"]["state"], found["FASTA"]["state"]) == (1, OK, FAILED)
+    run = runner_of("genome", {"tpm": tpm})()
+    assert run.code == 2
+    assert run.err == f"epigept-batch: {found['FASTA']['said']}; {found['FASTA']['advice']}\n"
+    shutil.copy(synthetic / "synthetic.fa", home / "genome.fa")
+    found, code = doctor()
+    assert (code, found["FASTA"]["state"]) == (0, OK)
 
 
 def test_sound_inputs(doctor, small_model, fasta, tpm, tmp_path):
@@ -165,9 +185,9 @@ def test_an_index_that_does_not_fit_is_found_before_a_run(doctor, fasta):
     ],
     ids=["none", "two", "one"],
 )
-def test_flavours_of_the_runtime(doctor, monkeypatch, installed, state, said):
+def test_flavours_of_the_runtime(doctor, monkeypatch, small_model, fasta, installed, state, said):
     monkeypatch.setattr(doctor_pipeline, "installed_runtimes", lambda: installed)
-    found, code = doctor()
+    found, code = doctor(model=small_model, fasta=fasta)
     assert code == (state == FAILED)
     assert found["ONNX Runtime"]["state"] == state
     assert said in found["ONNX Runtime"]["said"]
