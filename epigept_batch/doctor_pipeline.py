@@ -111,9 +111,10 @@ def run_doctor(request: DoctorRequest) -> Iterator[Finding]:
     yield finding
     if genome is not None and spec is not None:
         yield from _names(genome, spec)
-    if request.samples is not None:
-        yield from _checked("table", lambda: _tables(request, spec))
-    yield from _checked("disk", lambda: _disk(request, spec, HUMAN_BINS if genome is None else _bins(genome, spec)))
+    tables = [*_checked("table", lambda: _tables(request, spec))]
+    yield from tables
+    bins = HUMAN_BINS if genome is None else _bins(genome, spec)
+    yield from _checked("disk", lambda: _disk(request.out, spec, bins, samples=max(1, len(tables))))
 
 
 def _checked(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -347,17 +348,16 @@ def _bins(genome: Genome, spec: Spec | None) -> int:
     return sum(-(-(region.end - region.start) // bin_bp) for region in select_regions(genome.contigs))
 
 
-def _disk(request: DoctorRequest, spec: Spec | None, bins: int) -> Iterator[Finding]:
+def _disk(out: Path, spec: Spec | None, bins: int, *, samples: int) -> Iterator[Finding]:
     """Room for the tracks of a whole genome."""
-    place = _existing(request.out)
+    place = _existing(out)
     if not os.access(place, os.W_OK) or not place.is_dir():
-        yield Finding("disk", FAILED, f"{request.out} cannot be written", "give another by --out")
+        yield Finding("disk", FAILED, f"{out} cannot be written", "give another by --out")
         return
-    samples = 1 if request.samples is None else max(1, len(request.samples.samples or request.samples.tables))
     tracks = 8 if spec is None else len(spec.tracks)
     needed = bins * tracks * samples * (TRACK_BYTES + JOURNAL_BYTES)
     free = shutil.disk_usage(place).free
-    said = f"{request.out}: {free / GB:.1f} GB free; {bins:,} bins of {tracks} tracks take about {needed / GB:.2g} GB"
+    said = f"{out}: {free / GB:.1f} GB free; {bins:,} bins of {tracks} tracks take about {needed / GB:.2g} GB"
     if free < needed:
         yield Finding("disk", FAILED, said, "make room, give another --out, or run chromosome by chromosome")
     else:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from epigept_batch.cli.options import device_option, threads_option
-from epigept_batch.cli.samples import parse_table
+from epigept_batch.cli.samples import optional_sample_options
 from epigept_batch.home import default_fasta, default_model
+
+if TYPE_CHECKING:
+    from epigept_batch.sample_request import SampleRequest
 
 SIGNS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
 
 
 @click.command(short_help="Check the installation and the inputs before a run.")
+@optional_sample_options
 @click.option(
     "--model", type=click.Path(path_type=Path), help="Model file.  [default: model.onnx in EPIGEPT_BATCH_HOME]"
 )
 @click.option("--fasta", type=click.Path(path_type=Path), help="Genome.  [default: genome.fa in EPIGEPT_BATCH_HOME]")
-@click.option("--tpm", multiple=True, metavar="[NAME=]FILE", help="A table of expression; repeatable.")
-@click.option("--normalised", is_flag=True, help="The tables hold quantile-normalised TPM.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path(), show_default="current folder", help="Folder of outputs."
 )
@@ -32,10 +35,9 @@ SIGNS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
 def doctor(
     context: click.Context,
     *,
+    samples: SampleRequest | None,
     model: Path | None,
     fasta: Path | None,
-    tpm: tuple[str, ...],
-    normalised: bool,
     out: Path,
     device: str,
     threads: int,
@@ -54,13 +56,11 @@ def doctor(
     """
     from epigept_batch.doctor_pipeline import FAILED, DoctorRequest, run_doctor
     from epigept_batch.inference.device import parse_device
-    from epigept_batch.sample_request import SampleRequest
 
-    tables = tuple(parse_table(value) for value in tpm)
     request = DoctorRequest(
         model=model or (default_model() if default_model().exists() else None),
         fasta=fasta or (default_fasta() if default_fasta().exists() else None),
-        samples=SampleRequest(tables, normalised=normalised) if tables else None,
+        samples=samples,
         out=out,
         device=parse_device(device),
         threads=threads,

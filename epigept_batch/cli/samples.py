@@ -14,14 +14,14 @@ from epigept_batch.sample_request import MOST_MISSING, SampleRequest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+TPM = functools.partial(
+    click.option,
+    "--tpm",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="Quantification: of RSEM, salmon, kallisto, StringTie, featureCounts, GCT, a matrix, .h5ad; repeatable.",
+)
 OPTIONS = (
-    click.option(
-        "--tpm",
-        required=True,
-        multiple=True,
-        metavar="[NAME=]FILE",
-        help="Quantification: of RSEM, salmon, kallisto, StringTie, featureCounts, GCT, a matrix, .h5ad; repeatable.",
-    ),
     click.option("--sample", multiple=True, metavar="NAME", help="A sample of the tables; repeatable.  [default: all]"),
     click.option("--merge", metavar="NAME", help="Make one sample of all, the mean of replicates."),
     click.option(
@@ -44,6 +44,16 @@ OPTIONS = (
 
 def sample_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options, as one argument `samples`."""
+    return TPM(required=True)(_with_samples(command))
+
+
+def optional_sample_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Likewise, where `samples` may be None."""
+    return TPM()(_with_samples(command))
+
+
+def _with_samples(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with all of the options but `--tpm`, which it takes."""
 
     @functools.wraps(command)
     def with_samples(
@@ -66,11 +76,24 @@ def sample_options(command: Callable[..., None]) -> Callable[..., None]:
             max_missing=max_missing,
             normalised=normalised,
         )
-        command(samples=request, **others)
+        command(samples=_or_none(request), **others)
 
     for option in reversed(OPTIONS):
         with_samples = option(with_samples)
     return with_samples
+
+
+def _or_none(request: SampleRequest) -> SampleRequest | None:
+    """The request; None where it says nothing.
+
+    Raises:
+        InputError: It says how to read tables, and names none.
+    """
+    if request.tables:
+        return request
+    if request != SampleRequest(()):
+        raise InputError("options say which samples of which tables, and no table is given; give --tpm FILE")
+    return None
 
 
 def parse_table(value: str) -> tuple[str | None, Path]:

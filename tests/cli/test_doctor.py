@@ -110,6 +110,46 @@ def test_what_is_wrong_with_each_input_is_a_failure_and_the_others_are_checked_a
     assert failed["disk"] == f"{tmp_path}/file/out cannot be written"
 
 
+def test_tables_are_looked_at_with_the_options_that_genome_has(doctor, small_model, fasta, tmp_path):
+    """The advice of the first try is what the second does."""
+    table, genes = tmp_path / "quant.sf", tmp_path / "tx2gene.csv"
+    ids = [f"ENST{number:011d}" for number in range(12)]
+    rows = "".join(f"{name}\t900\t800\t{number + 1}\t5\n" for number, name in enumerate(ids))
+    table.write_text("Name\tLength\tEffectiveLength\tTPM\tNumReads\n" + rows)
+    genes.write_text("".join(f"{name},F{number:02d}\n" for number, name in enumerate(ids)))
+    given = {"model": small_model, "fasta": fasta, "tpm": table}
+    found, code = doctor(**given)
+    assert (code, found["table"]["state"]) == (1, FAILED)
+    assert found["table"]["advice"].startswith("give --tx2gene, ")
+    found, code = doctor(**given, tx2gene=genes)
+    assert (code, found["table"]["state"]) == (1, FAILED)
+    assert found["table"]["advice"].endswith("or allow more by --max-missing")
+    found, code = doctor(**given, **{"tx2gene": genes, "max-missing": 0.2, "merge": "liver"})
+    assert code == 0
+    assert found["table"]["said"].startswith("liver: salmon, ")
+    assert ", 12 of 15 factors" in found["table"]["said"]
+
+
+def test_room_is_needed_for_every_sample_of_the_tables(doctor, small_model, fasta, tmp_path):
+    table = tmp_path / "matrix.tsv"
+    rows = "".join(f"F{number:02d}\t{number + 1}\t{number + 2}\t{number + 3}\n" for number in range(15))
+    table.write_text("gene_id\ta\tb\tc\n" + rows)
+    given = {"model": small_model, "fasta": fasta, "tpm": table}
+    bytes_of_one = 164 * 3 * 10
+    for options, samples in (({}, 3), ({"sample": "b"}, 1), ({"merge": "all"}, 1)):
+        found, code = doctor(**given, **options)
+        assert code == 0
+        assert f" take about {samples * bytes_of_one / 1e9:.2g} GB" in found["disk"]["said"]
+
+
+def test_options_of_tables_without_a_table_are_refused(tmp_path):
+    outcome = runner_of("doctor", {"out": tmp_path, "device": "cpu"})(tx2gene="genes.gtf")
+    assert outcome.code == 2
+    assert outcome.err == (
+        "epigept-batch: options say which samples of which tables, and no table is given; give --tpm FILE\n"
+    )
+
+
 def test_a_device_that_cannot_be_had_is_a_failure(doctor, monkeypatch):
     onnxruntime = pytest.importorskip("onnxruntime")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
