@@ -13,6 +13,7 @@ import numpy as np
 
 import epigept_batch
 from epigept_batch.errors import EpiGePTError
+from epigept_batch.files import in_words
 from epigept_batch.home import VARIABLE, default_fasta, default_model, home, installed
 from epigept_batch.inference.check import LIMITS, Limit, check_bins, check_inputs, compare_tracks
 from epigept_batch.inference.installation import (
@@ -46,7 +47,6 @@ HOME_ENOUGH = 100 << 20
 TRACK_BYTES, JOURNAL_BYTES = 6, 4
 """A bin of a track in its bigWig, zooms included (5.2 for real sequence), and, while the run lasts, in its journal."""
 HUMAN_BINS = 24_000_000
-GB = 1e9
 NAMES_SHOWN = 5
 BF16_LIMIT = Limit(0.05, 0.998)
 
@@ -144,7 +144,7 @@ def _home() -> Iterator[Finding]:
     free = shutil.disk_usage(place).free
     state = OK if free >= HOME_ENOUGH else WARNING
     advice = "" if state == OK else f"make room there, or name another folder by {VARIABLE}"
-    yield Finding("home", state, f"{folder}, {free / GB:.1f} GB free", advice)
+    yield Finding("home", state, f"{folder}, {in_words(free)} free", advice)
 
 
 def _open_files() -> Finding:
@@ -357,7 +357,7 @@ def _disk(out: Path, spec: Spec | None, bins: int, *, samples: int) -> Iterator[
     tracks = 8 if spec is None else len(spec.tracks)
     needed = bins * tracks * samples * (TRACK_BYTES + JOURNAL_BYTES)
     free = shutil.disk_usage(place).free
-    said = f"{out}: {free / GB:.1f} GB free; {bins:,} bins of {tracks} tracks take about {needed / GB:.2g} GB"
+    said = f"{out}: {in_words(free)} free; {bins:,} bins of {tracks} tracks take about {in_words(needed)}"
     if free < needed:
         yield Finding("disk", FAILED, said, "make room, give another --out, or run chromosome by chromosome")
     else:

@@ -84,4 +84,5 @@ def _table(plan: Plan) -> Iterator[str]:
     yield ""
     for target in plan.targets:
         yield f"{target.path}: {target.state}"
-    yield f"disk: {plan.disk}"
+    if plan.needed:
+        yield f"disk: {plan.disk}"

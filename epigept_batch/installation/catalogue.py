@@ -26,6 +26,8 @@ FOR_CONVERSION = (MOTIFS, MOTIF_FACTORS, EXPRESSION_REFERENCE, CHECKPOINT)
 PINNED_WHOEVER_GIVES_IT = (MOTIFS, MOTIF_FACTORS)
 """Of which another file than the catalogue's would give the network's inputs another meaning."""
 BUILT_IN = "hg38"
+NO_LICENCE = "—"
+"""Of a file that the user has: under which is theirs to know."""
 SCHEME = "://"
 """What addresses have and paths have not."""
 
@@ -93,7 +95,7 @@ class Asset:
             bytes=None,
             sha256=self.sha256 if keep else None,
             md5=self.md5 if keep else None,
-            licence="yours",
+            licence=NO_LICENCE,
             page=None,
             given=True,
         )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from epigept_batch.installation.catalogue import Catalogue
     from epigept_batch.installation.record import Entry
 
-UP_TO_DATE = "up to date"
+UP_TO_DATE, GIVEN = "up to date", "given by you"
 MODEL_SHARE = 1.1
 """Bytes of a model file by those of its checkpoint, about, in the largest precision."""
 
@@ -245,7 +245,7 @@ def _asset_state(record: Record, asset: Asset, *, due: bool, force: bool) -> str
     if not due:
         return UP_TO_DATE
     if not asset.is_remote:
-        return "yours" if asset.given else "there"
+        return GIVEN if asset.given else "there"
     if record.has(asset) and not force:
         return "there"
     waiting = waiting_bytes(record.file_of(asset))

@@ -254,6 +254,16 @@ def test_a_genome_of_the_users_own(setup, ready, server, home, tmp_path, plain, 
     assert path.read_bytes() == before
 
 
+def test_the_plan_says_what_is_given_and_of_the_disk_only_what_is_needed(setup, ready, home, fasta, small_model):
+    outcome = setup(ready, "--dry-run", genome=fasta, model=small_model)
+    model, genome = outcome.out.splitlines()[1:3]
+    assert model.split() == ["model", "given", "by", "you", "—", str(small_model)]
+    assert genome.split() == ["genome", "given", "by", "you", "—", str(fasta)]
+    assert outcome.out.splitlines()[-1].startswith("disk: about ")
+    assert setup(ready, genome=fasta, model=small_model).code == 0
+    assert setup(ready, genome=fasta, model=small_model).out.splitlines()[-1] == f"{home}/genome.fa: up to date"
+
+
 def test_a_plain_genome_is_fetched_as_it_is(setup, ready, server, home, plain):
     outcome = setup(ready, genome=server.put("/hg.fa", plain))
     assert outcome.code == 0, outcome.err
