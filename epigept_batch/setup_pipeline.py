@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import epigept_batch
 from epigept_batch.errors import InputError, ModelError, OutputError
@@ -65,7 +66,7 @@ def run_setup(plan: Plan, versions: Mapping[str, str], progress: Progress) -> di
     """
     make_folder(home(), option=VARIABLE)
     setup = _Setup(plan, progress)
-    with _alone(plan.record.folder / "setup.lock"):
+    with _alone(plan.record.folder):
         for target in plan.in_order:
             if not target.due:
                 progress.say(f"{target.path}: {UP_TO_DATE}")
@@ -82,20 +83,46 @@ def run_setup(plan: Plan, versions: Mapping[str, str], progress: Progress) -> di
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Keep a second set-up out of the folder.
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a second set-up out of the home folder; empty folders and the lock's file are not left behind.
 
     Raises:
         OutputError: There is one at work.
     """
-    with lock.open("w") as stream:
+    lock = folder / "setup.lock"
+    with ExitStack() as stack:
+        while not _locked(stack.enter_context(lock.open("w")), lock):
+            stack.close()
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError("another setup is at work in this folder; wait until it is done", lock.parent) from error
-        except OSError:
-            pass  # a file system without locks
-        yield
+            yield
+        finally:
+            _remove_empty(folder / "setup")
+            lock.unlink(missing_ok=True)
+
+
+def _locked(stream: TextIO, lock: Path) -> bool:
+    """Lock an open file; False where the set-up that had it took its name away meanwhile, so that it keeps nobody out.
+
+    Raises:
+        OutputError: Another set-up has it.
+    """
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError("another setup is at work in this folder; wait until it is done", lock.parent) from error
+    except OSError:
+        return True  # a file system without locks
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), lock.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the folder of what was fetched, or those in it that hold nothing any more."""
+    for place in (*folder.glob("*"), folder):
+        with suppress(OSError):
+            place.rmdir()  # only an empty one goes
 
 
 @dataclass(frozen=True)

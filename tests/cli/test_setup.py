@@ -117,7 +117,7 @@ def test_after_setup_a_run_needs_a_table_and_nothing_else(
             "motifs/motifs",
         )
     ]
-    assert files(home) == ["genome.fa", "genome.fa.fai", "model.onnx", "setup.json", "setup.lock", *sources]
+    assert files(home) == ["genome.fa", "genome.fa.fai", "model.onnx", "setup.json", *sources]
     assert (home / "genome.fa").read_bytes() == plain
     assert [path for path, _ in server.requests] == [
         "/motifs",
@@ -159,7 +159,7 @@ def test_a_ready_model_and_a_packed_genome_are_installed_and_done_once(setup, re
     assert (home / "genome.fa").read_bytes() == plain
     assert (home / "genome.fa.fai").read_text().split("\n")[1].split("\t")[:2] == ["two", "700"]
     assert (home / "model.onnx").read_bytes() == small_model.read_bytes()
-    assert files(home) == ["genome.fa", "genome.fa.fai", "model.onnx", "setup.json", "setup.lock"]
+    assert sorted(path.name for path in home.iterdir()) == ["genome.fa", "genome.fa.fai", "model.onnx", "setup.json"]
     assert json.loads(outcome.out) == json.loads((home / "setup.json").read_text())
     server.requests.clear()
     outcome = setup(ready)
@@ -201,7 +201,7 @@ def test_a_fault_is_one_line_and_the_next_run_goes_on(setup, ready, server, home
     assert last(outcome).startswith(f"epigept-batch: {url}: {message}")
     assert "Traceback" not in outcome.err
     parts = [] if part is None else ["setup/genome/hg.fa.gz.part", "setup/genome/hg.fa.gz.part.json"]
-    assert files(home) == ["model.onnx", "setup.json", "setup.lock", *parts]
+    assert files(home) == ["model.onnx", "setup.json", *parts]
     server.put("/hg.fa.gz", gzip.compress(plain, mtime=0) if part is None else server.files["/hg.fa.gz"].body)
     server.requests.clear()
     outcome = setup(ready)
@@ -216,7 +216,7 @@ def test_a_pinned_file_that_is_another_is_said_and_removed(setup, ready, home):
     outcome = setup(ready)
     assert outcome.code == 2
     assert ": is not the file that is pinned: md5 " in last(outcome)
-    assert files(home) == ["model.onnx", "setup.json", "setup.lock"]
+    assert files(home) == ["model.onnx", "setup.json"]
 
 
 def bgzip(plain):
@@ -269,7 +269,7 @@ def test_a_plain_genome_is_fetched_as_it_is(setup, ready, server, home, plain):
     assert outcome.code == 0, outcome.err
     assert (home / "genome.fa").read_bytes() == plain
     assert not (home / "genome.fa").is_symlink()
-    assert files(home) == ["genome.fa", "genome.fa.fai", "model.onnx", "setup.json", "setup.lock"]
+    assert files(home) == ["genome.fa", "genome.fa.fai", "model.onnx", "setup.json"]
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_another_assembly_is_refused_however_it_came(
     outcome = setup(ready, genome=path if given else None)
     assert outcome.code == 2
     assert last(outcome).startswith(f"epigept-batch: {path if given else server.address('/hg.fa.gz')}: {message}")
-    assert files(home) == [*([] if given else ["model.onnx"]), "setup.json", "setup.lock"]
+    assert files(home) == [*([] if given else ["model.onnx"]), "setup.json"]
     assert [asked for asked, _ in server.requests] == ([] if given else ["/small.onnx", "/hg.fa.gz"])
     assert path.exists()
 
@@ -314,7 +314,7 @@ def test_a_damaged_genome_is_refused(setup, ready, server, home, plain, harm):
     outcome = setup(ready)
     assert outcome.code == 2
     assert last(outcome).startswith(f"epigept-batch: {home}/setup/genome/hg.fa.gz: is damaged gzip (")
-    assert files(home) == ["model.onnx", "setup.json", "setup.lock"]
+    assert files(home) == ["model.onnx", "setup.json"]
 
 
 def test_a_full_disk_while_unpacking_leaves_nothing_half(setup, ready, home, monkeypatch):
@@ -327,7 +327,7 @@ def test_a_full_disk_while_unpacking_leaves_nothing_half(setup, ready, home, mon
     outcome = setup(ready)
     assert outcome.code == 2
     assert last(outcome).endswith("genome.fa: cannot be written: No space left on device; make room and run again")
-    assert files(home) == ["model.onnx", "setup.json", "setup.lock", "setup/genome/hg.fa.gz"]
+    assert files(home) == ["model.onnx", "setup.json", "setup/genome/hg.fa.gz"]
 
 
 @pytest.mark.parametrize(("name", "option"), [("genome.fa", "--genome"), ("model.onnx", "--model")])
@@ -432,7 +432,7 @@ def test_a_conversion_that_fails_leaves_what_was_fetched(setup, published, home,
     assert outcome.code == code
     assert last(outcome).startswith(f"epigept-batch: {message}")
     sources = ["checkpoint/model.ckpt", "expression_reference/reference.tsv", "motif_factors/f.tsv", "motifs/motifs"]
-    assert files(home) == ["setup.json", "setup.lock", *(f"setup/{name}" for name in sources)]
+    assert files(home) == ["setup.json", *(f"setup/{name}" for name in sources)]
 
 
 def test_what_is_fetched_from_elsewhere_takes_the_place_of_what_was(setup, published, server, home, monkeypatch):
@@ -465,6 +465,23 @@ def test_two_setups_do_not_meet(setup, ready, home):
         outcome = setup(ready)
     assert outcome.code == 2
     assert outcome.err == f"epigept-batch: {home}: another setup is at work in this folder; wait until it is done\n"
+
+
+def test_a_lock_that_ends_while_it_is_waited_for_keeps_nobody_out_and_is_taken_anew(setup, ready, home, monkeypatch):
+    """Between another's opening of the file and its lock the first set-up may be done, and the file be gone."""
+    lock, lock_file = home / "setup.lock", fcntl.flock
+    locked = []
+
+    def flock(stream, how):
+        if not locked:
+            lock.unlink()
+        locked.append(lock.exists())
+        lock_file(stream, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert setup(ready).code == 0
+    assert locked == [False, True]
+    assert not lock.exists()
 
 
 def interrupt(catalogue, number, when):
