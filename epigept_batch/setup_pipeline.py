@@ -15,8 +15,9 @@ from epigept_batch.files import in_words, make_folder, publish, replacing
 from epigept_batch.home import VARIABLE, default_fasta, home
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inputs.genome import Genome
-from epigept_batch.installation.assembly import check_assembly, is_packed, unpack
-from epigept_batch.installation.catalogue import CHECKPOINT
+from epigept_batch.inputs.motifs import read_factor_pairs, read_motifs
+from epigept_batch.installation.assembly import check_assembly, is_packed, read_contigs, unpack
+from epigept_batch.installation.catalogue import CHECKPOINT, GENOME, MODEL, MOTIF_FACTORS, MOTIFS
 from epigept_batch.installation.download import download
 from epigept_batch.installation.exporter import check_exporter, convert
 from epigept_batch.installation.plan import UP_TO_DATE
@@ -32,13 +33,18 @@ if TYPE_CHECKING:
 
 
 def check_setup(plan: Plan) -> dict[str, str]:
-    """See, before anything is fetched, that there is room and, where a checkpoint is to be converted, the exporter.
+    """See, before anything is fetched or written, that it can be done.
+
+    There must be room and, where a checkpoint is to be converted, the exporter; local files must be what they are
+    given as, as far as they tell without what is yet to be fetched.
 
     Returns:
         Versions of what converts.
 
     Raises:
         OutputError: There is too little room.
+        InputError: A local file is of no use.
+        ModelError: A model file is.
         DeviceError: The exporter lacks a library.
     """
     if plan.needed > plan.free:
@@ -47,7 +53,25 @@ def check_setup(plan: Plan) -> dict[str, str]:
             f"folder by {VARIABLE}",
             plan.record.folder,
         )
+    for target in plan.targets:
+        for asset in target.assets:
+            if target.due and not asset.is_remote:
+                _check_local(asset, target, plan.catalogue.contigs)
     return check_exporter() if plan.converts else {}
+
+
+def _check_local(asset: Asset, target: Target, contigs: Mapping[str, int]) -> None:
+    """See what can be seen of a file by itself: of a checkpoint and a reference only conversion can tell."""
+    if asset.name == GENOME:
+        if is_packed(asset.path) and target.path.exists() and target.path.samefile(asset.path):
+            raise InputError("is packed, and its name says plain; move it away and give it by --genome", asset.path)
+        check_assembly(read_contigs(asset.path), contigs, asset.location)
+    elif asset.name == MODEL:
+        read_spec(asset.path)
+    elif asset.name == MOTIFS:
+        read_motifs(asset.path)
+    elif asset.name == MOTIF_FACTORS:
+        read_factor_pairs(asset.path)
 
 
 def run_setup(plan: Plan, versions: Mapping[str, str], progress: Progress) -> dict[str, Any]:
@@ -184,8 +208,6 @@ class _Setup:
         (asset,) = target.assets
         source = self.record.file_of(asset)
         itself = target.path.exists() and target.path.samefile(source)
-        if itself and is_packed(source):
-            raise InputError("is packed, and its name says plain; move it away and give it by --genome", source)
         with _kept_only_if_good(asset, source), _work(target.path) as made:
             how = self._make_genome(asset, source, made)
             contigs = Genome(made).contigs

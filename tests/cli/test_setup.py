@@ -179,6 +179,36 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(setup, ready, server
     assert server.requests == []
 
 
+NO_FASTA = "is not a FASTA, for no line begins with >; give another file by --genome"
+BAD_FILES = {
+    "genome": ("genome", b"notes\n", NO_FASTA),
+    "packed genome": ("genome", gzip.compress(b"notes\n"), NO_FASTA),
+    "cut genome": ("genome", gzip.compress(b">one\nACGT\n")[:20], "is damaged gzip ("),
+    "other genome": ("genome", b">one\nACGT\n", "is another assembly: one has 4 bp instead of 20,000; give the"),
+    "model": ("model", b"notes\n", "is no ONNX model"),
+    "motifs": ("motifs", b"notes\n", "1: begins with 'notes' and holds no line 'MEME version'; give motifs"),
+    "factors": ("motif-factors", b"notes\n", "1: needs a motif and a factor, separated by a tab"),
+}
+
+
+@pytest.mark.parametrize(("option", "content", "message"), BAD_FILES.values(), ids=BAD_FILES)
+@pytest.mark.parametrize("more", [["--dry-run"], []], ids=["dry", "real"])
+def test_a_local_file_of_no_use_is_refused_before_anything_is_fetched_or_written(
+    setup, published, server, home, tmp_path, option, content, message, more
+):
+    published.write_text("\n".join(line for line in published.read_text().split("\n") if "sha256" not in line))
+    path = tmp_path / "given"
+    path.write_bytes(content)
+    outcome = setup(published, *more, f"--{option}", path)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"epigept-batch: {path}:")
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert files(home) == []
+    assert not list(tmp_path.glob("*.fai"))
+    assert server.requests == []
+
+
 FAULTS = {
     "not there": (
         {"status": 404},
@@ -297,7 +327,7 @@ def test_another_assembly_is_refused_however_it_came(
     outcome = setup(ready, genome=path if given else None)
     assert outcome.code == 2
     assert last(outcome).startswith(f"epigept-batch: {path if given else server.address('/hg.fa.gz')}: {message}")
-    assert files(home) == [*([] if given else ["model.onnx"]), "setup.json"]
+    assert files(home) == ([] if given else ["model.onnx", "setup.json"])
     assert [asked for asked, _ in server.requests] == ([] if given else ["/small.onnx", "/hg.fa.gz"])
     assert path.exists()
 
