@@ -92,8 +92,8 @@ class Plan:
 
     @property
     def in_order(self) -> tuple[Target, ...]:
-        """The targets, first what needs no download: what is wrong with a file that is given is soon known."""
-        return tuple(sorted(self.targets, key=lambda target: any(asset.is_remote for asset in target.assets)))
+        """The targets, first what needs no download, then no conversion: what is wrong with a file is soon known."""
+        return tuple(sorted(self.targets, key=_effort))
 
     @property
     def converts(self) -> bool:
@@ -111,6 +111,13 @@ class Plan:
             for asset in target.assets:
                 size = in_words(asset.bytes) if asset.bytes and asset.is_remote else ""
                 yield asset, size, _asset_state(self.record, asset, due=target.due, force=self.force)
+
+
+def _effort(target: Target) -> int:
+    """How long it takes, by the slowest that it needs: a download, a conversion, neither."""
+    if any(asset.is_remote for asset in target.assets):
+        return 2
+    return 0 if target.precision is None else 1
 
 
 def plan_setup(request: SetupRequest) -> Plan:

@@ -465,6 +465,26 @@ def test_a_conversion_that_fails_leaves_what_was_fetched(setup, published, home,
     assert files(home) == ["setup.json", *(f"setup/{name}" for name in sources)]
 
 
+def test_a_local_genome_is_installed_before_a_conversion_that_takes_longer(
+    setup, published, server, tmp_path, monkeypatch, fasta
+):
+    monkeypatch.setattr(exporter, "PROGRAM", (sys.executable, "-c", "import sys; sys.exit('check' not in sys.argv)"))
+    places = {
+        "checkpoint": "/help/model.ckpt",
+        "expression-reference": "/reference.tsv",
+        "motifs": "/motifs",
+        "motif-factors": "/f.tsv",
+    }
+    parts = {name: tmp_path / f"{name}.of_mine" for name in places}
+    for name, place in places.items():
+        parts[name].write_bytes(server.files[place].body)
+    fasta.write_text(fasta.read_text().replace("\n", "\n\n", 3))
+    outcome = setup(published, genome=fasta, **parts)
+    assert outcome.code == 2
+    assert "is not a FASTA that can be indexed" in last(outcome)
+    assert "converting" not in outcome.err
+
+
 def test_what_is_fetched_from_elsewhere_takes_the_place_of_what_was(setup, published, server, home, monkeypatch):
     monkeypatch.setattr(exporter, "PROGRAM", (sys.executable, "-c", "import sys; sys.exit('check' not in sys.argv)"))
     assert setup(published).code == 1
