@@ -42,14 +42,16 @@ def _given_options(command: Callable[..., None]) -> Callable[..., None]:
     help="Of the model file. fp16 serves GPUs and CPUs, int8 is the fastest on CPUs.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and check that it can be.")
-@click.option("--force", is_flag=True, help="Do it again, and replace files that setup did not make.")
+@click.option(
+    "--force", is_flag=True, help="Do it again, without files given before, and replace files that setup did not make."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print setup.json to standard output.")
 def setup(*, catalogue: str, precision: str, dry_run: bool, force: bool, as_json: bool, **given: str | None) -> None:
     """Fetch the genome, the published weights and what goes with them, and make the model file.
 
     They go to the folder that EPIGEPT_BATCH_HOME names (~/.cache/epigept-batch), where `epigept-batch genome` looks for
     them: afterwards it needs a sample's table and nothing else. Interrupted, it goes on where it was; run again, it
-    does what has changed. Each file can be one of yours, or at another address.
+    does what has changed. Each file can be one of yours, or at another address; it stays so until another is given.
 
     \b
     Example:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError, OutputError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from epigept_batch.installation.catalogue import Catalogue
     from epigept_batch.installation.record import Entry
 
-UP_TO_DATE, GIVEN = "up to date", "given by you"
+UP_TO_DATE, THERE, GIVEN = "up to date", "there", "given by you"
 MODEL_SHARE = 1.1
 """Bytes of a model file by those of its checkpoint, about, in the largest precision."""
 
@@ -42,7 +42,7 @@ class SetupRequest:
         catalogue: Name or path.
         given: Paths or addresses of assets, by name, in place of the catalogue's.
         precision: Of the model file.
-        force: Do again what is up to date, and replace what is not from here.
+        force: Do again what is up to date, without what was given before, and replace what is not from here.
     """
 
     catalogue: str
@@ -128,19 +128,32 @@ def plan_setup(request: SetupRequest) -> Plan:
     """
     catalogue = read_catalogue(request.catalogue)
     record = Record.read(home())
+    given_now = request.given
+    request = replace(request, given={**_given_before(request, record), **given_now})
     genome = (_wanted(GENOME, request, catalogue),)
     converted = _converts(request, catalogue)
     model = tuple(_wanted(name, request, catalogue) for name in (FOR_CONVERSION if converted else (MODEL,)))
-    for asset in (*model, *genome):
-        _check_local(asset)
     precision = request.precision if converted else None
     targets = (
         _target(record, default_model(), model, precision=precision, force=request.force),
         _target(record, default_fasta(), genome, force=request.force),
     )
+    for target in targets:
+        for asset in target.assets:
+            if target.due or asset.name in given_now:
+                _check_local(asset)
     needed = sum(_bytes_needed(record, target, catalogue, force=request.force) for target in targets if target.due)
     folder = next(path for path in (home(), *home().absolute().parents) if path.exists())
     return Plan(catalogue, record, targets, request.force, needed, shutil.disk_usage(folder).free)
+
+
+def _given_before(request: SetupRequest, record: Record) -> dict[str, str]:
+    """Locations that what is installed was made from by the user's choice, which holds until there is another one."""
+    if request.force:
+        return {}
+    entries = [pair for entry in record.installed.values() for pair in entry.get("made_from", {}).items()]
+    otherwise = FOR_CONVERSION if MODEL in request.given else (MODEL,) if {*FOR_CONVERSION} & {*request.given} else ()
+    return {name: entry["location"] for name, entry in entries if entry.get("given") and name not in otherwise}
 
 
 def _converts(request: SetupRequest, catalogue: Catalogue) -> bool:
@@ -163,7 +176,7 @@ def _wanted(name: str, request: SetupRequest, catalogue: Catalogue) -> Asset:
         InputError: Neither does.
     """
     asset = catalogue.assets.get(name)
-    if name in request.given:
+    if name in request.given and (asset is None or asset.location != request.given[name]):
         return (asset or Asset(name, "")).given_as(request.given[name])
     if asset is None:
         option = Asset(name, "").option
@@ -237,24 +250,29 @@ def _keeping(path: Path) -> str:
 
 def _is_itself(path: Path, assets: Sequence[Asset]) -> bool:
     """Whether the user gives the very file that is there."""
-    return len(assets) == 1 and not assets[0].is_remote and path.samefile(assets[0].path)
+    return len(assets) == 1 and not assets[0].is_remote and assets[0].path.exists() and path.samefile(assets[0].path)
 
 
 def _changes(made_from: Mapping[str, Entry], assets: Sequence[Asset]) -> Iterator[str]:
     """Which inputs of a file are others now."""
     for asset in assets:
         entry = made_from.get(asset.name, {})
-        if not is_of(asset, entry):
-            yield f"{asset.name.replace('_', ' ')} from {entry.get('location', 'elsewhere')} before"
+        if is_of(asset, entry):
+            continue
+        what, location = asset.name.replace("_", " "), entry.get("location", "elsewhere")
+        yield f"{what} changed since" if location == asset.location else f"{what} from {location} before"
 
 
 def _asset_state(record: Record, asset: Asset, *, due: bool, force: bool) -> str:
+    if asset.given:
+        doing = _asset_state(record, replace(asset, given=False), due=due, force=force)
+        return GIVEN if doing == THERE else f"{doing}, {GIVEN}"
     if not due:
         return UP_TO_DATE
     if not asset.is_remote:
-        return GIVEN if asset.given else "there"
+        return THERE
     if record.has(asset) and not force:
-        return "there"
+        return THERE
     waiting = waiting_bytes(record.file_of(asset))
     return f"to fetch, {in_words(waiting)} are there" if waiting else "to fetch"
 

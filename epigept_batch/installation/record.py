@@ -76,6 +76,7 @@ class Record:
         """Note that an asset is there."""
         self.fetched[asset.name] = {
             "location": asset.location,
+            "given": asset.given,
             "sha256": sha256,
             **stamp(self.file_of(asset)),
             "date": today(),
@@ -90,11 +91,11 @@ class Record:
 
 
 def is_of(asset: Asset, entry: Entry) -> bool:
-    """Whether an entry is of an asset from this location; a local file must not have changed since."""
+    """Whether an entry is of an asset from this location; a local file may be gone, but must not have changed since."""
     return (
         entry.get("location") == asset.location
         and asset.sha256 in {None, entry.get("sha256")}
-        and (asset.is_remote or is_as_stamped(asset.path, entry))
+        and (asset.is_remote or not asset.path.exists() or is_as_stamped(asset.path, entry))
     )
 
 

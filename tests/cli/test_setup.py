@@ -278,10 +278,44 @@ def test_a_genome_of_the_users_own(setup, ready, server, home, tmp_path, plain, 
     assert path.read_bytes() == before
     assert [asked for asked, _ in server.requests] == ["/small.onnx"]
     assert setup(ready, genome=path).err.count("up to date") == 2
-    outcome = setup(ready)
+    outcome = setup(ready, genome=server.address("/hg.fa.gz"))
     assert f"{home}/genome.fa: install again (genome from {path} before)" in outcome.out
     assert not (home / "genome.fa").is_symlink()
     assert path.read_bytes() == before
+
+
+def test_what_was_given_stays_until_another_is_given_or_all_is_done_anew(setup, ready, server, home, tmp_path, plain):
+    path = tmp_path / "mine.fa.gz"
+    path.write_bytes(gzip.compress(plain))
+    assert setup(ready, genome=path).code == 0
+    server.requests.clear()
+    again = setup(ready)
+    assert again.out.splitlines()[2].split() == ["genome", "up", "to", "date,", "given", "by", "you", "—", str(path)]
+    assert again.err.count("up to date") == 2
+    path.write_bytes(gzip.compress(plain, mtime=0) + gzip.compress(b""))
+    changed = setup(ready)
+    assert f"{home}/genome.fa: install again (genome changed since)\n" in changed.out
+    assert (changed.code, changed.out.splitlines()[2].split()[1:4]) == (0, ["given", "by", "you"])
+    path.unlink()
+    assert setup(ready).err.count("up to date") == 2
+    (home / "genome.fa").unlink()
+    gone = setup(ready)
+    assert gone.code == 2
+    message = "genome cannot be read: No such file or directory; give another file by --genome"
+    assert last(gone) == f"epigept-batch: {path}: {message}"
+    assert server.requests == []
+    assert setup(ready, "--force").code == 0
+    assert [asked for asked, _ in server.requests] == ["/small.onnx", "/hg.fa.gz"]
+    assert setup(ready).out.splitlines()[2].split()[:4] == ["genome", "up", "to", "date"]
+
+
+def test_a_model_that_was_given_ready_stays_until_parts_of_one_are(setup, published, home, fasta, small_model):
+    assert setup(published, model=small_model, genome=fasta).code == 0
+    again = setup(published)
+    assert again.err.count("up to date") == 2
+    parts = setup(published, "--dry-run", checkpoint=small_model)
+    assert f"{home}/model.onnx: convert to fp16 again (" in parts.out
+    assert parts.out.splitlines()[5].split()[:6] == ["genome", "up", "to", "date,", "given", "by"]
 
 
 def test_the_plan_says_what_is_given_and_of_the_disk_only_what_is_needed(setup, ready, home, fasta, small_model):
