@@ -59,4 +59,4 @@ def _report(out: Path, evaluation: Mapping[str, Any]) -> Iterator[str]:
     yield f"    --training '{out}/training/{{cell}}.{{track}}.bw'"
     yield "or predict your own sample:"
     yield "  epigept-batch setup && epigept-batch genome --tpm sample.tsv --out tracks"
-    yield "where setup fetches the genome and the published weights, once (see the README)."
+    yield "where setup fetches the genome and the published weights, once, with the extra [export] (see the README)."

@@ -89,6 +89,7 @@ def test_the_report_says_what_was_made_and_what_to_do_next(demo):
         *TRACKS
     ]
     assert "epigept-batch genome --tpm sample.tsv" in done.stdout
+    assert "setup fetches the genome and the published weights, once, with the extra [export]" in done.stdout
 
 
 def test_the_demo_may_be_run_again_and_spares_what_is_not_its_own(demo, command, tmp_path):
