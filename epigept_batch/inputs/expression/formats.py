@@ -9,13 +9,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.errors import InputError
+from epigept_batch.inputs.expression.column_names import is_near_tpm, names_no_sample, why_no_tpm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from epigept_batch.inputs.expression.tables import TextTable
 
-NAMES_SHOWN = 5
+NAMES_SHOWN, COLUMNS_SHOWN = 5, 20
 SHARE_OF_NUMBERS = 0.5
 """A column of a matrix is a sample where at least so much of its first values are numbers."""
 
@@ -33,8 +34,6 @@ PROGRAMS = {
     "vector of epigept-batch": {"found_as", "tpm", NORMALISED},
 }
 COUNTS = frozenset({"count", "counts", "expected_count", "est_counts", "numreads", "reads", "read_count", "raw_count"})
-GENERIC = frozenset({"tpm", "fpkm", "rpkm", "value", "values", "expression", "abundance", "sample"})
-"""Names of a single column that name no sample."""
 ANNOTATION = (
     FEATURE_COUNTS
     | FPKM
@@ -190,11 +189,26 @@ def recognise(table: TextTable, *, normalised: bool = False) -> Layout:
         )
     if columns.names >= FEATURE_COUNTS:
         return _feature_counts(columns)
+    _check_program(columns)
     if len(fpkm) > 1:
         raise InputError("has several columns of FPKM; give a table with one, or with TPM", table.path)
     if fpkm:
         return columns.layout("table with FPKM", Unit.FPKM, fpkm, [None])
     return _matrix(columns, "matrix")
+
+
+def _check_program(columns: _Columns) -> None:
+    """Refuse a table of a program that writes TPM, in which there is no such column; FPKM will do, if no TPM is meant.
+
+    Its other columns of numbers, such as lengths, would pass for samples.
+    """
+    program = next((name for name, marks in PROGRAMS.items() if marks - TPM <= columns.names), None)
+    near = [name for name in columns.header if is_near_tpm(name)]
+    if program is None or (columns.named(*FPKM) and not near):
+        return
+    hint = f"did you mean '{near[0]}'? Then call it TPM" if near else "give a table with one"
+    shown = _shown(columns.header, most=COLUMNS_SHOWN)
+    raise InputError(f"is a table of {program} without a column TPM (columns: {shown}); {hint}", columns.table.path)
 
 
 def _first_line_of_table(table: TextTable) -> int:
@@ -299,6 +313,8 @@ def _matrix(columns: _Columns, program: str) -> Layout:
     values = columns.samples
     if not values:
         raise InputError(_no_values(columns, numbers), columns.table.path)
+    if len(values) == 1 and (why := why_no_tpm(columns.header[values[0]])) is not None:
+        raise InputError(why, columns.table.path)
     left_out = tuple(columns.header[number] for number in sorted(set(numbers) - set(values)))
     return columns.layout(program, Unit.TPM, values, _sample_names(columns, values), left_out=left_out)
 
@@ -317,7 +333,7 @@ def _no_values(columns: _Columns, numbers: Sequence[int]) -> str:
 
 def _sample_names(columns: _Columns, values: Sequence[int]) -> Sequence[str | None]:
     names = [columns.header[number] for number in values]
-    if len(names) == 1 and names[0].lower() in GENERIC:
+    if len(names) == 1 and names_no_sample(names[0]):
         return [None]
     twice = next((name for name, times in Counter(names).items() if times > 1), None)
     if twice is not None:
@@ -327,5 +343,5 @@ def _sample_names(columns: _Columns, values: Sequence[int]) -> Sequence[str | No
     return names
 
 
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
+def _shown(names: Sequence[str], *, most: int = NAMES_SHOWN) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

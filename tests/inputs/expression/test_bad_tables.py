@@ -34,6 +34,9 @@ def with_value(text):
 
 NUMBER = "is not a number from 0 up"
 HUMAN = "the network knows human genes only"
+RSEM = "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count"
+RSEM_ROWS = "10904\t10904\t93\t0\t0\t0\t0\nENSG00000106546.1\tENST00000242057.9\t93\t9\t7\t5\t1\n"
+NO_TPM = f": is a table of RSEM without a column TPM (columns: {RSEM.replace(chr(9), ', ')}"
 FEATURE_COUNTS = "Geneid\tChr\tStart\tEnd\tStrand\tLength"
 TABLES = {
     "empty": ("", ": is empty"),
@@ -80,6 +83,27 @@ TABLES = {
     ),
     "estimated counts": (table(TPM * 31.5), ": looks like counts: the sum is 31,500,000 and that of TPM 1,000,000"),
     "counts by name": (table(TPM, "expected_count"), ": has counts (expected_count) and no column TPM; give TPM"),
+    "logTPM by name": (
+        table(TPM, "logTPM"),
+        ": has no column TPM, but 'logTPM': logarithms, by its name; give TPM themselves, in a column TPM",
+    ),
+    "log2(TPM + 1) by name": (table(TPM, "log2(TPM+1)"), ": has no column TPM, but 'log2(TPM+1)': logarithms, by its"),
+    "raw counts by name": (table(TPM, "Raw Counts"), ": has counts (Raw Counts) and no column TPM; give TPM, for"),
+    "CPM by name": (table(TPM, "CPM"), ": has counts (CPM) and no column TPM; give TPM, for"),
+    "FPKM by another name": (
+        table(TPM, "FPKM_value"),
+        ": has no column TPM, but 'FPKM_value'; call a column of FPKM just FPKM to have it scaled to TPM, or give TPM",
+    ),
+    "TPM misspelt": (table(TPM, "tmp"), ": has no column TPM, but 'tmp': did you mean TPM? Then call it that"),
+    "RSEM, TPM misspelt": (
+        f"{RSEM}\tTMP\tIsoPct\n{RSEM_ROWS}",
+        f"{NO_TPM}, TMP, IsoPct); did you mean 'TMP'? Then call it TPM",
+    ),
+    "RSEM, TPM misspelt beside FPKM": (
+        f"{RSEM}\tTMP\tFPKM\n{RSEM_ROWS}",
+        f"{NO_TPM}, TMP, FPKM); did you mean 'TMP'? Then call it TPM",
+    ),
+    "RSEM without TPM": (f"{RSEM}\tx\ty\n{RSEM_ROWS}", f"{NO_TPM}, x, y); give a table with one"),
     "mouse": (table(TPM, ids=numbered("ENSMUSG{:011d}.2")), f": has mouse genes (ENSMUSG…); {HUMAN}"),
     "rat": (table(TPM, ids=numbered("ENSRNOG{:011d}")), f": has rat genes (ENSRNOG…); {HUMAN}"),
     "hamster": (table(TPM, ids=numbered("ENSCGRG{:011d}")), f": has another species genes (ENSCGRG…); {HUMAN}"),

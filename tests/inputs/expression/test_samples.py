@@ -50,6 +50,18 @@ def test_known_endings_are_taken_off(tmp_path, path, name):
     assert sample_name(tmp_path / path) == name
 
 
+@pytest.mark.parametrize("column", ["tpm", "Tpm", "value", "gene TPM", "TPM_value", "Expression level"])
+def test_a_column_that_names_no_sample_leaves_the_name_to_the_file(write, column):
+    assert list(read_all(write("b.tsv", range(5), header=(column,)))) == ["b"]
+
+
+@pytest.mark.parametrize(
+    "column", ["LN229", "LN-18", "logan", "TP53_mut", "MTP4", "count_dracula", "liver_TPM", "VST9"]
+)
+def test_names_of_samples_are_no_units(write, column):
+    assert list(read_all(write("b.tsv", range(5), header=(column,)))) == [column]
+
+
 def test_samples_are_picked_by_name_in_the_order_of_the_tables(write, matrix):
     plain = write("b.tsv", range(5))
     found = read_all(matrix, plain, samples=("b", "brain"))
