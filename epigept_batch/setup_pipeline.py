@@ -183,6 +183,8 @@ class _Setup:
             try:
                 convert(files, f"{target.precision}", made, self.progress.say)
             except ModelError as error:
+                if _is_of_local_file(error, target, files):
+                    raise
                 raise ModelError(f"{error} (--force fetches everything again)") from error
             publish(made, target.path)
         self._install(target, versions=dict(versions), precision=target.precision, sha256=file_sha256(target.path))
@@ -237,6 +239,12 @@ class _Setup:
     def _install(self, target: Target, **how: object) -> None:
         self.record.install(target.path, target.assets, **how, made_by=f"epigept-batch {epigept_batch.__version__}")
         self.progress.say(f"{target.path}: installed")
+
+
+def _is_of_local_file(error: ModelError, target: Target, files: Mapping[str, Path]) -> bool:
+    """Whether what is wrong is not in anything fetched, so that to fetch it again is no help."""
+    local = [files[asset.name] for asset in target.assets if not asset.is_remote]
+    return len(local) == len(target.assets) or str(error).startswith(tuple(f"{path}:" for path in local))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import zlib
 from typing import IO, TYPE_CHECKING, Any
 
 from epigept_batch.errors import InputError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MB = 1 << 20
+GZIP_MAGIC = b"\x1f\x8b"
 LONGEST_LINE = 16 * MB
 """Bytes of a line: of a matrix of a million samples."""
 LARGEST_TEXT = 256 * MB
@@ -37,6 +39,26 @@ def read_whole(path: Path, *, most: int = LARGEST_TEXT) -> bytes:
     if len(content) > most:
         raise InputError(f"is larger than {most // MB:,} MB, which no file of its kind is", path)
     return content
+
+
+def read_unpacked(path: Path, *, most: int = LARGEST_TEXT) -> bytes:
+    """The bytes of a file, plain or gzip, of which neither the file nor what it holds is larger than it may be.
+
+    Raises:
+        InputError: It is larger, damaged, or a pipe or device.
+        OSError: It cannot be read.
+    """
+    content = read_whole(path, most=most)
+    if not content.startswith(GZIP_MAGIC):
+        return content
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+            unpacked = stream.read(most + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"is a damaged or truncated gzip file ({error})", path) from error
+    if len(unpacked) > most:
+        raise InputError(f"unpacks to more than {most // MB:,} MB, which no file of its kind does", path)
+    return unpacked
 
 
 def bounded_lines(stream: IO[bytes], path: Path, *, first: int = 1) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from epigept_batch.files import make_folder, replacing
 from epigept_batch.inference.check import check_bins, check_inputs
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.inputs.bounds import read_whole
+from epigept_batch.inputs.bounds import read_unpacked
 from epigept_batch.inputs.motifs import P_VALUE, read_motif_set
 from epigept_batch.spec import Check, ExpressionReference, Spec
 from epigept_export.architectures import HG_SCAN_WINDOW, read_training_windows, training_cells
@@ -213,14 +213,14 @@ def read_expression_reference(path: Path, factors: Sequence[str]) -> ExpressionR
     """Read TPM of the training cells: factors as rows, their names first, cells as columns; tab- or comma-separated.
 
     Args:
-        path: The table.
+        path: The table, plain or gzip.
         factors: Names, in the order wanted.
 
     Raises:
         InputError: A factor is missing, or a value is negative or no number.
     """
     try:
-        text = read_whole(path).decode()
+        text = read_unpacked(path).decode()
         separator = "\t" if "\t" in text.partition("\n")[0] else ","
         header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:

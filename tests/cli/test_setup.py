@@ -445,6 +445,14 @@ def test_a_checkpoint_of_no_use_is_said_by_the_exporter(setup, published, server
     assert "model.onnx" not in files(home)
 
 
+def test_a_local_file_of_no_use_is_not_said_to_be_fetched_again(setup, published, tmp_path):
+    own = tmp_path / "own.tsv"
+    own.write_text("\ta\tb\nF00\t1\tx\n")
+    outcome = setup(published, **{"expression-reference": own})
+    assert outcome.code == 2
+    assert last(outcome) == f"epigept-batch: {own}:2: needs a factor and 2 TPM values from 0 up"
+
+
 WITHOUT = "import epigept_export.cli as c; c.find_spec = lambda name: None if name == 'torch' else name; c.main()"
 BROKEN = "import sys; sys.modules['torch'] = None; import epigept_export.cli as c; c.find_spec = str; c.main()"
 

@@ -9,7 +9,7 @@ import pytest
 
 from epigept_batch.errors import InputError
 from epigept_batch.inputs import bounds
-from epigept_batch.inputs.bounds import bounded_lines, open_gzip, read_whole
+from epigept_batch.inputs.bounds import bounded_lines, open_gzip, read_unpacked, read_whole
 from epigept_batch.inputs.expression.tables import open_table
 from epigept_batch.inputs.motifs import read_factor_pairs, read_motifs
 from epigept_batch.inputs.regions import read_bed
@@ -66,6 +66,20 @@ def test_gzip_is_unpacked_as_by_gzip(tmp_path):
         assert unpacked.peek(3)[:3] == b"0\n1"
         assert unpacked.readline() == b"0\n"
         assert unpacked.read() == content[2:]
+
+
+def test_a_file_is_read_whole_plain_or_gzip(tmp_path):
+    packed = gzip.compress(b"a\r\n") + gzip.compress(b"b")
+    for name, content in (("plain", b"a\r\nb"), ("packed", packed)):
+        (tmp_path / name).write_bytes(content)
+        assert read_unpacked(tmp_path / name) == b"a\r\nb"
+    (tmp_path / "zeros").write_bytes(gzip.compress(bytes(2 << 20)))
+    with pytest.raises(InputError, match="zeros: unpacks to more than 1 MB, which no file of its kind does"):
+        read_unpacked(tmp_path / "zeros", most=1 << 20)
+    for damaged in (packed[:-3], packed[:-6] + b"xxxxxx"):
+        (tmp_path / "damaged").write_bytes(damaged)
+        with pytest.raises(InputError, match="damaged: is a damaged or truncated gzip file"):
+            read_unpacked(tmp_path / "damaged")
 
 
 @pytest.mark.parametrize("ratio", [20, 240, 260])
