@@ -21,6 +21,7 @@ from epigept_batch.inference.check import check_bins, check_inputs
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inputs.bounds import read_unpacked
+from epigept_batch.inputs.expression import formats
 from epigept_batch.inputs.motifs import P_VALUE, read_motif_set
 from epigept_batch.spec import Check, ExpressionReference, Spec
 from epigept_export.architectures import HG_SCAN_WINDOW, read_training_windows, training_cells
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 CHECK_SEED = 711
 M_MMAP_THRESHOLD = -3  # of malloc.h
 LARGE = 1 << 20
+OF_QUANTIFICATION = formats.TPM | formats.FPKM | formats.COUNTS | {"effective_length", "effectivelength"}
+"""Names of columns of one sample's quantification; no cell is called so."""
 OUTLYING = 5
 """A reference column is reported when its mean differs from the median column's by more than this factor."""
 
@@ -217,7 +220,7 @@ def read_expression_reference(path: Path, factors: Sequence[str]) -> ExpressionR
         factors: Names, in the order wanted.
 
     Raises:
-        InputError: A factor is missing, or a value is negative or no number.
+        InputError: It is another kind of table, a factor is missing, or a value is negative or no number.
     """
     try:
         text = read_unpacked(path).decode()
@@ -226,6 +229,7 @@ def read_expression_reference(path: Path, factors: Sequence[str]) -> ExpressionR
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
         why = reason(error) if isinstance(error, OSError) else "not a table of text"
         raise InputError(f"expression reference cannot be read: {why}", path) from error
+    _check_reference_header(header, path)
     values: dict[str, list[float]] = {}
     for line, row in enumerate(rows, 2):
         values[row[0] if row else ""] = _reference_row(row, len(header), path, line)
@@ -235,12 +239,25 @@ def read_expression_reference(path: Path, factors: Sequence[str]) -> ExpressionR
     return ExpressionReference(tuple(header[1:]), np.array([values[factor] for factor in factors]))
 
 
+def _check_reference_header(header: Sequence[str], path: Path) -> None:
+    """Refuse a quantification, whose first rows may all be of numbers, and what has no cells."""
+    samples_own = [name for name in header if name.strip().lower() in OF_QUANTIFICATION]
+    if not samples_own and len(header) > 1:
+        return
+    why = f"it has the columns of one sample ({', '.join(samples_own)})" if samples_own else "it has one column"
+    raise InputError(
+        f"is no table of factors × cells: {why}; give TPM with the factors as rows and the training cells as columns",
+        path,
+        1,
+    )
+
+
 def _reference_row(row: Sequence[str], columns: int, path: Path, line: int) -> list[float]:
     try:
         values = [float(value) for value in row[1:]]
     except ValueError:
         values = [np.nan]
-    if len(row) != columns or columns <= 1 or not all(np.isfinite(values)) or min(values) < 0:
+    if len(row) != columns or not all(np.isfinite(values)) or min(values) < 0:
         raise InputError(f"needs a factor and {columns - 1} TPM values from 0 up", path, line)
     return values
 
