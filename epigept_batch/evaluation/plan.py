@@ -67,7 +67,7 @@ def find_pairs(request: EvaluationRequest, progress: Progress) -> Iterator[Pair]
     """Every predicted track that has a measured one; those without are named.
 
     Raises:
-        InputError: There is none, or one measured file for several predicted tracks.
+        InputError: There is none of either, or one measured file for several predicted tracks.
     """
     predicted = _predicted(request.predicted)
     files = TrackFiles(request.measured)
@@ -92,6 +92,8 @@ def find_pairs(request: EvaluationRequest, progress: Progress) -> Iterator[Pair]
 
 def _predicted(path: Path) -> dict[tuple[str, str], tuple[Path, Mapping[str, Any] | None]]:
     """The predicted tracks, by sample and track, with the sample's `run.json`."""
+    if not path.exists():
+        raise InputError("there is no such folder or bigWig; give as --predicted what genome wrote", path)
     folder = path if path.is_dir() else path.parent
     found: dict[tuple[str, str], tuple[Path, Mapping[str, Any] | None]] = {}
     for sample, record in read_records(folder).items():

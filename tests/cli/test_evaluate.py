@@ -268,7 +268,11 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
     ("options", "message"),
     [
         ({"measured": "absent.bw"}, "absent.bw: there is no such bigWig to compare with"),
-        ({"predicted": "absent.bw"}, "absent.bw: there is no such bigWig"),
+        ({"predicted": "absent.bw"}, "absent.bw: there is no such folder or bigWig; give as --predicted what genome"),
+        (
+            {"predicted": "absent", "measured": "{track}.bw"},
+            "epigept-batch: absent: there is no such folder or bigWig; give as --predicted what genome wrote",
+        ),
         ({"predicted": "."}, "holds no run.json of epigept-batch genome; give a folder of its, or a bigWig"),
         ({"training": "{cell}.none"}, "--training {cell}.none: there is no such bigWig of CTCF"),
         ({"training": "measured.bw"}, "--training measured.bw: is the measured track itself"),
