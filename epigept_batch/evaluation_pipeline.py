@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,11 +120,11 @@ def _plans(request: EvaluationRequest, pairs: Sequence[Pair]) -> list[Plan]:
     for pair in pairs:
         spec = specs[pair.sample]
         training = find_training(request, pair, spec)
-        track = SignalTrack(pair.predicted)
-        try:
+        with closing(SignalTrack(pair.predicted)) as track:
             contigs, bin_bp = track.contigs, request.bin_bp or track.record_bp()
-        finally:
-            track.close()
+        for path in (pair.measured, *training.cells.values()):
+            with closing(SignalTrack(path)) as other:
+                other.check_genome(contigs)
         if bin_bp is None:
             raise InputError("holds no data", pair.predicted)
         plans.append(Plan(pair, spec, training, find_areas(request, pair, contigs), contigs, bin_bp))

@@ -11,6 +11,7 @@ from epigept_batch.errors import InputError
 from epigept_batch.tiling import Contig
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,6 +46,20 @@ class SignalTrack:
     def contigs(self) -> tuple[Contig, ...]:
         """Those of the header, in its order."""
         return tuple(Contig(name, length) for name, length in self._file.chroms().items())
+
+    def check_genome(self, contigs: Sequence[Contig]) -> None:
+        """See that it has any of a genome's contigs, with or without `chr`.
+
+        Raises:
+            InputError: It has none.
+        """
+        names = self._file.chroms()
+        if not any(name in names for contig in contigs for name in contig.names):
+            ours, theirs = (next(iter(each), "none") for each in ([contig.name for contig in contigs], names))
+            raise InputError(
+                f"has no contig of the predicted track ({ours}, …), but {theirs}, …; give a track of the same genome",
+                self.path,
+            )
 
     def record_bp(self) -> int | None:
         """The commonest length of a record where the longest contig with data begins to have some; None without data.

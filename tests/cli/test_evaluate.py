@@ -293,6 +293,11 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
         ({"exclude": "short.bed.gz"}, "short.bed.gz: BED file cannot be read: its gzip is damaged or cut short"),
         ({"measured": "ratio.bw"}, "ratio.bw: has values below 0, as at chr1:129; give signal"),
         ({"measured": "hg19.bw"}, "hg19.bw: has chr1 with 30,000 bp, the genome 25,617; give tracks of this genome"),
+        (
+            {"measured": "mouse.bw"},
+            "mouse.bw: has no contig of the predicted track (chr1, …), but scaffold_1, …; give a track of the same",
+        ),
+        ({"training": "mouse.bw"}, "mouse.bw: has no contig of the predicted track"),
         ({"measured": "bad.bed"}, "bad.bed: is no bigWig, or is cut short"),
         (
             {"write": "bad.bed"},
@@ -313,6 +318,7 @@ def test_what_cannot_be_compared_is_said(data, evaluate, tmp_path, monkeypatch, 
     write_bins(tmp_path / "part.bw", {"chr1": data["measured"]["chr1"]})
     write_bins(tmp_path / "ratio.bw", {"chr1": np.array([1, 2, -0.5, 3])})
     write_bins(tmp_path / "zero.bw", {"chr1": np.zeros(300)})
+    pybigtools.open(str(tmp_path / "mouse.bw"), "w").write({"scaffold_1": 64}, iter([("scaffold_1", 0, 64, 1.0)]))
     pybigtools.open(str(tmp_path / "hg19.bw"), "w").write({"chr1": 30_000}, iter([("chr1", 0, 64, 1.0)]))
     done = evaluate(**options)
     assert (done.code, done.out) == (2, "")
