@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ODD_SCALE = 2.0
 """Ratio of mean signals, either way, that is worth a word."""
+ABSURD_SCALE = 1000.0
+"""Ratio beyond which one of them is likelier a logarithm that was taken for the signal, or the reverse."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,13 +189,7 @@ def _document(request: EvaluationRequest, plan: Plan, bins: ComparedBins) -> dic
 
 def _notes(request: EvaluationRequest, bins: ComparedBins, training: Training, spec: Spec | None) -> Iterator[str]:
     """What to know of a pair's figures."""
-    if request.scale == MATCH:
-        yield f"the measured signal was multiplied by {bins.scale:.4g}, so that both have the same mean"
-    elif not 1 / ODD_SCALE <= bins.ratio <= ODD_SCALE:
-        yield (
-            f"the predicted signal is on average {bins.ratio:.3g} times the measured, of another depth perhaps; r and "
-            "MSE of ln(1 + signal) depend on that: --scale match"
-        )
+    yield from _notes_on_scale(request, bins)
     yield from training.notes
     if spec is not None and not spec.training_windows:
         yield "the windows that this network was trained on are not published, so none is told apart"
@@ -201,3 +197,17 @@ def _notes(request: EvaluationRequest, bins: ComparedBins, training: Training, s
         yield "no bin lies in a window that the network was trained on"
     elif bins.seen is not None and bins.seen.all():
         yield "every bin lies in a window that the network was trained on: the figures flatter"
+
+
+def _notes_on_scale(request: EvaluationRequest, bins: ComparedBins) -> Iterator[str]:
+    """What the means of both signals show."""
+    if request.scale == MATCH:
+        yield f"the measured signal was multiplied by {bins.scale:.4g}, so that both have the same mean"
+    said = f"the predicted signal is on average {bins.ratio:.3g} times the measured"
+    if not 1 / ABSURD_SCALE <= bins.ratio <= ABSURD_SCALE:
+        yield (
+            f"{said}, which no depth explains; see that --predicted-space and --measured-space are what the tracks "
+            "hold, ln(1 + signal) or the signal itself"
+        )
+    elif request.scale != MATCH and not 1 / ODD_SCALE <= bins.ratio <= ODD_SCALE:
+        yield f"{said}, of another depth perhaps; r and MSE of ln(1 + signal) depend on that: --scale match"

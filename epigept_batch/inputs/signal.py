@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SEARCHED_STRETCHES = 1000
 """Parts of a contig that are searched for records one after the other, for all of them at once are many."""
+LARGEST_LOG1P = 80.0
+"""A logarithm beyond which there is no such signal; exp(89) is no float32 either."""
 
 
 class SignalTrack:
@@ -153,20 +155,33 @@ class BinnedTrack:
         """Successive bins, float32, (bins,), NaN without data and beyond the contig.
 
         Raises:
-            InputError: A value is below 0, or the contig has another length in the file.
+            InputError: A value is below 0, or can be no logarithm; or the contig has another length in the file.
         """
         values = self._track.bins(contig, first, bins, bin_bp=self._bin_bp, zero_fill=self._zero_fill)
-        if (values < 0).any():
-            place = (first + int(np.argmax(values < 0))) * self._bin_bp
-            raise InputError(
-                f"has values below 0, as at {contig.name}:{place + 1}; give signal, such as coverage or fold change, "
-                "not the logarithm of a ratio",
-                self._track.path,
-            )
+        self._check(values, contig, first)
         if self._space == self._wanted:
             return values
         changed: NDArray[np.float32] = np.log1p(values) if self._wanted == "log1p" else np.expm1(values)
         return changed
+
+    def _check(self, values: NDArray[np.float32], contig: Contig, first: int) -> None:
+        """Refuse what can be neither signal nor, where that is said, its logarithm."""
+
+        def place(wrong: NDArray[np.bool_]) -> str:
+            return f"{contig.name}:{(first + int(wrong.argmax())) * self._bin_bp + 1}"
+
+        if (below := values < 0).any():
+            raise InputError(
+                f"has values below 0, as at {place(below)}; give signal, such as coverage or fold change, not the "
+                "logarithm of a ratio",
+                self._track.path,
+            )
+        if self._space == "log1p" and (large := values > LARGEST_LOG1P).any():
+            raise InputError(
+                f"is taken for ln(1 + signal) and has {values[large.argmax()]:,.0f} at {place(large)}; where it holds "
+                "the signal itself, say so by --measured-space linear or --predicted-space linear",
+                self._track.path,
+            )
 
 
 def _means(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -223,6 +223,16 @@ def test_scale_changes_what_depends_on_depth_and_nothing_else(data, evaluate, tm
     assert shallow["scale"]["predicted_over_measured"] == pytest.approx(ratio, rel=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1, "match"])
+@pytest.mark.parametrize("factor", [1e-5, 1e5])
+def test_a_ratio_that_no_depth_explains_is_laid_to_the_spaces(data, evaluate, tmp_path, factor, scale):
+    write_bins(tmp_path / "odd.bw", {contig: factor * values for contig, values in data["measured"].items()})
+    notes = one(evaluate("--json", measured=tmp_path / "odd.bw", scale=scale))["notes"]
+    (note,) = [note for note in notes if "times the measured" in note]
+    assert "which no depth explains; see that --predicted-space and --measured-space are what the tracks hold" in note
+    assert "--scale match" not in note
+
+
 def test_the_report_for_people(evaluate, tmp_path):
     done = evaluate("--by-chromosome", training=tmp_path / "{cell}.{track}.bigWig", nearest="b")
     assert done.code == 0

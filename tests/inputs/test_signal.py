@@ -99,3 +99,16 @@ def test_values_below_0_are_no_signal(tmp_path):
     binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="linear", wanted="log1p")
     with pytest.raises(InputError, match="ratio.bw: has values below 0, as at one:257; give signal"):
         binned.read(Contig("one", 400), 0, 4)
+
+
+def test_values_that_can_be_no_logarithm_are_said_to_be_the_signal(tmp_path):
+    path = tmp_path / "linear.bw"
+    pybigtools.open(str(path), "w").write({"one": 400}, iter([("one", 0, 200, 1.0), ("one", 256, 300, 5000.0)]))
+    for wanted in ("log1p", "linear"):
+        binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="log1p", wanted=wanted)
+        with pytest.raises(
+            InputError, match="linear.bw: is taken for ln.1 . signal. and has 5,000 at one:257; where it"
+        ):
+            binned.read(Contig("one", 400), 0, 4)
+    binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="linear", wanted="linear")
+    assert binned.read(Contig("one", 400), 2, 1) == pytest.approx([5000])
