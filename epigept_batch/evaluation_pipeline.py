@@ -200,7 +200,12 @@ def _notes(request: EvaluationRequest, bins: ComparedBins, training: Training, s
 
 
 def _notes_on_scale(request: EvaluationRequest, bins: ComparedBins) -> Iterator[str]:
-    """What the means of both signals show."""
+    """What both signals show, their means above all."""
+    for name, values in (("measured signal", bins.measured), ("predicted signal", bins.predictors[PREDICTION])):
+        if (values == values[0]).all():
+            yield f"the {name} is {np.expm1(values[0]):.4g} in every bin compared, so r is not defined"
+    if not 0 < bins.ratio < np.inf:
+        return
     if request.scale == MATCH:
         yield f"the measured signal was multiplied by {bins.scale:.4g}, so that both have the same mean"
     said = f"the predicted signal is on average {bins.ratio:.3g} times the measured"

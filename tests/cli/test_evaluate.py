@@ -233,6 +233,14 @@ def test_a_ratio_that_no_depth_explains_is_laid_to_the_spaces(data, evaluate, tm
     assert "--scale match" not in note
 
 
+@pytest.mark.parametrize("flat", ["measured", "predicted"])
+def test_where_a_signal_is_0_that_is_said_and_no_ratio(evaluate, tmp_path, flat):
+    write_bins(tmp_path / "zero.bw", {contig: np.zeros(-(-length // BIN)) for contig, length in CONTIGS.items()})
+    notes = one(evaluate("--json", **{flat: tmp_path / "zero.bw"}))["notes"]
+    assert f"the {flat} signal is 0 in every bin compared, so r is not defined" in notes
+    assert not any("times the measured" in note for note in notes)
+
+
 def test_the_report_for_people(evaluate, tmp_path):
     done = evaluate("--by-chromosome", training=tmp_path / "{cell}.{track}.bigWig", nearest="b")
     assert done.code == 0
