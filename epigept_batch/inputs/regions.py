@@ -97,7 +97,7 @@ def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
         The intervals, by the contigs' own names, clipped to them.
 
     Raises:
-        InputError: It cannot be used, or has intervals but none on these contigs.
+        InputError: It cannot be used, as one of `read_bed`, or has no interval on these contigs.
     """
     by_name = {name: contig for contig in contigs for name in contig.names}
     by_name |= {contig.name: contig for contig in contigs}
@@ -106,11 +106,17 @@ def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
     for number, line in _bed_lines(path):
         name, start, end = _bed_fields(line, path, number)
         contig = by_name.get(name)
+        if start >= end:
+            raise InputError(f"{name} {start} {end} is reversed or empty", path, number)
         if contig is None:
             others.add(name)
-        elif start < min(end, contig.length):
+        elif start < contig.length:
             regions.append(Region(contig.name, start, min(end, contig.length)))
-    if not regions and others:
+        else:
+            others.add(f"{name} beyond its end")
+    if not regions and not others:
+        raise InputError("BED file holds no interval", path)
+    if not regions:
         ours = ", ".join(contig.name for contig in contigs[:NAMES_SHOWN])
         theirs = ", ".join(sorted(others)[:NAMES_SHOWN])
         raise InputError(f"has no interval on the contigs of the tracks ({ours}), but on {theirs}", path)

@@ -306,6 +306,9 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
             {"exclude": "other.bed"},
             "other.bed: has no interval on the contigs of the tracks (chr1, chr2, chrM), but on",
         ),
+        ({"exclude": "empty.bed"}, "empty.bed: BED file holds no interval"),
+        ({"peaks": "empty.bed"}, "empty.bed: BED file holds no interval"),
+        ({"exclude": "reversed.bed"}, "reversed.bed:1: chr1 100 50 is reversed or empty"),
         ({"peaks": "absent.bed"}, "absent.bed: BED file cannot be read: No such file or directory"),
         ({"peaks": "bad.bed"}, "bad.bed:2: a BED line is contig, start and end, separated by tabs"),
         ({"exclude": "short.bed.gz"}, "short.bed.gz: BED file cannot be read: its gzip is damaged or cut short"),
@@ -331,6 +334,8 @@ def test_what_cannot_be_compared_is_said(data, evaluate, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "all.bed").write_text("".join(f"{contig}\t0\t99999\n" for contig in CONTIGS))
     (tmp_path / "other.bed").write_text("chr7\t0\t99999\n")
+    (tmp_path / "empty.bed").touch()
+    (tmp_path / "reversed.bed").write_text("chr1 100 50\n")
     (tmp_path / "bad.bed").write_text("chr1\t0\t9\nchr1 x 9\n")
     (tmp_path / "short.bed.gz").write_bytes(gzip.compress(b"chr1\t0\t9\n" * 99)[:-12])
     write_bins(tmp_path / "part.bw", {"chr1": data["measured"]["chr1"]})

@@ -147,8 +147,25 @@ def test_intervals_of_a_whole_genome_on_the_contigs_there_are(tmp_path):
         InputError, match="has no interval on the contigs of the tracks .chrX., but on 2, HLA, chr1, chr3"
     ):
         read_intervals(tmp_path / "all.bed", [Contig("chrX", 9)])
-    (tmp_path / "empty.bed").write_text("track name=none\n")
-    assert read_intervals(tmp_path / "empty.bed", contigs) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ": BED file holds no interval"),
+        ("track name=none\n", ": BED file holds no interval"),
+        ("chr1\t5\t9\nchr1\t100\t50\n", ":2: chr1 100 50 is reversed or empty"),
+        ("chr1\t5\t5\n", ":1: chr1 5 5 is reversed or empty"),
+        ("chrX\t9\t5\n", ":1: chrX 9 5 is reversed or empty"),
+        ("chr1\t1000\t1100\n", ": has no interval on the contigs of the tracks (chr1), but on chr1 beyond its end"),
+    ],
+)
+def test_intervals_that_say_nothing_are_refused_as_in_any_bed(tmp_path, text, message):
+    bed = tmp_path / "a.bed"
+    bed.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_intervals(bed, [CONTIGS["chr1"]])
+    assert str(caught.value) == f"{bed}{message}"
 
 
 def test_a_bed_may_be_gzip_and_damage_is_said(tmp_path):
