@@ -190,6 +190,10 @@ def _document(request: EvaluationRequest, plan: Plan, bins: ComparedBins) -> dic
 def _notes(request: EvaluationRequest, bins: ComparedBins, training: Training, spec: Spec | None) -> Iterator[str]:
     """What to know of a pair's figures."""
     yield from _notes_on_scale(request, bins)
+    if bins.peaks is not None and not bins.peaks.any():
+        yield "no bin compared lies in a peak, so there is neither AUROC nor AUPRC"
+    elif bins.peaks is not None and bins.peaks.all():
+        yield "every bin compared lies in a peak, so there is no AUROC, and AUPRC is 1 whatever is predicted"
     yield from training.notes
     if spec is not None and not spec.training_windows:
         yield "the windows that this network was trained on are not published, so none is told apart"

@@ -76,14 +76,15 @@ class Plotter:
         self._save(figure, "comparison.png")
 
     def draw_track(self, document: Mapping[str, Any], bins: ComparedBins) -> None:
-        """`SAMPLE.TRACK.png`: predicted against measured, r by chromosome and, with peaks, precision against recall."""
-        figure, axes = _figure(2 if bins.peaks is None else 3, width=5.0, height=4.4)
+        """`SAMPLE.TRACK.png`: predicted against measured, r by chromosome; with bins in peaks, precision and recall."""
+        peaks = bins.peaks if bins.peaks is not None and bins.peaks.any() else None
+        figure, axes = _figure(2 if peaks is None else 3, width=5.0, height=4.4)
         name = ".".join(part for part in (document["sample"], document["track"]) if part)
         figure.suptitle(f"{document['sample']} {document['track']}".rstrip())
         _draw_density(axes[0], bins.measured, bins.predictors["prediction"])
         _draw_chromosomes(axes[1], document)
-        if bins.peaks is not None:
-            _draw_precision(axes[2], bins)
+        if peaks is not None:
+            _draw_precision(axes[2], bins.predictors, peaks)
         self._save(figure, f"{name}.png")
 
     def _save(self, figure: Figure, name: str) -> None:
@@ -147,13 +148,9 @@ def _draw_chromosomes(axes: Axes, document: Mapping[str, Any]) -> None:
     axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 
 
-def _draw_precision(axes: Axes, bins: ComparedBins) -> None:
-    """Precision against recall at the peaks, of each predictor."""
-    peaks = bins.peaks
-    if peaks is None or not peaks.any():
-        axes.set_title("no bin in a peak")
-        return
-    for name, values in bins.predictors.items():
+def _draw_precision(axes: Axes, predictors: Mapping[str, NDArray[np.float32]], peaks: NDArray[np.bool_]) -> None:
+    """Precision against recall at the peaks, of which there are some, of each predictor."""
+    for name, values in predictors.items():
         recall, precision = precision_recall(values, peaks)
         label = f"{TITLES[name]}, {average_precision(values, peaks):.3f}"
         axes.step(recall, precision, where="pre", color=COLOURS[name], label=label)

@@ -272,6 +272,26 @@ def test_figures_are_drawn(evaluate, tmp_path):
         assert (width > 700, height > 400) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("peaks", "areas", "note", "panels"),
+    [
+        ("chrM\t0\t9\n", (None, None), "no bin compared lies in a peak, so there is neither AUROC nor AUPRC", 2),
+        ("chr1\t0\t99999\n", (None, 1), "every bin compared lies in a peak, so there is no AUROC, and AUPRC is 1", 3),
+    ],
+)
+def test_areas_that_are_not_defined_are_explained_and_have_no_panel(evaluate, tmp_path, peaks, areas, note, panels):
+    import struct
+
+    (tmp_path / "peaks.bed").write_text(peaks)
+    options = {"peaks": tmp_path / "peaks.bed", "chromosome": "chr1", "figures": tmp_path / "figures"}
+    document = one(evaluate("--json", **options))
+    metrics = document["parts"][0]["predictors"]["prediction"]
+    assert (metrics["auroc"], metrics["auprc"]) == areas
+    assert any(said.startswith(note) for said in document["notes"])
+    width, _ = struct.unpack(">II", (tmp_path / "figures/liver.CTCF.png").read_bytes()[16:24])
+    assert width == panels * 5 * 150
+
+
 def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate, tmp_path, monkeypatch):
     import sys
 
