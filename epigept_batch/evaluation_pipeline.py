@@ -180,7 +180,7 @@ def _document(request: EvaluationRequest, plan: Plan, bins: ComparedBins) -> dic
             "matched": request.scale == MATCH,
             "predicted_over_measured": bins.ratio if np.isfinite(bins.ratio) else None,
         },
-        "training": {"cells": len(training.cells), "nearest": training.nearest},
+        "training": {"cells": len(training.cells), "nearest": training.nearest, "nearest_given": training.given},
         "cell_seen": cell.seen,
         "parts": list(figures(bins)),
         "notes": [*_notes(request, bins, training, plan.spec), cell.sentence],

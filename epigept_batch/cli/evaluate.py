@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 SPACES = click.Choice(["log1p", "linear"])
-PREDICTORS = {
-    "prediction": "prediction",
-    "mean_of_training_cells": "mean of training cells",
-    "nearest_training_cell": "nearest training cell",
-}
 METRICS = {
     "pearson_log1p": "r, ln(1+x)",
     "pearson_linear": "r, linear",
@@ -172,7 +167,7 @@ def _report(document: Mapping[str, Any], *, by_chromosome: bool) -> Iterator[str
     shown = [key for key in METRICS if any(_value(part, key) is not None for part in parts)]
     rows = [("", *(METRICS[key] for key in shown))]
     for part in parts:
-        rows += _rows(part, shown, cells=document["training"]["cells"], nearest=document["training"]["nearest"])
+        rows += _rows(part, shown, _names_of(document["training"]))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for name, *values in rows:
         figures = (f"{value:>{width}}" for value, width in zip(values, widths[1:], strict=True))
@@ -196,16 +191,22 @@ def _left_out(counts: Mapping[str, int]) -> str:
     return f"; left out: {words}" if words else ""
 
 
-def _rows(
-    part: Mapping[str, Any], shown: Sequence[str], *, cells: int, nearest: str | None
-) -> Iterator[tuple[str, ...]]:
+def _names_of(training: Mapping[str, Any]) -> dict[str, str]:
+    """What each predictor is to the user; a cell that was given is not said to be the nearest."""
+    nearest = "training cell of --nearest" if training["nearest_given"] else "nearest training cell"
+    return {
+        "prediction": "prediction",
+        "mean_of_training_cells": f"mean of training cells ({training['cells']})",
+        "nearest_training_cell": f"{nearest} ({training['nearest']})",
+    }
+
+
+def _rows(part: Mapping[str, Any], shown: Sequence[str], names: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     """The predictors of a part, and what the prediction adds to the mean."""
     share = f", {part['bins_in_peaks']:,} in peaks" if part["bins_in_peaks"] is not None else ""
     yield (f"{part['part']}, {part['bins']:,} bins{share}", *("" for _ in shown))
-    details = {"mean_of_training_cells": f" ({cells})", "nearest_training_cell": f" ({nearest})"}
     for predictor, metrics in part["predictors"].items():
-        name = f"  {PREDICTORS[predictor]}{details.get(predictor, '')}"
-        yield (name, *(_number(metrics[key]) for key in shown))
+        yield (f"  {names[predictor]}", *(_number(metrics[key]) for key in shown))
     if part["pearson_of_differences"] is not None:
         values = ("pearson_log1p",)
         cell = _number(part["pearson_of_differences"])

@@ -55,12 +55,14 @@ class Training:
     Attributes:
         cells: Files by cell.
         nearest: The cell that is nearest and has one; None without.
+        given: Whether the user names that cell, whichever is nearest by expression.
         notes: What is to be said of them.
     """
 
     cells: Mapping[str, Path]
     nearest: str | None = None
     notes: Sequence[str] = ()
+    given: bool = False
 
 
 def find_pairs(request: EvaluationRequest, progress: Progress) -> Iterator[Pair]:
@@ -135,7 +137,7 @@ def find_training(request: EvaluationRequest, pair: Pair, spec: Spec | None) -> 
     if request.nearest is not None:
         if request.nearest not in cells:
             raise InputError(f"--nearest {request.nearest}: has no training track of {pair.track}")
-        return Training(cells, request.nearest, notes)
+        return Training(cells, request.nearest, notes, given=True)
     nearest = pair.nearest_cell
     if nearest is None or not files.names("cell"):
         return Training(cells, None, notes)

@@ -50,7 +50,7 @@ def seen_cell(sample: str, nearest: Mapping[str, Any] | None, spec: Spec | None)
         return SeenCell(None, "whether the network was trained on this sample's cell is not known")
     alike = f"{nearest['cell']}, rank correlation {nearest['r']:.3f}"
     if nearest["r"] < SAME_CELL:
-        return SeenCell(False, f"not a cell that the network was trained on; the nearest is {alike}")
+        return SeenCell(False, f"not a cell that the network was trained on; the nearest by expression is {alike}")
     reference = set() if spec.reference is None else set(spec.reference.cells)
     if nearest["cell"] in trained or not reference & set(trained):
         return SeenCell(True, f"its expression is that of a training cell, {alike}: its figures flatter")

@@ -135,13 +135,13 @@ def test_comparators_and_differences(data, evaluate, tmp_path):
             assert whole["predictors"][name][metric] == pytest.approx(value, rel=5e-6, abs=1e-6), (name, metric)
     differences = scipy.stats.pearsonr(x[both] - mean, y[both] - mean).statistic
     assert whole["pearson_of_differences"] == pytest.approx(differences, abs=1e-6)
-    assert document["training"] == {"cells": 3, "nearest": "b"}
+    assert document["training"] == {"cells": 3, "nearest": "b", "nearest_given": True}
     assert document["bins"]["without_training"] > 0
 
 
 def test_one_file_may_be_the_mean(data, evaluate, tmp_path):
     document = one(evaluate("--json", training=tmp_path / "a.CTCF.bigWig"))
-    assert document["training"] == {"cells": 1, "nearest": None}
+    assert document["training"] == {"cells": 1, "nearest": None, "nearest_given": False}
     y, a = np.log1p(flat(data["measured"])), np.log1p(flat(data["a"]))
     x = flat(data["predicted"])
     both = ~np.isnan(x) & ~np.isnan(y) & ~np.isnan(a)
@@ -251,7 +251,8 @@ def test_the_report_for_people(evaluate, tmp_path):
     row = next(line for line in lines if line.startswith("prediction"))
     assert row.split()[1:] == [f"{whole['prediction'][key]:.3f}" for key in list(whole["prediction"])[:5]]
     assert any(line.startswith("mean of training cells (3)") for line in lines)
-    assert any(line.startswith("nearest training cell (b)") for line in lines)
+    assert any(line.startswith("training cell of --nearest (b)") for line in lines)
+    assert not any("nearest training cell" in line for line in lines)
     assert sum(line.startswith("differences from that mean") for line in lines) == 3
     assert [line.split(",")[0] for line in lines if " bins" in line and "," in line][1:] == ["all", "chr1", "chr2"]
 
@@ -394,11 +395,26 @@ def test_a_run_of_genome_is_judged_with_its_own_record(genome, tmp_path):
         assert metrics["pearson_linear"] == pytest.approx(1)
         assert metrics["mse_linear"] == pytest.approx(0, abs=1e-9)
         assert document["cell_seen"] is False
-        assert any("the nearest is" in note for note in document["notes"])
+        assert any("the nearest by expression is" in note for note in document["notes"])
     contig = next(iter(bigwigs.contigs(out / "sample.DNase.bw")))
     bins = bigwigs.bins(out / "sample.DNase.bw", contig, bin_bp=128)
     by_name = {part["part"]: part for part in documents[0]["parts"]}
     assert by_name[contig]["bins"] == (~np.isnan(bins)).sum()
+
+
+def test_a_cell_that_is_given_is_not_called_the_nearest(genome, tmp_path):
+    assert genome().code == 0
+    for name in ("measured", *"abcd"):
+        (tmp_path / f"{name}.bw").write_bytes((tmp_path / "out/sample.DNase.bw").read_bytes())
+    options = {"predicted": tmp_path / "out/sample.DNase.bw", "measured": tmp_path / "measured.bw"}
+    evaluate = runner_of("evaluate", options | {"training": tmp_path / "{cell}.bw"})
+    nearest = one(evaluate("--json"))["training"]["nearest"]
+    assert f"nearest training cell ({nearest})" in evaluate().out
+    given = next(cell for cell in "abcd" if cell != nearest)
+    report = evaluate(nearest=given).out
+    assert f"; the nearest by expression is {nearest}, rank" in report
+    assert f"training cell of --nearest ({given})" in report
+    assert "nearest training cell" not in report
 
 
 def test_windows_seen_in_training_are_told_apart(data, evaluate, small_model):
