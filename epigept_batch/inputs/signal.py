@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyBigWig
 
-from epigept_batch.errors import InputError
+from epigept_batch.errors import InputError, reason
 from epigept_batch.tiling import Contig
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 SEARCHED_STRETCHES = 1000
 """Parts of a contig that are searched for records one after the other, for all of them at once are many."""
+HEADER = struct.Struct("=I4xQQQ32x")
+"""Of 64 bytes the magic number and where the tree of contigs, the data and their index begin."""
+BIGWIG, BIGBED = 0x888FFC26, 0x8789F2EB
 LARGEST_LOG1P = 80.0
 """A logarithm beyond which there is no such signal; exp(89) is no float32 either."""
 
@@ -37,12 +41,11 @@ class SignalTrack:
         self.path = path
         if not path.is_file():
             raise InputError("there is no such bigWig", path)
+        _check_header(path)
         try:
             self._file = pyBigWig.open(str(path))
         except RuntimeError as error:
             raise InputError("is no bigWig, or is cut short", path) from error
-        if not self._file.isBigWig():
-            raise InputError("is a bigBed; give a bigWig", path)
 
     @property
     def contigs(self) -> tuple[Contig, ...]:
@@ -132,6 +135,28 @@ class SignalTrack:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what can be no bigWig before the library opens it, which would add lines of its own to ours."""
+    try:
+        with path.open("rb") as stream:
+            head, size = stream.read(HEADER.size), path.stat().st_size
+    except OSError as error:
+        raise InputError(f"cannot be read: {reason(error)}", path) from error
+    magic, *offsets = HEADER.unpack(head.ljust(HEADER.size, b"\0"))
+    if magic == BIGBED:
+        raise InputError("is a bigBed; give a bigWig", path)
+    if magic == int.from_bytes(BIGWIG.to_bytes(4, "little"), "big"):
+        raise InputError(
+            "is a bigWig of the other byte order, which is not read; write it anew by UCSC's bigWigToBedGraph and "
+            "bedGraphToBigWig",
+            path,
+        )
+    if magic != BIGWIG:
+        raise InputError("is no bigWig, or is cut short", path)
+    if max(offsets) >= size:
+        raise InputError(f"is cut short: its index begins at byte {max(offsets):,} of {size:,}; copy it again", path)
 
 
 class BinnedTrack:

@@ -41,6 +41,25 @@ def test_what_is_no_track_of_this_genome_is_said(track, tmp_path):
             SignalTrack(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda whole: whole[:0], "is no bigWig, or is cut short"),
+        (lambda whole: whole[:3], "is no bigWig, or is cut short"),
+        (lambda whole: b"x" + whole, "is no bigWig, or is cut short"),
+        (lambda whole: whole[:40], "is cut short: its index begins at byte .* of 40; copy it again"),
+        (lambda whole: whole[:-150], "is cut short: its index begins at byte"),
+        (lambda whole: whole[3::-1] + whole[4:], "is a bigWig of the other byte order, which is not read; write"),
+        (lambda whole: bytes.fromhex("ebf28987") + whole[4:], "is a bigBed; give a bigWig"),
+    ],
+)
+def test_what_is_no_bigwig_is_said_in_our_words_alone(track, capfd, change, message):
+    track.write_bytes(change(track.read_bytes()))
+    with pytest.raises(InputError, match=f"t.bw: {message}"):
+        SignalTrack(track)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_real_track(shared):
     path = shared / "tracks/macs3_CTCF_chr22_50k_hg19.treat_pileup.bw"
     reader = pybigtools.open(str(path))
