@@ -205,9 +205,10 @@ def _notes(request: EvaluationRequest, bins: ComparedBins, training: Training, s
 
 def _notes_on_scale(request: EvaluationRequest, bins: ComparedBins) -> Iterator[str]:
     """What both signals show, their means above all."""
-    for name, values in (("measured signal", bins.measured), ("predicted signal", bins.predictors[PREDICTION])):
-        if (values == values[0]).all():
-            yield f"the {name} is {np.expm1(values[0]):.4g} in every bin compared, so r is not defined"
+    if bins.counts.compared == 1:
+        yield "r is not defined of one bin"
+    else:
+        yield from _notes_on_constants(bins)
     if not 0 < bins.ratio < np.inf:
         return
     if request.scale == MATCH:
@@ -220,3 +221,10 @@ def _notes_on_scale(request: EvaluationRequest, bins: ComparedBins) -> Iterator[
         )
     elif request.scale != MATCH and not 1 / ODD_SCALE <= bins.ratio <= ODD_SCALE:
         yield f"{said}, of another depth perhaps; r and MSE of ln(1 + signal) depend on that: --scale match"
+
+
+def _notes_on_constants(bins: ComparedBins) -> Iterator[str]:
+    """Which signal does not vary."""
+    for name, values in (("measured", bins.measured), ("predicted", bins.predictors[PREDICTION])):
+        if (values == values[0]).all():
+            yield f"the {name} signal is {np.expm1(values[0]):.4g} in every bin compared, so r is not defined"

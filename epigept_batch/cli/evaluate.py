@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,9 +137,8 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(documents, indent=2))
         return
-    for document in documents:
-        for line in _report(document, by_chromosome=by_chromosome):
-            click.echo(line)
+    for line in _reports(documents, by_chromosome=by_chromosome):
+        click.echo(line)
 
 
 def _scale(text: str) -> float | str:
@@ -157,12 +158,46 @@ def _scale(text: str) -> float | str:
     return number
 
 
-def _report(document: Mapping[str, Any], *, by_chromosome: bool) -> Iterator[str]:
-    """A pair's figures, its parts below each other."""
+def _reports(documents: Sequence[Mapping[str, Any]], *, by_chromosome: bool) -> Iterator[str]:
+    """The figures of all pairs; what is true of all tracks, or all of a sample, is said once and before them."""
+    of_all = _common(documents)
+    yield from _said_once("all tracks", of_all)
+    for sample, group in groupby(documents, key=itemgetter("sample")):
+        of_sample = list(group)
+        shared = [fact for fact in _common(of_sample) if fact not in of_all]
+        yield from _said_once(f"all tracks of {sample}", shared)
+        for document in of_sample:
+            facts = [fact for fact in _facts(document) if fact not in {*of_all, *shared}]
+            yield from _report(document, facts, by_chromosome=by_chromosome)
+
+
+def _facts(document: Mapping[str, Any]) -> list[str]:
+    """What is said of a pair before its figures."""
     counts = document["bins"]
+    return [f"{_bins(counts['compared'])} of {document['bin_bp']} bp{_left_out(counts)}", *document["notes"]]
+
+
+def _common(documents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is said of each of several pairs."""
+    first, *others = map(_facts, documents)
+    return [fact for fact in first if all(fact in facts for facts in others)] if others else []
+
+
+def _said_once(of: str, facts: Sequence[str]) -> Iterator[str]:
+    if facts:
+        yield of
+        yield from (f"  {fact}" for fact in facts)
+        yield ""
+
+
+def _bins(number: int) -> str:
+    return f"{number:,} bin{'' if number == 1 else 's'}"
+
+
+def _report(document: Mapping[str, Any], facts: Sequence[str], *, by_chromosome: bool) -> Iterator[str]:
+    """A pair's figures, its parts below each other."""
     yield f"{document['sample']} {document['track']}".rstrip()
-    yield f"  {counts['compared']:,} bins of {document['bin_bp']} bp{_left_out(counts)}"
-    yield from (f"  {note}" for note in document["notes"])
+    yield from (f"  {fact}" for fact in facts)
     parts = [part for part in document["parts"] if by_chromosome or part["kind"] != "contig"]
     shown = [key for key in METRICS if any(_value(part, key) is not None for part in parts)]
     rows = [("", *(METRICS[key] for key in shown))]
@@ -204,7 +239,7 @@ def _names_of(training: Mapping[str, Any]) -> dict[str, str]:
 def _rows(part: Mapping[str, Any], shown: Sequence[str], names: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     """The predictors of a part, and what the prediction adds to the mean."""
     share = f", {part['bins_in_peaks']:,} in peaks" if part["bins_in_peaks"] is not None else ""
-    yield (f"{part['part']}, {part['bins']:,} bins{share}", *("" for _ in shown))
+    yield (f"{part['part']}, {_bins(part['bins'])}{share}", *("" for _ in shown))
     for predictor, metrics in part["predictors"].items():
         yield (f"  {names[predictor]}", *(_number(metrics[key]) for key in shown))
     if part["pearson_of_differences"] is not None:

@@ -184,9 +184,9 @@ def _nothing(counts: Counts) -> str:
         "no measurement": counts.without_measurement,
         "no training track with data": counts.without_training,
     }
-    return "there is no bin to compare: of {:,} bins, {}".format(
-        counts.asked, ", ".join(f"{number:,} have {what}" for what, number in reasons.items() if number)
-    )
+    said = (f"{number:,} {'has' if number == 1 else 'have'} {what}" for what, number in reasons.items() if number)
+    asked = "1 bin" if counts.asked == 1 else f"{counts.asked:,} bins"
+    return f"there is no bin to compare: of {asked}, {', '.join(said)}"
 
 
 class MeanOf:

@@ -321,7 +321,7 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
         ({"scale": "deep"}, "--scale deep: is neither"),
         ({"scale": "nan"}, "--scale nan: is neither"),
         ({"chromosome": "chr9"}, "--chromosome chr9: the genome has no contig 'chr9'; it has chr1, chr2, chrM"),
-        ({"chromosome": "chrM", "measured": "part.bw"}, "there is no bin to compare: of 1 bins, 1 have no measurement"),
+        ({"chromosome": "chrM", "measured": "part.bw"}, "there is no bin to compare: of 1 bin, 1 has no measurement"),
         ({"exclude": "all.bed"}, "every bin asked for is excluded"),
         (
             {"exclude": "other.bed"},
@@ -400,6 +400,30 @@ def test_a_run_of_genome_is_judged_with_its_own_record(genome, tmp_path):
     bins = bigwigs.bins(out / "sample.DNase.bw", contig, bin_bp=128)
     by_name = {part["part"]: part for part in documents[0]["parts"]}
     assert by_name[contig]["bins"] == (~np.isnan(bins)).sum()
+
+
+def test_what_is_true_of_all_tracks_is_said_once(genome, tmp_path):
+    (tmp_path / "like.tsv").write_text("gene_id\tTPM\n" + "".join(f"F{n:02d}\t{n}\n" for n in range(15)))
+    assert genome("--tpm", tmp_path / "like.tsv").code == 0
+    out = tmp_path / "out"
+    options = {"predicted": out, "measured": f"{out}/{{sample}}.{{track}}.bw", "measured-space": "log1p"}
+    done = runner_of("evaluate", options)("--region", "one:1-99")
+    assert done.code == 0, done.err
+    everyone, like, *blocks = [block.splitlines() for block in done.out.strip().split("\n\n")]
+    assert everyone == [
+        "all tracks",
+        "  1 bin of 128 bp",
+        "  r is not defined of one bin",
+        "  the windows that this network was trained on are not published, so none is told apart",
+    ]
+    assert like[0] == "all tracks of like"
+    assert like[1].startswith("  not a cell that the network was trained on; the nearest by expression is ")
+    (sample,) = [block for block in blocks if block[0] == "all tracks of sample"]
+    assert blocks.index(sample) == 3
+    blocks.remove(sample)
+    tracks = [f"{sample} {track}" for sample in ("like", "sample") for track in ("DNase", "CTCF", "H3K27ac")]
+    assert [block[0] for block in blocks] == tracks
+    assert {block[2] for block in blocks} == {"  all, 1 bin"}
 
 
 def test_a_cell_that_is_given_is_not_called_the_nearest(genome, tmp_path):
