@@ -48,6 +48,7 @@ TRACK_BYTES, JOURNAL_BYTES = 6, 4
 """A bin of a track in its bigWig, zooms included (5.2 for real sequence), and, while the run lasts, in its journal."""
 HUMAN_BINS = 24_000_000
 NAMES_SHOWN = 5
+WITHOUT_REFERENCE = "give tables of quantile-normalised TPM and --normalised, or convert with --expression-reference"
 BF16_LIMIT = Limit(0.05, 0.998)
 
 
@@ -218,8 +219,7 @@ def _model(given: Path | None) -> tuple[Spec | None, Finding]:
         f"{len(spec.motif_set.motifs):,} motifs"
     )
     if spec.reference is None:
-        advice = "give tables of quantile-normalised TPM and --normalised, or convert with --expression-reference"
-        return spec, Finding("model", WARNING, f"{said}, no expression reference", advice)
+        return spec, Finding("model", WARNING, f"{said}, no expression reference", WITHOUT_REFERENCE)
     return spec, Finding("model", OK, said)
 
 
@@ -331,6 +331,9 @@ def _tables(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
     factors = published_factors() if spec is None else spec.factors
     reference = None if spec is None else spec.reference
     if request.samples is None:
+        return
+    if spec is not None and reference is None and not request.samples.normalised:
+        yield Finding("table", FAILED, "the model has nothing to normalise TPM by", WITHOUT_REFERENCE)
         return
     for sample in read_samples(request.samples, factors, reference):
         account = sample.account()

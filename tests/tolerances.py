@@ -11,7 +11,7 @@ NETWORK_TORCH = 1e-4  # measured 2.2e-6
 GOLDEN = {
     "fp32": Limit(1e-3, 0.99999),  # measured 5.7e-4, 0.9999998
     "fp16": Limit(1e-2, 0.9999),  # measured 2.3e-3, 0.999996
-    "int8": Limit(0.05, 0.999),  # measured 2.6e-2, 0.99929
+    "int8": Limit(0.05, 0.999),  # measured 3.0e-2, 0.99925
 }
 # Motif scores against HOMER's six printed decimals, in nats.
 SCORES = 1e-4  # asked for

@@ -68,6 +68,15 @@ def test_what_is_set_up_is_looked_at_and_what_is_missing_is_said_as_genome_says_
     assert (code, found["FASTA"]["state"]) == (0, OK)
 
 
+def test_tables_without_what_normalises_them_fail(doctor, small_model, fasta, tpm, tmp_path):
+    model = with_spec(small_model, tmp_path / "m.onnx", reference=None)
+    found, code = doctor(model=model, fasta=fasta, tpm=tpm)
+    assert (code, found["model"]["state"], found["table"]["state"]) == (1, WARNING, FAILED)
+    assert "--normalised" in found["table"]["advice"]
+    run = runner_of("genome", {"tpm": tpm, "model": model, "fasta": fasta, "out": tmp_path / "out"})()
+    assert (run.code, "has no expression reference" in run.err) == (2, True)
+
+
 def test_sound_inputs(doctor, small_model, fasta, tpm, tmp_path):
     model = with_spec(small_model, tmp_path / "m.onnx", training_windows={"one": ((0, 3),), "two": ((0, 1),)})
     found, code = doctor(model=model, fasta=fasta, tpm=tpm)
