@@ -5,13 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from epigept_batch.inputs.genome import Genome
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from epigept_batch.inference.session import Session
+
 ROOT = Path(__file__).parent.parent
+SCRIPTS = Path(sys.executable).parent
 STARTS = (1_792_000, 2_304_000)
 LENGTH, WINDOW_BP, BIN_BP = 2_333_275, 128_000, 128
 
@@ -34,6 +40,21 @@ def make_checkpoint(folder: Path) -> Path:
     return path
 
 
+def make_model(data: Path, work: Path, precision: str = "fp32") -> Path:
+    """A model file of the published size, made where there is none yet."""
+    path = work / f"{precision}.onnx"
+    if not path.exists():
+        command = [
+            *(SCRIPTS / "epigept-export", "convert", make_checkpoint(work), "--precision", precision),
+            *("--motifs", data / "motifs/all_motif_rmdup"),
+            *("--motif-factors", data / "motifs/MotifMatch_human_rmdup.mat"),
+            *("--expression-reference", data / "expression/reference_expression.tsv"),
+            *("--no-verify", "--output", path),
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
 def fasta(data: Path, folder: Path) -> Path:
     """The real sequence under a name beside which an index may lie."""
     link = folder / "chr2.fa.gz"
@@ -51,3 +72,14 @@ def read_window(data: Path, folder: Path, start: int) -> Window:
         scores = np.zeros((found.shape[1], WINDOW_BP // BIN_BP), dtype=np.float16)
         scores[:, : len(found)] = found.T
         return Window(tokens, scores, arrays["expression"].astype(np.float32), arrays["signal"])
+
+
+def errors(session: Session, windows: Iterable[Window]) -> tuple[float, float]:
+    """A network against golden windows: max abs error and least Pearson r of a track."""
+    error, least = 0.0, 1.0
+    for window in windows:
+        found = session.run([window.tokens], [window.motif_scores], window.expression[None])[0, 0, : len(window.signal)]
+        error = max(error, float(np.abs(found - window.signal).max()))
+        pairs = zip(found.T, window.signal.T, strict=True)
+        least = min(least, *(float(np.corrcoef(mine, theirs)[0, 1]) for mine, theirs in pairs))
+    return error, least

@@ -23,10 +23,10 @@ from statistics import median
 
 import host
 import numpy as np
-from golden import ROOT, STARTS, read_window
+from golden import ROOT, SCRIPTS, STARTS, errors, make_model, read_window
 from machine import processor
-from throughput import SCRIPTS, make_model
 
+from epigept_batch.bench_pipeline import HG38_BP
 from epigept_batch.inference.arithmetic import window_flop
 from epigept_batch.inference.cuda_driver import CudaDriver
 from epigept_batch.inference.device import Wanted, parse_device
@@ -35,7 +35,6 @@ from epigept_batch.inference.runtime import CUDA_PROVIDER, import_runtime
 from epigept_batch.inference.session import Session, measured_peak, open_sessions
 
 PRECISIONS = ("fp16", "fp32")
-HG38_BP = 3_088_269_832
 KERNELS = """
 import sys
 from pathlib import Path
@@ -64,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         options.work = options.work or Path(temporary)
         options.work.mkdir(parents=True, exist_ok=True)
-        models = {precision: make_model(options, precision) for precision in PRECISIONS}
+        models = {precision: make_model(options.data, options.work, precision) for precision in PRECISIONS}
         ort, runtime = import_runtime(note)
         on_gpu = CUDA_PROVIDER in ort.get_available_providers()
         name = CudaDriver().device_name(0) if on_gpu else processor()
@@ -120,17 +119,6 @@ def rate(sessions: list[Session], window: object, size: int) -> float:
             list(pool.map(lambda session: [session.run(*inputs) for _ in range(max(1, 16 // size))], sessions))
             seconds.append(time.perf_counter() - begun)
     return len(sessions) * size * max(1, 16 // size) / median(seconds[1:])
-
-
-def errors(session: Session, windows: list) -> tuple[float, float]:
-    """The network against the golden windows: max abs error and least Pearson r of a track."""
-    error, least = 0.0, 1.0
-    for window in windows:
-        found = session.run([window.tokens], [window.motif_scores], window.expression[None])[0, 0, : len(window.signal)]
-        error = max(error, float(np.abs(found - window.signal).max()))
-        pairs = zip(found.T, window.signal.T, strict=True)
-        least = min(least, *(float(np.corrcoef(mine, theirs)[0, 1]) for mine, theirs in pairs))
-    return error, least
 
 
 def copies(ort: object, options: argparse.Namespace) -> None:

@@ -22,9 +22,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
-from golden import BIN_BP, ROOT, WINDOW_BP, fasta
+from golden import BIN_BP, ROOT, WINDOW_BP, fasta, make_model
 from machine import processor
-from scan import make_model
 
 from epigept_batch import pipeline
 from epigept_batch.inference.device import Device

@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from golden import BIN_BP, LENGTH, STARTS, WINDOW_BP, fasta, make_checkpoint, read_window
+from golden import BIN_BP, LENGTH, STARTS, WINDOW_BP, errors, fasta, make_checkpoint, read_window
 
 BINS = WINDOW_BP // BIN_BP
 
@@ -68,14 +67,8 @@ class Runner:
         """The network on both golden windows: max abs error and least Pearson r of a track."""
         self.model(data=data, work=work, model=model, device=device, threads=threads, windows=1)
         session = self._sessions[json.dumps([model, device, threads])]
-        error, least = 0.0, 1.0
-        for start in STARTS:
-            window = read_window(Path(data), Path(work), start)
-            found = session.run([window.tokens], [window.motif_scores], window.expression[None])[0, 0]
-            found = found[: len(window.signal)]
-            error = max(error, float(np.abs(found - window.signal).max()))
-            pairs = zip(found.T, window.signal.T, strict=True)
-            least = min(least, *(float(np.corrcoef(mine, theirs)[0, 1]) for mine, theirs in pairs))
+        windows = (read_window(Path(data), Path(work), start) for start in STARTS)
+        error, least = errors(session, windows)
         return {"error": error, "r": least}
 
     def scan(self, *, data: str, work: str, model: str, threads: int, windows: int) -> dict[str, float]:

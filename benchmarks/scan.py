@@ -12,8 +12,6 @@ import argparse
 import gzip
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba
 import numpy as np
 import zarr
-from golden import BIN_BP, ROOT, STARTS, WINDOW_BP, fasta, make_checkpoint, read_window
+from golden import BIN_BP, ROOT, SCRIPTS, STARTS, WINDOW_BP, fasta, make_model, read_window
 from machine import measured, processor
 from zarr.codecs import BloscCodec, ZstdCodec
 
@@ -48,7 +46,6 @@ HOMER_S = 19.3
 HOMER_SETS = {"small": 1_800_192, "chr22gap_hg19": 16_830_080}
 BLOCKS_BP = (1_024, 9_984, 128_000, 61 * 128)  # 1 kb, 10 kb, a window, and a prime number of bins
 HG38_WINDOWS = 24_000
-SCRIPTS = Path(sys.executable).parent
 
 
 def main() -> None:
@@ -137,21 +134,6 @@ def speed(data: Path, work: Path, sets: dict[str, MotifSet], *, rounds: int) -> 
             print(f"| {kind} | {threads} | {value:.4f} | {min(took):.4f} | {value / network:.3f} ", end="")
             print(f"| {homers} | {alone / value:.2f} × |")
     print(flush=True)
-
-
-def make_model(data: Path, work: Path) -> Path:
-    """The fp32 model file, made where there is none yet."""
-    path = work / "fp32.onnx"
-    if not path.exists():
-        command = [
-            *(SCRIPTS / "epigept-export", "convert", make_checkpoint(work), "--no-verify", "--precision", "fp32"),
-            *("--motifs", data / "motifs/all_motif_rmdup"),
-            *("--motif-factors", data / "motifs/MotifMatch_human_rmdup.mat"),
-            *("--expression-reference", data / "expression/reference_expression.tsv"),
-            *("--output", path),
-        ]
-        subprocess.run(command, check=True, capture_output=True)
-    return path
 
 
 def reaching_tokens(data: Path, work: Path) -> np.ndarray:

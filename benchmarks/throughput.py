@@ -20,10 +20,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
-from golden import ROOT, fasta, make_checkpoint
+from golden import ROOT, SCRIPTS, fasta, make_model
 from machine import measured, processor
 
-SCRIPTS = Path(sys.executable).parent
 SHORT = 2
 """Windows of a run that is taken from a longer one, so that start and end do not count."""
 RUNNER = Path(__file__).with_name("runner.py")
@@ -43,27 +42,12 @@ def main() -> None:
         options.work = options.work or Path(temporary)
         options.work.mkdir(parents=True, exist_ok=True)
         options.threads = len(os.sched_getaffinity(0))
-        models = {precision: make_model(options, precision) for precision in ("fp32", "int8")}
+        models = {precision: make_model(options.data, options.work, precision) for precision in ("fp32", "int8")}
         store = make_store(options, models["fp32"])
         print(f"{datetime.now(UTC):%Y-%m-%d}; {processor()}, {options.threads} threads\n", flush=True)
         for name, table in (("overhead", overhead), ("pytorch", pytorch)):
             if options.only in {None, name}:
                 table(options, models, store)
-
-
-def make_model(options: argparse.Namespace, precision: str) -> Path:
-    """A model file of the published size, made where there is none yet."""
-    path = options.work / f"{precision}.onnx"
-    if not path.exists():
-        command = [
-            *(SCRIPTS / "epigept-export", "convert", make_checkpoint(options.work), "--precision", precision),
-            *("--motifs", options.data / "motifs/all_motif_rmdup"),
-            *("--motif-factors", options.data / "motifs/MotifMatch_human_rmdup.mat"),
-            *("--expression-reference", options.data / "expression/reference_expression.tsv"),
-            *("--no-verify", "--output", path),
-        ]
-        subprocess.run(command, check=True, capture_output=True)
-    return path
 
 
 def make_store(options: argparse.Namespace, model: Path) -> Path:

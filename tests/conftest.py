@@ -225,6 +225,18 @@ def given_model(small_request, tmp_path_factory):
 
 
 @pytest.fixture
+def write(tmp_path):
+    """Write a table."""
+
+    def write(content, name="sample.tsv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
 def fasta(synthetic, tmp_path):
     """Three contigs of 20,000, 700 and 90 bp with N runs, lower case and IUPAC letters."""
     return Path(shutil.copy(synthetic / "synthetic.fa", tmp_path / "synthetic.fa"))

@@ -16,11 +16,11 @@ from Bio import bgzf
 
 from epigept_batch.errors import InputError, reason
 from epigept_batch.home import cache_folder, home
+from epigept_batch.inputs.bounds import GZIP_MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-GZIP_MAGIC = b"\x1f\x8b"
 BGZIP_MAGIC = b"\x1f\x8b\x08\x04"
 GZIP_ENDINGS = (".gz", ".bgz")
 BLOCK_BYTES = 1 << 16  # of a bgzip, unpacked, at most

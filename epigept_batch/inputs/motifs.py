@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError, reason
-from epigept_batch.inputs.bounds import read_whole
+from epigept_batch.inputs.bounds import GZIP_MAGIC, read_whole
 from epigept_batch.inputs.matlab import TooLargeError, read_text_cells
 from epigept_batch.inputs.motif_formats import Line, Matrix, is_motif_line, parse_matrices
 from epigept_batch.inputs.thresholds import best_word_probability, threshold_at
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-GZIP_MAGIC = b"\x1f\x8b"
 MAT_MAGIC = b"MATLAB"
 MAT_VARIABLE = "Match2"
 MAT_HDF5 = b"MATLAB 7.3"

@@ -8,7 +8,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError, reason
-from epigept_batch.inputs.bounds import bounded_lines, open_gzip
+from epigept_batch.inputs.bounds import GZIP_MAGIC, bounded_lines, open_gzip
 from epigept_batch.tiling import Contig, Region
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ NAMES_SHOWN = 5
 BED_FIELDS = 3
 PLACE = r"[0-9]{1,18}"
 """More digits are no place in a genome, and more than 4,300 no number in Python."""
-GZIP_MAGIC = b"\x1f\x8b"
 
 
 def select_regions(

@@ -9,16 +9,6 @@ from epigept_batch.errors import InputError
 from epigept_export.convert import read_expression_reference
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(content, name="reference.tsv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
 def test_a_reference_may_be_gzip_whatever_its_name(write):
     text = b"factor,liver,lung\nCTCF,1,2.5\nAHR,0,4\n"
     for path in (write(text), write(gzip.compress(text), "reference.csv.gz"), write(gzip.compress(text), "packed.csv")):
@@ -49,4 +39,4 @@ def test_a_table_of_a_sample_is_said_to_be_none_of_factors_and_cells(write, text
 
 def test_a_row_that_does_not_fit_is_said_with_its_line(write):
     with pytest.raises(InputError, match="reference.tsv:3: needs a factor and 2 TPM values from 0 up"):
-        read_expression_reference(write("\ta\tb\nAHR\t1\t2\nCTCF\t1\t-2\n"), ("AHR",))
+        read_expression_reference(write("\ta\tb\nAHR\t1\t2\nCTCF\t1\t-2\n", "reference.tsv"), ("AHR",))

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from epigept_batch.errors import InputError, reason
-from epigept_batch.inputs.bounds import bounded_line, bounded_lines, open_gzip
+from epigept_batch.inputs.bounds import GZIP_MAGIC, bounded_line, bounded_lines, open_gzip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-GZIP_MAGIC = b"\x1f\x8b"
 HDF5_MAGIC = b"\x89HDF"
 UTF8_MARK = b"\xef\xbb\xbf"
 NOT_TEXT = {
