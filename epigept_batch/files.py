@@ -62,6 +62,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def has_still_its_name(handle: int, path: Path) -> bool:
+    """Whether an open file is the one of that name, which a process that held its lock may have removed meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file that takes the name `path` if the body ends without an error, and vanishes otherwise."""

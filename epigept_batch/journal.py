@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from epigept_batch.errors import OutputError
+from epigept_batch.files import has_still_its_name
 from epigept_batch.made_from import differing
 
 if TYPE_CHECKING:
@@ -247,17 +248,9 @@ def _opened_and_locked(path: Path) -> Any:  # noqa: ANN401 - an unbuffered binar
             if error.errno not in NO_LOCKS:
                 file.close()
                 raise _unwritable(path, error) from error
-        if _is_still(file.fileno(), path):
+        if has_still_its_name(file.fileno(), path):
             return file
         file.close()  # the process that had it was removing it: there is another by now, or none
-
-
-def _is_still(handle: int, path: Path) -> bool:
-    """Whether an open file still has its name."""
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

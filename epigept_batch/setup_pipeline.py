@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import epigept_batch
 from epigept_batch.errors import InputError, ModelError, OutputError
-from epigept_batch.files import in_words, make_folder, publish, replacing
+from epigept_batch.files import has_still_its_name, in_words, make_folder, publish, replacing
 from epigept_batch.home import VARIABLE, default_fasta, home
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inputs.genome import Genome
@@ -136,10 +135,7 @@ def _locked(stream: TextIO, lock: Path) -> bool:
         raise OutputError("another setup is at work in this folder; wait until it is done", lock.parent) from error
     except OSError:
         return True  # a file system without locks
-    try:
-        return os.path.samestat(os.fstat(stream.fileno()), lock.stat())
-    except FileNotFoundError:
-        return False
+    return has_still_its_name(stream.fileno(), lock)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -91,7 +91,7 @@ def test_directions(path):
         "tiling": {"errors"},
         "files": {"errors"},
         "home": {"errors"},
-        "journal": {"errors", "made_from"},
+        "journal": {"errors", "files", "made_from"},
         "resume": {"journal", "outputs", "inference", "plan", "timing"} | VOCABULARY,
     }.get(stage, set())
     assert ours(path) <= allowed
