@@ -38,7 +38,7 @@ OWNERS = {
     "urllib3": {"installation/download.py"},
     "numcodecs": {"inputs/scores.py"},
     "zarr": {"inputs/scores.py"},
-    "onnx": {"inference/arithmetic.py", "inference/model_file.py", "inference/cpu_form.py"},
+    "onnx": {"inference/arithmetic.py", "inference/model_file.py", "inference/cpu_form.py", "inference/integers.py"},
 }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from epigept_batch.errors import DeviceError, ModelError
 from epigept_batch.inference.cpu_form import UNWANTED_FUSION, read_cpu_form
+from epigept_batch.inference.integers import loses_carries, read_unsigned_form
 from epigept_batch.inference.model_file import INPUTS, OUTPUT
 from epigept_batch.inference.runtime import CPU_PROVIDER, OPENVINO_PROVIDER, first_line, session_options
 
@@ -45,27 +46,32 @@ def _stacked(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
-def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, as_it_is: bool) -> Any:  # noqa: ANN401 - untyped
+def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, integers: bool) -> Any:  # noqa: ANN401 - untyped
     """A session of ONNX Runtime's own provider.
 
     Args:
         ort: The onnxruntime module.
         path: A model file.
         threads: How many it may use.
-        as_it_is: Whether the file's graph is for the CPU already.
+        integers: Whether the file is in int8, and so for the CPU already.
 
     Raises:
         ModelError: The graph cannot be loaded.
     """
     try:
         return ort.InferenceSession(
-            path if as_it_is else read_cpu_form(path),
+            _integer_form(ort, path) if integers else read_cpu_form(path),
             sess_options=session_options(ort, threads),
             providers=[CPU_PROVIDER],
             disabled_optimizers=[UNWANTED_FUSION],
         )
     except Exception as error:
         raise ModelError(f"cannot be loaded by ONNX Runtime ({first_line(error)})", path) from error
+
+
+def _integer_form(ort: ModuleType, path: Path) -> Path | bytes:
+    """What to load of an int8 file on this processor."""
+    return read_unsigned_form(path) if loses_carries(ort) else path
 
 
 def load_in_openvino(ort: ModuleType, path: Path | bytes, threads: int, *, bf16: bool) -> Any:  # noqa: ANN401

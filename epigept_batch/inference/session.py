@@ -151,7 +151,7 @@ def _on_host(ort: ModuleType, path: Path, device: Device, wanted: Wanted, *, run
     there = OPENVINO_PROVIDER in ort.get_available_providers()
     openvino = device.kind == "openvino" or (device.kind == "auto" and there and not integers)
     if not openvino:
-        session = load_on_cpu(ort, path, wanted.threads, as_it_is=integers)
+        session = load_on_cpu(ort, path, wanted.threads, integers=integers)
         arithmetic = "int8" if integers else "fp32"
     elif integers:
         raise DeviceError("an int8 model file is for --device cpu; for OpenVINO give one in fp32 or fp16")
