@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -37,13 +38,52 @@ def motif_scores(sequence, motifs, factors, *, bin_bp, window):
             width = len(motif.probabilities)
             for start in range(left, right - width + 1):
                 forward = sequence[start : start + width]
-                backward = [COMPLEMENT.get(base, "N") for base in reversed(forward)]
+                backward = reverse_complement(forward)
                 for bases in (forward, backward):
                     score = alignment_score(motif.probabilities, bases)
                     if score is not None and score >= motif.threshold:
                         for factor in motif.factors:
                             f = factors.index(factor)
                             best[b, f] = max(best[b, f], score)
+    return best
+
+
+def exact_score(matrix, bases):
+    """The same without any rounding of the sum: a fraction."""
+    return sum(
+        (
+            Fraction(math.log(max(row["ACGT".index(base)], 0.001) / 0.25))
+            for row, base in zip(matrix, bases, strict=True)
+        ),
+        Fraction(0),
+    )
+
+
+def reverse_complement(bases):
+    return "".join(COMPLEMENT.get(base, "N") for base in reversed(bases))
+
+
+def extended_scores(found_tokens, motifs, factors, *, bin_bp, window):
+    """As `motif_scores`, from tokens, in extended precision and for all positions at once; (factors, bins)."""
+    length = len(found_tokens)
+    best = np.zeros((len(factors), -(-length // bin_bp)), dtype=np.longdouble)
+    for motif in motifs:
+        log_odds = np.full((len(motif.probabilities), 5), -np.inf, dtype=np.longdouble)
+        log_odds[:, :4] = np.log(np.maximum(motif.probabilities, 0.001) / 0.25)
+        positions = max(length - len(log_odds) + 1, 0)
+        both = np.zeros((2, positions), dtype=np.longdouble)
+        for place, row in enumerate(log_odds):
+            both[0] += row[found_tokens[place : place + positions]]
+            mirrored = len(log_odds) - 1 - place
+            both[1] += row[[3, 2, 1, 0, 4]][found_tokens[mirrored : mirrored + positions]]
+        scores = both.max(axis=0)
+        scores = np.where(scores >= motif.threshold, scores, 0)
+        for b in range(best.shape[1]):
+            first, end = max(b * bin_bp + window[0], 0), min(b * bin_bp + window[1], length) - len(log_odds) + 1
+            if first < end:
+                for factor in motif.factors:
+                    f = factors.index(factor)
+                    best[f, b] = max(best[f, b], scores[first:end].max())
     return best
 
 

@@ -110,7 +110,7 @@ def take_best(  # noqa: C901 - one nest of loops
 
     Motif by motif, so that a motif's tables and its factors' scores are in the first cache for all of its hits.
     """
-    error = block.tables.shape[0]  # of the difference of two sums, each off by half a unit a piece
+    near, off = block.near, block.off
     bins = best.shape[1]
     top = np.empty((bins, COLUMNS), dtype=np.int16)
     for run in range(len(block.runs)):
@@ -121,15 +121,15 @@ def take_best(  # noqa: C901 - one nest of loops
             factors = block.factors[block.factor_starts[i] : block.factor_starts[i + 1]]
             scored, exact = -1, 0.0  # the segment scored last: the next bin's window often shares it
             for b in range(bins):
-                ceiling = block.best[i] + (top[b, i] + error) * block.units[i]
+                ceiling = block.best[i] + (top[b, i] + off) * block.units[i]
                 if top[b, i] < block.cuts[i] or not _raises(best, factors, b, ceiling):
                     continue
                 score = -np.inf
                 for segment in range(spans[run, b, 0], spans[run, b, 1]):
-                    if maxima[segment, i] < top[b, i] - error:
+                    if maxima[segment, i] < top[b, i] - near:
                         continue
                     if scored != segment:
-                        scored, least = segment, maxima[segment, i] - error
+                        scored, least = segment, maxima[segment, i] - near
                         exact = _exact_best(block, i, width, kmers, tokens, bounds[segment], bounds[segment + 1], least)
                     score = max(score, exact)
                 if score >= block.thresholds[i]:
@@ -175,7 +175,8 @@ def _exact_best(
                 total += block.entries[i, strand, piece, kmers[position + PIECE * piece]]
             if total >= least:
                 score = 0.0
-                for place in range(width):
+                for step in range(width):  # along the motif, so that a word scores the same on either strand
+                    place = width - 1 - step if strand else step
                     base = tokens[position + place]
                     score += block.log_odds[i, strand, place, base] if base < NO_BASE else -np.inf
                 best = max(best, score)

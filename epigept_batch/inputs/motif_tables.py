@@ -6,6 +6,19 @@ alignment is the sum of a few entries. Motifs of like width stand side by side i
 An entry is what the 4-mer lacks to the piece's best one, rounded to an integer in a unit that the motif's own range
 gives, and cut off at more than any hit may lack; so is every 4-mer with a base that is not ACGT within the motif. The
 sum of a hit's entries therefore errs by half a unit a piece at most, and no cut-off is ever taken for a hit.
+
+Why no hit is missed. Let a word of P pieces lack x units to the best one, as a real number, and let -s be the sum of
+its entries. Each entry is rounded once, so |s - x| <= P/2, unless one is cut off.
+
+- A hit lacks `highest` units at most. So no entry of it is cut off, and s <= highest + P/2 < highest + `off_by(P)`,
+  which is the cut. A sum with an entry that is cut off lies CUT_OFF integers or more below the cut.
+- If a word scores as high as another or higher, then x <= x', so s <= x + P/2 <= x' + P/2 <= s' + P. The best word
+  of a bin therefore has a sum at most P, `apart(P)`, below the bin's highest; both bounds are reached but for one.
+- No word of a bin scores more than the best one less (s - P/2) units for the bin's highest sum -s.
+
+In float64 a word's lack and its score err as well, by width² × 7 nats × 2^-53 at most. A unit is LEAST_RANGE /
+`highest` nats or more, so that is less than 1e-4 of an integer for any width that is read. `off_by` has half an integer
+or more to spare for it, and the difference of two sums is an integer, which cannot exceed P by a part of one.
 """
 
 from __future__ import annotations
@@ -35,6 +48,16 @@ LEAST_RANGE = 1e-3  # nats, of a motif whose best word alone is a hit
 ROUNDING = 1e-6  # nats, well above what a sum of float64 depends on its order
 
 
+def off_by(pieces: int) -> int:
+    """Integers that the sum of so many entries may differ from the exact lack, P / 2, and half of one or one more."""
+    return pieces // 2 + 1
+
+
+def apart(pieces: int) -> int:
+    """Integers that the sum of a word's entries may lie below that of a word which scores no more."""
+    return pieces
+
+
 class Block(NamedTuple):
     """Up to 128 motifs, by ascending width; a named tuple because compiled code takes it as it is."""
 
@@ -45,6 +68,8 @@ class Block(NamedTuple):
     units: NDArray[np.float64]  # (128,), nats an integer
     cuts: NDArray[np.int16]  # (128,), least sum that may be a hit
     thresholds: NDArray[np.float64]  # (128,)
+    off: int  # integers by which a sum may differ from the exact one
+    near: int  # integers below the highest sum that the best word's may lie
     runs: NDArray[np.int64]  # (runs, 3): first motif, end motif, width of neighbours of equal width
     factor_starts: NDArray[np.int64]  # motif i stands for factors[factor_starts[i]:factor_starts[i + 1]]
     factors: NDArray[np.int64]
@@ -125,6 +150,8 @@ def _make_block(chosen: Sequence[tuple[Motif, Sequence[int]]]) -> Block:
         units=units,
         cuts=cuts,
         thresholds=thresholds,
+        off=off_by(pieces),
+        near=apart(pieces),
         runs=np.array(runs, dtype=np.int64),
         factor_starts=np.cumsum([0] + [len(factors) for _, factors in chosen]),
         factors=np.array([factor for _, factors in chosen for factor in factors]),
@@ -137,9 +164,9 @@ def _unit(motif: Motif, pieces: int) -> tuple[float, int]:
     The finest unit at which the lowest possible sum, every piece cut off, stays in 16 bits. Only scores above 0 count.
     """
     lacks = max(motif.best_score - max(motif.threshold, 0), LEAST_RANGE)
-    highest = np.iinfo(np.int16).max // pieces - CUT_OFF - pieces
+    highest = np.iinfo(np.int16).max // pieces - CUT_OFF - off_by(pieces)
     unit = lacks / highest
-    return unit, highest + pieces
+    return unit, highest + off_by(pieces)
 
 
 def _entries(log_odds: NDArray[np.float64], width: int, unit: float, slack: int) -> NDArray[np.int16]:
