@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import gzip
 import hashlib
 import os
 import tempfile
@@ -17,6 +18,7 @@ from Bio import bgzf
 from epigept_batch.errors import InputError, reason
 from epigept_batch.home import cache_folder, home
 from epigept_batch.inputs.bounds import GZIP_MAGIC
+from epigept_batch.inputs.fasta_layout import SIGNS, read_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,6 +57,8 @@ class IndexedFasta:
                 _make_index(path, fai, gzi)
             # Were it to rebuild an index, it would write over one that another run reads.
             self._faidx = pyfaidx.Faidx(path, indexname=fai, gzi_indexname=gzi, as_raw=True, rebuild=False)
+        except InputError:
+            raise
         except Exception as error:  # a damaged file raises whatever its bytes lead to
             system = _system_error(error)
             if system is not None:
@@ -85,6 +89,12 @@ class IndexedFasta:
             raise InputError(
                 f"{name}:{start + 1}-{end} holds {len(encoded)} bases; the file does not fit its index: "
                 f"delete {self._faidx.indexname} and run again",
+                self.path,
+            )
+        if strange := encoded.translate(None, SIGNS):
+            raise InputError(
+                f"{name}:{start + 1}-{end} holds {chr(strange[0])!r} among its bases; write bases alone, and delete "
+                f"{self._faidx.indexname}",
                 self.path,
             )
         return encoded
@@ -133,8 +143,8 @@ class IndexedFasta:
             line_end = record.lenb - record.lenc
             base = min(record.rlen, 1)  # the last, which must be there
             after = self._bytes(record.bend - line_end - base, record.bend + HEADER_BYTES)
-            begins = before is not None and _is_header(before, name)
-            yield name, begins, after is not None and _is_end(after, base, line_end, last=place == last)
+            begins = before is not None and _is_header(before, name, ended=record.rlen > 0)
+            yield name, begins, after is not None and _is_end(after, base, last=place == last)
 
     def _bytes(self, start: int, end: int) -> bytes | None:
         """Unpacked bytes of the file, fewer at its end; None where they cannot be unpacked."""
@@ -152,6 +162,20 @@ class IndexedFasta:
         except (OSError, ValueError, zlib.error):
             return None
         return found
+
+
+class _MadeIndex(pyfaidx.Faidx):  # type: ignore[misc]
+    """An index that is made by our layout: pyfaidx's own takes spaces for bases and no blank lines, and is slower."""
+
+    def build_index(self) -> None:
+        path = Path(self.filename)
+        unpack = gzip.open if path.name.lower().endswith(GZIP_ENDINGS) else open
+        try:
+            with unpack(path, "rb") as stream, Path(self.indexname).open("w", encoding="utf-8") as index:
+                index.writelines(map(str, read_layout(stream, path)))
+        except BaseException:
+            self.file.close()
+            raise
 
 
 def file_key(path: Path) -> str:
@@ -213,7 +237,7 @@ def _make_index(path: Path, fai: str, gzi: str) -> None:
     """Index a FASTA; the index gets its name when it is whole."""
     with tempfile.TemporaryDirectory(prefix=".epigept-batch.", suffix=".part", dir=Path(fai).parent) as folder:
         made_fai, made_gzi = f"{folder}/fai", f"{folder}/gzi"
-        with pyfaidx.Faidx(path, indexname=made_fai, gzi_indexname=made_gzi, as_raw=True):
+        with _MadeIndex(path, indexname=made_fai, gzi_indexname=made_gzi, as_raw=True):
             pass
         for made, name in ((Path(made_gzi), gzi), (Path(made_fai), fai)):
             if made.exists():
@@ -228,21 +252,26 @@ def _let_look_as_new(made: Path, path: Path) -> None:
         os.utime(made, ns=(fasta, fasta))
 
 
-def _is_header(text: bytes, name: str) -> bool:
-    """Whether text ends with the header of a record of that name, or with the end of one that is longer than it."""
-    if not text.endswith(b"\n"):
+def _is_header(text: bytes, name: str, *, ended: bool) -> bool:
+    """Whether text ends with the header of a record of that name, or with the end of one that is longer than it.
+
+    Its line has ended unless the file has no more. Blank lines may lie between a header and its record.
+    """
+    if ended and not text.endswith(b"\n"):
         return False
-    begin = text.rfind(b"\n", 0, -1) + 1
-    if begin == 0 and len(text) == HEADER_BYTES:
+    text = text.rstrip()
+    begin = text.rfind(b"\n") + 1
+    if begin == 0 and len(text) > HEADER_BYTES // 2:
         return True
     return text[begin : begin + 1] == b">" and text[begin + 1 :].split()[:1] == [name.encode()]
 
 
-def _is_end(text: bytes, bases: int, line_end: int, *, last: bool) -> bool:
+def _is_end(text: bytes, bases: int, *, last: bool) -> bool:
     """Whether text begins with so many bases, ends its line, and goes on with a header or, at the last, not at all."""
-    behind = text[bases + line_end :].lstrip()
+    rest = text[bases:]
+    behind = rest.lstrip()
     ended = not behind if last else behind.startswith(b">")
-    return ended and len(text[:bases].strip()) == bases and not text[bases : bases + line_end].strip()
+    return ended and len(text[:bases].strip()) == bases and (not bases or not rest or len(behind) < len(rest))
 
 
 def _system_error(error: BaseException) -> OSError | None:
