@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
+import secrets
 import shutil
-import tempfile
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import OutputError, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 def in_words(size: float) -> str:
@@ -26,16 +26,24 @@ def in_words(size: float) -> str:
 
 def temporary_beside(path: Path) -> Path:
     """A hidden, empty, new file in the folder of `path`, to be renamed to it when it is whole."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.fchmod(handle, 0o666 & ~_umask())  # mkstemp makes private files, but an output is an ordinary one
-    os.close(handle)
-    return Path(name)
+    return _new_beside(path, lambda new: new.touch(mode=0o666, exist_ok=False))
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _new_beside(path: Path, make: Callable[[Path], None]) -> Path:
+    """Make something hidden beside `path` under a name that is free.
+
+    `tempfile` makes private files, but an output is an ordinary one: the system takes the umask from the mode that
+    `make` asks for. To read the umask is to set it, for every thread of the process.
+
+    Args:
+        path: Whose name and folder it takes.
+        make: Creates what is given; raises FileExistsError where there is one.
+    """
+    while True:
+        new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        with suppress(FileExistsError):
+            make(new)
+            return new
 
 
 def remove_leftovers(path: Path) -> None:
@@ -46,13 +54,18 @@ def remove_leftovers(path: Path) -> None:
 
 def publish(temporary: Path, path: Path) -> None:
     """Give a finished file its name; what it holds is on the disk first."""
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
+    sync_file(temporary)
     temporary.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Have what a file holds on the disk."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_folder(folder: Path) -> None:
     """Have the names in a folder on the disk, where the system can."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -84,12 +97,11 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def filling(folder: Path) -> Iterator[Path]:
     """A hidden folder beside an empty one, whose place it takes if the body ends without an error; else it vanishes."""
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    temporary = _new_beside(folder, lambda new: new.mkdir())
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())  # mkdtemp makes private ones
         temporary.replace(folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

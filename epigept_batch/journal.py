@@ -52,6 +52,10 @@ class _Place:
     tracks: int
 
 
+class OtherRunError(OutputError):
+    """The values in a journal are of a run with other inputs, or on another device."""
+
+
 class Journal:
     """The finished tiles of one sample.
 
@@ -130,7 +134,7 @@ class Journal:
     def _compare(self, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         changed = differing(there, wanted)
         if changed:
-            raise OutputError(
+            raise OtherRunError(
                 f"is of a run that was stopped, with another {', '.join(changed)}; run it again as it was, give "
                 "another --out, or start over by --fresh",
                 self.path,
@@ -156,8 +160,12 @@ class Journal:
 
     @property
     def tiles(self) -> frozenset[int]:
-        """Numbers of the finished tiles."""
+        """Numbers of the finished tiles, at this moment."""
         return frozenset(self._places)
+
+    def __contains__(self, tile: int) -> bool:
+        """Whether a tile is finished; at the same cost however many are."""
+        return tile in self._places
 
     def read(self, tile: int) -> NDArray[np.float32]:
         """What a finished tile gave, float32, (bins, tracks), as it was added."""

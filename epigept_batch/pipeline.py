@@ -21,7 +21,7 @@ from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.inference.session import Session, open_sessions
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.windows import Window, WindowReader
-from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
+from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, withdraw, write_record
 from epigept_batch.outputs.stitch import TileSignal, runs
 from epigept_batch.outputs.writers import TrackWriters
 from epigept_batch.plan import GenomeRequest, Plan, Sample, make_plan
@@ -55,9 +55,17 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
         EpiGePTError: What the user can mend, in one line.
     """
     clock = StageClock()
-    with clock.stage("inputs"):
-        plan = make_plan(request)
-        due = [s for s in plan.samples if request.force or not is_up_to_date(s.files, s.inputs)]
+    with ExitStack() as stack:
+        with clock.stage("inputs"):
+            plan = make_plan(request)
+            stack.enter_context(plan.genome)
+            due = [sample for sample in plan.samples if _is_due(request, sample)]
+        _run(plan, due, clock=clock, progress=progress)
+    return {sample.files.sample: sample.files for sample in plan.samples}
+
+
+def _run(plan: Plan, due: Sequence[Sample], *, clock: StageClock, progress: Progress) -> None:
+    """Say what there is to say of the samples, and make those that are due."""
     if not plan.spec.contiguous:
         progress.say(
             f"the {plan.spec.architecture} network was trained on open bins joined into windows; on contiguous "
@@ -69,9 +77,12 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
         for note in sample.source.sentences if sample in due else ("up to date",):
             progress.say(f"{sample.files.sample}: {note}")
     if due:
-        with _folder(request.out), RunJournals(plan, due, clock) as journals:
-            for path in (path for sample in due for path in (*sample.files.bigwigs, sample.files.record)):
-                remove_leftovers(path)
+        with _folder(plan.request.out), RunJournals(plan, due, clock) as journals:
+            for sample in due:
+                _is_due(plan.request, sample)  # again: until the journals were locked, another run could finish it
+                tracks = map(sample.files.bigwig, plan.spec.tracks)  # a run that was killed may have made others
+                for path in (*tracks, sample.files.record, sample.files.changing):
+                    remove_leftovers(path)
             try:
                 _predict(plan, due, journals, clock=clock, progress=progress)
             except KeyboardInterrupt:
@@ -80,7 +91,15 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
                         f"{journals.kept:,} of {len(plan.tiles):,} windows are kept: the same command goes on with them"
                     )
                 raise
-    return {sample.files.sample: sample.files for sample in plan.samples}
+
+
+def _is_due(request: GenomeRequest, sample: Sample) -> bool:
+    """Whether a sample is to be made.
+
+    Raises:
+        OutputError: What is there was made from other inputs, and shall not be replaced.
+    """
+    return request.force or not is_up_to_date(sample.files, sample.inputs)
 
 
 @contextmanager
@@ -203,22 +222,22 @@ def _predict(
 ) -> None:
     """Compute the plan's windows for the samples that are due, and publish their files."""
     request, geometry = plan.request, plan.spec.geometry
-    with clock.stage("load"):
-        wanted = Wanted(
-            plan.spec.precision,
-            threads=request.threads,
-            batch_size=request.batch_size,
-            samples=len(samples),
-            digest=samples[0].inputs["model"],
-        )
-        sessions = open_sessions(request.model, request.device, wanted, say=progress.say)
-        scores = plan.store or _make_scan(plan, progress)
-    journals.begin(sessions[0])
-    if journals.finished:
-        progress.say(f"going on: {len(journals.finished):,} of {len(plan.tiles):,} windows are finished")
-    progress.start(len(plan.tiles), done=len(journals.finished))
-    bins_written = 0
     with ExitStack() as stack:
+        with clock.stage("load"):
+            wanted = Wanted(
+                plan.spec.precision,
+                threads=request.threads,
+                batch_size=request.batch_size,
+                samples=len(samples),
+                digest=samples[0].inputs["model"],
+            )
+            sessions = open_sessions(request.model, request.device, wanted, say=progress.say)
+            scores = plan.store or stack.enter_context(_scan(plan, progress))
+        journals.begin(sessions[0])
+        if journals.finished:
+            progress.say(f"going on: {len(journals.finished):,} of {len(plan.tiles):,} windows are finished")
+        progress.start(len(plan.tiles), done=len(journals.finished))
+        bins_written = 0
         writers = TrackWriters(
             [path for sample in samples for path in sample.files.bigwigs],
             plan.genome.contigs,
@@ -240,13 +259,20 @@ def _predict(
             raise InputError("there is no base but N in the selected regions: nothing to predict", request.fasta)
         plan.genome.check_unchanged()
         with clock.stage("write"):
-            writers.close()
-            writers.publish()
+            _publish(writers, samples)
         for sample in samples:
             document = _record(plan, sample, sessions, clock, bins_written)
             write_record(sample.files, {**document, "windows_resumed": len(journals.finished)})
             progress.finish(_summary(plan, sample, clock, bins_written))
         journals.remove()
+
+
+def _publish(writers: TrackWriters, samples: Sequence[Sample]) -> None:
+    """Put the tracks in the place of what earlier runs left; what can fail comes before that goes."""
+    writers.close()
+    for sample in samples:
+        withdraw(sample.files)
+    writers.publish()
 
 
 def _by_track(plan: Plan, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -282,12 +308,14 @@ def _signals(
             yield from batch
 
 
-def _make_scan(plan: Plan, progress: Progress) -> GenomeScan:
+@contextmanager
+def _scan(plan: Plan, progress: Progress) -> Iterator[GenomeScan]:
     """A scan of the genome on the way."""
     bin_bp, threads = plan.spec.geometry.bin_bp, plan.request.threads
     scanner = MotifScanner(plan.spec.motif_set, plan.spec.factors, bin_bp=bin_bp, threads=threads)
-    scanner.compile(progress.say)
-    return GenomeScan(plan.genome, scanner)
+    with GenomeScan(plan.genome, scanner) as scan:
+        scanner.compile(progress.say)
+        yield scan
 
 
 def _summary(plan: Plan, sample: Sample, clock: StageClock, bins_written: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -113,10 +114,18 @@ class Plan:
 
 
 def make_plan(request: GenomeRequest) -> Plan:
-    """Read and check all inputs of a run."""
+    """Read and check all inputs of a run; the genome stays open for it."""
     spec = read_spec(request.model)
     tracks = _choose_tracks(request.tracks, spec)
-    genome = Genome(request.fasta)
+    with ExitStack() as stack:
+        genome = stack.enter_context(Genome(request.fasta))
+        plan = _plan(request, spec, tracks, genome)
+        stack.pop_all()
+    return plan
+
+
+def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: Genome) -> Plan:
+    """Of a model and a genome that can be read, the rest."""
     regions = select_regions(
         genome.contigs,
         regions=request.regions,
@@ -133,7 +142,7 @@ def make_plan(request: GenomeRequest) -> Plan:
     sources = read_samples(request.samples, spec.factors, reference)
     shared = {
         "model": file_sha256(request.model),
-        GENOME: {contig.name: genome.md5(contig) for contig in genome.contigs if contig.name in selection},
+        GENOME: genome.md5s(contig for contig in genome.contigs if contig.name in selection),
         "selection of bins": selection,
         "set of tracks": tracks,
         "space": request.space,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import resource
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 import epigept_batch
 from epigept_batch.errors import OutputError
-from epigept_batch.journal import Journal
+from epigept_batch.journal import Journal, OtherRunError
 from epigept_batch.outputs.stitch import TileSignal
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class RunJournals:
         nothing = np.zeros((0, 0), dtype=np.float32)
         taken = signal.taken(bin_bp=self._plan.spec.geometry.bin_bp)
         for number, journal in enumerate(self._journals):
-            if signal.tile.index not in journal.tiles:
+            if signal.tile.index not in journal:
                 journal.add(signal.tile.index, taken[number] if taken.size else nothing)
 
     def remove(self) -> None:
@@ -115,18 +115,22 @@ class RunJournals:
 
 
 def forget(plan: Plan, sample: Sample) -> None:
-    """Remove the journal of a sample that is complete, where a run was stopped between the two.
+    """Remove what a run that was stopped at its very end left of a sample that is complete.
+
+    The journal of a run with other inputs, which was to replace the sample's files, stays: that run can go on.
 
     Raises:
         OutputError: Another run is at work on the sample.
     """
     if sample.files.journal.exists():
-        _journal(plan, sample, fresh=True).remove()
+        with suppress(OtherRunError):
+            _journal(plan, sample).remove()
+    sample.files.changing.unlink(missing_ok=True)
 
 
-def _journal(plan: Plan, sample: Sample, *, fresh: bool = False) -> Journal:
+def _journal(plan: Plan, sample: Sample) -> Journal:
     inputs = {**sample.inputs, "version of epigept-batch": epigept_batch.__version__}
-    return Journal(sample.files.journal, inputs, fresh=fresh or plan.request.fresh)
+    return Journal(sample.files.journal, inputs, fresh=plan.request.fresh)
 
 
 def _allow_open_files(needed: int) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from epigept_batch.progress import Progress
+    from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig
 
 SAMPLED, SHARE = 32, 4
@@ -65,14 +66,19 @@ def run_scan(request: ScanRequest, progress: Progress) -> None:
     """
     clock = StageClock()
     spec = read_spec(request.model)
-    genome = Genome(request.fasta)
+    with Genome(request.fasta) as genome:
+        _run(request, spec, genome, clock=clock, progress=progress)
+
+
+def _run(request: ScanRequest, spec: Spec, genome: Genome, *, clock: StageClock, progress: Progress) -> None:
+    """Scan what the store does not have yet of the genome's contigs that are wanted."""
     regions = select_regions(genome.contigs, chromosomes=request.chromosomes, all_contigs=request.all_contigs)
     names = {region.contig for region in regions}
     contigs = [contig for contig in genome.contigs if contig.name in names]
-    digests = {contig: genome.md5(contig) for contig in contigs}
+    digests = genome.md5s(contigs)
     store = ScoreStore.create(request.out, ScoreKey.of(spec))
     for contig in contigs:
-        store.add(contig, digests[contig])
+        store.add(contig, digests[contig.name])
     due: list[Block] = [(contig, block) for contig in contigs for block in store.missing(contig, store.blocks(contig))]
     if not due:
         progress.say(f"{request.out}: up to date, {in_words(store.size)}")
@@ -83,20 +89,25 @@ def run_scan(request: ScanRequest, progress: Progress) -> None:
             f"{request.out}: {_windows(there)} {'is' if there == 1 else 'are'} there; goes on with {len(due):,}"
         )
     scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp, threads=request.threads)
-    scanner.compile(progress.say)
+    with GenomeScan(genome, scanner) as source:
+        scanner.compile(progress.say)
+        _scan_all(request, StoreScan(store, source, request.threads), due, progress)
+    genome.check_unchanged()
+    seconds = clock.seconds()["total"]
+    progress.finish(f"{request.out}: {_windows(len(due))} after {seconds:.0f} s; {in_words(store.size)}")
+
+
+def _scan_all(request: ScanRequest, scan: StoreScan, due: Sequence[Block], progress: Progress) -> None:
+    """Scan blocks; after the first of them, which are from all over, say how large the store will be."""
     progress.start(len(due))
-    scan = StoreScan(store, GenomeScan(genome, scanner), request.threads)
     step = max(SHARE, -(-len(due) // SAMPLED))
     sampled = due[::step]
     rest = [block for number, block in enumerate(due) if number % step]
     for _ in scan.run(sampled):
         progress.advance()
-    _say_size(request, store, sampled, rest, progress=progress)
+    _say_size(request, scan.store, sampled, rest, progress=progress)
     for _ in scan.run(rest):
         progress.advance()
-    genome.check_unchanged()
-    seconds = clock.seconds()["total"]
-    progress.finish(f"{request.out}: {_windows(len(due))} after {seconds:.0f} s; {in_words(store.size)}")
 
 
 def _say_size(

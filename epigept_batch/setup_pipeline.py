@@ -208,7 +208,8 @@ class _Setup:
         itself = target.path.exists() and target.path.samefile(source)
         with _kept_only_if_good(asset, source), _work(target.path) as made:
             how = self._make_genome(asset, source, made)
-            contigs = Genome(made).contigs
+            with Genome(made) as genome:
+                contigs = genome.contigs
             check_assembly(contigs, self.plan.catalogue.contigs, asset.location)
             index, installed_index = (path.with_name(f"{path.name}.fai") for path in (made, target.path))
             installed_index.unlink(missing_ok=True)

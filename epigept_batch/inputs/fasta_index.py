@@ -64,13 +64,25 @@ class IndexedFasta:
             if system is not None:
                 raise InputError(f"FASTA cannot be read or indexed: {reason(system)}", path) from error
             raise InputError(f"is not a FASTA that can be indexed ({error})", path) from error
+        try:
+            self._look_through()
+        except BaseException:
+            self.close()
+            raise
+
+    def _look_through(self) -> None:
+        """See what the index says, and whether it fits."""
         self._file: Any = self._faidx.file
         self._is_packed = isinstance(self._file, bgzf.BgzfReader)
         self.stamp = _stamp(os.fstat(self._file.fileno()))
         self.lengths: Mapping[str, int] = {name: record.rlen for name, record in self._faidx.index.items()}
         if not self.lengths:
-            raise InputError(f"has an empty index; delete {fai} and run again", path)
+            raise InputError(f"has an empty index; delete {self._faidx.indexname} and run again", self.path)
         self._check_index()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._faidx.close()
 
     def fetch(self, name: str, start: int, end: int) -> bytes:
         """The bases [start, end) of a record as they stand in the file.

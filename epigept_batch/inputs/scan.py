@@ -18,7 +18,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from threading import Timer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from epigept_batch.spec import NO_BASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -42,7 +43,7 @@ PATIENCE_S = 1.0  # before a user is told what takes so long
 
 
 class MotifScanner:
-    """Scores bins of sequence for every factor.
+    """Scores bins of sequence for every factor; a context manager, at whose end its threads end.
 
     Args:
         motif_set: Motifs and scan window.
@@ -64,6 +65,18 @@ class MotifScanner:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="scan")
         self._blocks = make_blocks(motif_set.motifs, self.factors)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its threads; it scans no more."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def compile(self, say: Callable[[str], None]) -> None:
         """Have the code of every motif width ready; where that takes long, as after an installation, say so."""
@@ -119,6 +132,8 @@ class MotifScanner:
 class GenomeScan:
     """Scores of a genome by contig and bin, scanned when they are asked for; by several threads if they like.
 
+    A context manager, at whose end the scanner is closed. The genome is not: others read it too.
+
     Args:
         genome: The sequence.
         scanner: What scans it.
@@ -127,6 +142,14 @@ class GenomeScan:
     def __init__(self, genome: Genome, scanner: MotifScanner) -> None:
         self._genome = genome
         self._scanner = scanner
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._scanner.close()
 
     def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float16]:
         """Scores of successive bins, float16, (factors, bins); 0 beyond the contig's end.

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.errors import OutputError
-from epigept_batch.files import replacing
+from epigept_batch.files import replacing, sync_folder
 from epigept_batch.made_from import differing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
@@ -43,6 +43,11 @@ class SampleFiles:
         """What is finished of them while they are made."""
         return self.folder / f".{self.sample}.journal"
 
+    @property
+    def changing(self) -> Path:
+        """Names of the bigWigs, old and new, while some may have their names and the provenance is not there."""
+        return self.folder / f".{self.sample}.changing"
+
 
 def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
     """Whether the sample's files are there, whole, and were made from these inputs.
@@ -58,7 +63,7 @@ def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
     if not present:
         return False
     record = _read_record(files)
-    if record is None and files.journal.exists():
+    if record is None and (files.journal.exists() or files.changing.exists()):
         return False  # a run was stopped while it gave its files their names
     if record is None:
         raise OutputError(
@@ -73,19 +78,50 @@ def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
     return bool(record["files"] == _sizes(files))
 
 
+def withdraw(files: SampleFiles) -> None:
+    """Take away what an earlier run of the sample left, its provenance first; new files then get their names.
+
+    So at no moment is a track there beside a record that says otherwise, or beside a track of another run. The names
+    of the tracks are noted until `write_record`: when a run is stopped between the two, the next one knows them.
+
+    Args:
+        files: What is to be there next.
+    """
+    earlier = _read_record(files)
+    names = {*(earlier["files"] if earlier else ()), *_noted(files), *(path.name for path in files.bigwigs)}
+    with replacing(files.changing) as temporary:
+        temporary.write_text(json.dumps(sorted(names)))
+    files.record.unlink(missing_ok=True)
+    sync_folder(files.folder)  # the record goes before the tracks, also where the machine goes down
+    for path in _bigwigs_there(files):
+        if path.name in names:
+            path.unlink()
+
+
 def write_record(files: SampleFiles, document: Mapping[str, Any]) -> None:
-    """Write the provenance of finished files, and remove what an earlier run of the sample left of other tracks.
+    """Write the provenance of finished files.
 
     Args:
         files: All bigWigs of which have their names.
         document: `document["inputs"]` is what a later run is compared with; sizes in bytes are added as `files`.
     """
-    earlier = _read_record(files) or {"files": {}}
     with replacing(files.record) as temporary:
         temporary.write_text(json.dumps({**document, "files": _sizes(files)}, indent=2) + "\n")
-    ours = {path.name for path in files.folder.glob(f"{glob.escape(files.sample)}.*.bw")}
-    for name in ours & (set(earlier["files"]) - {path.name for path in files.bigwigs}):
-        (files.folder / name).unlink()
+    files.changing.unlink(missing_ok=True)
+
+
+def _noted(files: SampleFiles) -> Iterable[str]:
+    """What `withdraw` noted in a run that was stopped."""
+    try:
+        names = json.loads(files.changing.read_text())
+    except (OSError, ValueError):
+        return []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def _bigwigs_there(files: SampleFiles) -> list[Path]:
+    """Every file that has the form of a bigWig of the sample."""
+    return list(files.folder.glob(f"{glob.escape(files.sample)}.*.bw"))
 
 
 def read_records(folder: Path) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from epigept_batch.errors import OutputError
-from epigept_batch.files import publish, temporary_beside
+from epigept_batch.files import publish, sync_file, temporary_beside
 from epigept_batch.outputs.writer_process import DONE, REFUSED
 
 if TYPE_CHECKING:
@@ -76,11 +76,13 @@ class TrackWriters:
             process.send((self._numbers[contig], first_bin, share.tobytes()))
 
     def close(self) -> None:
-        """Have every file finished."""
+        """Have every file finished and on the disk, so that `publish` can hardly fail."""
         for process in self._processes:
             process.send(None)
         for process in self._processes:
             process.finish()
+        for path, temporary in self._files:
+            _sync(temporary, path)
 
     def publish(self) -> None:
         """Give the closed files their names."""
@@ -101,6 +103,13 @@ def _temporary(path: Path) -> Path:
         return temporary_beside(path)
     except OSError as error:
         raise OutputError(f"cannot be created: {error.strerror}; make room or give another --out", path) from error
+
+
+def _sync(temporary: Path, path: Path) -> None:
+    try:
+        sync_file(temporary)
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}; make room or give another --out", path) from error
 
 
 class _Process:

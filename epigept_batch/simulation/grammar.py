@@ -88,12 +88,13 @@ class Grammar:
 
     def __init__(self, seed: int, *, threads: int = 1) -> None:
         self.motif_set = make_motif_set(seed)
-        self._scanner = MotifScanner(self.motif_set, FACTORS, bin_bp=BIN_BP, threads=threads)
+        self._threads = threads
         self._bounds = {motif.name: (motif.threshold, motif.best_score) for motif in self.motif_set.motifs}
 
     def motif_scores(self, tokens: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Best hits of a whole contig, float32, (factors, bins)."""
-        return self._scanner.scan(tokens, offset=0, bins=-(-len(tokens) // BIN_BP))
+        with MotifScanner(self.motif_set, FACTORS, bin_bp=BIN_BP, threads=self._threads) as scanner:
+            return scanner.scan(tokens, offset=0, bins=-(-len(tokens) // BIN_BP))
 
     def truth(
         self, tokens: NDArray[np.uint8], scores: NDArray[np.float32], tpm: NDArray[np.float64]

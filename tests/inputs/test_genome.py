@@ -1,15 +1,18 @@
 import gzip
 import hashlib
+import json
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from Bio import bgzf
 
 from epigept_batch.errors import InputError
-from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.genome import Genome, forget_digests
 from epigept_batch.tiling import Contig
 from reference import tokens
 
@@ -59,7 +62,8 @@ def test_md5_is_that_of_the_upper_cased_sequence_as_in_sam_and_is_kept(small, ho
     (kept,) = (home / "digests").iterdir()
     assert expected in kept.read_text()
     kept.write_text(kept.read_text().replace(expected, "from the cache"))
-    assert small.md5(small.contigs[0]) == "from the cache"
+    assert small.md5(small.contigs[0]) == expected  # it reads the cache once
+    assert Genome(small.path).md5(small.contigs[0]) == "from the cache"
     os.utime(small.path, (1, 1))
     assert Genome(small.path).md5(small.contigs[0]) == expected
 
@@ -300,3 +304,189 @@ def test_a_user_who_may_not_write_beside_a_fasta_has_its_index_in_the_cache(tmp_
     assert done.stdout == "(Contig(name='a', length=4),)\n", done.stderr
     assert (folder / "g.fa.fai").read_text() == "a\t3\t3\t3\t4\n"
     assert [p.suffix for p in (home / "indexes").iterdir()] == [".fai"]
+
+
+MANY = 300
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A FASTA of many contigs, and the digest of each."""
+    sequences = {f"c{number}": f"{number:b}".replace("0", "A").replace("1", "c") for number in range(MANY)}
+    path = tmp_path / "many.fa"
+    path.write_text("".join(f">{name}\n{sequence}\n" for name, sequence in sequences.items()))
+    digests = {
+        name: hashlib.md5(sequence.upper().encode(), usedforsecurity=False).hexdigest()
+        for name, sequence in sequences.items()
+    }
+    return path, digests
+
+
+@pytest.fixture
+def cache_traffic(monkeypatch):
+    """Names of what is read and written as text, with no second writing for want of time."""
+    traffic = []
+    monkeypatch.setattr("epigept_batch.inputs.genome.KEEP_SECONDS", 3600)
+
+    def note(name):
+        real = getattr(Path, name)
+
+        def noted(path, *rest):
+            traffic.append(name)
+            return real(path, *rest)
+
+        monkeypatch.setattr(Path, name, noted)
+
+    note("read_text")
+    note("write_text")
+    return traffic
+
+
+def kept_digests(home):
+    (file,) = (home / "digests").glob("*.json")
+    return json.loads(file.read_text())["md5"]
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_digests_of_many_contigs_are_read_once_and_written_now_and_then(many, home, cache_traffic, one_by_one):
+    path, expected = many
+    with Genome(path) as genome:
+        if one_by_one:
+            found = {contig.name: genome.md5(contig) for contig in genome.contigs}
+        else:
+            found = genome.md5s(genome.contigs)
+    assert found == expected
+    assert cache_traffic == ["read_text"] + 2 * ["read_text", "write_text"]  # with the first digest and at the end
+    assert kept_digests(home) == expected
+    del cache_traffic[:]
+    with Genome(path) as genome:
+        assert genome.md5s(genome.contigs) == expected
+    assert cache_traffic == ["read_text"]
+
+
+def test_what_was_digested_before_an_interruption_is_kept(many, home, monkeypatch):
+    path, expected = many
+    genome = Genome(path)
+    real = genome._fasta.fetch  # noqa: SLF001 - where the interruption comes
+
+    def fetch(name, *rest):
+        if name == "c200":
+            raise KeyboardInterrupt
+        return real(name, *rest)
+
+    monkeypatch.setattr(genome._fasta, "fetch", fetch)  # noqa: SLF001
+    with pytest.raises(KeyboardInterrupt):
+        genome.md5s(genome.contigs)
+    assert kept_digests(home) == dict(list(expected.items())[:200])
+
+
+@pytest.mark.parametrize("seconds", [0, 3600])
+def test_a_kill_leaves_a_whole_cache_and_loses_little(many, home, monkeypatch, seconds):
+    """With no time between two writings every digest is there at once; with much, the first alone."""
+    path, expected = many
+    monkeypatch.setattr("epigept_batch.inputs.genome.KEEP_SECONDS", seconds)
+    monkeypatch.setattr("epigept_batch.inputs.genome.KEEP_SHARE", 0)
+    genome = Genome(path)
+    for number, contig in enumerate(genome.contigs[:20], 1):
+        genome.md5(contig)
+        assert kept_digests(home) == dict(list(expected.items())[: number if seconds == 0 else 1])
+
+
+def test_two_at_once_keep_the_digests_of_both(many, home):
+    path, expected = many
+    one, other = Genome(path), Genome(path)
+    one.md5(one.contigs[0])
+    other.md5s(other.contigs[:2])
+    one.md5s(one.contigs[5:8])
+    other.md5s(other.contigs[100:])
+    assert set(kept_digests(home)) == {f"c{n}" for n in (0, 1, 5, 6, 7, *range(100, MANY))}
+    assert kept_digests(home).items() <= expected.items()
+
+
+def test_killed_at_any_moment_the_cache_is_whole_or_absent(many, home):
+    """Processes that digest the same file one beside the other, killed."""
+    path, expected = many
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from epigept_batch.inputs import genome as module\n"
+        "module.KEEP_SECONDS = module.KEEP_SHARE = 0\n"
+        "genome = module.Genome(Path(sys.argv[1])); print(flush=True)\n"
+        "for contig in genome.contigs: genome.md5(contig)"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE) for _ in range(2)]
+    for process in started:
+        process.stdout.readline()
+    for process in started:
+        time.sleep(0.05)
+        process.kill()
+        process.communicate()
+    for file in (home / "digests").glob("*.json"):
+        assert json.loads(file.read_text())["md5"].items() <= expected.items()
+    with Genome(path) as genome:
+        assert genome.md5s(genome.contigs) == expected
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"stamp": 3}', '{"stamp": STAMP, "md5": 3}', "null"])
+def test_a_cache_that_is_not_ours_is_made_again(many, home, content):
+    path, expected = many
+    with Genome(path) as genome:
+        genome.md5s(genome.contigs)
+    (file,) = (home / "digests").iterdir()
+    state = path.stat()
+    file.write_text(content.replace("STAMP", json.dumps([state.st_size, state.st_mtime_ns])))
+    with Genome(path) as genome:
+        assert genome.md5s(genome.contigs) == expected
+    assert kept_digests(home) == expected
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(many, home, monkeypatch):
+    path, expected = many
+
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with Genome(path) as genome:
+        assert genome.md5s(genome.contigs) == expected
+    assert list((home / "digests").iterdir()) == []
+
+
+def test_digests_of_a_fasta_that_is_gone_can_be_forgotten(many, home):
+    path, _ = many
+    with Genome(path) as genome:
+        genome.md5(genome.contigs[0])
+    other = bad(path.parent, "other.fa", b">a\nACGT\n")
+    with Genome(other) as genome:
+        genome.md5(genome.contigs[0])
+    path.unlink()
+    forget_digests(path)
+    forget_digests(path)
+    assert list(kept_digests(home)) == ["a"]
+
+
+def open_files(path):
+    """How many of this process's open files are `path`."""
+    return sum(os.path.realpath(link) == str(path) for link in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.parametrize("name", ["g.fa", "g.fa.gz"])
+def test_a_genome_lets_go_of_its_file(tmp_path, name):
+    path = tmp_path / name
+    with bgzf.open(path, "wt") if name.endswith("gz") else path.open("w") as stream:
+        stream.write(">a\nACGT\n")
+    with Genome(path) as genome:
+        assert open_files(path) == 1
+    assert open_files(path) == 0
+    genome.close()
+    assert genome.contigs == (Contig("a", 4),)
+
+
+def test_a_genome_whose_index_does_not_fit_lets_go_of_its_file(tmp_path):
+    path = bad(tmp_path, "g.fa", b">a\nACGT\n>b\nGGTT\n")
+    Genome(path).close()
+    index = tmp_path / "g.fa.fai"
+    index.write_text(index.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(InputError, match="does not fit its index") as caught:
+        Genome(path)
+    assert caught.tb is not None  # which keeps what was made
+    assert open_files(path) == 0

@@ -1,3 +1,6 @@
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pybigtools
 import pyBigWig
@@ -5,10 +8,10 @@ import pytest
 
 import bigwigs
 from epigept_batch.errors import OutputError
-from epigept_batch.files import make_folder, replacing
+from epigept_batch.files import filling, make_folder, replacing, temporary_beside
 from epigept_batch.outputs import bigwig_format
 from epigept_batch.outputs.bigwig import BigWigWriter
-from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, write_record
+from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, withdraw, write_record
 from epigept_batch.tiling import Contig
 
 CONTIGS = (Contig("b", 300), Contig("a", 90), Contig("empty", 5000), Contig("c", 1280))
@@ -224,8 +227,37 @@ def test_tracks_of_an_earlier_run_do_not_stay_beside_a_new_record(files):
     theirs = files.folder / "s.Mine.bw"
     theirs.touch()
     fewer = SampleFiles(files.folder, "s", ("CTCF",))
+    withdraw(fewer)
+    assert sorted(p.name for p in files.folder.iterdir()) == [".s.changing", "s.Mine.bw"]
+    fewer.bigwigs[0].touch()
     write_record(fewer, {"inputs": {}})
     assert sorted(p.name for p in files.folder.iterdir()) == ["s.CTCF.bw", "s.Mine.bw", "s.run.json"]
+
+
+def test_tracks_of_a_run_that_was_stopped_do_not_stay_beside_a_new_record(files):
+    """The first run was to leave DNase and CTCF, and was stopped before its record; the next has another track."""
+    withdraw(files)
+    for path in files.bigwigs:
+        path.touch()
+    other = SampleFiles(files.folder, "s", ("H3K27ac",))
+    assert not is_up_to_date(files, INPUTS)
+    withdraw(other)
+    withdraw(other)  # stopped again
+    assert [p.name for p in files.folder.iterdir()] == [".s.changing"]
+    other.bigwigs[0].touch()
+    write_record(other, {"inputs": {}})
+    assert sorted(p.name for p in files.folder.iterdir()) == ["s.H3K27ac.bw", "s.run.json"]
+
+
+@pytest.mark.parametrize("note", ["", "{", "3", "[3]", '{"a": 1}', '["../x", "t.CTCF.bw"]'])
+def test_only_bigwigs_of_the_sample_go(files, note):
+    finish(files)
+    (files.folder / "t.CTCF.bw").touch()
+    (files.folder.parent / "x").touch()
+    files.changing.write_text(note)
+    withdraw(files)
+    assert sorted(p.name for p in files.folder.iterdir()) == [".s.changing", "t.CTCF.bw"]
+    assert (files.folder.parent / "x").exists()
 
 
 @pytest.mark.parametrize("record", [None, "", "[]", "{}", '{"inputs": 3}', '{"inputs": {}, "files": []}'])
@@ -235,3 +267,31 @@ def test_files_of_unknown_origin_are_refused(files, record):
         files.record.write_text(record)
     with pytest.raises(OutputError, match="--force"):
         is_up_to_date(files, INPUTS)
+
+
+def test_hidden_files_have_the_mode_of_ordinary_ones_and_threads_leave_the_umask_alone(tmp_path):
+    """The umask is the process's: one thread that sets it, even for a moment, makes files of the others public."""
+    before = os.umask(0o027)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(lambda n: temporary_beside(tmp_path / f"{n % 3}"), range(400)))
+        after = os.umask(0o027)
+        folder = tmp_path / "folder"
+        with filling(folder) as temporary:
+            (temporary / "file").touch()
+    finally:
+        os.umask(before)
+    assert after == 0o027
+    assert len(set(made)) == 400
+    assert {path.stat().st_mode & 0o777 for path in made} == {0o640}
+    assert folder.stat().st_mode & 0o777 == 0o750
+
+
+def test_a_hidden_file_never_takes_the_place_of_one_that_is_there(tmp_path, monkeypatch):
+    names = iter(["aaaaaaaa", "aaaaaaaa", "bbbbbbbb"])
+    monkeypatch.setattr("epigept_batch.files.secrets.token_hex", lambda _: next(names))
+    first = temporary_beside(tmp_path / "x")
+    first.write_text("mine")
+    second = temporary_beside(tmp_path / "x")
+    assert (first.name, second.name) == (".x.aaaaaaaa.part", ".x.bbbbbbbb.part")
+    assert first.read_text() == "mine"

@@ -162,14 +162,16 @@ def _scan(
     """The store of motif scores, with what it lacks scanned."""
     bin_bp = config.architecture.geometry.bin_bp
     store = ScoreStore.create(config.data.scores, ScoreKey.of_motifs(motif_set, motif_set.factors, bin_bp=bin_bp))
+    digests = genome.md5s(contigs)
     for contig in contigs:
-        store.add(contig, genome.md5(contig))
+        store.add(contig, digests[contig.name])
     due = [(contig, block) for contig in contigs for block in store.missing(contig, store.blocks(contig))]
     if due:
         say(f"scanning {len(due):,} blocks of 1,000 bins into {config.data.scores}")
-        scan = GenomeScan(genome, MotifScanner(motif_set, motif_set.factors, bin_bp=bin_bp, threads=threads))
-        for _ in StoreScan(store, scan, threads).run(due):
-            pass
+        scanner = MotifScanner(motif_set, motif_set.factors, bin_bp=bin_bp, threads=threads)
+        with GenomeScan(genome, scanner) as scan:
+            for _ in StoreScan(store, scan, threads).run(due):
+                pass
     return store
 
 
