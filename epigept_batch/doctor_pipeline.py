@@ -29,10 +29,11 @@ from epigept_batch.inference.session import open_session
 from epigept_batch.inputs.expression.gene_ids import published_factors
 from epigept_batch.inputs.expression.samples import read_samples
 from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.genome_verdict import FAILED, OK, WARNING, judge_genome
 from epigept_batch.inputs.regions import select_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from epigept_batch.inference.device import Device
@@ -40,14 +41,11 @@ if TYPE_CHECKING:
     from epigept_batch.sample_request import SampleRequest
     from epigept_batch.spec import Spec
 
-OK, WARNING, FAILED = "ok", "warning", "failed"
-CHR1_BP = {"hg38": 248_956_422, "hg19": 249_250_621}
 FILES_ENOUGH = 256
 HOME_ENOUGH = 100 << 20
 TRACK_BYTES, JOURNAL_BYTES = 6, 4
 """A bin of a track in its bigWig, zooms included (5.2 for real sequence), and, while the run lasts, in its journal."""
 HUMAN_BINS = 24_000_000
-NAMES_SHOWN = 5
 WITHOUT_REFERENCE = "give tables of quantile-normalised TPM and --normalised, or convert with --expression-reference"
 BF16_LIMIT = Limit(0.05, 0.998)
 
@@ -68,6 +66,11 @@ class Finding:
     said: str
     advice: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether a run would not go on."""
+        return self.state == FAILED
+
 
 @dataclass(frozen=True)
 class DoctorRequest:
@@ -81,6 +84,7 @@ class DoctorRequest:
         out: Folder of the outputs.
         device: Where the network shall run.
         threads: How many the CPU may use.
+        any_genome: Whether a genome that the network is not for would be run all the same.
     """
 
     model: Path | None
@@ -89,6 +93,7 @@ class DoctorRequest:
     out: Path
     device: Device
     threads: int
+    any_genome: bool = False
 
 
 def run_doctor(request: DoctorRequest) -> Iterator[Finding]:
@@ -110,8 +115,8 @@ def run_doctor(request: DoctorRequest) -> Iterator[Finding]:
     yield from _checked("device", lambda: _device(request, spec))
     genome, finding = _fasta(request.fasta)
     yield finding
-    if genome is not None and spec is not None:
-        yield from _names(genome, spec)
+    if genome is not None:
+        yield from _checked("sequence", lambda: _verdict(genome, spec, any_genome=request.any_genome))
     tables = [*_checked("table", lambda: _tables(request, spec))]
     yield from tables
     bins = HUMAN_BINS if genome is None else _bins(genome, spec)
@@ -277,54 +282,12 @@ def _fasta(given: Path | None) -> tuple[Genome | None, Finding]:
     return genome, Finding("FASTA", OK, f"{path}: contigs {len(genome.contigs):,}, bp {total:,}; its index fits")
 
 
-def _names(genome: Genome, spec: Spec) -> Iterator[Finding]:
-    """Whether the contigs are those that the network was trained on, by name and by length."""
-    trained = spec.training_windows
-    if not trained:
-        yield Finding("contigs", OK, "the network's training windows are not known, so names are not compared")
-        return
-    lengths = {contig.name.removeprefix("chr"): contig.length for contig in genome.contigs}
-    lacking = [name for name in trained if name.removeprefix("chr") not in lengths]
-    if len(lacking) == len(trained):
-        yield _other_genome(spec)
-    elif (other := _other_assembly(lengths, spec)) is not None:
-        yield other
-    else:
-        found = f"{len(trained) - len(lacking)} of {len(trained)} contigs of the training windows are there"
-        yield Finding("contigs", WARNING if lacking else OK, found, f"lacking: {', '.join(lacking)}" if lacking else "")
-
-
-def _assembly(spec: Spec) -> str | None:
-    """The published assembly that the network was trained on; None where its genome was another, of any names."""
-    name = spec.architecture.partition("-")[0]
-    return name if name in CHR1_BP else None
-
-
-def _other_genome(spec: Spec) -> Finding:
-    """What it means that no contig is one of the training's: of a human assembly that its names are not as here."""
-    trained, assembly = spec.training_windows, _assembly(spec)
-    some = ", ".join([*list(trained)[:NAMES_SHOWN], *(["…"] if len(trained) > NAMES_SHOWN else [])])
-    of_training = f"none of the {len(trained)} contigs that the network was trained on ({some}) is in the FASTA"
-    if assembly is None:
-        return Finding("contigs", OK, f"{of_training}: a genome that it has not seen")
-    return Finding("contigs", FAILED, of_training, f"give the FASTA of {assembly}, with contigs named chr1 or 1")
-
-
-def _other_assembly(lengths: Mapping[str, int], spec: Spec) -> Finding | None:
-    """What to know where contigs have the names, but not the lengths, of those of the training; else None."""
-    assembly, window_bp = _assembly(spec), spec.geometry.window_bp
-    ends = {name.removeprefix("chr"): runs[-1][1] for name, runs in spec.training_windows.items() if runs}
-    short = [name for name, end in ends.items() if name in lengths and (end - 1) * window_bp >= lengths[name]]
-    other = next((name for name, length in CHR1_BP.items() if length == lengths.get("1")), None)
-    if assembly is None:
-        said = "some contigs are shorter than those of their names that the network was trained on"
-        advice = "give the FASTA that it was trained on, unless another is meant"
-        return Finding("contigs", WARNING, said, advice) if short else None
-    if not short and other in {None, assembly}:
-        return None
-    this = "another assembly, or of a part" if other in {None, assembly} else other
-    said = f"the network was trained on {assembly}, and this is of {this}"
-    return Finding("contigs", WARNING, said, f"give the FASTA of {assembly}")
+def _verdict(genome: Genome, spec: Spec | None, *, any_genome: bool) -> Iterator[Finding]:
+    """What `genome` would say of it, or refuse it for, without regions."""
+    verdict = judge_genome(genome, select_regions(genome.contigs), spec, chosen=False)
+    for remark in verdict.remarks:
+        state = WARNING if remark.state == FAILED and any_genome else remark.state
+        yield Finding(remark.about, state, remark.said, remark.advice)
 
 
 def _tables(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:

@@ -13,9 +13,10 @@ from epigept_batch.errors import InputError
 from epigept_batch.evaluation.compared import MATCH, ComparedBins, Comparison, MeanOf
 from epigept_batch.evaluation.plan import Areas, Pair, Training, find_areas, find_pairs, find_training
 from epigept_batch.evaluation.report import MEAN, NEAREST, PREDICTION, figures
-from epigept_batch.evaluation.seen import seen_cell
+from epigept_batch.evaluation.seen import seen_cell, seen_genome
 from epigept_batch.evaluation.table import check_table_path, write_table
 from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inputs.genome_verdict import windows_not_known
 from epigept_batch.inputs.signal import BinnedTrack, SignalTrack
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from epigept_batch.evaluation.compared import Series
     from epigept_batch.evaluation.request import EvaluationRequest
+    from epigept_batch.inputs.genome_verdict import Verdict
     from epigept_batch.progress import Progress
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig
@@ -44,6 +46,8 @@ class Plan:
         areas: Where they are compared.
         contigs: Of the predicted track.
         bin_bp: Base pairs a bin.
+        verdict: On the predicted track's genome.
+        unknown: Why it is not known which bins the network was trained on; None where it is, or is not published.
     """
 
     pair: Pair
@@ -52,6 +56,8 @@ class Plan:
     areas: Areas
     contigs: tuple[Contig, ...]
     bin_bp: int
+    verdict: Verdict
+    unknown: str | None
 
 
 def run_evaluation(request: EvaluationRequest, progress: Progress) -> list[dict[str, Any]]:
@@ -129,7 +135,11 @@ def _plans(request: EvaluationRequest, pairs: Sequence[Pair]) -> list[Plan]:
                 other.check_genome(contigs)
         if bin_bp is None:
             raise InputError("holds no data", pair.predicted)
-        plans.append(Plan(pair, spec, training, find_areas(request, pair, contigs), contigs, bin_bp))
+        areas = find_areas(request, pair, contigs)
+        verdict = seen_genome(contigs, pair.record, spec)
+        compared = [contig for contig in contigs if contig.name in areas.wanted]
+        unknown = None if spec is None else windows_not_known(contigs, compared, spec)
+        plans.append(Plan(pair, spec, training, areas, contigs, bin_bp, verdict, unknown))
     return plans
 
 
@@ -155,8 +165,9 @@ def _compare(request: EvaluationRequest, plan: Plan, progress: Progress) -> Comp
         if training.nearest is not None:
             predictors[NEAREST] = cells[training.nearest]
         comparison = Comparison(measured, predictors, bin_bp=plan.bin_bp)
+        with_windows = plan.spec if plan.unknown is None else None
         for contig in plan.contigs:
-            comparison.add(contig, plan.areas.masks(contig, plan.spec, bin_bp=plan.bin_bp))
+            comparison.add(contig, plan.areas.masks(contig, with_windows, bin_bp=plan.bin_bp))
             progress.advance()
         try:
             return comparison.finish(request.scale)
@@ -182,20 +193,26 @@ def _document(request: EvaluationRequest, plan: Plan, bins: ComparedBins) -> dic
         },
         "training": {"cells": len(training.cells), "nearest": training.nearest, "nearest_given": training.given},
         "cell_seen": cell.seen,
+        "genome": plan.verdict.account(),
         "parts": list(figures(bins)),
-        "notes": [*_notes(request, bins, training, plan.spec), cell.sentence],
+        "notes": [*_notes(request, bins, plan), cell.sentence],
     }
 
 
-def _notes(request: EvaluationRequest, bins: ComparedBins, training: Training, spec: Spec | None) -> Iterator[str]:
+def _notes(request: EvaluationRequest, bins: ComparedBins, plan: Plan) -> Iterator[str]:
     """What to know of a pair's figures."""
+    for remark in plan.verdict.remarks:
+        if remark.aloud and remark.said != plan.unknown:
+            yield remark.said
     yield from _notes_on_scale(request, bins)
     if bins.peaks is not None and not bins.peaks.any():
         yield "no bin compared lies in a peak, so there is neither AUROC nor AUPRC"
     elif bins.peaks is not None and bins.peaks.all():
         yield "every bin compared lies in a peak, so there is no AUROC, and AUPRC is 1 whatever is predicted"
-    yield from training.notes
-    if spec is not None and not spec.training_windows:
+    yield from plan.training.notes
+    if plan.unknown is not None:
+        yield f"whether a bin lies in a window that the network was trained on is not known, since {plan.unknown}"
+    elif plan.spec is not None and not plan.spec.training_windows:
         yield "the windows that this network was trained on are not published, so none is told apart"
     elif bins.seen is not None and not bins.seen.any():
         yield "no bin lies in a window that the network was trained on"

@@ -71,6 +71,8 @@ def _run(plan: Plan, due: Sequence[Sample], *, clock: StageClock, progress: Prog
             f"the {plan.spec.architecture} network was trained on open bins joined into windows; on contiguous "
             "sequence, as here, it extrapolates"
         )
+    for note in plan.verdict.notes if due else ():
+        progress.say(f"{request.fasta}: {note}")
     for sample in plan.samples:
         if sample not in due:
             forget(plan, sample)
@@ -351,6 +353,7 @@ def _record(
             "expression": _one_or_all([file_sha256(path) for path in sample.source.paths]),
         },
         "inputs": sample.inputs,
+        "genome": plan.verdict.account(),
         "architecture": spec.architecture,
         "checkpoint_sha256": spec.checkpoint_sha256,
         "precision": spec.precision,

@@ -13,6 +13,7 @@ from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inputs.expression.samples import SampleExpression, read_samples
 from epigept_batch.inputs.expression.vector import network_expression
 from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.genome_verdict import judge_genome
 from epigept_batch.inputs.regions import select_regions
 from epigept_batch.inputs.scores import BLOCK_BINS, ScoreKey, ScoreStore
 from epigept_batch.made_from import GENOME
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from epigept_batch.inputs.genome_verdict import Verdict
     from epigept_batch.sample_request import SampleRequest
     from epigept_batch.spec import ExpressionReference, Spec
-    from epigept_batch.tiling import Contig, Span, Tile
+    from epigept_batch.tiling import Contig, Region, Span, Tile
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class GenomeRequest:
         chromosomes: Names of whole contigs.
         beds: Files of intervals.
         all_contigs: Every contig of the FASTA.
+        any_genome: Run a genome that the network is not for.
         tracks: Names of the tracks to write; empty for all.
         space: `log1p` or `linear`.
         overlap: Base pairs shared by neighbouring windows.
@@ -63,6 +66,7 @@ class GenomeRequest:
     chromosomes: tuple[str, ...] = ()
     beds: tuple[Path, ...] = ()
     all_contigs: bool = False
+    any_genome: bool = False
     tracks: tuple[str, ...] = ()
     space: str = "log1p"
     overlap: int = 0
@@ -91,6 +95,7 @@ class Plan:
     request: GenomeRequest
     spec: Spec
     genome: Genome
+    verdict: Verdict
     selection: Mapping[str, tuple[Span, ...]]
     tiles: Sequence[Tile]
     tracks: tuple[str, ...]
@@ -133,6 +138,7 @@ def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: G
         beds=request.beds,
         all_contigs=request.all_contigs,
     )
+    verdict = _judge(genome, regions, spec, request)
     selection = select_bins(regions, spec.geometry.bin_bp)
     tiles = make_tiles(genome.contigs, selection, geometry=spec.geometry, overlap=request.overlap)
     store = None if request.scores is None else _open_store(request.scores, request, spec, genome, tiles)
@@ -157,7 +163,21 @@ def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: G
         )
         for source in sources
     )
-    return Plan(request, spec, genome, selection, tiles, tracks, samples, store)
+    return Plan(request, spec, genome, verdict, selection, tiles, tracks, samples, store)
+
+
+def _judge(genome: Genome, regions: Sequence[Region], spec: Spec, request: GenomeRequest) -> Verdict:
+    """What is to be said of the genome.
+
+    Raises:
+        InputError: It is not one for the network, and not any is meant.
+    """
+    chosen = request.all_contigs or bool(request.regions or request.chromosomes or request.beds)
+    verdict = judge_genome(genome, regions, spec, chosen=chosen)
+    for remark in verdict.refusals:
+        if not request.any_genome:
+            raise InputError(remark.sentence, request.fasta)
+    return verdict
 
 
 def _open_store(path: Path, request: GenomeRequest, spec: Spec, genome: Genome, tiles: Sequence[Tile]) -> ScoreStore:

@@ -10,6 +10,7 @@ from epigept_batch.errors import OutputError
 from epigept_batch.files import in_words
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.genome_verdict import judge_genome
 from epigept_batch.inputs.regions import select_regions
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.scores import ScoreKey, ScoreStore
@@ -73,6 +74,10 @@ def run_scan(request: ScanRequest, progress: Progress) -> None:
 def _run(request: ScanRequest, spec: Spec, genome: Genome, *, clock: StageClock, progress: Progress) -> None:
     """Scan what the store does not have yet of the genome's contigs that are wanted."""
     regions = select_regions(genome.contigs, chromosomes=request.chromosomes, all_contigs=request.all_contigs)
+    # Scores depend on the motifs alone, whatever the network was trained on: what is found is said, nothing refused.
+    chosen = request.all_contigs or bool(request.chromosomes)
+    for note in judge_genome(genome, regions, spec, chosen=chosen).notes:
+        progress.say(f"{request.fasta}: {note}")
     names = {region.contig for region in regions}
     contigs = [contig for contig in genome.contigs if contig.name in names]
     digests = genome.md5s(contigs)

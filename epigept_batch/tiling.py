@@ -49,12 +49,6 @@ class Contig:
     name: str
     length: int
 
-    @property
-    def names(self) -> tuple[str, str, str]:
-        """Its name, and what files of others may call it: with `chr`, and without."""
-        bare = self.name.removeprefix("chr")
-        return self.name, f"chr{bare}", bare
-
 
 @dataclass(frozen=True)
 class Region:

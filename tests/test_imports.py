@@ -11,7 +11,7 @@ import pytest
 RUNTIME = Path(find_spec("epigept_batch").origin).parent
 EXPORT = Path(find_spec("epigept_export").origin).parent
 
-VOCABULARY = {"errors", "made_from", "names", "sample_request", "spec", "tiling"}
+VOCABULARY = {"assemblies", "errors", "made_from", "names", "sample_request", "spec", "tiling"}
 SUPPORT = {"files", "home", "prefetch", "progress", "timing"}
 PIPELINES = {
     "pipeline",
@@ -87,6 +87,7 @@ def test_directions(path):
         "inputs": {"inputs"} | VOCABULARY | SUPPORT,
         "inference": {"inference"} | VOCABULARY | SUPPORT,
         "outputs": {"outputs"} | VOCABULARY | SUPPORT,
+        "assemblies": {"tiling"},
         "spec": {"errors", "names", "tiling"},
         "tiling": {"errors"},
         "files": {"errors"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from epigept_batch.cli.options import device_option, threads_option
+from epigept_batch.cli.options import any_genome_option, device_option, threads_option
 from epigept_batch.cli.samples import optional_sample_options
 from epigept_batch.home import default_fasta, default_model
 
@@ -25,6 +25,7 @@ SIGNS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
     "--model", type=click.Path(path_type=Path), help="Model file.  [default: model.onnx in EPIGEPT_BATCH_HOME]"
 )
 @click.option("--fasta", type=click.Path(path_type=Path), help="Genome.  [default: genome.fa in EPIGEPT_BATCH_HOME]")
+@any_genome_option
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path(), show_default="current folder", help="Folder of outputs."
 )
@@ -38,6 +39,7 @@ def doctor(
     samples: SampleRequest | None,
     model: Path | None,
     fasta: Path | None,
+    any_genome: bool,
     out: Path,
     device: str,
     threads: int,
@@ -46,7 +48,8 @@ def doctor(
     """Check everything that a run takes, and say what to do where something is not in order.
 
     Looks at the packages of ONNX Runtime, the NVIDIA driver and libraries, the device that is really obtained, whether
-    the network gives there what the original gave, the FASTA and its index, its contigs, the tables, the disk. Without
+    the network gives there what the original gave, the FASTA and its index, its assembly and
+    sequence, the tables, the disk. Without
     a model, the small network that comes with the program is run. Exits with 1 where a run would fail, also for want of
     a model or a genome.
 
@@ -54,7 +57,7 @@ def doctor(
     Example:
       epigept-batch doctor --model model.onnx --fasta hg38.fa --tpm sample.tsv
     """
-    from epigept_batch.doctor_pipeline import FAILED, DoctorRequest, run_doctor
+    from epigept_batch.doctor_pipeline import DoctorRequest, run_doctor
     from epigept_batch.inference.device import parse_device
 
     request = DoctorRequest(
@@ -64,6 +67,7 @@ def doctor(
         out=out,
         device=parse_device(device),
         threads=threads,
+        any_genome=any_genome,
     )
     findings = []
     for finding in run_doctor(request):
@@ -73,5 +77,5 @@ def doctor(
             click.echo(f"{SIGNS[finding.state]}  {finding.check}: {finding.said}{advice}")
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
-    if any(finding.state == FAILED for finding in findings):
+    if any(finding.failed for finding in findings):
         context.exit(1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from epigept_batch.cli.options import (
+    any_genome_option,
     batch_size_option,
     device_option,
     fasta_option,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 )
 @region_options
 @click.option("--all-contigs", is_flag=True, help="Every contig of the FASTA, not chr1-22, X and Y alone.")
+@any_genome_option
 @click.option("--tracks", metavar="A,B", multiple=True, help="Tracks to write.  [default: all of the model's]")
 @click.option(
     "--space",
@@ -75,6 +77,7 @@ def genome(
     chromosome: tuple[str, ...],
     bed: tuple[Path, ...],
     all_contigs: bool,
+    any_genome: bool,
     tracks: tuple[str, ...],
     space: str,
     overlap: int,
@@ -110,6 +113,7 @@ def genome(
         chromosomes=chromosome,
         beds=bed,
         all_contigs=all_contigs,
+        any_genome=any_genome,
         tracks=tuple(name.strip() for value in tracks for name in value.split(",")),
         space=space,
         overlap=overlap,

@@ -80,6 +80,10 @@ fasta_option = click.option(
     help="Genome, plain or bgzip.  [default: what `epigept-batch setup` installed]",
 )
 
+any_genome_option = click.option(
+    "--any-genome", is_flag=True, help="Run a genome that is another assembly than the network's, or RNA, all the same."
+)
+
 model_option = click.option(
     "--model",
     type=click.Path(path_type=Path),

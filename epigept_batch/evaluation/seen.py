@@ -1,13 +1,18 @@
-"""Whether the network was trained on a sample's cell, as far as names and expression tell."""
+"""Whether the network was trained on a sample's cell and on a track's genome, as far as that can be told."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from epigept_batch.errors import one_line
+from epigept_batch.inputs.genome_verdict import SEQUENCE, Remark, Verdict, judge_contigs
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from epigept_batch.spec import Spec
+    from epigept_batch.tiling import Contig
 
 SAME_CELL = 0.999
 """Rank correlation of the factors' expression from which a sample is taken for a training cell itself."""
@@ -55,3 +60,25 @@ def seen_cell(sample: str, nearest: Mapping[str, Any] | None, spec: Spec | None)
     if nearest["cell"] in trained or not reference & set(trained):
         return SeenCell(True, f"its expression is that of a training cell, {alike}: its figures flatter")
     return SeenCell(False, f"its expression is that of {alike}, on which the network was not trained")
+
+
+def seen_genome(contigs: Sequence[Contig], record: Mapping[str, Any] | None, spec: Spec | None) -> Verdict:
+    """Whether a predicted track's genome is one for the network: what `genome` said of it, and of its sequence.
+
+    Args:
+        contigs: Of the track.
+        record: The sample's `run.json`, which has what the sequence was; None without.
+        spec: Of the model; None where that is not at hand.
+    """
+    verdict = judge_contigs(contigs, spec)
+    return replace(verdict, remarks=(*verdict.remarks, *_recorded(record or {})))
+
+
+def _recorded(record: Mapping[str, Any]) -> Iterator[Remark]:
+    """What a record has of the sequence, of which a track holds nothing; older records have none."""
+    genome = record.get("genome")
+    remarks = genome.get("remarks") if isinstance(genome, dict) else None
+    for remark in remarks if isinstance(remarks, list) else ():
+        if isinstance(remark, dict) and remark.get("about") == SEQUENCE:
+            state, said, advice = (one_line(str(remark.get(key, ""))) for key in ("state", "said", "advice"))
+            yield Remark(SEQUENCE, state, said, advice)

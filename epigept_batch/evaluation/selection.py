@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from epigept_batch.assemblies import names_of
 from epigept_batch.tiling import bins_of
 
 if TYPE_CHECKING:
@@ -58,12 +59,12 @@ def in_windows(runs: Mapping[str, Sequence[Span]], contig: Contig, *, bin_bp: in
     """Bins of a contig that lie in any of some windows of the grid, bool, (bins,).
 
     Args:
-        runs: Numbers [first, last) of windows, by contig, with or without `chr`.
+        runs: Numbers [first, last) of windows, by contig, under any name of it.
         contig: The contig.
         bin_bp: Base pairs a bin.
         window_bp: Step of the grid, which starts at 0.
     """
-    found = next((runs[name] for name in contig.names if name in runs), ())
+    found = next((runs[name] for name in names_of(contig) if name in runs), ())
     inside = np.zeros(bins_of(contig.length, bin_bp), dtype=np.bool_)
     for first, last in found:
         inside[first * window_bp // bin_bp : -(-last * window_bp // bin_bp)] = True

@@ -84,6 +84,10 @@ class Genome:
             tokens[first - start : last - start] = np.frombuffer(found, np.uint8)
         return tokens
 
+    def letters(self, contig: Contig, start: int, end: int) -> bytes:
+        """The letters [start, end) of a contig as they stand in the file; they must lie within it."""
+        return self._bases(contig, start, end)
+
     def _bases(self, contig: Contig, start: int, end: int) -> bytes:
         """The bases [start, end) as they stand in the file."""
         with self._one_reader:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from epigept_batch.assemblies import aliases_of, names_of, standard_name
 from epigept_batch.errors import InputError, reason
 from epigept_batch.inputs.bounds import GZIP_MAGIC, bounded_lines, open_gzip
 from epigept_batch.tiling import Contig, Region
@@ -32,7 +34,8 @@ def select_regions(
 ) -> list[Region]:
     """The regions that the options ask for, together.
 
-    Without any, chr1-22, X and Y, with or without `chr`, where the FASTA has them, else every contig.
+    Without any, chr1-22, X and Y, with or without `chr` or by accession, where the FASTA has them, else every contig.
+    What is asked for may bear a chromosome's name in another naming than the FASTA's, NCBI's being one of the two.
 
     Raises:
         InputError: An unknown contig, a malformed or reversed region, or options that contradict each other.
@@ -41,11 +44,16 @@ def select_regions(
     if all_contigs and (regions or chromosomes or beds):
         raise InputError("--all-contigs takes the whole FASTA; leave out --region, --chromosome and --bed")
     if not (regions or chromosomes or beds):
-        main = [contig for contig in contigs if contig.name.removeprefix("chr") in MAIN_CHROMOSOMES]
+        main = [contig for contig in contigs if is_main(contig)]
         return [_whole(contig) for contig in (contigs if all_contigs else main or contigs)]
     chosen = [parse_region(text, by_name) for text in regions]
-    chosen += [_whole(_find(name, by_name, f"--chromosome {name}")) for name in chromosomes]
+    chosen += [_whole(_Names(by_name).find(name, f"--chromosome {name}")) for name in chromosomes]
     return chosen + [region for bed in beds for region in read_bed(bed, by_name)]
+
+
+def is_main(contig: Contig) -> bool:
+    """Whether a contig is chr1-22, X or Y, of whatever assembly, by any of its names."""
+    return standard_name(contig).removeprefix("chr") in MAIN_CHROMOSOMES
 
 
 def parse_region(text: str, contigs: Mapping[str, Contig]) -> Region:
@@ -60,7 +68,9 @@ def parse_region(text: str, contigs: Mapping[str, Contig]) -> Region:
         return _whole(contigs[text])
     where = f"--region {text}"
     name, colon, interval = text.rpartition(":")
-    contig = _find(name if colon else text, contigs, where)
+    contig = _Names(contigs).find(name if colon else text, where)
+    if not colon:
+        return _whole(contig)
     match = re.fullmatch(rf"({PLACE})?(-?)({PLACE})?", interval.replace(",", ""))
     if not match or not (match[1] or match[3]):
         raise InputError(f"{where}: is not of the form contig:start-end")
@@ -81,7 +91,8 @@ def read_bed(path: Path, contigs: Mapping[str, Contig]) -> list[Region]:
     Raises:
         InputError: With the line, where it cannot be used.
     """
-    regions = [_bed_region(line, contigs, path, number) for number, line in _bed_lines(path)]
+    names = _Names(contigs)
+    regions = [_bed_region(line, names, path, number) for number, line in _bed_lines(path)]
     if not regions:
         raise InputError("BED file holds no interval", path)
     return regions
@@ -90,7 +101,7 @@ def read_bed(path: Path, contigs: Mapping[str, Contig]) -> list[Region]:
 def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
     """Read a BED file of a whole genome, such as a blacklist or peaks, of which the contigs may be a part.
 
-    Names may differ by `chr`; intervals on other contigs are left out.
+    Names may differ, by `chr` or as NCBI's accessions do; intervals on other contigs are left out.
 
     Returns:
         The intervals, by the contigs' own names, clipped to them.
@@ -98,7 +109,7 @@ def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
     Raises:
         InputError: It cannot be used, as one of `read_bed`, or has no interval on these contigs.
     """
-    by_name = {name: contig for contig in contigs for name in contig.names}
+    by_name = {name: contig for contig in contigs for name in names_of(contig)}
     by_name |= {contig.name: contig for contig in contigs}
     others: set[str] = set()
     regions = []
@@ -144,9 +155,9 @@ def _why_unread(error: Exception) -> str:
     return "its gzip is damaged or cut short"
 
 
-def _bed_region(line: str, contigs: Mapping[str, Contig], path: Path, number: int) -> Region:
+def _bed_region(line: str, names: _Names, path: Path, number: int) -> Region:
     name, start, last = _bed_fields(line, path, number)
-    contig = _find(name, contigs, f"{path}:{number}")
+    contig = names.find(name, f"{path}:{number}")
     end = min(last, contig.length)
     if start >= end:
         raise InputError(f"{contig.name} {start} {last} is reversed, empty or beyond the contig's end", path, number)
@@ -166,11 +177,38 @@ def _whole(contig: Contig) -> Region:
     return Region(contig.name, 0, contig.length)
 
 
-def _find(name: str, contigs: Mapping[str, Contig], where: str) -> Contig:
-    """The contig of that name; `where` begins the message if there is none."""
-    if name in contigs:
-        return contigs[name]
-    other = name.removeprefix("chr") if name.startswith("chr") else f"chr{name}"
-    shown = ", ".join(list(contigs)[:NAMES_SHOWN]) + (", …" if len(contigs) > NAMES_SHOWN else "")
-    advice = f"did you mean '{other}'?" if other in contigs else f"it has {shown}"
-    raise InputError(f"{where}: the genome has no contig '{name}'; {advice}")
+class _Names:
+    """Contigs by the names that a user may give them: their own, else that of another naming.
+
+    Args:
+        contigs: By their own names.
+    """
+
+    def __init__(self, contigs: Mapping[str, Contig]) -> None:
+        self._contigs = contigs
+
+    def find(self, name: str, where: str) -> Contig:
+        """The contig of that name; `where` begins the message if there is none.
+
+        Raises:
+            InputError: There is none, or more than one.
+        """
+        if name in self._contigs:
+            return self._contigs[name]
+        found = self._aliases.get(name, [])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise InputError(f"{where}: '{name}' is {' and '.join(one.name for one in found)}; give one of these names")
+        other = name.removeprefix("chr") if name.startswith("chr") else f"chr{name}"
+        shown = ", ".join(list(self._contigs)[:NAMES_SHOWN]) + (", …" if len(self._contigs) > NAMES_SHOWN else "")
+        advice = f"did you mean '{other}'?" if other in self._contigs else f"it has {shown}"
+        raise InputError(f"{where}: the genome has no contig '{name}'; {advice}")
+
+    @cached_property
+    def _aliases(self) -> Mapping[str, list[Contig]]:
+        aliases: dict[str, list[Contig]] = {}
+        for contig in self._contigs.values():
+            for name in aliases_of(contig):
+                aliases.setdefault(name, []).append(contig)
+        return aliases

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyBigWig
 
+from epigept_batch.assemblies import MITOCHONDRIA, names_of
 from epigept_batch.errors import InputError, reason
 from epigept_batch.tiling import Contig
 
@@ -53,13 +54,13 @@ class SignalTrack:
         return tuple(Contig(name, length) for name, length in self._file.chroms().items())
 
     def check_genome(self, contigs: Sequence[Contig]) -> None:
-        """See that it has any of a genome's contigs, with or without `chr`.
+        """See that it has any of a genome's contigs, under any name of theirs.
 
         Raises:
             InputError: It has none.
         """
         names = self._file.chroms()
-        if not any(name in names for contig in contigs for name in contig.names):
+        if not any(name in names for contig in contigs for name in names_of(contig)):
             ours, theirs = (next(iter(each), "none") for each in ([contig.name for contig in contigs], names))
             raise InputError(
                 f"has no contig of the predicted track ({ours}, …), but {theirs}, …; give a track of the same genome",
@@ -85,7 +86,7 @@ class SignalTrack:
         """Mean of each of successive bins over the bases that have data; NaN where none has, or beyond the contig.
 
         Args:
-            contig: Of the genome; one that the file has neither by this name nor by that with or without `chr` has no
+            contig: Of the genome; one that the file has under no name of it has no
                 data.
             first: The first bin.
             bins: How many.
@@ -121,15 +122,15 @@ class SignalTrack:
 
     def _name(self, contig: Contig) -> str | None:
         """What the file calls a contig, None if it does not have it."""
-        for name in contig.names:
-            length = self._file.chroms(name)
-            if length is not None:
-                if length != contig.length:
-                    raise InputError(
-                        f"has {name} with {length:,} bp, the genome {contig.length:,}; give tracks of this genome",
-                        self.path,
-                    )
+        lengths = {name: length for name in names_of(contig) if (length := self._file.chroms(name)) is not None}
+        for name, length in lengths.items():
+            if length == contig.length:
                 return name
+        own = {name: length for name, length in lengths.items() if not _is_another_mitochondrion(name, contig)}
+        for name, length in own.items():
+            raise InputError(
+                f"has {name} with {length:,} bp, the genome {contig.length:,}; give tracks of this genome", self.path
+            )
         return None
 
     def close(self) -> None:
@@ -157,6 +158,12 @@ def _check_header(path: Path) -> None:
         raise InputError("is no bigWig, or is cut short", path)
     if max(offsets) >= size:
         raise InputError(f"is cut short: its index begins at byte {max(offsets):,} of {size:,}; copy it again", path)
+
+
+def _is_another_mitochondrion(name: str, contig: Contig) -> bool:
+    """Whether a name may stand for another sequence: hg19's chrM is not the MT of GRCh37, in which all else agrees."""
+    bare = contig.name.removeprefix("chr")
+    return f"chr{name.removeprefix('chr')}" in MITOCHONDRIA and name.removeprefix("chr") != bare
 
 
 class BinnedTrack:

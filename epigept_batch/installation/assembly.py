@@ -6,6 +6,7 @@ import gzip
 import zlib
 from typing import TYPE_CHECKING
 
+from epigept_batch.assemblies import names_of
 from epigept_batch.errors import InputError, OutputError, reason
 from epigept_batch.tiling import Contig
 
@@ -118,16 +119,18 @@ def check_assembly(contigs: Iterable[Contig], expected: Mapping[str, int], genom
 
     Args:
         contigs: What it has.
-        expected: Lengths in bp by name; `chr` may be missing from the genome's names, as in Ensembl's.
+        expected: Lengths in bp by name; the genome may have Ensembl's names, without `chr`, or NCBI's accessions.
         genome: Where it comes from, for the message.
 
     Raises:
         InputError: A contig is missing or has another length.
     """
-    lengths = {contig.name: contig.length for contig in contigs}
+    contigs = tuple(contigs)
+    lengths = {name: contig.length for contig in contigs for name in names_of(contig)}
+    lengths |= {contig.name: contig.length for contig in contigs}
     advice = "give the assembly that the network was trained on by --genome"
     for name, length in expected.items():
-        found = lengths.get(name, lengths.get(name.removeprefix("chr")))
+        found = lengths.get(name)
         if found is None:
             raise InputError(f"has no contig {name}; {advice}", genome)
         if found != length:

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import runner_of
 from epigept_batch import doctor_pipeline
-from epigept_batch.doctor_pipeline import CHR1_BP, FAILED, OK, WARNING
+from epigept_batch.doctor_pipeline import FAILED, OK, WARNING
 from epigept_batch.inference import installation
 from epigept_batch.inference.installation import Driver
 from epigept_batch.spec import Check, Spec
@@ -185,7 +185,7 @@ def test_a_genome_of_other_names_and_of_another_assembly(doctor, small_model, fa
     windows = {"chr1": ((0, 3),), "chr2": ((5, 6),)}
     model = with_spec(small_model, tmp_path / "m.onnx", training_windows=windows)
     found, code = doctor(model=model, fasta=fasta)
-    assert (code, found["contigs"]["state"]) == (1, FAILED)
+    assert (code, found["contigs"]["state"], found["assembly"]["state"]) == (0, WARNING, WARNING)
     assert found["contigs"]["said"].startswith("none of the 2 contigs that the network was trained on (chr1, chr2) ")
     assert found["contigs"]["advice"] == "give the FASTA of hg38, with contigs named chr1 or 1"
     other = tmp_path / "part.fa"
@@ -195,8 +195,11 @@ def test_a_genome_of_other_names_and_of_another_assembly(doctor, small_model, fa
     assert found["contigs"]["advice"] == "lacking: chr2"
     other.write_text(">1\n" + "ACGT" * 1000 + "\n")
     found, code = doctor(model=model, fasta=other)
-    assert found["contigs"]["said"] == "the network was trained on hg38, and this is of another assembly, or of a part"
-    assert CHR1_BP == {"hg38": 248_956_422, "hg19": 249_250_621}
+    assert found["assembly"]["said"] == (
+        "the network was trained on hg38, and this is of another assembly, or of a part: 1 has 4,000 bp instead of "
+        "248,956,422"
+    )
+    assert found["assembly"]["advice"] == "give the FASTA of hg38"
 
 
 def test_a_genome_that_a_network_of_ones_own_has_not_seen_is_no_failure(doctor, small_model, fasta, tmp_path):

@@ -194,3 +194,44 @@ def test_places_that_are_no_numbers_are_said(tmp_path, line):
 def test_places_of_any_length_are_said(text):
     with pytest.raises(InputError, match="is not of the form contig:start-end"):
         parse_region(text, CONTIGS)
+
+
+HG38, HG19 = 248_956_422, 249_250_621
+REFSEQ = [Contig("NC_000001.11", HG38), Contig("NC_000024.10", 57_227_415), Contig("NT_187361.1", 175_055)]
+
+
+def test_by_default_chromosomes_are_known_by_their_accessions():
+    assert [region.contig for region in select_regions(REFSEQ)] == ["NC_000001.11", "NC_000024.10"]
+    genbank = [Contig("CM000684.1", 51_304_566), Contig("GL000191.1", 106_433), Contig("J01415.2", 16_569)]
+    assert [region.contig for region in select_regions(genbank)] == ["CM000684.1"]
+    assert [region.contig for region in select_regions([Contig("NC_000001.9", 7), Contig("NC_000001.11", 8)])] == [
+        "NC_000001.11"
+    ]
+
+
+@pytest.mark.parametrize("name", ["chr1", "1", "NC_000001.11", "CM000663.2"])
+def test_a_chromosome_may_be_called_by_the_name_of_another_naming(name, tmp_path):
+    bed = tmp_path / "x.bed"
+    bed.write_text(f"{name}\t5\t9\n")
+    contigs = {contig.name: contig for contig in REFSEQ}
+    assert select_regions(REFSEQ, chromosomes=[name]) == [Region("NC_000001.11", 0, HG38)]
+    assert parse_region(f"{name}:2-4", contigs) == Region("NC_000001.11", 1, 4)
+    assert parse_region(name, contigs) == Region("NC_000001.11", 0, HG38)
+    assert read_bed(bed, contigs) == read_intervals(bed, REFSEQ) == [Region("NC_000001.11", 5, 9)]
+
+
+def test_and_by_its_accession_where_its_length_says_so():
+    ours = [Contig("chr1", HG38), Contig("chr2", 100)]
+    assert select_regions(ours, chromosomes=["NC_000001.11"]) == [Region("chr1", 0, HG38)]
+    for other in ("NC_000001.10", "NC_000001", "NC_000002.12", "CM000663.1"):
+        with pytest.raises(InputError, match=f"the genome has no contig '{other}'; it has chr1, chr2"):
+            select_regions(ours, chromosomes=[other])
+    assert select_regions([Contig("1", HG19)], regions=["NC_000001.10:3-4"]) == [Region("1", 2, 4)]
+
+
+def test_a_name_that_two_contigs_have_is_refused_and_a_contigs_own_wins():
+    twice = [Contig("NC_000001.11", HG38), Contig("CM000663.2", HG38)]
+    with pytest.raises(InputError, match="--chromosome chr1: 'chr1' is NC_000001.11 and CM000663.2; give one of these"):
+        select_regions(twice, chromosomes=["chr1"])
+    both = [Contig("NC_000001.11", HG38), Contig("chr1", 50)]
+    assert select_regions(both, chromosomes=["chr1"]) == [Region("chr1", 0, 50)]
