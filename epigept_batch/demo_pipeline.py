@@ -116,6 +116,7 @@ def run_demo(request: DemoRequest, progress: Progress) -> dict[str, Any]:
         fasta=out / "genome.fa",
         model=out / MODEL,
         out=out / "tracks",
+        chromosomes=(CONTIG,),
         overlap=spec.geometry.window_bp // 2,
         device=CPU,
         threads=request.threads,

@@ -131,3 +131,32 @@ def test_values_that_can_be_no_logarithm_are_said_to_be_the_signal(tmp_path):
             binned.read(Contig("one", 400), 0, 4)
     binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="linear", wanted="linear")
     assert binned.read(Contig("one", 400), 2, 1) == pytest.approx([5000])
+
+
+def test_a_contig_is_known_by_another_naming(tmp_path):
+    path = tmp_path / "names.bw"
+    lengths = {"chrM": 16_571, "MT": 16_569, "chr1": 700}
+    pybigtools.open(str(path), "w").write(
+        lengths, iter([("chrM", 0, 50, 1.0), ("MT", 0, 50, 2.0), ("chr1", 0, 50, 3.0)])
+    )
+    signal = SignalTrack(path)
+
+    def first(name, length):
+        signal.check_genome([Contig(name, length)])
+        return signal.bins(Contig(name, length), 0, 1, bin_bp=50)[0]
+
+    assert first("NC_012920.1", 16_569) == 2  # of several names that of its length
+    assert first("NC_001807.4", 16_571) == 1
+    assert first("NC_000001.11", 700) == 3
+    with pytest.raises(InputError, match="has chr1 with 700 bp, the genome 248,956,422; give tracks of this genome"):
+        first("NC_000001.11", 248_956_422)
+    with pytest.raises(InputError, match="has chrM with 16,571 bp, the genome 5; give tracks of this genome"):
+        first("chrM", 5)
+
+
+def test_the_mitochondrion_of_another_naming_is_none_where_its_length_is_another(tmp_path):
+    path = tmp_path / "names.bw"
+    pybigtools.open(str(path), "w").write({"chrM": 16_571, "chr1": 700}, iter([("chrM", 0, 50, 1.0)]))
+    signal = SignalTrack(path)
+    for name in ("MT", "NC_012920.1"):
+        assert np.isnan(signal.bins(Contig(name, 16_569), 0, 1, bin_bp=50)).all()

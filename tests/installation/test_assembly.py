@@ -7,7 +7,7 @@ import pytest
 from epigept_batch.errors import InputError
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.installation import assembly
-from epigept_batch.installation.assembly import read_contigs
+from epigept_batch.installation.assembly import check_assembly, read_contigs
 from epigept_batch.tiling import Contig
 
 
@@ -49,3 +49,25 @@ def test_what_is_no_fasta_is_said(tmp_path):
     path.write_bytes(b"ACGT>\n")
     with pytest.raises(InputError, match="is not a FASTA, for no line begins with >; give another file by --genome"):
         read_contigs(path)
+
+
+EXPECTED = {"chr1": 248_956_422, "chrX": 156_040_895}
+
+
+@pytest.mark.parametrize(
+    "names", [("chr1", "chrX"), ("1", "X"), ("NC_000001.11", "NC_000023.11"), ("CM000663.2", "CM000685.2")]
+)
+def test_the_assembly_may_bear_anyones_names(names):
+    contigs = [*map(Contig, names, EXPECTED.values()), Contig("NT_187361.1", 175_055)]
+    check_assembly(contigs, EXPECTED, "g.fa")
+    with pytest.raises(InputError, match="g.fa: has no contig chrX; give the assembly"):
+        check_assembly(contigs[:1], EXPECTED, "g.fa")
+
+
+def test_and_is_another_whatever_its_names():
+    with pytest.raises(InputError, match="is another assembly: chr1 has 249,250,621 bp instead of 248,956,422; give"):
+        check_assembly([Contig("NC_000001.10", 249_250_621)], EXPECTED, "g.fa")
+    both = [Contig("chr1", 5), Contig("NC_000001.11", 248_956_422), Contig("chrX", 156_040_895)]
+    for contigs in (both, both[::-1]):
+        with pytest.raises(InputError, match="chr1 has 5 bp instead"):
+            check_assembly(contigs, EXPECTED, "g.fa")
