@@ -19,6 +19,7 @@ from epigept_batch.assemblies import (
 from epigept_batch.errors import one_line
 from epigept_batch.inputs.composition import Composition, composition_of
 from epigept_batch.inputs.regions import is_main
+from epigept_batch.tiling import Region
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from epigept_batch.assemblies import Recognition
     from epigept_batch.inputs.genome import Genome
     from epigept_batch.spec import Spec
-    from epigept_batch.tiling import Contig, Region
+    from epigept_batch.tiling import Contig
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 NAMES_SHOWN = 5
@@ -135,7 +136,7 @@ def judge_genome(genome: Genome, regions: Sequence[Region], spec: Spec | None, *
         spec: Of the network; None without.
         chosen: Whether the user chose the regions.
     """
-    composition = composition_of(genome, regions)
+    composition = composition_of(genome, _looked_at(genome, regions))
     verdict = judge_contigs(genome.contigs, spec)
     remarks = [*verdict.remarks, *([] if spec is None else [_on_training_contigs(genome.contigs, spec)])]
     if not chosen and not any(map(is_main, genome.contigs)):
@@ -144,6 +145,14 @@ def judge_genome(genome: Genome, regions: Sequence[Region], spec: Spec | None, *
         )
     remarks += _on_sequence(composition)
     return Verdict(verdict.trained_on, verdict.recognition, tuple(remarks), composition)
+
+
+def _looked_at(genome: Genome, regions: Sequence[Region]) -> list[Region]:
+    """Of what letters are counted: the same whatever part of the chromosomes is chosen, so that all say the same."""
+    some = any(map(is_main, genome.contigs))
+    chosen = {region.contig for region in regions}
+    contigs = (one for one in genome.contigs if not some or is_main(one) or one.name in chosen)
+    return [Region(contig.name, 0, contig.length) for contig in contigs]
 
 
 def judge_contigs(contigs: Sequence[Contig], spec: Spec | None) -> Verdict:

@@ -193,6 +193,19 @@ def test_the_letters_are_judged(tmp_path, spec):
     assert about(judge(tmp_path, spec, {"chr1": "N" * 90}), "sequence") == []
 
 
+def test_the_letters_are_those_of_all_chromosomes_and_of_what_is_chosen(tmp_path, spec):
+    records = {"chr1": "ACGT" * 10, "chr2": "ACGU" * 10, "scaffold": "ACGT" * 100}
+    path = tmp_path / "g.fa"
+    path.write_text("".join(f">{name}\n{text}\n" for name, text in records.items()))
+    genome = Genome(path)
+    for chosen, looked_at in (("chr1", 80), ("chr2:3-4", 80), ("scaffold:1-2", 480)):
+        found = judge_genome(genome, select_regions(genome.contigs, regions=[chosen]), spec, chosen=True)
+        assert found.composition.looked_at == looked_at
+        assert found.composition.uracil == 10
+    others = judge(tmp_path, spec, {"one": "ACGT", "two": "ACG"})
+    assert others.composition.looked_at == 7
+
+
 def test_what_is_recorded(tmp_path, spec):
     found = judge(tmp_path, spec, {"chr1": "ACGTTUNNAA"}).account()
     assert found == {
