@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from epigept_batch.errors import InputError
-from epigept_batch.evaluation.compared import MATCH, ComparedBins, Comparison, MeanOf
+from epigept_batch.evaluation.compared import MATCH, MEASURED, ComparedBins, Comparison
 from epigept_batch.evaluation.plan import Areas, Pair, Training, find_areas, find_pairs, find_training
-from epigept_batch.evaluation.report import MEAN, NEAREST, PREDICTION, figures
+from epigept_batch.evaluation.report import MEAN, NEAREST, PREDICTION, differs, figures
 from epigept_batch.evaluation.seen import seen_cell, seen_genome
 from epigept_batch.evaluation.table import check_table_path, write_table
 from epigept_batch.inference.model_file import file_sha256, read_spec
@@ -33,6 +33,13 @@ ODD_SCALE = 2.0
 """Ratio of mean signals, either way, that is worth a word."""
 ABSURD_SCALE = 1000.0
 """Ratio beyond which one of them is likelier a logarithm that was taken for the signal, or the reverse."""
+SIGNALS = {
+    MEASURED: "the measured signal",
+    PREDICTION: "the predicted signal",
+    MEAN: "the mean of training cells",
+    NEAREST: "the training cell",
+}
+"""What each is called in a note."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,22 +155,26 @@ def _compare(request: EvaluationRequest, plan: Plan, progress: Progress) -> Comp
     pair, training = plan.pair, plan.training
     with ExitStack() as stack:
 
-        def opened(path: Path, space: str, wanted: str, *, zero_fill: bool) -> BinnedTrack:
+        def opened(path: Path, space: str, *, zero_fill: bool, finite: bool) -> BinnedTrack:
             track = SignalTrack(path)
             stack.callback(track.close)
-            return BinnedTrack(track, bin_bp=plan.bin_bp, space=space, wanted=wanted, zero_fill=zero_fill)
+            return BinnedTrack(
+                track, bin_bp=plan.bin_bp, space=space, wanted="log1p", zero_fill=zero_fill, finite=finite
+            )
+
+        def opened_measured(path: Path) -> BinnedTrack:
+            return opened(path, request.measured_space, zero_fill=request.zero_fill, finite=False)
 
         space = request.predicted_space or (pair.record or {}).get("space", "log1p")
-        predictors: dict[str, Series] = {PREDICTION: opened(pair.predicted, space, "log1p", zero_fill=False)}
-        measured = opened(pair.measured, request.measured_space, "linear", zero_fill=request.zero_fill)
-        cells = {
-            cell: opened(path, request.measured_space, "log1p", zero_fill=request.zero_fill)
-            for cell, path in training.cells.items()
+        predictors: dict[str, Sequence[Series]] = {
+            PREDICTION: [opened(pair.predicted, space, zero_fill=False, finite=True)]
         }
+        measured = opened_measured(pair.measured)
+        cells = {cell: opened_measured(path) for cell, path in training.cells.items()}
         if cells:
-            predictors[MEAN] = MeanOf(list(cells.values()))
+            predictors[MEAN] = list(cells.values())
         if training.nearest is not None:
-            predictors[NEAREST] = cells[training.nearest]
+            predictors[NEAREST] = [cells[training.nearest]]
         comparison = Comparison(measured, predictors, bin_bp=plan.bin_bp)
         with_windows = plan.spec if plan.unknown is None else None
         for contig in plan.contigs:
@@ -186,10 +197,13 @@ def _document(request: EvaluationRequest, plan: Plan, bins: ComparedBins) -> dic
         "measured": str(pair.measured),
         "bin_bp": plan.bin_bp,
         "bins": asdict(bins.counts),
+        "infinite": asdict(bins.infinite),
         "scale": {
-            "factor": bins.scale,
+            "factor": bins.scales[MEASURED],
+            "factors": dict(bins.scales),
             "matched": request.scale == MATCH,
-            "predicted_over_measured": bins.ratio if np.isfinite(bins.ratio) else None,
+            "predicted_over_measured": _finite_or_none(bins.ratios[MEASURED]),
+            "predicted_over": {name: _finite_or_none(ratio) for name, ratio in bins.ratios.items()},
         },
         "training": {"cells": len(training.cells), "nearest": training.nearest, "nearest_given": training.given},
         "cell_seen": cell.seen,
@@ -204,6 +218,7 @@ def _notes(request: EvaluationRequest, bins: ComparedBins, plan: Plan) -> Iterat
     for remark in plan.verdict.remarks:
         if remark.aloud and remark.said != plan.unknown:
             yield remark.said
+    yield from _notes_on_infinite(bins)
     yield from _notes_on_scale(request, bins)
     if bins.peaks is not None and not bins.peaks.any():
         yield "no bin compared lies in a peak, so there is neither AUROC nor AUPRC"
@@ -220,28 +235,81 @@ def _notes(request: EvaluationRequest, bins: ComparedBins, plan: Plan) -> Iterat
         yield "every bin lies in a window that the network was trained on: the figures flatter"
 
 
+def _finite_or_none(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _notes_on_infinite(bins: ComparedBins) -> Iterator[str]:
+    """Which tracks are infinite somewhere, as ratios to nothing are."""
+    why = "as a ratio to nothing is"
+    if number := bins.infinite.measured:
+        yield f"the measured signal is infinite in {_bins(number)}, {why}: left out, as without a measurement"
+    if number := bins.infinite.training:
+        yield f"a training track is infinite in {_bins(number)}, {why}: it counts there as without data"
+
+
+def _bins(number: int) -> str:
+    return f"{number:,} bin{'' if number == 1 else 's'}"
+
+
 def _notes_on_scale(request: EvaluationRequest, bins: ComparedBins) -> Iterator[str]:
-    """What both signals show, their means above all."""
+    """What the signals show, their means above all."""
     if bins.counts.compared == 1:
         yield "r is not defined of one bin"
     else:
         yield from _notes_on_constants(bins)
-    if not 0 < bins.ratio < np.inf:
-        return
+    yield from _notes_on_factors(request, bins)
+    if 0 < bins.ratios[MEASURED] < np.inf:
+        yield from _notes_on_depth(request, bins)
+
+
+def _notes_on_factors(request: EvaluationRequest, bins: ComparedBins) -> Iterator[str]:
+    """What was multiplied by what."""
+    names = [SIGNALS[name] for name in bins.scales]
+    several = names[0] if names[1:] == [] else f"{', '.join(names[:-1])} and {names[-1]}"
     if request.scale == MATCH:
-        yield f"the measured signal was multiplied by {bins.scale:.4g}, so that both have the same mean"
-    said = f"the predicted signal is on average {bins.ratio:.3g} times the measured"
-    if not 1 / ABSURD_SCALE <= bins.ratio <= ABSURD_SCALE:
+        factors = ", ".join(f"{factor:.4g}" for factor in bins.scales.values())
+        each = ", so that each has" if names[1:] else ", so that it has"
+        yield f"{several} {_were(names)} multiplied by {factors}{each} the mean of the predicted signal"
+    elif request.scale != 1:
+        yield f"{several} {_were(names)} multiplied by {bins.scales[MEASURED]:.4g}"
+
+
+def _were(names: Sequence[str]) -> str:
+    return "were" if names[1:] else "was"
+
+
+def _notes_on_depth(request: EvaluationRequest, bins: ComparedBins) -> Iterator[str]:
+    """Whether the signals are of one depth, by their means as they are in the files."""
+    ratio = bins.ratios[MEASURED]
+    said = f"the predicted signal is on average {ratio:.3g} times the measured"
+    if _beyond(ABSURD_SCALE, ratio):
         yield (
             f"{said}, which no depth explains; see that --predicted-space and --measured-space are what the tracks "
             "hold, ln(1 + signal) or the signal itself"
         )
-    elif request.scale != MATCH and not 1 / ODD_SCALE <= bins.ratio <= ODD_SCALE:
+    elif request.scale != MATCH and _beyond(ODD_SCALE, ratio):
         yield f"{said}, of another depth perhaps; r and MSE of ln(1 + signal) depend on that: --scale match"
+    of_mean = bins.ratios.get(MEAN, ratio) / ratio
+    said = f"the measured signal is on average {of_mean:.3g} times the mean of training cells"
+    if _beyond(ABSURD_SCALE, of_mean):
+        yield f"{said}, which no depth explains; see that all of these tracks hold what --measured-space says"
+    elif request.scale != MATCH and _beyond(ODD_SCALE, of_mean):
+        yield f"{said}, of another depth perhaps, which is held against that mean: --scale match"
+
+
+def _beyond(limit: float, ratio: float) -> bool:
+    """Whether a ratio is beyond a limit, either way; an infinite one is none."""
+    return ratio < 1 / limit or limit < ratio < np.inf
 
 
 def _notes_on_constants(bins: ComparedBins) -> Iterator[str]:
-    """Which signal does not vary."""
-    for name, values in (("measured", bins.measured), ("predicted", bins.predictors[PREDICTION])):
+    """Which signal does not vary, and which does not differ from the mean of the training cells."""
+    series = {MEASURED: bins.measured, **bins.predictors}
+    for name, values in series.items():
         if (values == values[0]).all():
-            yield f"the {name} signal is {np.expm1(values[0]):.4g} in every bin compared, so r is not defined"
+            r = "r" if name in {MEASURED, PREDICTION} else "its r"
+            yield f"{SIGNALS[name]} is {np.expm1(values[0]):.4g} in every bin compared, so {r} is not defined"
+    for name in (MEASURED, PREDICTION) if MEAN in series else ():
+        if not differs(series[name], series[MEAN]):
+            yield f"{SIGNALS[name]} differs from the mean of training cells nowhere, so r of differences is not defined"

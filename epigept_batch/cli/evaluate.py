@@ -83,7 +83,8 @@ METRICS = {
     default="1",
     show_default=True,
     metavar="NUMBER|match",
-    help="Multiply the measured signal; match: so that its mean is that of the predicted.",
+    help="Multiply the measured and the training signals, which share a space; match: each so that its mean is that of "
+    "the predicted.",
 )
 @click.option(
     "--model",
@@ -150,7 +151,7 @@ def _scale(text: str) -> float | str:
     if text == "match":
         return text
     try:
-        number = float(text)
+        number = float(text) if "_" not in text else -1  # Python would read 1_0 as 10
     except ValueError:
         number = -1
     if not 0 < number < float("inf"):

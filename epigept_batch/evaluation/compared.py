@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 READ_BP = 8 << 20
 """Base pairs that are read at once."""
 MATCH = "match"
+MEASURED = "measured"
+CHUNK = 1 << 20
+"""Values that are scaled at once."""
 
 
 class Series(Protocol):
     """A track that is read bin by bin."""
 
     def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float32]:
-        """Successive bins, float32, (bins,), NaN without data."""
+        """Successive bins of ln(1 + signal), float32, (bins,), NaN without data, infinite where the signal is."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Counts:
         asked: In the regions, and not excluded.
         excluded: In the regions, but excluded.
         without_prediction: Of those asked for.
-        without_measurement: Of the others.
-        without_training: Of the others: no training track has data.
+        without_measurement: Of the others: no data, or infinite.
+        without_training: Of the others: no training track has data that is finite.
         compared: The rest.
     """
 
@@ -48,6 +51,19 @@ class Counts:
     without_measurement: int
     without_training: int
     compared: int
+
+
+@dataclass(frozen=True)
+class Infinite:
+    """Bins in which a track is infinite, as a ratio to nothing is; there it counts as without data.
+
+    Attributes:
+        measured: Of those that have a prediction.
+        training: Of those that have a measurement, too: some training track is.
+    """
+
+    measured: int
+    training: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +77,9 @@ class ComparedBins:
         peaks: bool, (bins,), None where no peaks were given.
         seen: bool, (bins,): whether a training window holds the bin; None where that is not known.
         counts: What was left out.
-        scale: By which the measured signal was multiplied.
-        ratio: Mean of the predicted over the mean of the measured signal, before that.
+        infinite: Why some of it was.
+        scales: By which the measured signal and those that share its space were multiplied, by name.
+        ratios: Mean of the predicted over the mean of each of those signals, before that; infinite where that is 0.
     """
 
     contigs: Mapping[str, slice]
@@ -71,8 +88,9 @@ class ComparedBins:
     peaks: NDArray[np.bool_] | None
     seen: NDArray[np.bool_] | None
     counts: Counts
-    scale: float
-    ratio: float
+    infinite: Infinite
+    scales: Mapping[str, float]
+    ratios: Mapping[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,18 +107,20 @@ class Comparison:
     """Gathers the bins of one track, a contig at a time.
 
     Args:
-        measured: The signal itself, not its logarithm.
-        predictors: ln(1 + signal), by name; the first is the prediction, the others what it is compared with.
+        measured: The measured track.
+        predictors: By name, the mean of one or more tracks; the first is the prediction, the others, which have the
+            space of the measured track, are what it is compared with.
         bin_bp: Base pairs a bin.
     """
 
-    def __init__(self, measured: Series, predictors: Mapping[str, Series], *, bin_bp: int) -> None:
-        self._series = {"measured": measured, **predictors}
+    def __init__(self, measured: Series, predictors: Mapping[str, Sequence[Series]], *, bin_bp: int) -> None:
+        self._series = {MEASURED: (measured,), **predictors}
         self._predictors = tuple(predictors)
         self._bin_bp = bin_bp
         self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in (*self._series, "peaks", "seen")}
         self._lengths: dict[str, int] = {}
         self._counts = np.zeros(6, dtype=np.int64)
+        self._infinite = [0, 0]
 
     def add(self, contig: Contig, masks: Masks) -> None:
         """Read the wanted bins of a contig."""
@@ -116,12 +136,16 @@ class Comparison:
         counts = [int(left.sum()), int((wanted & excluded).sum())]
         values: dict[str, NDArray[np.float32]] = {}
         prediction, *others = self._predictors
-        for names in ((prediction,), ("measured",), others):
-            before = int(left.sum())
-            for name in names if before else ():
-                values[name] = self._series[name].read(contig, part.start, part.stop - part.start)
+        for number, names in enumerate(((prediction,), (MEASURED,), others)):
+            before = left
+            infinite = np.zeros_like(left)
+            for name in names if before.any() else ():
+                values[name], odd = _mean_of(self._series[name], contig, part)
+                infinite |= odd
                 left = left & ~np.isnan(values[name])
-            counts.append(before - int(left.sum()))
+            counts.append(int(before.sum()) - int(left.sum()))
+            if number:
+                self._infinite[number - 1] += int((infinite & before).sum())
         compared = int(left.sum())
         self._counts += [*counts, compared]
         for name, found in values.items() if compared else ():
@@ -135,31 +159,31 @@ class Comparison:
         """What was gathered.
 
         Args:
-            scale: By which the measured signal is multiplied; `match` for what gives it the mean of the predicted.
+            scale: By which the measured signal and all that shares its space are multiplied; `match` for what gives
+                each of them the mean of the predicted.
 
         Raises:
-            InputError: There is no bin to compare, or nothing measured above 0 to match.
+            InputError: There is no bin to compare, or nothing above 0 to match.
         """
-        counts = Counts(*map(int, self._counts))
+        counts, infinite = Counts(*map(int, self._counts)), Infinite(*self._infinite)
         if not counts.compared:
-            raise InputError(_nothing(counts))
-        measured = self._take("measured")
-        predictors = {name: self._take(name) for name in self._predictors}
-        mean = float(measured.mean(dtype=np.float64))
-        ratio = float(np.expm1(predictors[self._predictors[0]]).mean(dtype=np.float64)) / mean if mean else np.inf
-        factor = ratio if isinstance(scale, str) else scale
-        if not np.isfinite(factor) or factor <= 0:
-            raise InputError("the predicted or the measured signal is 0 everywhere: there is no --scale that matches")
-        np.log1p(np.multiply(measured, np.float32(factor), out=measured), out=measured)
+            raise InputError(_nothing(counts, infinite))
+        prediction, *others = self._predictors
+        series = {name: self._take(name) for name in (prediction, MEASURED, *others)}
+        ratios = _ratios(series)
+        scales = _matching(ratios) if isinstance(scale, str) else dict.fromkeys(ratios, scale)
+        for name, factor in scales.items():
+            _multiply(series[name], factor)
         return ComparedBins(
             contigs=dict(self._slices()),
-            measured=measured,
-            predictors=predictors,
+            measured=series.pop(MEASURED),
+            predictors=series,
             peaks=self._take("peaks") if self._parts["peaks"] else None,
             seen=self._take("seen") if self._parts["seen"] else None,
             counts=counts,
-            scale=factor,
-            ratio=ratio,
+            infinite=infinite,
+            scales=scales,
+            ratios=ratios,
         )
 
     def _take(self, name: str) -> NDArray[Any]:
@@ -175,7 +199,7 @@ class Comparison:
             start += length
 
 
-def _nothing(counts: Counts) -> str:
+def _nothing(counts: Counts, infinite: Infinite) -> str:
     """Why no bin is left."""
     if not counts.asked:
         return "every bin asked for is excluded" if counts.excluded else "no bin is asked for"
@@ -186,23 +210,51 @@ def _nothing(counts: Counts) -> str:
     }
     said = (f"{number:,} {'has' if number == 1 else 'have'} {what}" for what, number in reasons.items() if number)
     asked = "1 bin" if counts.asked == 1 else f"{counts.asked:,} bins"
-    return f"there is no bin to compare: of {asked}, {', '.join(said)}"
+    odd = {"measured": infinite.measured, "training": infinite.training}
+    why = "".join(f"; the {what} signal is infinite in {number:,}" for what, number in odd.items() if number)
+    return f"there is no bin to compare: of {asked}, {', '.join(said)}{why}"
 
 
-class MeanOf:
-    """The mean of several tracks over those that have data in a bin."""
+def _mean_of(series: Sequence[Series], contig: Contig, part: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The mean of tracks over those that have data in a bin, NaN where none has; and where any of them is infinite.
 
-    def __init__(self, series: Sequence[Series]) -> None:
-        self._series = series
+    Returns:
+        float32, (bins,), and bool, (bins,).
+    """
+    bins = part.stop - part.start
+    total, number, odd = np.zeros(bins), np.zeros(bins), np.zeros(bins, dtype=np.bool_)
+    for one in series:
+        values = one.read(contig, part.start, bins)
+        odd |= np.isinf(values)
+        has = np.isfinite(values)
+        total[has] += values[has]
+        number += has
+    with np.errstate(invalid="ignore"):
+        mean: NDArray[np.float32] = (total / number).astype(np.float32)
+    return mean, odd
 
-    def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float32]:
-        """Successive bins, float32, (bins,), NaN where none has data."""
-        total, number = np.zeros(bins), np.zeros(bins)
-        for series in self._series:
-            values = series.read(contig, first, bins)
-            has = ~np.isnan(values)
-            total[has] += values[has]
-            number += has
-        with np.errstate(invalid="ignore"):
-            mean: NDArray[np.float32] = (total / number).astype(np.float32)
-        return mean
+
+def _ratios(series: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
+    """Mean signal of the first series over that of each other; infinite where that is 0."""
+    first, *others = (float(np.expm1(values).mean(dtype=np.float64)) for values in series.values())
+    return {name: first / mean if mean else np.inf for name, mean in zip(list(series)[1:], others, strict=True)}
+
+
+def _matching(ratios: Mapping[str, float]) -> dict[str, float]:
+    """What gives each signal the mean of the predicted; 1 for a training track that is 0 everywhere.
+
+    Raises:
+        InputError: The predicted or the measured signal is 0 everywhere, so that no factor does.
+    """
+    if not 0 < ratios[MEASURED] < np.inf:
+        raise InputError("the predicted or the measured signal is 0 everywhere: there is no --scale that matches")
+    return {name: ratio if np.isfinite(ratio) else 1.0 for name, ratio in ratios.items()}
+
+
+def _multiply(values: NDArray[np.float32], factor: float) -> None:
+    """Multiply a signal of which these are ln(1 + signal), in place."""
+    if factor == 1:
+        return
+    for start in range(0, len(values), CHUNK):
+        part = values[start : start + CHUNK]
+        part[:] = np.log1p(factor * np.expm1(part.astype(np.float64)))

@@ -33,8 +33,20 @@ TITLES = {
     "nearest_training_cell": "nearest training cell",
     "differences": "differences from that mean",
 }
+METRICS = {"pearson_log1p": "r of ln(1 + signal)", "pearson_linear": "r of the signal", "spearman": "Spearman's r"}
+"""Of those that the report has, the ones that 1 is the best of, whatever is compared."""
 DENSITY_CELLS = 120
-R_LABEL = "Pearson r of ln(1 + signal)"
+R_LABEL = "Pearson r of ln(1 + signal) with the measured track"
+BAR_INCHES, GAP_INCHES, AROUND_INCHES = 0.19, 0.16, 1.3
+"""Height of a bar, of what is between groups of them, and of a figure around them."""
+THICKEST_INCHES = 0.3
+"""Of a bar, where there is room for more."""
+PANEL_INCHES = 4.4
+MOST_NAMES = 50
+"""That stand below each other in a panel; of more chromosomes some go without."""
+DPI = 150
+LEAST_INCHES, MOST_INCHES = 2.8, 400.0
+"""Height of a figure; more than 2 ** 16 pixels cannot be drawn."""
 
 
 class Plotter:
@@ -59,37 +71,38 @@ class Plotter:
 
     def draw_comparison(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """`comparison.png`: r of each track, beside what it is compared with."""
-        figure, axes = _figure(1, width=max(5.0, 1.2 + 0.9 * len(documents)), height=3.8)
-        shown = [name for name in TITLES if any(_r(document, name) is not None for document in documents)]
-        width = 0.8 / len(shown)
-        for number, name in enumerate(shown):
-            values = [_r(document, name) for document in documents]
-            places = np.arange(len(documents)) + (number - (len(shown) - 1) / 2) * width
-            heights = [np.nan if value is None else value for value in values]
-            axes[0].bar(places, heights, width, color=COLOURS[name], label=TITLES[name])
+        defined = [name for name in TITLES if any(_r(document, name) is not None for document in documents)]
+        shown = defined or ["prediction"]
         samples = {document["sample"] for document in documents}
-        labels = [f"{d['track']}\n{d['sample']}" if len(samples) > 1 else d["track"] for d in documents]
-        axes[0].set_xticks(range(len(documents)), labels, rotation=90 if len(samples) > 1 else 0)
-        axes[0].set_ylabel(R_LABEL)
-        axes[0].axhline(0, color="black", linewidth=0.6)
-        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        names = [_name(document, sample=len(samples) > 1) for document in documents]
+        height = AROUND_INCHES + len(documents) * (len(shown) * BAR_INCHES + GAP_INCHES)
+        height = min(max(height, LEAST_INCHES), MOST_INCHES)
+        figure, axes = _figure(1, width=7.0, height=height)
+        series = {name: [_r(document, name) for document in documents] for name in shown}
+        _draw_bars(axes[0], series, names, inches=height - AROUND_INCHES)
+        axes[0].set_xlabel(R_LABEL)
+        if len(samples) == 1:
+            figure.suptitle(*samples)
         self._save(figure, "comparison.png")
 
     def draw_track(self, document: Mapping[str, Any], bins: ComparedBins) -> None:
         """`SAMPLE.TRACK.png`: predicted against measured, r by chromosome; with bins in peaks, precision and recall."""
         peaks = bins.peaks if bins.peaks is not None and bins.peaks.any() else None
-        figure, axes = _figure(2 if peaks is None else 3, width=5.0, height=4.4)
+        figure, axes = _figure(2 if peaks is None else 3, width=5.0, height=PANEL_INCHES)
         name = ".".join(part for part in (document["sample"], document["track"]) if part)
         figure.suptitle(f"{document['sample']} {document['track']}".rstrip())
         _draw_density(axes[0], bins.measured, bins.predictors["prediction"])
-        _draw_chromosomes(axes[1], document)
+        if len(bins.contigs) > 1:
+            _draw_chromosomes(axes[1], document)
+        else:
+            _draw_metrics(axes[1], document)
         if peaks is not None:
             _draw_precision(axes[2], bins.predictors, peaks)
         self._save(figure, f"{name}.png")
 
     def _save(self, figure: Figure, name: str) -> None:
         with replacing(self._folder / name) as temporary:
-            figure.savefig(temporary, format="png", dpi=150)
+            figure.savefig(temporary, format="png", dpi=DPI)
 
 
 def _figure(panels: int, *, width: float, height: float) -> tuple[Figure, Sequence[Axes]]:
@@ -110,6 +123,45 @@ def _r(document: Mapping[str, Any], name: str) -> float | None:
     return value
 
 
+def _name(document: Mapping[str, Any], *, sample: bool) -> str:
+    """What a row of bars is called, with or without its sample."""
+    track: str = document["track"] or document["sample"]
+    return f"{document['sample']} {document['track']}".rstrip() if sample else track
+
+
+def _draw_bars(axes: Axes, series: Mapping[str, Sequence[float | None]], rows: Sequence[str], *, inches: float) -> None:
+    """Groups of bars below each other, in so many inches, each with its value; one that is not defined says so."""
+    thickness = min(0.84 / len(series), THICKEST_INCHES * len(rows) / inches)
+    for number, (name, values) in enumerate(series.items()):
+        places = np.arange(len(rows)) + (number - (len(series) - 1) / 2) * thickness
+        lengths = [0.0 if value is None else value for value in values]
+        axes.barh(places, lengths, thickness * 0.92, color=COLOURS[name], label=TITLES[name])
+        for place, value in zip(places, values, strict=True):
+            said = "not defined" if value is None else f"{value:.3f}"
+            axes.text(max(value or 0.0, 0.0) + 0.01, place, said, va="center", fontsize=7)
+    least = min((value for values in series.values() for value in values if value is not None), default=0.0)
+    axes.set_xlim(min(0.0, 1.05 * least), 1.12)
+    axes.set_xticks([tick for tick in np.linspace(-1, 1, 11) if tick >= axes.get_xlim()[0]])
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.axvline(0, color="black", linewidth=0.6)
+    axes.grid(axis="x", linewidth=0.4)
+    axes.set_axisbelow(True)
+    if len(series) > 1:
+        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+
+
+def _draw_metrics(axes: Axes, document: Mapping[str, Any]) -> None:
+    """What there is to say where all bins are of one chromosome: each kind of correlation, of each predictor."""
+    predictors = document["parts"][0]["predictors"]
+    series: dict[str, list[float | None]] = {
+        name: [metrics[metric] for metric in METRICS] for name, metrics in predictors.items()
+    }
+    _draw_bars(axes, series, list(METRICS.values()), inches=PANEL_INCHES - AROUND_INCHES)
+    axes.set_xlabel("correlation with the measured signal")
+
+
 def _draw_density(axes: Axes, measured: NDArray[np.float32], predicted: NDArray[np.float32]) -> None:
     """How many bins lie where, on a logarithmic scale of colour."""
     from matplotlib.colors import LogNorm
@@ -121,6 +173,7 @@ def _draw_density(axes: Axes, measured: NDArray[np.float32], predicted: NDArray[
     mesh = axes.pcolormesh(edges, edges, filled, norm=LogNorm(vmin=1), cmap="viridis", rasterized=True)
     axes.plot([0, top], [0, top], color="black", linewidth=0.6, linestyle="dashed")
     axes.set_aspect("equal")
+    axes.set_title(f"{len(measured):,} bin{'' if len(measured) == 1 else 's'}", fontsize=9)
     axes.set_xlabel("measured, ln(1 + signal)")
     axes.set_ylabel("predicted, ln(1 + signal)")
     axes.figure.colorbar(mesh, ax=axes, label="bins", shrink=0.8)
@@ -140,8 +193,9 @@ def _draw_chromosomes(axes: Axes, document: Mapping[str, Any]) -> None:
         if any(value is not None for value in values):
             heights = [np.nan if value is None else value for value in values]
             axes.plot(heights, range(len(chromosomes)), "o", color=colour, label=TITLES[name], markersize=4)
-    axes.set_yticks(range(len(chromosomes)), [part["part"] for part in chromosomes])
-    axes.invert_yaxis()
+    named = range(0, len(chromosomes), -(-len(chromosomes) // MOST_NAMES))
+    axes.set_yticks(named, [chromosomes[number]["part"] for number in named])
+    axes.set_ylim(len(chromosomes) - 0.5, -0.5)
     axes.set_xlabel(R_LABEL)
     axes.set_xlim(min(0, axes.get_xlim()[0]), 1.02)
     axes.grid(axis="x", linewidth=0.4)
@@ -157,5 +211,6 @@ def _draw_precision(axes: Axes, predictors: Mapping[str, NDArray[np.float32]], p
     axes.axhline(peaks.mean(), color="black", linewidth=0.6, linestyle="dashed", label=f"chance, {peaks.mean():.3f}")
     axes.set_xlabel("recall of bins in peaks")
     axes.set_ylabel("precision")
+    axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.02)
     axes.legend(frameon=False, fontsize=8, title="area under the curve", title_fontsize=8)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PREDICTION, MEAN, NEAREST = "prediction", "mean_of_training_cells", "nearest_training_cell"
 SEEN, UNSEEN = "training windows", "other windows"
+ROUNDING = 8 * float(np.finfo(np.float32).eps)
+"""Of the highest value: differences within that are of arithmetic."""
 
 
 def figures(bins: ComparedBins) -> Iterator[dict[str, Any]]:
@@ -73,7 +75,16 @@ def _of_differences(predictors: Mapping[str, NDArray[np.float32]], measured: NDA
     """
     if MEAN not in predictors:
         return None
-    return _or_null(pearson(predictors[PREDICTION] - predictors[MEAN], measured - predictors[MEAN]))
+    mean, series = predictors[MEAN], (predictors[PREDICTION], measured)
+    if not all(differs(values, mean) for values in series):
+        return None
+    return _or_null(pearson(*(values - mean for values in series)))
+
+
+def differs(values: NDArray[np.float32], mean: NDArray[np.float32]) -> bool:
+    """Whether a signal differs from a mean by more than rounding, and not by the same everywhere."""
+    differences = values - mean
+    return bool(np.ptp(differences) > ROUNDING * np.abs(values).max(initial=0))
 
 
 def _or_null(value: float) -> float | None:

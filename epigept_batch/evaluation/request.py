@@ -26,7 +26,8 @@ class EvaluationRequest:
         predicted_space: `log1p` or `linear`; None for what `run.json` says, else `log1p`.
         measured_space: `log1p` or `linear`, of the training tracks, too.
         zero_fill: Whether bases without data have a measured signal of 0.
-        scale: By which the measured signal is multiplied; `match` for what gives it the mean of the predicted.
+        scale: By which the measured and the training signals are multiplied; `match` for what gives each of them the
+            mean of the predicted.
         model: The model file, for the windows and cells it was trained on; None for the one in `run.json`.
         bin_bp: Base pairs a bin; None for that of the predicted track.
         write: A table of all figures.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +15,7 @@ from epigept_batch.errors import InputError, reason
 from epigept_batch.tiling import Contig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -23,6 +25,8 @@ SEARCHED_STRETCHES = 1000
 """Parts of a contig that are searched for records one after the other, for all of them at once are many."""
 HEADER = struct.Struct("=I4xQQQ32x")
 """Of 64 bytes the magic number and where the tree of contigs, the data and their index begin."""
+SUMMARY_AT, SUMMARY = 44, struct.Struct("=Q3dd")
+"""Where a header says where the summary is; of that bases with data, least, greatest, sum, and sum of squares."""
 BIGWIG, BIGBED = 0x888FFC26, 0x8789F2EB
 LARGEST_LOG1P = 80.0
 """A logarithm beyond which there is no such signal; exp(89) is no float32 either."""
@@ -47,6 +51,7 @@ class SignalTrack:
             self._file = pyBigWig.open(str(path))
         except RuntimeError as error:
             raise InputError("is no bigWig, or is cut short", path) from error
+        self._may_hold_nan = not np.isfinite(_sum_of(path))
 
     @property
     def contigs(self) -> tuple[Contig, ...]:
@@ -81,9 +86,18 @@ class SignalTrack:
         return None
 
     def bins(
-        self, contig: Contig, first: int, bins: int, *, bin_bp: int, zero_fill: bool = False
+        self,
+        contig: Contig,
+        first: int,
+        bins: int,
+        *,
+        bin_bp: int,
+        zero_fill: bool = False,
+        check: Callable[[NDArray[np.float32], int], None] | None = None,
     ) -> NDArray[np.float32]:
         """Mean of each of successive bins over the bases that have data; NaN where none has, or beyond the contig.
+
+        A base that the file has as NaN has no data. A bin of which any base is infinite is infinite.
 
         Args:
             contig: Of the genome; one that the file has under no name of it has no
@@ -91,8 +105,9 @@ class SignalTrack:
             first: The first bin.
             bins: How many.
             bin_bp: Base pairs a bin.
-            zero_fill: Take bases without data for a signal of 0, as in a pileup: then the mean is over all bases of
-                the bin that the contig has.
+            zero_fill: Take bases of which the file says nothing for a signal of 0, as in a pileup: then the mean is
+                over all bases of the bin that the contig has, but those that the file has as NaN.
+            check: Called with the values of the bases and the position of the first, before means are taken.
 
         Returns:
             float32, (bins,).
@@ -112,13 +127,24 @@ class SignalTrack:
                 values = self._file.values(name, start, end, numpy=True)
             except RuntimeError as error:
                 raise InputError(f"{name}:{start + 1}-{end} cannot be read; the file is damaged", self.path) from error
+        if check is not None:
+            check(values, start)
         if zero_fill:
-            values = np.nan_to_num(values, copy=False)
+            values[self._unsaid(values, name, start)] = 0
         whole = (end - start) // bin_bp
         means[:whole] = _means(values[: whole * bin_bp].reshape(whole, bin_bp))
         if whole * bin_bp < end - start:
             means[whole] = _means(values[None, whole * bin_bp :])[0]
         return means
+
+    def _unsaid(self, values: NDArray[np.float32], name: str | None, start: int) -> NDArray[np.bool_]:
+        """Bases of which the file says nothing, not even that they are no number, bool, (bases,)."""
+        unsaid = np.isnan(values)
+        if self._may_hold_nan and name is not None:
+            for first, last, value in self._file.intervals(name, start, start + len(values)) or ():
+                if np.isnan(value):
+                    unsaid[max(first - start, 0) : last - start] = False
+        return unsaid
 
     def _name(self, contig: Contig) -> str | None:
         """What the file calls a contig, None if it does not have it."""
@@ -166,6 +192,22 @@ def _is_another_mitochondrion(name: str, contig: Contig) -> bool:
     return f"chr{name.removeprefix('chr')}" in MITOCHONDRIA and name.removeprefix("chr") != bare
 
 
+def _sum_of(path: Path) -> float:
+    """The sum of all values, as a file's summary has it; NaN without one.
+
+    Read here, for the library's `header` ends the process where a sum is infinite.
+    """
+    with path.open("rb") as stream:
+        stream.seek(SUMMARY_AT)
+        offset = int.from_bytes(stream.read(8), sys.byteorder)
+        stream.seek(min(offset, path.stat().st_size))
+        summary = stream.read(SUMMARY.size)
+    if not offset or len(summary) < SUMMARY.size:
+        return math.nan
+    total: float = SUMMARY.unpack(summary)[3]
+    return total
+
+
 class BinnedTrack:
     """A bigWig as bins in one space.
 
@@ -175,32 +217,43 @@ class BinnedTrack:
         space: What it holds: `linear` signal, or `log1p` of it.
         wanted: What is wanted of it, likewise.
         zero_fill: As `SignalTrack.bins` takes it.
+        finite: Refuse infinite values, which are read as they are otherwise.
     """
 
-    def __init__(self, track: SignalTrack, *, bin_bp: int, space: str, wanted: str, zero_fill: bool = False) -> None:
+    def __init__(
+        self, track: SignalTrack, *, bin_bp: int, space: str, wanted: str, zero_fill: bool = False, finite: bool = False
+    ) -> None:
         self._track = track
         self._bin_bp = bin_bp
         self._space, self._wanted = space, wanted
         self._zero_fill = zero_fill
+        self._finite = finite
 
     def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float32]:
-        """Successive bins, float32, (bins,), NaN without data and beyond the contig.
+        """Successive bins, float32, (bins,), NaN without data and beyond the contig, infinite where any base is.
 
         Raises:
-            InputError: A value is below 0, or can be no logarithm; or the contig has another length in the file.
+            InputError: A value is below 0, can be no logarithm, or is infinite and must not be; or the contig has
+                another length in the file.
         """
-        values = self._track.bins(contig, first, bins, bin_bp=self._bin_bp, zero_fill=self._zero_fill)
-        self._check(values, contig, first)
+        values = self._track.bins(
+            contig,
+            first,
+            bins,
+            bin_bp=self._bin_bp,
+            zero_fill=self._zero_fill,
+            check=lambda bases, start: self._check(bases, contig, start),
+        )
         if self._space == self._wanted:
             return values
         changed: NDArray[np.float32] = np.log1p(values) if self._wanted == "log1p" else np.expm1(values)
         return changed
 
-    def _check(self, values: NDArray[np.float32], contig: Contig, first: int) -> None:
-        """Refuse what can be neither signal nor, where that is said, its logarithm."""
+    def _check(self, values: NDArray[np.float32], contig: Contig, start: int) -> None:
+        """Refuse what can be neither signal nor, where that is said, its logarithm, in any base: means hide it."""
 
         def place(wrong: NDArray[np.bool_]) -> str:
-            return f"{contig.name}:{(first + int(wrong.argmax())) * self._bin_bp + 1}"
+            return f"{contig.name}:{start + int(wrong.argmax()) + 1}"
 
         if (below := values < 0).any():
             raise InputError(
@@ -208,7 +261,12 @@ class BinnedTrack:
                 "logarithm of a ratio",
                 self._track.path,
             )
-        if self._space == "log1p" and (large := values > LARGEST_LOG1P).any():
+        if self._finite and (infinite := np.isinf(values)).any():
+            raise InputError(
+                f"has an infinite value, as at {place(infinite)}; a prediction has none, so make this track again",
+                self._track.path,
+            )
+        if self._space == "log1p" and (large := (values > LARGEST_LOG1P) & np.isfinite(values)).any():
             raise InputError(
                 f"is taken for ln(1 + signal) and has {values[large.argmax()]:,.0f} at {place(large)}; where it holds "
                 "the signal itself, say so by --measured-space linear or --predicted-space linear",
@@ -217,13 +275,19 @@ class BinnedTrack:
 
 
 def _means(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean of each row over what is not NaN, NaN where all is."""
-    sums: NDArray[np.float32] = values.sum(axis=1)
+    """Mean of each row over what is not NaN, NaN where all is, infinite where any is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums: NDArray[np.float32] = values.sum(axis=1)
     means: NDArray[np.float32] = sums / np.float32(values.shape[1])
     partial = np.flatnonzero(np.isnan(sums))
     if len(partial):
         rows = values[partial]
         count = (~np.isnan(rows)).sum(axis=1)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             means[partial] = np.where(np.isnan(rows), 0, rows).sum(axis=1) / count
+    has_infinite = np.isinf(values).any(axis=1)
+    means[has_infinite] = np.inf  # of both signs the sum would be no number
+    overflown = np.isinf(means) & ~has_infinite
+    if overflown.any():
+        means[overflown] = np.nanmean(values[overflown], axis=1, dtype=np.float64)
     return means

@@ -227,6 +227,152 @@ def test_scale_changes_what_depends_on_depth_and_nothing_else(data, evaluate, tm
     assert shallow["scale"]["predicted_over_measured"] == pytest.approx(ratio, rel=1e-5)
 
 
+def scaled_by_hand(data, scale):
+    """The prediction, what is scaled by `--scale`, in the bins that all have, and the factors, by numpy."""
+    training = np.log1p(np.stack([flat(data[cell]) for cell in CELLS]))
+    x, y = flat(data["predicted"]), np.log1p(flat(data["measured"]))
+    both = ~np.isnan(x) & ~np.isnan(y) & ~np.isnan(training).all(axis=0) & ~np.isnan(training[1])
+    mean = np.array([np.nanmean(column) for column in training[:, both].T])
+    series = {"measured": y[both], "mean_of_training_cells": mean, "nearest_training_cell": training[1][both]}
+    linear = {name: np.expm1(values) for name, values in series.items()}
+    predicted = np.expm1(x[both]).mean()
+    factors = {name: predicted / values.mean() if scale == "match" else scale for name, values in linear.items()}
+    return x[both], {name: np.log1p(factors[name] * values) for name, values in linear.items()}, factors
+
+
+@pytest.mark.parametrize("scale", [0.05, 30, "match"])
+def test_scale_holds_for_all_that_shares_the_space(data, evaluate, tmp_path, scale):
+    options = {"training": tmp_path / "{cell}.{track}.bigWig", "nearest": "b", "scale": scale}
+    document = one(evaluate("--json", **options))
+    x, series, factors = scaled_by_hand(data, scale)
+    measured = series.pop("measured")
+    whole = document["parts"][0]
+    for name, values in {"prediction": x, **series}.items():
+        for metric, value in agreement(values, measured).items():
+            assert whole["predictors"][name][metric] == pytest.approx(value, rel=1e-4, abs=1e-6), (name, metric)
+    mean = series["mean_of_training_cells"]
+    r = scipy.stats.pearsonr(x - mean, measured - mean).statistic
+    assert whole["pearson_of_differences"] == pytest.approx(r, abs=1e-5)
+    assert document["scale"]["factors"] == pytest.approx(factors, rel=1e-5)
+    assert document["scale"]["factor"] == document["scale"]["factors"]["measured"]
+    said = [note for note in document["notes"] if "multiplied by" in note]
+    words = ", ".join(f"{factor:.4g}" for factor in factors.values()) if scale == "match" else f"{scale:.4g}"
+    assert len(said) == 1
+    assert (
+        f"the measured signal, the mean of training cells and the training cell were multiplied by {words}" in said[0]
+    )
+
+
+@pytest.mark.parametrize("scale", [1, 0.01, 1 / 3, 1000, "match"])
+@pytest.mark.parametrize("training", ["measured-copy.bw", "{cell}-copy.bw"])
+def test_a_training_mean_that_is_the_measured_track_keeps_r_1(data, evaluate, tmp_path, scale, training):
+    """By scipy the r of a series with itself, after any change of both, is 1; the yardstick must not tilt."""
+    for name in ("measured", "other"):
+        write_bins(tmp_path / f"{name}-copy.bw", data["measured"])
+    document = one(evaluate("--json", training=tmp_path / training, scale=scale))
+    metrics = document["parts"][0]["predictors"]["mean_of_training_cells"]
+    assert [metrics[name] for name in LINEAR] == pytest.approx([1, 1, 1, 0, 0], abs=1e-12)
+    assert document["parts"][0]["pearson_of_differences"] is None
+    note = "the measured signal differs from the mean of training cells nowhere, so r of differences is not defined"
+    assert note in document["notes"]
+    y = flat(data["measured"])
+    x = flat(data["predicted"])
+    both = ~np.isnan(x) & ~np.isnan(y)
+    factor = np.expm1(x[both]).mean() / y[both].mean() if scale == "match" else scale
+    r = scipy.stats.pearsonr(x[both], np.log1p(factor * y[both])).statistic
+    assert document["parts"][0]["predictors"]["prediction"]["pearson_log1p"] == pytest.approx(r, abs=1e-6)
+
+
+def test_cells_whose_mean_is_the_measured_track_keep_r_1_too(data, evaluate, tmp_path):
+    """The mean is of ln(1 + signal), so these cells, half and three halves of it, have the measured track as theirs."""
+    part = {contig: np.sqrt(1 + values) for contig, values in data["measured"].items()}
+    below = {contig: values - 1 for contig, values in part.items()}
+    above = {contig: values**3 - 1 for contig, values in part.items()}
+    write_bins(tmp_path / "below-cell.bw", below)
+    write_bins(tmp_path / "above-cell.bw", above)
+    for scale in (1, 0.05, "match"):
+        document = one(evaluate("--json", training=tmp_path / "{cell}-cell.bw", scale=scale))
+        metrics = document["parts"][0]["predictors"]["mean_of_training_cells"]
+        assert metrics["pearson_log1p"] == pytest.approx(1, abs=1e-9)
+        assert document["parts"][0]["pearson_of_differences"] is None
+
+
+def test_training_cells_of_another_depth_are_said_and_matched(data, evaluate, tmp_path):
+    """A sample's own track has its own depth; then match, and only that, is fair to the training cells."""
+    write_bins(tmp_path / "deep-copy.bw", {contig: 20 * values for contig, values in data["measured"].items()})
+    plain = one(evaluate("--json", training=tmp_path / "deep-copy.bw"))
+    assert any(
+        note.startswith("the measured signal is on average 0.05 times the mean of training cells, of another depth")
+        for note in plain["notes"]
+    )
+    assert plain["parts"][0]["predictors"]["mean_of_training_cells"]["pearson_log1p"] < 0.97
+    matched = one(evaluate("--json", training=tmp_path / "deep-copy.bw", scale="match"))
+    assert matched["parts"][0]["predictors"]["mean_of_training_cells"]["pearson_log1p"] == pytest.approx(1, abs=1e-9)
+    assert not any("another depth" in note for note in matched["notes"])
+    factors = matched["scale"]["factors"]
+    assert factors["measured"] == pytest.approx(20 * factors["mean_of_training_cells"], rel=1e-5)
+
+
+def test_training_tracks_of_0_or_in_the_other_space_are_said(data, evaluate, tmp_path):
+    write_bins(tmp_path / "none-cell.bw", {contig: 0 * values for contig, values in data["measured"].items()})
+    for scale in (1, "match"):
+        document = one(evaluate("--json", training=tmp_path / "none-cell.bw", scale=scale))
+        assert "the mean of training cells is 0 in every bin compared, so its r is not defined" in document["notes"]
+        assert document["scale"]["factors"]["mean_of_training_cells"] == 1
+        assert document["scale"]["predicted_over"]["mean_of_training_cells"] is None
+    write_bins(tmp_path / "far-cell.bw", {contig: 1e5 * values for contig, values in data["measured"].items()})
+    notes = one(evaluate("--json", training=tmp_path / "far-cell.bw", scale="match"))["notes"]
+    assert any("times the mean of training cells, which no depth explains; see that all of" in note for note in notes)
+
+
+@pytest.fixture
+def ratios(data, tmp_path):
+    """Measured and training tracks that are infinite here and there, as ratios to nothing are."""
+    odd = {name: {contig: values.copy() for contig, values in data[name].items()} for name in ("measured", *CELLS)}
+    for number, name in enumerate(odd):
+        odd[name]["chr1"][number : 300 : 17 + number] = np.inf
+    odd["measured"]["chr2"][:3] = np.nan
+    write_bins(tmp_path / "ratio.bw", odd["measured"])
+    for cell in CELLS:
+        write_bins(tmp_path / f"{cell}.ratio.bw", odd[cell])
+    return odd
+
+
+def test_infinite_bins_are_left_out_and_counted(data, ratios, evaluate, tmp_path):
+    options = {"measured": tmp_path / "ratio.bw", "training": tmp_path / "{cell}.ratio.bw", "nearest": "b"}
+    document = one(evaluate("--json", **options))
+    x, y = flat(data["predicted"]), flat(ratios["measured"])
+    training = np.stack([flat(ratios[cell]) for cell in CELLS])
+    measured = ~np.isnan(x) & np.isfinite(y)
+    both = measured & np.isfinite(training).any(axis=0) & np.isfinite(training[1])
+    whole = document["parts"][0]
+    assert whole["bins"] == both.sum()
+    for metric, value in agreement(x[both], np.log1p(y[both])).items():
+        assert whole["predictors"]["prediction"][metric] == pytest.approx(value, rel=5e-6), metric
+    mean = np.array([np.log1p(column[np.isfinite(column)]).mean() for column in training[:, both].T])
+    r = scipy.stats.pearsonr(mean, np.log1p(y[both])).statistic
+    assert whole["predictors"]["mean_of_training_cells"]["pearson_log1p"] == pytest.approx(r, abs=1e-6)
+    odd, odd_training = (~np.isnan(x) & np.isinf(y)).sum(), (measured & np.isinf(training).any(axis=0)).sum()
+    assert document["infinite"] == {"measured": odd, "training": odd_training}
+    assert odd > 5
+    assert odd_training > 15
+    assert document["bins"]["without_measurement"] == (~np.isnan(x) & ~np.isfinite(y)).sum()
+    report = evaluate(**options).out
+    assert f"the measured signal is infinite in {odd} bins, as a ratio to nothing is: left out, as without a" in report
+    assert (
+        f"a training track is infinite in {odd_training} bins, as a ratio to nothing is: it counts there as" in report
+    )
+
+
+def test_where_everything_measured_is_infinite_that_is_why_there_is_nothing(data, evaluate, tmp_path):
+    write_bins(tmp_path / "inf.bw", {contig: values + np.inf for contig, values in data["measured"].items()})
+    for option, what in (("measured", "the measured"), ("training", "the training")):
+        done = evaluate(**{option: tmp_path / "inf.bw"})
+        assert (done.code, done.out) == (2, "")
+        assert f"there is no bin to compare: of {len(flat(data['measured']))} bins, " in done.err
+        assert f"; {what} signal is infinite in " in done.err
+
+
 @pytest.mark.parametrize("scale", [1, "match"])
 @pytest.mark.parametrize("factor", [1e-5, 1e5])
 def test_a_ratio_that_no_depth_explains_is_laid_to_the_spaces(data, evaluate, tmp_path, factor, scale):
@@ -338,6 +484,11 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
         ({"peaks": "bad.bed"}, "bad.bed:2: a BED line is contig, start and end, separated by tabs"),
         ({"exclude": "short.bed.gz"}, "short.bed.gz: BED file cannot be read: its gzip is damaged or cut short"),
         ({"measured": "ratio.bw"}, "ratio.bw: has values below 0, as at chr1:129; give signal"),
+        ({"training": "ratio.bw"}, "ratio.bw: has values below 0, as at chr1:129; give signal"),
+        ({"measured": "log0.bw"}, "log0.bw: has values below 0, as at chr1:65; give signal"),
+        ({"predicted": "inf.bw"}, "inf.bw: has an infinite value, as at chr1:65; a prediction has none, so make"),
+        ({"predicted": "inf.bw", "predicted-space": "linear"}, "inf.bw: has an infinite value, as at chr1:65; a"),
+        ({"scale": "1_0"}, "--scale 1_0: is neither a number above 0 nor match"),
         ({"measured": "hg19.bw"}, "hg19.bw: has chr1 with 30,000 bp, the genome 25,617; give tracks of this genome"),
         (
             {"measured": "mouse.bw"},
@@ -365,6 +516,8 @@ def test_what_cannot_be_compared_is_said(data, evaluate, tmp_path, monkeypatch, 
     (tmp_path / "short.bed.gz").write_bytes(gzip.compress(b"chr1\t0\t9\n" * 99)[:-12])
     write_bins(tmp_path / "part.bw", {"chr1": data["measured"]["chr1"]})
     write_bins(tmp_path / "ratio.bw", {"chr1": np.array([1, 2, -0.5, 3])})
+    write_bins(tmp_path / "log0.bw", {"chr1": np.array([1, -np.inf, np.inf, 3])})
+    write_bins(tmp_path / "inf.bw", {"chr1": np.array([1, np.inf, 2, 3])})
     write_bins(tmp_path / "zero.bw", {"chr1": np.zeros(300)})
     pybigtools.open(str(tmp_path / "mouse.bw"), "w").write({"scaffold_1": 64}, iter([("scaffold_1", 0, 64, 1.0)]))
     pybigtools.open(str(tmp_path / "hg19.bw"), "w").write({"chr1": 30_000}, iter([("chr1", 0, 64, 1.0)]))

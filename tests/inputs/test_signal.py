@@ -160,3 +160,61 @@ def test_the_mitochondrion_of_another_naming_is_none_where_its_length_is_another
     signal = SignalTrack(path)
     for name in ("MT", "NC_012920.1"):
         assert np.isnan(signal.bins(Contig(name, 16_569), 0, 1, bin_bp=50)).all()
+
+
+@pytest.mark.parametrize("space", ["linear", "log1p"])
+def test_values_below_0_are_not_hidden_by_the_mean_of_a_bin(tmp_path, space):
+    """Logarithms below -1 have no ln(1 + x) either."""
+    path = tmp_path / "ratio.bw"
+    pybigtools.open(str(path), "w").write({"one": 400}, iter([("one", 0, 40, 9.0), ("one", 40, 50, -1.5)]))
+    binned = BinnedTrack(SignalTrack(path), bin_bp=128, space=space, wanted="log1p")
+    with pytest.raises(InputError, match="ratio.bw: has values below 0, as at one:41; give signal"):
+        binned.read(Contig("one", 400), 0, 4)
+
+
+@pytest.mark.parametrize("zero_fill", [False, True])
+def test_a_bin_with_an_infinite_base_is_infinite(tmp_path, zero_fill):
+    """Not a very high number, and not the mean of the others."""
+    path = tmp_path / "ratio.bw"
+    records = [("one", 0, 100, 1.0), ("one", 100, 101, np.inf), ("one", 256, 300, 2.0)]
+    pybigtools.open(str(path), "w").write({"one": 400}, iter(records))
+    for space, wanted in (("linear", "log1p"), ("log1p", "linear"), ("log1p", "log1p"), ("linear", "linear")):
+        binned = BinnedTrack(SignalTrack(path), bin_bp=128, space=space, wanted=wanted, zero_fill=zero_fill)
+        found = binned.read(Contig("one", 400), 0, 4)
+        np.testing.assert_array_equal(np.isinf(found), [True, False, False, False])
+        np.testing.assert_array_equal(np.isnan(found), [False, not zero_fill, False, not zero_fill])
+    binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="linear", wanted="linear", finite=True)
+    with pytest.raises(InputError, match="ratio.bw: has an infinite value, as at one:101; a prediction has none"):
+        binned.read(Contig("one", 400), 0, 4)
+
+
+def test_infinities_of_both_signs_are_no_absence_of_data(tmp_path):
+    path = tmp_path / "ratio.bw"
+    pybigtools.open(str(path), "w").write({"one": 200}, iter([("one", 0, 9, np.inf), ("one", 9, 20, -np.inf)]))
+    np.testing.assert_array_equal(SignalTrack(path).bins(Contig("one", 200), 0, 2, bin_bp=128), [np.inf, np.nan])
+
+
+def test_high_values_do_not_overflow_to_infinity(tmp_path):
+    path = tmp_path / "high.bw"
+    pybigtools.open(str(path), "w").write({"one": 128}, iter([("one", 0, 100, 3e38)]))
+    assert SignalTrack(path).bins(Contig("one", 128), 0, 1, bin_bp=128) == pytest.approx([3e38])
+    filled = SignalTrack(path).bins(Contig("one", 128), 0, 1, bin_bp=128, zero_fill=True)
+    assert filled == pytest.approx([3e38 * 100 / 128])
+
+
+@pytest.mark.parametrize("summary", ["as written", "none"])
+def test_zero_fill_takes_no_number_for_0(tmp_path, summary):
+    """What a file has as NaN, a ratio of nothing to nothing, is not a base of which it says nothing."""
+    path = tmp_path / "ratio.bw"
+    records = [("one", 0, 64, 1.0), ("one", 64, 120, np.nan), ("one", 130, 400, np.nan), ("one", 400, 500, 4.0)]
+    pybigtools.open(str(path), "w").write({"one": 600}, iter(records))
+    if summary == "none":
+        whole = path.read_bytes()
+        path.write_bytes(whole[:44] + bytes(8) + whole[52:])
+    track = SignalTrack(path)
+    found = track.bins(Contig("one", 600), 0, 5, bin_bp=128, zero_fill=True)
+    np.testing.assert_allclose(found, [64 / 72, 0, np.nan, 400 / 112, 0], rtol=1e-6)
+    part = track.bins(Contig("one", 600), 1, 3, bin_bp=128, zero_fill=True)
+    np.testing.assert_array_equal(part, found[1:4])
+    plain = track.bins(Contig("one", 600), 0, 5, bin_bp=128)
+    np.testing.assert_allclose(plain, [1, np.nan, np.nan, 4, np.nan])
