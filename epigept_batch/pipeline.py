@@ -72,7 +72,7 @@ def _run(plan: Plan, due: Sequence[Sample], *, clock: StageClock, progress: Prog
             "sequence, as here, it extrapolates"
         )
     for note in plan.verdict.notes if due else ():
-        progress.say(f"{request.fasta}: {note}")
+        progress.say(f"{plan.request.fasta}: {note}")
     for sample in plan.samples:
         if sample not in due:
             forget(plan, sample)

@@ -12,7 +12,7 @@ RUNTIME = Path(find_spec("epigept_batch").origin).parent
 EXPORT = Path(find_spec("epigept_export").origin).parent
 
 VOCABULARY = {"assemblies", "errors", "made_from", "names", "sample_request", "spec", "tiling"}
-SUPPORT = {"files", "home", "prefetch", "progress", "timing"}
+SUPPORT = {"bystanders", "files", "home", "prefetch", "progress", "timing"}
 PIPELINES = {
     "pipeline",
     "scan_pipeline",
