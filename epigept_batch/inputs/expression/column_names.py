@@ -1,4 +1,4 @@
-"""What the name of a column of values says that they are, where it is no sample's name."""
+"""What a column's name says: that it has ids, describes genes, tells samples apart, or holds values of some unit."""
 
 from __future__ import annotations
 
@@ -19,9 +19,132 @@ COUNTS = re.compile(
     rf"(?:(?:raw|read|gene|fragment|umi|expected|est|estimated|num|n|normali[sz]ed|norm){BETWEEN})*"
     r"(?:counts?|reads|cpm|rpm)"
 )
+COUNTS_BEHIND = re.compile(r".*[\W_](?:counts?|reads|numreads|cpm)")
 FPKM = re.compile(rf"[fr]pkms?(?:{BETWEEN}(?:values?|expression|unstranded|\d+))*")
 NEAR_TPM = re.compile(r"(?:t+m+p+|p+t+m+|t+p+m+)s?")
 """Two letters exchanged, some doubled, or in the plural."""
+
+ID_CORE = frozenset(
+    re.findall(
+        r"\w+",
+        "ensembl ensg enst hgnc hugo entrez refseq gene genes transcript transcripts isoform target feature "
+        "tracking probe probeset probes locus symbol symbols name names id ids identifier identifiers "
+        "accession rownames index unnamed factor factors x",
+    )
+)
+ID_WORDS = ID_CORE | frozenset(
+    re.findall(
+        r"\w+",
+        "ens ncbi ucsc gencode havana uniprot swissprot tx loci tag row key official approved stable short "
+        "external ext display nearest ref reference tss cds protein version versions with without no base hs "
+        "human set the",
+    )
+)
+"""Words of which the name of a column of ids is made, with one of the core at least: Ensembl, Gene stable ID version,
+Hugo_Symbol, Unnamed: 0, X."""
+LONGEST_NAME = 80
+"""Characters of a name that is looked at; longer ones say what samples are."""
+OF = r"(?:gene|transcript|tx|exon|exonic|cds|intron|intronic|merged|union|total|effective|eff|mean|median|max|feature)*"
+DESCRIBES = re.compile(
+    rf"{OF}(?:length|len|width|size)(?:in)?(?:bp|kb|nt|bases)?"
+    rf"|{OF}(?:start|end|stop)s?(?:site|position|pos|coordinate|coord)?(?:bp|hg19|hg38)?"
+    rf"|{OF}(?:position|pos|midpoint|tss|tes)(?:bp)?"
+    rf"|{OF}(?:chr|chrom|chromosome|seqname|seqnames|seqid|contig|scaffold|chromosomescaffold)(?:name|id|no|number)?"
+    rf"|{OF}strand"
+    rf"|(?:gene|transcript|percent|percentage|pct|perc)*gc(?:content|percent|percentage|pct|fraction|frac)?"
+    rf"|{OF}(?:percent|pct)?gccontent"
+    rf"|(?:n|num|no|number|of)*{OF}(?:exon|transcript|isoform|intron|gene)s?(?:count|counts|number|num)"
+    rf"|(?:n|num|number|of)+(?:exon|transcript|isoform|intron)s"
+    r"|(?:entrez|ncbi|hgnc|omim|mim|taxon|tax|havana)(?:gene)?(?:id|ids|number|no)?|geneid|genesetid"
+    r"|tsl|transcriptsupportlevel|geneversion|transcriptversion|biotype|genetype|genebiotype|source|status|locus|classcode"
+)
+"""Names of columns of what describes genes, letters and digits alone: Transcript_Length(bp), Gene % GC content."""
+STATISTIC = re.compile(
+    r"(?:.*(?:conflo|confhi|confidencelow|confidencehigh|cilow|cihigh|cilower|ciupper))"
+    r"|sd|se|sem|std|stdev|stddev|stderr|standarddeviation|standarderror|var|variance|cv|mad|iqr|sdtpm|tpmsd|tpmse"
+    r"|pval|pvalue|pvalues|padj|adjp|adjpval|adjpvalue|qval|qvalue|fdr|stat|statistic|tstat|zscore"
+    r"|(?:log|log2|log10|ln)?(?:fc|foldchange)|lfc|lfcse|basemean|aveexpr|logcpm|tau|rank|fitresiduals|lowmapqualfrags"
+    r"|(?:un)?splicedfragments|coverage|isopct|fold"
+)
+"""Names of columns that say something about values beside them."""
+SAMPLES = re.compile(
+    r"(?:the)?(?:rna|seq|bio)?(?:sample|samples|tissue|cellline|celltype|cell|singlecelltype|immunecell|bloodcell|brainregion|"
+    r"organ|variable|run|library|replicate|barcode|patient|donor|individual|subject|specimen|experiment|dataset|condition|group|"
+    r"cluster|cohort|cancer|region|biosample)(?:id|ids|name|names|type|term|termname|accession|label|number|no)?"
+)
+"""Names, without what is no letter or digit, of the column of a long table that says whose value a row has."""
+UNITS = {
+    "TPM": r"(?:adj|raw|gene|mean)?tpms?|transcripts per million",
+    "FPKM": r"[fr]pkms?",
+    "other": r"(?:raw|read|expected|est|norm|normali[sz]ed|unique)?[\W_]*(?:counts?|reads)|cpm|rpm|[np]tpm|numreads|"
+    r"coverage|cov|conf[\W_]?(?:lo|hi)|length|eff(?:ective)?[\W_]?length|status|sd|se|detection|pval(?:ue)?",
+}
+"""Units that a sample's name may have before or behind it, as `A_tpm`, `FPKM.A` or `A (TPM)`."""
+
+
+def names_ids(name: str) -> bool:
+    """Whether a name is made of nothing but words for ids."""
+    spaced = _spaced(name)
+    words = [word for token in re.findall(r"[^\W\d_]+", spaced) for word in _words(token)]
+    numbered = any(letter.isdigit() for letter in spaced) and "unnamed" not in words
+    return not numbered and ID_WORDS.issuperset(words) and not ID_CORE.isdisjoint(words)
+
+
+OTHER_VALUES = frozenset(
+    re.findall(
+        r"\w+",
+        "fpkm rpkm count counts expectedcount estcounts numreads reads readcount readcounts rawcount rawcounts",
+    )
+)
+"""Names, without what is no letter or digit, of columns of other values than TPM."""
+
+
+def describes_genes(name: str) -> bool:
+    """Whether a column of numbers of this name describes genes, or other columns: it is no sample."""
+    letters = _letters(name)
+    return bool(letters) and (
+        letters in OTHER_VALUES
+        or DESCRIBES.fullmatch(letters) is not None
+        or STATISTIC.fullmatch(letters) is not None
+        or (names_ids(name) and letters != "x")
+    )
+
+
+def tells_samples_apart(name: str) -> bool:
+    """Whether a column of this name has the names of samples, a row each."""
+    return SAMPLES.fullmatch(_letters(name)) is not None
+
+
+def unit_and_sample(name: str) -> tuple[str, str] | None:
+    """The unit that a column's name has before or behind its sample's, a key of `UNITS`, and that sample's name."""
+    text = name.strip().rstrip(")]}")
+    if len(text) > LONGEST_NAME:
+        return None
+    for unit, pattern in UNITS.items():
+        for form in (rf"(?P<sample>.+?)[\W_]+(?:{pattern})", rf"(?:{pattern})[\W_]+(?P<sample>.+)"):
+            found = re.fullmatch(form, text, re.IGNORECASE)
+            sample = found["sample"].strip(" _-.:([{") if found else ""
+            if sample and not names_no_sample(sample) and not describes_genes(sample):
+                return unit, sample
+    return None
+
+
+def _words(token: str) -> tuple[str, ...]:
+    """The one or two words for ids that letters are: geneid, genesymbol."""
+    if token not in ID_WORDS:
+        for place in range(1, len(token)):
+            if token[:place] in ID_WORDS and token[place:] in ID_WORDS:
+                return token[:place], token[place:]
+    return (token,)
+
+
+def _spaced(name: str) -> str:
+    """In lower case, words that are written together apart: GeneName, ENSEMBL_GeneID."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.strip()[: LONGEST_NAME + 1]).lower()
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower()) if len(name) <= LONGEST_NAME else ""
 
 
 def names_no_sample(name: str) -> bool:
@@ -51,3 +174,13 @@ def why_no_tpm(name: str) -> str | None:
     if is_near_tpm(name):
         return f"has no column TPM, but '{name}': did you mean TPM? Then call it that"
     return None
+
+
+def is_of_counts(name: str) -> bool:
+    """Whether a column is of counts, by a name that is no sample's: `Raw Counts`, `NumReads`."""
+    return _letters(name) in OTHER_VALUES - {"fpkm", "rpkm"}
+
+
+def names_counts(name: str) -> bool:
+    """Whether a column has counts, by the end of its name: `A_count`, `liver.counts`, `B_reads`."""
+    return COUNTS_BEHIND.fullmatch(name.strip().lower()) is not None

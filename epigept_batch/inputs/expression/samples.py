@@ -185,7 +185,9 @@ def _choose(request: SampleRequest) -> list[_Choice]:
 def _open(request: SampleRequest) -> list[Quantification]:
     """The tables, their first lines read."""
     files: list[Quantification] = [
-        Pseudobulk(path, request.group_by) if is_hdf5(path) else TextQuantification(path, normalised=request.normalised)
+        Pseudobulk(path, request.group_by)
+        if is_hdf5(path)
+        else TextQuantification(path, normalised=request.normalised, wanted=request.samples)
         for _, path in request.tables
     ]
     if request.group_by is not None and not any(isinstance(file, Pseudobulk) for file in files):
