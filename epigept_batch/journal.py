@@ -40,7 +40,9 @@ MOST_VALUES = 1 << 26
 SYNC_SECONDS = 5.0
 """At most so much of a run is lost where the machine itself goes down; a killed process loses nothing."""
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
-LONGEST_HEADER = 1 << 26
+HEADER_BLOCK = 1 << 20
+LONGEST_HEADER = 1 << 30
+"""A million scaffolds, with a digest and the selected bins of each, take a tenth of it; more is damage."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,25 @@ class Journal:
 
     def _header(self) -> dict[str, Any] | None:
         """The first line, None where it is not whole or not ours."""
-        self._file.seek(0)
-        line = self._file.readline(LONGEST_HEADER)
+        line = self._first_line()
         try:
             header = json.loads(line)
         except ValueError:
             return None
         known = isinstance(header, dict) and header.get("epigept-batch journal") == FORMAT and line.endswith(b"\n")
         return header if known and all(isinstance(header.get(key), dict) for key in ("inputs", "session")) else None
+
+    def _first_line(self) -> bytes:
+        """Up to its end, where the file then is; by the block, for the unbuffered file's own takes a call a byte."""
+        self._file.seek(0)
+        line = bytearray()
+        while len(line) < LONGEST_HEADER and (block := self._file.read(HEADER_BLOCK)):
+            end = block.find(b"\n") + 1
+            line += block[:end] if end else block
+            if end:
+                break
+        self._file.seek(len(line))
+        return bytes(line)
 
     def _record(self, size: int) -> tuple[int, _Place] | None:
         """The record that begins here, None where none is whole."""

@@ -5,13 +5,14 @@ import os
 import re
 import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import bigwigs
 import reference
-from epigept_batch import pipeline
+from epigept_batch import pipeline, plan
 from epigept_batch.cli.progress import ProgressBar
 from epigept_batch.inference.session import Session
 from epigept_batch.inputs.genome import Genome
@@ -20,6 +21,7 @@ from epigept_batch.outputs.writers import TrackWriters
 from epigept_export.convert import read_expression_reference
 from epigept_export.model import EpiGePT
 from expression import read_tpm
+from held import new_workers, open_links
 from small import SMALL, predict
 from tolerances import NETWORK_TORCH, SAME
 
@@ -459,3 +461,71 @@ def test_merged_tables_are_all_named(genome, tmp_path, tpm):
     record = json.loads((tmp_path / "out/rep.run.json").read_text())
     assert record["paths"]["expression"] == [str(tpm), str(other)]
     assert len(record["sha256"]["expression"]) == 2
+
+
+def replaced(path):
+    path.with_name("new").write_bytes(path.read_bytes())
+    path.with_name("new").replace(path)
+
+
+def grown(path):
+    with path.open("a") as stream:
+        stream.write(">new\nACGT\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(replaced, "was replaced while"), (grown, "changed while"), (Path.unlink, "was taken away while")],
+)
+def test_what_was_read_of_a_fasta_that_changes_meanwhile_is_not_published(
+    genome, fasta, tmp_path, monkeypatch, change, said
+):
+    """After its last window is read nothing else than a look at the file can tell; the new file may hold the same."""
+    assert genome(chromosome="two").code == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    real = Session.run
+
+    def run(self, *rest):
+        change(fasta)
+        return real(self, *rest)
+
+    monkeypatch.setattr(Session, "run", run)
+    done = genome("--force", chromosome="two", space="linear")
+    assert done.code == 2
+    assert f"epigept-batch: {fasta}: {said} it was read" in done.err
+    after = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert after.pop(".sample.journal")
+    assert after == before
+
+
+@pytest.mark.parametrize("end", ["done", "refused", "interrupted", "store"])
+def test_a_run_leaves_no_thread_and_no_open_fasta(genome, scan, fasta, tmp_path, monkeypatch, end):
+    kept, threads = [], threading.enumerate()
+    real = pipeline.make_plan
+
+    def keeping(request):
+        kept.append(real(request))  # else it would be closed for want of anybody who has it
+        return kept[-1]
+
+    monkeypatch.setattr(pipeline, "make_plan", keeping)
+    options = {"chromosome": "two"}
+    if end == "store":
+        assert scan(chromosome="two").code == 0
+        options["scores"] = tmp_path / "scores"
+    if end == "interrupted":
+        monkeypatch.setattr(Session, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    if end == "refused":
+        assert genome(**options).code == 0
+        options["space"] = "linear"
+    assert genome(**options).code == {"refused": 2, "interrupted": 130}.get(end, 0)
+    assert kept
+    assert not new_workers(threads)
+    assert not open_links(fasta)
+
+
+def test_a_plan_that_fails_leaves_no_open_fasta(genome, fasta, monkeypatch):
+    kept, real = [], plan.Genome
+    monkeypatch.setattr(plan, "Genome", lambda path: kept.append(real(path)) or kept[-1])
+    assert genome(chromosome="nine").code == 2
+    assert len(kept) == 1
+    assert not open_links(fasta)

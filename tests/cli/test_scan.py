@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 
 import bigwigs
 from conftest import SCRIPTS
+from epigept_batch import scan_pipeline
 from epigept_batch.inputs.scan import MotifScanner
 from epigept_batch.inputs.scores import ScoreStore
 from epigept_batch.tiling import Contig
+from held import new_workers, open_links
 
 TRACKS = ("DNase", "CTCF", "H3K27ac")
 LENGTHS = {"one": 20_000, "two": 700, "three": 90}
@@ -198,3 +201,22 @@ def test_real_scores_take_kilobytes_and_give_the_same_tracks(command, shared, ma
     name = "encode_rsem.DNase.bw"
     assert (tmp_path / "kept" / name).read_bytes() == (tmp_path / "scanned" / name).read_bytes()
     assert not np.isnan(bigwigs.bins(tmp_path / "kept" / name, "chr2", bin_bp=128)[-260:]).any()
+
+
+@pytest.mark.parametrize("end", ["replaced", "done"])
+def test_a_fasta_that_is_replaced_during_a_scan_is_said_and_nothing_stays_open(scan, fasta, monkeypatch, end):
+    threads, kept, real, real_genome = threading.enumerate(), [], MotifScanner.scan, scan_pipeline.Genome
+
+    def replacing(self, *rest, **options):
+        if end == "replaced" and fasta.exists():
+            fasta.with_name("new").write_bytes(fasta.read_bytes())
+            fasta.with_name("new").replace(fasta)
+        return real(self, *rest, **options)
+
+    monkeypatch.setattr(MotifScanner, "scan", replacing)
+    monkeypatch.setattr(scan_pipeline, "Genome", lambda path: kept.append(real_genome(path)) or kept[-1])
+    done = scan()
+    assert done.code == (2 if end == "replaced" else 0)
+    assert (f"epigept-batch: {fasta}: was replaced while it was read; run again" in done.err) == (end == "replaced")
+    assert not new_workers(threads)
+    assert not open_links(fasta)

@@ -14,6 +14,7 @@ from Bio import bgzf
 from epigept_batch.errors import InputError
 from epigept_batch.inputs.genome import Genome, forget_digests
 from epigept_batch.tiling import Contig
+from held import open_links
 from reference import tokens
 
 SEQUENCE = "ACGTNnacgtRYKMacgtXA"
@@ -464,19 +465,14 @@ def test_digests_of_a_fasta_that_is_gone_can_be_forgotten(many, home):
     assert list(kept_digests(home)) == ["a"]
 
 
-def open_files(path):
-    """How many of this process's open files are `path`."""
-    return sum(os.path.realpath(link) == str(path) for link in Path("/proc/self/fd").iterdir())
-
-
 @pytest.mark.parametrize("name", ["g.fa", "g.fa.gz"])
 def test_a_genome_lets_go_of_its_file(tmp_path, name):
     path = tmp_path / name
     with bgzf.open(path, "wt") if name.endswith("gz") else path.open("w") as stream:
         stream.write(">a\nACGT\n")
     with Genome(path) as genome:
-        assert open_files(path) == 1
-    assert open_files(path) == 0
+        assert open_links(path) == [str(path)]
+    assert open_links(path) == []
     genome.close()
     assert genome.contigs == (Contig("a", 4),)
 
@@ -489,4 +485,4 @@ def test_a_genome_whose_index_does_not_fit_lets_go_of_its_file(tmp_path):
     with pytest.raises(InputError, match="does not fit its index") as caught:
         Genome(path)
     assert caught.tb is not None  # which keeps what was made
-    assert open_files(path) == 0
+    assert open_links(path) == []

@@ -1,0 +1,262 @@
+"""What grows with windows, contigs, intervals and samples: seconds at a size, twice and four times that.
+
+    python benchmarks/growth.py [--only WORD]
+
+A cell is seconds on the clock and, in brackets, of the processors, which a busy machine changes less. The last column
+is what the largest takes of these over what the smallest takes: about 4 where time grows with the size, 16 where it
+grows with its square. Each step alone, without a network. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+from machine import processor
+
+from epigept_batch.inputs.genome import Genome
+from epigept_batch.inputs.regions import select_regions
+from epigept_batch.inputs.scores import ScoreKey, ScoreStore
+from epigept_batch.outputs.provenance import SampleFiles, write_record
+from epigept_batch.outputs.stitch import TileSignal
+from epigept_batch.outputs.writers import TrackWriters
+from epigept_batch.plan import Plan
+from epigept_batch.resume import RunJournals
+from epigept_batch.tiling import Contig, Geometry, make_tiles, select_bins
+from epigept_batch.timing import StageClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from epigept_batch.tiling import Tile
+
+GEOMETRY = Geometry(bins=1000, bin_bp=128)
+SMALL = Geometry(bins=10, bin_bp=128)
+"""Of journals: how many windows they hold is what is measured, not their bytes."""
+
+
+class Taken(NamedTuple):
+    """Seconds."""
+
+    clock: float
+    processors: float
+
+
+class Case(NamedTuple):
+    """Something that is made `n` times larger.
+
+    Attributes:
+        sizes: Of what, from the smallest on.
+        run: Does it, timed step by step, in an empty folder.
+    """
+
+    sizes: tuple[int, int, int]
+    run: Callable[[int, Path], Iterator[tuple[str, Taken]]]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="a part of a case's name")
+    options = parser.parse_args()
+    print(f"{processor()}\n\n| | sizes | seconds | | | growth |\n|---|---|---|---|---|---|")
+    for name, case in CASES.items():
+        if options.only in name:
+            for step, taken in measured(case).items():
+                sizes = " / ".join(f"{size:,}" for size in case.sizes)
+                times = " | ".join(f"{clock:.2f} ({processors:.2f})" for clock, processors in taken)
+                growth = taken[-1].processors / max(taken[0].processors, 0.01)
+                print(f"| {name}: {step} | {sizes} | {times} | {growth:.1f} |", flush=True)
+
+
+def measured(case: Case) -> dict[str, list[Taken]]:
+    """What each step takes at each size."""
+    steps: dict[str, list[Taken]] = {}
+    for size in case.sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["EPIGEPT_BATCH_HOME"] = f"{folder}/home"
+            for step, seconds in case.run(size, Path(folder)):
+                steps.setdefault(step, []).append(seconds)
+    return steps
+
+
+class Watch:
+    """Seconds since the last look, on the clock and of this process's and its children's processors."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self._last = self._now()
+
+    def __call__(self) -> Taken:
+        """Those, and the count begins anew."""
+        now = self._now()
+        taken = Taken(now.clock - self._last.clock, now.processors - self._last.processors)
+        self._last = now
+        return taken
+
+    @staticmethod
+    def _now() -> Taken:
+        return Taken(time.perf_counter(), sum(os.times()[:4]))
+
+
+def journals_of(folder: Path, tiles: Sequence[Tile], samples: int) -> RunJournals:
+    """The journals of a run."""
+    plan = SimpleNamespace(
+        tiles=tiles, spec=SimpleNamespace(geometry=SMALL), request=SimpleNamespace(fresh=False, out=folder)
+    )
+    those = [
+        SimpleNamespace(files=SampleFiles(folder, f"s{number}", ("CTCF",)), inputs={"model": "m"})
+        for number in range(samples)
+    ]
+    return RunJournals(cast("Plan", plan), cast("Any", those), StageClock())
+
+
+def keep(folder: Path, tiles: Sequence[Tile], samples: int) -> None:
+    """Have windows go through the journals, from the network or from what is kept."""
+    signal = np.ones((samples, SMALL.bins, 1), dtype=np.float32)
+    bases = np.ones(SMALL.bins, dtype=np.bool_)
+    with journals_of(folder, tiles, samples) as journals:
+        journals.begin(cast("Any", SimpleNamespace(provider="CPU", arithmetic="fp32")))
+        for _ in journals.joined(TileSignal(tile, signal, bases) for tile in journals.due):
+            pass
+
+
+def windows(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
+    """Of one sample: to its journal, and from there."""
+    contig = Contig("chr1", number * SMALL.window_bp)
+    watch = Watch()
+    tiles = make_tiles([contig], {"chr1": ((0, number * SMALL.bins),)}, geometry=SMALL)
+    yield "tiles", watch()
+    keep(folder, tiles, 1)
+    yield "kept in the journal", watch()
+    keep(folder, tiles, 1)
+    yield "read from it", watch()
+
+
+def samples(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
+    """Of 20 windows: to the samples' journals, from there, and records."""
+    tiles = make_tiles([Contig("chr1", 20 * SMALL.window_bp)], {"chr1": ((0, 200),)}, geometry=SMALL)
+    watch = Watch()
+    keep(folder, tiles, number)
+    yield "20 windows kept in the journals", watch()
+    keep(folder, tiles, number)
+    yield "20 windows read from them", watch()
+    for sample in range(number):
+        write_record(SampleFiles(folder, f"s{sample}", ("CTCF",)), {"inputs": {"model": "m"}})
+    yield "records", watch()
+
+
+def write_fasta(path: Path, contigs: int, bases: int) -> None:
+    """Contigs of so many bases, named as assemblers name them."""
+    rng = np.random.default_rng(1)
+    letters = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, bases + contigs)].tobytes().decode()
+    with path.open("w") as stream:
+        for number in range(contigs):
+            stream.write(f">NODE_{number}_length_{bases}\n{letters[number : number + bases]}\n")
+
+
+def contigs(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
+    """All that a run does with contigs, of 1,000 bp each."""
+    fasta = folder / "g.fa"
+    write_fasta(fasta, number, 1000)
+    watch = Watch()
+    genome = Genome(fasta)
+    yield "FASTA indexed and opened", watch()
+    digests = {contig.name: genome.md5(contig) for contig in genome.contigs}
+    yield "digests made", watch()
+    again = Genome(fasta)
+    yield "FASTA opened", watch()
+    if digests != {contig.name: again.md5(contig) for contig in again.contigs}:
+        raise RuntimeError("digests are not the same")
+    yield "digests read", watch()
+    selection = select_bins(select_regions(genome.contigs), GEOMETRY.bin_bp)
+    tiles = make_tiles(genome.contigs, selection, geometry=GEOMETRY)
+    yield "regions and tiles", watch()
+    spec = SimpleNamespace(geometry=GEOMETRY)
+    plan = Plan(cast("Any", None), cast("Any", spec), genome, selection, tiles, ("CTCF",), (), None)
+    document = {"inputs": {"genome": digests, "selection of bins": selection}, "regions": plan.regions}
+    files = SampleFiles(folder, "s", ("CTCF",))
+    write_record(files, document)
+    yield "run.json", watch()
+    yield from of_tracks(folder, genome, tiles)
+    yield from of_store(folder, genome, digests)
+
+
+def of_tracks(folder: Path, genome: Genome, tiles: Sequence[Tile]) -> Iterator[tuple[str, Taken]]:
+    """Eight bigWigs with values in every contig."""
+    watch = Watch()
+    writers = TrackWriters(
+        [folder / f"{track}.bw" for track in range(8)], genome.contigs, bin_bp=GEOMETRY.bin_bp, processes=1
+    )
+    for tile in tiles:
+        writers.write(tile.contig, 0, np.ones((8, GEOMETRY.bins_of(tile.contig.length)), np.float32))
+    writers.close()
+    writers.publish()
+    writers.discard()
+    yield "eight bigWigs", watch()
+
+
+def of_store(folder: Path, genome: Genome, digests: dict[str, str]) -> Iterator[tuple[str, Taken]]:
+    """A place for every contig in a store of scores, and what a run asks of it."""
+    watch = Watch()
+    store = ScoreStore.create(folder / "scores", ScoreKey(1, "m", "0,128", GEOMETRY.bin_bp, ("CTCF",)))
+    for contig in genome.contigs:
+        store.add(contig, digests[contig.name])
+    yield "places in a store", watch()
+    store = ScoreStore.open(folder / "scores")
+    for contig in genome.contigs:
+        if store.difference(contig, digests[contig.name]) or not store.missing(contig, store.blocks(contig)):
+            raise RuntimeError("a store without scores has some")
+    yield "a store compared", watch()
+
+
+def scaffolds(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
+    """An assembly in pieces of 60 bp: as many names as a FASTA may have, opened as any."""
+    fasta = folder / "g.fa"
+    write_fasta(fasta, number, 60)
+    watch = Watch()
+    Genome(fasta)
+    yield "FASTA indexed and opened", watch()
+    genome = Genome(fasta)
+    yield "FASTA opened", watch()
+    selection = select_bins(select_regions(genome.contigs), GEOMETRY.bin_bp)
+    make_tiles(genome.contigs, selection, geometry=GEOMETRY)
+    yield "regions and tiles", watch()
+
+
+def intervals(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
+    """A BED file, from all over a chromosome of 250 Mb."""
+    contig = Contig("chr1", 250_000_000)
+    starts = np.random.default_rng(1).integers(0, contig.length - 500, number)
+    bed = folder / "x.bed"
+    bed.write_text("".join(f"chr1\t{start}\t{start + 500}\n" for start in starts))
+    watch = Watch()
+    regions = select_regions([contig], beds=[bed])
+    yield "BED read", watch()
+    make_tiles([contig], select_bins(regions, GEOMETRY.bin_bp), geometry=GEOMETRY)
+    yield "tiles", watch()
+    texts = [f"chr1:{start + 1}-{start + 500}" for start in starts]
+    watch()
+    if select_regions([contig], regions=texts) != regions:
+        raise RuntimeError("regions are not those of the BED file")
+    yield "as many --region", watch()
+
+
+CASES = {
+    "windows": Case((6_000, 12_000, 24_000), windows),
+    "samples": Case((250, 500, 1_000), samples),
+    "contigs": Case((2_500, 5_000, 10_000), contigs),
+    "scaffolds": Case((125_000, 250_000, 500_000), scaffolds),
+    "intervals": Case((25_000, 50_000, 100_000), intervals),
+}
+
+
+if __name__ == "__main__":
+    main()
