@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ENSEMBL = r"^ENS[A-Z]*[GT]\d{11}"
 MOST = 0.5
+LEAST_REPEATED = 0.1
+"""Share of rows whose gene an earlier row has, from which on a table is a long one: with two samples it is a half."""
 REPEATED = 0.01
 """Share of rows that give a gene another value in the same sample, from which on the column does not tell them apart:
 some genes share a symbol."""
@@ -62,7 +64,7 @@ def find_key(columns: Columns, ids: Sequence[int], transcripts: int | None) -> K
     if not candidates:
         return None
     marks = _marks(columns, gene, candidates)
-    if marks["gene"].n_unique() == len(marks):
+    if 1 - marks["gene"].n_unique() / len(marks) < LEAST_REPEATED:
         return None
     for number in candidates:
         if _repeated(marks, str(number)) <= REPEATED:

@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from epigept_batch.errors import InputError
-from expression import read_all
+from expression import read_all, read_one
 from quantifications import generate_genes, published_ids
 
 GENES = ("AHR", "CTCF", "EGR1", "E2F5")
@@ -129,6 +129,14 @@ REFUSED = {
     "a last column without a name": (
         "gene\tA\nAHR\t3.84\t1.5\nCTCF\t2\t1\n",
         ":2: has 3 columns where the header has 2, whose",
+    ),
+    "a last column without a name, and a header that ends in a tab": (
+        "G\tA\t\nAHR\t3.84\t1.5\nCTCF\t2\t1\n",
+        ":1: has values in column 3, which has no name; give every column a name",
+    ),
+    "an empty last field, and a first name that may be a sample's": (
+        "A\tB\nAHR\t3.84\t\nCTCF\t2\t\n",
+        ":1: has rows that end in an empty field, and 'A' as the header's first name, which may be a sample's; call",
     ),
     "a value behind": (
         HEADED + "AHR\t1.5\t2.5\n" * 70 + "CTCF\t1\t2\t3\n",
@@ -265,6 +273,15 @@ def test_sample_picks_a_column_that_would_be_none(tmp_path):
     assert read_all(path, factors=GENES, samples=("A_tpm",))["A_tpm"].tpm.tpm.tolist() == list(A)
     (note,) = read_all(path, factors=GENES, samples=("A",))["A"].notes
     assert note == "columns that are taken for no samples: A_count, B_fpkm"
+
+
+def test_a_column_that_could_tell_samples_apart_and_does_not_is_no_key(tmp_path):
+    path = tmp_path / "t.tsv"
+    rows = [
+        f"{gene}\t{number % 3}x\t{number}.5\n" for number, gene in enumerate([*GENES, *(f"G{n}" for n in range(30))])
+    ]
+    path.write_text("gene\tcluster\tTPM\n" + "".join([*rows, "G3\t2x\t9.5\n"]))
+    assert read_one(path, GENES).tpm.tpm.tolist() == [0.5, 1.5, 2.5, 3.5]
 
 
 def test_a_column_without_a_value_and_one_that_begins_late_are_said(tmp_path):
