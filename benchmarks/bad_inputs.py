@@ -17,6 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pybigtools
+
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path.insert(0, str(TESTS))
 SYNTHETIC = TESTS / "data" / "synthetic"
@@ -26,6 +29,7 @@ SHOWN = 150
 
 GENOME = "genome --tpm t.tsv --fasta g.fa --model m.onnx --out out --device cpu "
 SCAN = "scan --fasta g.fa --model m.onnx --out store "
+EVALUATE = "evaluate --predicted p.bw --measured p.bw "
 CONVERT = "convert c.ckpt --motifs motifs --motif-factors pairs.tsv --output new.onnx "
 CASES = [
     GENOME + "--tpm absent.tsv",
@@ -130,6 +134,13 @@ CASES = [
     "demo --out empty",
     "evaluate --predicted absent --measured absent.bw",
     "evaluate --predicted binary --measured binary",
+    EVALUATE + "--predicted inf.bw",
+    EVALUATE + "--measured inf.bw",
+    EVALUATE + "--measured below.bw",
+    EVALUATE + "--measured log0.bw",
+    EVALUATE + "--training below.bw",
+    EVALUATE + "--scale nan",
+    EVALUATE + "--scale 1_0",
     "doctor --device cpu --model m.onnx --fasta stale.fa",
     "doctor --device cpu --fasta g.fa --model cut.onnx",
     "doctor --device cpu --model m.onnx --fasta hg19.fa",
@@ -139,6 +150,7 @@ CASES = [
     "bench --model cut.onnx",
     "bench --model m.onnx --device gpu",
     "bench --model m.onnx --batch-size none",
+    "bench --model m.onnx --repeats 0",
     "setup mm10",
     "setup absent.toml",
     "setup t.tsv",
@@ -220,6 +232,10 @@ def make_files(folder: Path) -> None:
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
+
+    for name, values in {"p": (1, 2), "inf": (np.inf,), "below": (3, -1.5), "log0": (3, -np.inf)}.items():
+        records = (("one", start, start + 1, float(value)) for start, value in enumerate(values))
+        pybigtools.open(f"{folder}/{name}.bw", "w").write({"one": 300}, records)
 
 
 def make_models(folder: Path) -> None:

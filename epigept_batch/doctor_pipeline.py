@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 import epigept_batch
 from epigept_batch.errors import EpiGePTError
 from epigept_batch.files import in_words
 from epigept_batch.home import VARIABLE, default_fasta, default_model, home, installed
-from epigept_batch.inference.check import LIMITS, Limit, check_bins, check_inputs, compare_tracks
+from epigept_batch.inference.check import MEASURED_PROVIDERS, check_limit, compare_tracks, run_check
 from epigept_batch.inference.installation import (
     CUDA_MAJOR,
     LEAST_DRIVER,
@@ -47,7 +45,6 @@ TRACK_BYTES, JOURNAL_BYTES = 6, 4
 """A bin of a track in its bigWig, zooms included (5.2 for real sequence), and, while the run lasts, in its journal."""
 HUMAN_BINS = 24_000_000
 WITHOUT_REFERENCE = "give tables of quantile-normalised TPM and --normalised, or convert with --expression-reference"
-BF16_LIMIT = Limit(0.05, 0.998)
 
 
 @dataclass(frozen=True)
@@ -252,19 +249,16 @@ def _device(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
 
 def _proof(session: Session, spec: Spec, what: str) -> Finding:
     """The spec's check on this device."""
-    inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
-    windows = zip(inputs.tokens, inputs.motif_scores, strict=True)
-    found = np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
-    found = found[:, :, check_bins(spec.geometry)]
+    found = run_check(session, spec)
     if found.shape != spec.check.signal.shape:
         said = f"the file keeps a signal of shape {spec.check.signal.shape} to compare with, not {found.shape}"
         return Finding("check", FAILED, said, "convert the checkpoint again")
     figures = compare_tracks(found, spec.check.signal, spec.tracks)
-    limit = LIMITS[spec.precision]
-    if session.arithmetic == "bf16":
-        limit = Limit(max(limit.error, BF16_LIMIT.error), min(limit.r, BF16_LIMIT.r))
+    limit = check_limit(spec.precision, session.arithmetic, session.provider)
     error, r = max(one.error for one in figures), min(one.r for one in figures)
     said = f"{what} is off by {error:.1e} at most (limit {limit.error:g}), least r {r:.7f} (limit {limit.r:g})"
+    if session.provider not in MEASURED_PROVIDERS:
+        said += f"; on {session.provider} the limits are assumed, not measured"
     missed = [one.track for one in figures if not one.within(limit)]
     if missed:
         advice = "convert the checkpoint again, or give another --device; if both have the same error, report it"

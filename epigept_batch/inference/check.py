@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from epigept_batch.inference.runtime import CPU_PROVIDER, OPENVINO_PROVIDER
 from epigept_batch.spec import CHECK_BINS, NO_BASE
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from epigept_batch.spec import ExpressionReference, MotifSet
+    from epigept_batch.inference.session import Session
+    from epigept_batch.spec import ExpressionReference, MotifSet, Spec
     from epigept_batch.tiling import Geometry
 
 WINDOWS = ORDINARY, N_RUN, ALL_N, EXTREME = range(4)
@@ -45,6 +47,15 @@ class Limit:
 
 
 LIMITS = {"fp32": Limit(1e-3, 0.99999), "fp16": Limit(1e-2, 0.9999), "int8": Limit(0.15, 0.99)}
+"""Of a file's precision on windows of a genome, and on the check where ONNX Runtime's own provider runs it."""
+OPENVINO_LIMITS = {"fp32": Limit(5e-3, 0.99999), "bf16": Limit(0.15, 0.99)}
+"""Of what OpenVINO computes in, on the check, whose inputs are harder than a genome's windows.
+
+In fp32 it drops the rounding of features to float16, which the highest scores and expression make largest. What was
+measured stands in tests/tolerances.py, and `python benchmarks/check.py` measures it again.
+"""
+MEASURED_PROVIDERS = {CPU_PROVIDER, OPENVINO_PROVIDER}
+"""Those on which the check was measured; for others the limits are assumed."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,33 @@ def check_inputs(
     scores[ALL_N] = 0
     scores[EXTREME] = best
     return CheckInputs(tokens, scores.astype(np.float16), _expression(reference, draw, len(best)))
+
+
+def check_limit(precision: str, arithmetic: str, provider: str) -> Limit:
+    """How far a model file may be from the original network on check inputs.
+
+    Args:
+        precision: The file's.
+        arithmetic: What the session computes in.
+        provider: By what it runs.
+    """
+    limit = LIMITS[precision]
+    if provider != OPENVINO_PROVIDER:
+        return limit
+    other = OPENVINO_LIMITS[arithmetic]
+    return Limit(max(limit.error, other.error), min(limit.r, other.r))
+
+
+def run_check(session: Session, spec: Spec) -> NDArray[np.float32]:
+    """What a session gives for the inputs of a model file's check, in the bins whose signal the file keeps.
+
+    Returns:
+        float32, (windows, samples, bins, tracks).
+    """
+    inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
+    windows = zip(inputs.tokens, inputs.motif_scores, strict=True)
+    found = np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
+    return found[:, :, check_bins(spec.geometry)]
 
 
 def compare_tracks(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +18,13 @@ from epigept_batch.inference.runtime import CPU_PROVIDER, OPENVINO_PROVIDER, fir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
     from types import ModuleType
 
     from numpy.typing import NDArray
 
     from epigept_batch.inference.network import Inputs
 
+CPU_INFO = Path("/proc/cpuinfo")
 INSTALL_OPENVINO = "install epigept-batch with its [openvino] extra, in an environment without onnxruntime"
 
 
@@ -105,3 +107,18 @@ def load_in_openvino(ort: ModuleType, path: Path | bytes, threads: int, *, bf16:
     if session.get_providers()[0] != OPENVINO_PROVIDER:
         raise DeviceError(f"OpenVINO could not be started; {INSTALL_OPENVINO}")
     return session
+
+
+def lacks_bfloat16() -> bool:
+    """Whether it is sure that OpenVINO computes in float32 on this processor, whatever it is asked for.
+
+    On x86 it takes AVX-512, or AVX2 with conversions of bfloat16, for that; elsewhere nothing is known.
+    """
+    if platform.machine() != "x86_64":
+        return False
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((set(line.split()) for line in lines if line.startswith("flags")), {"avx512f"})
+    return not flags & {"avx512f", "avx_ne_convert"}

@@ -10,7 +10,7 @@ from epigept_batch.errors import DeviceError
 from epigept_batch.inference.arithmetic import product_graph, product_rate
 from epigept_batch.inference.cuda import load_on_gpu, load_on_gpus
 from epigept_batch.inference.device import Device, Wanted
-from epigept_batch.inference.host import HostNetwork, load_in_openvino, load_on_cpu
+from epigept_batch.inference.host import HostNetwork, lacks_bfloat16, load_in_openvino, load_on_cpu
 from epigept_batch.inference.network import Inputs
 from epigept_batch.inference.runtime import (
     CPU_PROVIDER,
@@ -124,6 +124,8 @@ def open_sessions(path: Path, device: Device, wanted: Wanted, *, say: Callable[[
                 raise
             reason, _, _ = str(error).partition("; ")  # without what would mend it: the CPU will do
     session = _on_host(ort, path, device, wanted, runtime=runtime)
+    if device.bf16 and session.arithmetic != "bf16":
+        say("this processor has no bfloat16, so OpenVINO computes in float32")
     if reason:
         say(f"running on the CPU{' by OpenVINO' if session.provider == OPENVINO_PROVIDER else ''}: {reason}")
     return [session]
@@ -156,8 +158,9 @@ def _on_host(ort: ModuleType, path: Path, device: Device, wanted: Wanted, *, run
     elif integers:
         raise DeviceError("an int8 model file is for --device cpu; for OpenVINO give one in fp32 or fp16")
     else:
-        session = load_in_openvino(ort, path, wanted.threads, bf16=device.bf16)
-        arithmetic = "bf16" if device.bf16 else "fp32"
+        bf16 = device.bf16 and not lacks_bfloat16()
+        session = load_in_openvino(ort, path, wanted.threads, bf16=bf16)
+        arithmetic = "bf16" if bf16 else "fp32"
     return Session(
         HostNetwork(session),
         provider=OPENVINO_PROVIDER if openvino else CPU_PROVIDER,

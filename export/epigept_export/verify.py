@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from epigept_batch.errors import EpiGePTError, ModelError
-from epigept_batch.inference.check import LIMITS, check_inputs, compare_tracks
+from epigept_batch.inference.check import check_inputs, check_limit, compare_tracks
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.session import open_session
 from epigept_export.architectures import ARCHITECTURES, TRAINED, with_factors
@@ -34,7 +34,7 @@ class Verification:
 
     Attributes:
         tracks: Figures of each track.
-        limit: What the file's precision allows.
+        limit: What the file's precision allows, and the device's arithmetic.
     """
 
     tracks: tuple[TrackFigures, ...]
@@ -160,7 +160,7 @@ def compare_file(
     windows = zip(inputs.tokens, inputs.motif_scores, strict=True)
     found = np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
     figures = compare_tracks(found, expected, spec.tracks)
-    return Verification(tuple(figures), LIMITS[spec.precision])
+    return Verification(tuple(figures), check_limit(spec.precision, session.arithmetic, session.provider))
 
 
 def _digits(r: float) -> str:

@@ -13,7 +13,9 @@ from conftest import runner_of
 from epigept_batch import doctor_pipeline
 from epigept_batch.doctor_pipeline import FAILED, OK, WARNING
 from epigept_batch.inference import installation
+from epigept_batch.inference.check import check_limit
 from epigept_batch.inference.installation import Driver
+from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER, OPENVINO_PROVIDER
 from epigept_batch.spec import Check, Spec
 
 
@@ -179,6 +181,46 @@ def test_a_network_that_does_not_give_here_what_it_gave_is_a_failure(doctor, sma
     assert found["check"]["state"] == FAILED
     assert "model is off by 5.0e-01 at most (limit 0.001)" in found["check"]["said"]
     assert found["check"]["said"].endswith(": CTCF")
+
+
+class AnotherDevice:
+    """A session that says of itself that it is another, and whose signal is changed."""
+
+    def __init__(self, session, provider, arithmetic, change):
+        self._session, self._change = session, change
+        self.provider, self.arithmetic = provider, arithmetic
+        self.device, self.runtime = "elsewhere", session.runtime
+
+    def run(self, *inputs):
+        return self._change(self._session.run(*inputs))
+
+
+@pytest.mark.parametrize(
+    ("provider", "arithmetic", "change", "state"),
+    [
+        (OPENVINO_PROVIDER, "bf16", lambda signal: signal * 1.01, OK),
+        (OPENVINO_PROVIDER, "fp32", lambda signal: signal + 0.002, OK),
+        (CPU_PROVIDER, "fp32", lambda signal: signal + 0.002, FAILED),
+        (OPENVINO_PROVIDER, "fp32", lambda signal: signal * 1.01, FAILED),
+        (OPENVINO_PROVIDER, "bf16", lambda signal: signal * 1.1, FAILED),
+        (OPENVINO_PROVIDER, "bf16", lambda signal: signal[:, :, ::-1], FAILED),
+        (OPENVINO_PROVIDER, "bf16", lambda signal: signal * [1, 0, 1], FAILED),
+        (CUDA_PROVIDER, "fp32", lambda signal: signal, OK),
+        (CUDA_PROVIDER, "fp32", lambda signal: signal * 1.1, FAILED),
+    ],
+)
+def test_the_limit_of_the_check_is_the_devices(doctor, small_model, monkeypatch, provider, arithmetic, change, state):
+    honest = doctor_pipeline.open_session
+    monkeypatch.setattr(
+        doctor_pipeline,
+        "open_session",
+        lambda *what, **how: AnotherDevice(honest(*what, **how), provider, arithmetic, change),
+    )
+    found, _ = doctor(model=small_model)
+    assert found["check"]["state"] == state, found["check"]
+    assert ("the limits are assumed, not measured" in found["check"]["said"]) == (provider == CUDA_PROVIDER)
+    limit = check_limit("fp32", arithmetic, provider)
+    assert f"at most (limit {limit.error:g}), least r " in found["check"]["said"]
 
 
 def test_a_genome_of_other_names_and_of_another_assembly(doctor, small_model, fasta, tmp_path):

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -9,15 +10,20 @@ from epigept_batch.inference.check import (
     EXTREME,
     LIMITS,
     N_RUN,
+    OPENVINO_LIMITS,
     ORDINARY,
     Limit,
     TrackFigures,
     check_bins,
     check_inputs,
+    check_limit,
     compare_tracks,
+    run_check,
 )
 from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER, OPENVINO_PROVIDER
 from epigept_batch.tiling import Geometry
+from tolerances import CHECK, CHECK_OPENVINO
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +124,94 @@ def test_within_the_limit():
     assert figures.within(LIMITS["fp16"])
     assert not replace(figures, error=0.0101).within(LIMITS["fp16"])
     assert not replace(figures, r=0.99989).within(LIMITS["fp16"])
+
+
+SETUPS = [
+    *((precision, "fp32" if precision == "fp16" else precision, CPU_PROVIDER) for precision in LIMITS),
+    *((precision, arithmetic, OPENVINO_PROVIDER) for precision in ("fp32", "fp16") for arithmetic in OPENVINO_LIMITS),
+    ("fp32", "fp32", CUDA_PROVIDER),
+    ("fp16", "fp16", CUDA_PROVIDER),
+]
+
+
+def test_the_limits_are_those_of_the_table_of_tolerances_and_leave_room_for_what_was_measured():
+    """Twice the error and twice the distance of r from 1, at least; not so much that another network would pass."""
+    for limits, table in ((LIMITS, CHECK), (OPENVINO_LIMITS, CHECK_OPENVINO)):
+        assert limits == {name: limit for name, (limit, _) in table.items()}
+        for limit, measured in table.values():
+            assert measured.error <= limit.error / 2
+            assert 1 - measured.r <= (1 - limit.r) / 2
+    assert OPENVINO_LIMITS["bf16"].error < 0.2
+
+
+def test_the_limit_is_the_looser_of_the_files_and_the_devices():
+    assert check_limit("fp32", "fp32", CPU_PROVIDER) == LIMITS["fp32"]
+    assert check_limit("fp16", "fp32", CPU_PROVIDER) == LIMITS["fp16"]
+    assert check_limit("fp16", "fp16", CUDA_PROVIDER) == LIMITS["fp16"]
+    assert check_limit("fp32", "fp32", OPENVINO_PROVIDER) == OPENVINO_LIMITS["fp32"]
+    assert check_limit("fp32", "bf16", OPENVINO_PROVIDER) == OPENVINO_LIMITS["bf16"]
+    fp16 = check_limit("fp16", "fp32", OPENVINO_PROVIDER)
+    assert (fp16.error, fp16.r) == (LIMITS["fp16"].error, LIMITS["fp16"].r)
+
+
+@pytest.fixture(scope="module")
+def packaged():
+    """The packaged model's spec: a trained network's, whose tracks are of different heights."""
+    with resources.as_file(resources.files("epigept_batch.demo") / "model.onnx") as path:
+        return read_spec(path)
+
+
+def shuffled(signal):
+    return signal[:, :, np.random.default_rng(1).permutation(signal.shape[2])]
+
+
+BROKEN = {
+    "a tenth too high": lambda signal: signal * 1.1,
+    "a tenth too low": lambda signal: signal * 0.9,
+    "bins shuffled": shuffled,
+    "bins moved by one": lambda signal: np.roll(signal, 1, axis=2),
+    "bins reversed": lambda signal: signal[:, :, ::-1],
+    "a track of zeros": lambda signal: signal * (np.arange(signal.shape[3]) != 2),
+    "all zeros": lambda signal: signal * 0,
+    "two tracks swapped": lambda signal: signal[..., [1, 0, *range(2, signal.shape[3])]],
+    "samples swapped": lambda signal: signal[:, ::-1],
+    "windows swapped": lambda signal: signal[[1, 0, 2, 3]],
+    "one window for all": lambda signal: np.repeat(signal[:1], 4, axis=0),
+    "a constant more": lambda signal: signal + np.float32(0.3),
+    "the signal, not its logarithm": np.expm1,
+    "no number": lambda signal: np.where(signal == signal.max(), np.nan, signal),
+}
+
+
+@pytest.mark.parametrize("setup", SETUPS, ids=" ".join)
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_device_is_found_within_every_limit(packaged, setup, broken):
+    """In the loosest arithmetic too: bfloat16 is no licence to be wrong."""
+    limit, signal = check_limit(*setup), packaged.check.signal
+    found = BROKEN[broken](signal).astype(np.float32)
+    assert not all(one.within(limit) for one in compare_tracks(found, signal, packaged.tracks))
+
+
+@pytest.mark.parametrize("setup", SETUPS, ids=" ".join)
+def test_the_packaged_model_passes_where_values_are_as_coarse_as_the_arithmetic(packaged, setup):
+    """Every value rounded to bfloat16, float16 or not at all, as the last operator would leave it."""
+    limit, signal = check_limit(*setup), packaged.check.signal
+    coarse = {"fp32": signal, "fp16": signal.astype(np.float16).astype(np.float32), "int8": signal}
+    bits = (signal.view(np.uint32) + 0x8000) & 0xFFFF0000
+    found = coarse.get(setup[1], bits.astype(np.uint32).view(np.float32))
+    assert all(one.within(limit) for one in compare_tracks(found, signal, packaged.tracks))
+
+
+def test_the_check_runs_a_window_at_a_time_and_keeps_the_specs_bins(packaged):
+    calls = []
+
+    class Session:
+        def run(self, tokens, scores, expression):
+            calls.append((tokens.shape, scores.shape, expression.shape))
+            windows = np.full((1, 2, packaged.geometry.bins, 5), len(calls), np.float32)
+            return windows * np.arange(packaged.geometry.bins)[None, None, :, None]
+
+    found = run_check(Session(), packaged)
+    assert found.shape == packaged.check.signal.shape
+    assert len(calls) == 4
+    np.testing.assert_array_equal(found[2, 1, :, 0], 3 * check_bins(packaged.geometry))
