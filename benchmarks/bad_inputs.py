@@ -28,6 +28,7 @@ TABLE = "gene_id\tTPM\n" + "".join(f"{name}\t{number**2 + 0.5}\n" for number, na
 SHOWN = 150
 
 GENOME = "genome --tpm t.tsv --fasta g.fa --model m.onnx --out out --device cpu "
+SHEET = "genome --fasta g.fa --model m.onnx --out out --device cpu --samples "
 SCAN = "scan --fasta g.fa --model m.onnx --out store "
 EVALUATE = "evaluate --predicted p.bw --measured p.bw "
 CONVERT = "convert c.ckpt --motifs motifs --motif-factors pairs.tsv --output new.onnx "
@@ -56,6 +57,23 @@ CASES = [
     GENOME + f"--tpm {'x' * 200}=t.tsv",
     GENOME + "--tpm liver=",
     GENOME + "--tpm t.tsv",
+    GENOME + "--tpm t.tsv no_table",
+    "genome --fasta g.fa --model m.onnx",
+    "genome --tpm --fasta g.fa --model m.onnx",
+    SHEET + "absent.tsv",
+    SHEET + "folder",
+    SHEET + "empty",
+    SHEET + "binary",
+    SHEET + "t.tsv",
+    SHEET + "bad.gz",
+    SHEET + "sheet_without_samples.tsv",
+    SHEET + "sheet_of_absent.tsv",
+    SHEET + "sheet_twice.csv",
+    SHEET + "sheet_of_no_name.csv",
+    SHEET + "sheet_of_no_file.csv",
+    SHEET + "sheet_of_one_table.tsv",
+    SHEET + "sheet_of_no_column.tsv",
+    SHEET + "sheet_ragged.tsv",
     GENOME + "--merge a/b",
     GENOME + "--sample liver",
     GENOME + "--group-by kind",
@@ -201,6 +219,15 @@ def make_files(folder: Path) -> None:
         "whole.tsv": "gene\tA\tx\n" + "".join(f"{name}\t{n + 0.5}\t{n % 9}\n" for n, name in enumerate(FACTORS)),
         "long.tsv": "gene\ttissue\tcluster\tTPM\n"
         + "".join(f"{g}\t{t}\t{c}\t1.5\n" for g in FACTORS for t in "xy" for c in "pq"),
+        "sheet_without_samples.tsv": "sample\tfile\n",
+        "sheet_of_absent.tsv": "sample\tfile\nliver\tt.tsv\nlung\tabsent.tsv\n",
+        "sheet_twice.csv": "sample,file\nliver,t.tsv\nliver,negative.tsv\n",
+        "sheet_of_no_name.csv": "sample,file\n../liver,t.tsv\n",
+        "sheet_of_no_file.csv": "sample,file\nliver,\n",
+        "sheet_of_one_table.tsv": "sample\tfile\nliver\tt.tsv\nlung\tt.tsv\n",
+        "sheet_of_no_column.tsv": "sample\tfile\tcolumn\nliver\tmatrix.tsv\tskin\n",
+        "sheet_ragged.tsv": "sample\tfile\nliver\tt.tsv\tx\n",
+        "matrix.tsv": "gene\tliver\tlung\n" + "".join(f"{name}\t{n}\t7\n" for n, name in enumerate(FACTORS)),
         "carriage.csv": "gene_id,TPM\nF00,1\rF01,2\nF02,3\n",
         "short.bed": "one\t5\n",
         "twice.fa": ">a\nAC\n>a\nAC\n",

@@ -20,9 +20,12 @@ import polars as pl
 from golden import ROOT
 from machine import measured, processor
 
+from epigept_batch.expression_pipeline import ExpressionReport, run_expression
+from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inputs.expression.gene_ids import published_factors
 from epigept_batch.inputs.expression.samples import SampleExpression, read_samples
 from epigept_batch.inputs.expression.vector import network_expression
+from epigept_batch.plan import GenomeRequest, make_plan
 from epigept_batch.sample_request import SampleRequest
 from epigept_export.convert import read_expression_reference
 
@@ -30,7 +33,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import quantifications
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -55,13 +58,20 @@ def main() -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
+    parser.add_argument("--speed", action="store_true", help="the large matrix and the growth alone, without real data")
     options = parser.parse_args()
     print(f"{processor()}; polars {pl.__version__}, pandas {pd.__version__}\n", flush=True)
+    if options.speed:
+        with tempfile.TemporaryDirectory() as temporary:
+            large_matrix(Path(temporary))
+            growth(Path(temporary))
+        return
     reference = read_expression_reference(options.data / "expression/reference_expression.tsv", FACTORS)
     with tempfile.TemporaryDirectory() as temporary:
         real_files(options.data / "expression", reference)
         formats(options.data / "expression", reference, Path(temporary))
         large_matrix(Path(temporary))
+        growth(Path(temporary))
 
 
 def read(path: Path, reference: ExpressionReference, **options: object) -> SampleExpression:
@@ -138,15 +148,45 @@ def large_matrix(work: Path) -> None:
     write_matrix(path)
     script = Path(sys.executable).parent / "epigept-batch"
     print(f"{GENES:,} genes × {SAMPLES:,} samples, {path.stat().st_size / 1e6:.0f} MB\n")
-    print("| command | seconds | peak memory, GB |\n|---|---|---|")
+    print("| command | seconds | of pandas | peak memory, GB |\n|---|---|---|---|")
     commands: dict[str, list[str | Path]] = {
+        "pandas.read_csv": [sys.executable, "-c", PANDAS, path],
         "`epigept-batch expression`, every sample": [script, "expression", "--tpm", path],
         "`epigept-batch expression --sample S500`": [script, "expression", "--tpm", path, "--sample", "S500"],
-        "pandas.read_csv": [sys.executable, "-c", PANDAS, path],
     }
+    of_pandas = None
     for name, command in commands.items():
         seconds, peak = measured(command)
-        print(f"| {name} | {seconds:.1f} | {peak / 1e9:.2f} |", flush=True)
+        of_pandas = of_pandas or seconds
+        print(f"| {name} | {seconds:.1f} | {seconds / of_pandas:.2f} | {peak / 1e9:.2f} |", flush=True)
+    print()
+
+
+def growth(work: Path) -> None:
+    """What many samples take beside the reading of their values, as processor time, with the network of the demo."""
+    rng = np.random.default_rng(2)
+    fasta, model = work / "genome.fa", ROOT / "epigept_batch/demo/model.onnx"
+    spec = read_spec(model)
+    fasta.write_text(">chr1\n" + "".join(rng.choice(list("ACGT"), 100_000)) + "\n")
+    print(f"{len(spec.factors)} genes, the factors of the demo's network; seconds of processor\n")
+    print("| samples | `expression` | a sample, ms | start of `genome` | a sample, ms |\n|---|---|---|---|---|")
+    for samples in (10, 100, 1_000):
+        table = work / f"{samples}.tsv"
+        values = pd.DataFrame(rng.gamma(0.5, 20, (len(spec.factors), samples)).round(3), index=spec.factors)
+        values.columns = [f"S{number}" for number in range(samples)]
+        values.to_csv(table, sep="\t", index_label="gene")
+        wanted = SampleRequest(((None, table),))
+        report = spent(lambda wanted=wanted: run_expression(ExpressionReport(wanted, model=model)))
+        plan = spent(lambda wanted=wanted: make_plan(GenomeRequest(wanted, fasta=fasta, model=model, out=work / "out")))
+        cells = (f"{seconds:.2f} | {seconds / samples * 1e3:.2f}" for seconds in (report, plan))
+        print(f"| {samples:,} | {' | '.join(cells)} |", flush=True)
+
+
+def spent(work: Callable[[], object]) -> float:
+    """Seconds of processor that something takes."""
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
 
 
 def write_matrix(path: Path) -> None:

@@ -29,6 +29,7 @@ from epigept_batch.inputs.expression.samples import read_samples
 from epigept_batch.inputs.genome import Genome
 from epigept_batch.inputs.genome_verdict import FAILED, OK, WARNING, judge_genome
 from epigept_batch.inputs.regions import select_regions
+from epigept_batch.notes import said_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from epigept_batch.inference.device import Device
     from epigept_batch.inference.session import Session
+    from epigept_batch.inputs.expression.samples import SampleExpression
     from epigept_batch.sample_request import SampleRequest
     from epigept_batch.spec import Spec
 
@@ -114,10 +116,10 @@ def run_doctor(request: DoctorRequest) -> Iterator[Finding]:
     yield finding
     if genome is not None:
         yield from _checked("sequence", lambda: _verdict(genome, spec, any_genome=request.any_genome))
-    tables = [*_checked("table", lambda: _tables(request, spec))]
-    yield from tables
+    samples: list[SampleExpression] = []
+    yield from _checked("table", lambda: _tables(request, spec, samples))
     bins = HUMAN_BINS if genome is None else _bins(genome, spec)
-    yield from _checked("disk", lambda: _disk(request.out, spec, bins, samples=max(1, len(tables))))
+    yield from _checked("disk", lambda: _disk(request.out, spec, bins, samples=max(1, len(samples))))
 
 
 def _checked(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -284,7 +286,8 @@ def _verdict(genome: Genome, spec: Spec | None, *, any_genome: bool) -> Iterator
         yield Finding(remark.about, state, remark.said, remark.advice)
 
 
-def _tables(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
+def _tables(request: DoctorRequest, spec: Spec | None, read: list[SampleExpression]) -> Iterator[Finding]:
+    """What each sample's table holds; samples go into `read`. Many are said together."""
     factors = published_factors() if spec is None else spec.factors
     reference = None if spec is None else spec.reference
     if request.samples is None:
@@ -292,14 +295,26 @@ def _tables(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
     if spec is not None and reference is None and not request.samples.normalised:
         yield Finding("table", FAILED, "the model has nothing to normalise TPM by", WITHOUT_REFERENCE)
         return
-    for sample in read_samples(request.samples, factors, reference):
-        account = sample.account()
-        found = f"{account['factors']['found']} of {len(factors)} factors"
-        kinds = ", ".join(dict.fromkeys(f"{source['format']}, {source['verdict']}" for source in account["tables"]))
-        near = account["nearest_cell"]
-        cell = f", nearest training cell {near['cell']} (r {near['r']:.2f})" if near else ""
-        said = f"{sample.name}: {kinds}, {found}{cell}"
+    read += read_samples(request.samples, factors, reference)
+    if len(read) == 1:
+        (sample,) = read
+        near = sample.nearest
+        cell = f", nearest training cell {near.cell} (r {near.r:.2f})" if near else ""
+        said = f"{sample.name}: {_kinds(sample)}{cell}"
         yield Finding("table", WARNING if sample.notes else OK, said, "; ".join(sample.notes))
+        return
+    for state, of_state in ((OK, [s for s in read if not s.notes]), (WARNING, [s for s in read if s.notes])):
+        for said in said_once([(sample.name, [_kinds(sample)]) for sample in of_state], total=len(read)):
+            yield Finding("table", state, said)
+    for said in said_once([(sample.name, sample.notes) for sample in read]):
+        yield Finding("table", WARNING, said)
+
+
+def _kinds(sample: SampleExpression) -> str:
+    """What a sample's tables are, and how many factors they have."""
+    kinds = dict.fromkeys(f"{source.quantified.format}, {source.verdict.kind}" for source in sample.sources)
+    factors = len(sample.tpm.factors)
+    return f"{', '.join(kinds)}, {factors - len(sample.tpm.missing)} of {factors} factors"
 
 
 def _bins(genome: Genome, spec: Spec | None) -> int:

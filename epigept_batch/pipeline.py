@@ -21,6 +21,7 @@ from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.inference.session import Session, open_sessions
 from epigept_batch.inputs.scan import GenomeScan, MotifScanner
 from epigept_batch.inputs.windows import Window, WindowReader
+from epigept_batch.notes import said_once
 from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, withdraw, write_record
 from epigept_batch.outputs.stitch import TileSignal, runs
 from epigept_batch.outputs.writers import TrackWriters
@@ -30,7 +31,8 @@ from epigept_batch.resume import RunJournals, forget
 from epigept_batch.timing import StageClock
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -65,19 +67,11 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
 
 
 def _run(plan: Plan, due: Sequence[Sample], *, clock: StageClock, progress: Progress) -> None:
-    """Say what there is to say of the samples, and make those that are due."""
-    if not plan.spec.contiguous:
-        progress.say(
-            f"the {plan.spec.architecture} network was trained on open bins joined into windows; on contiguous "
-            "sequence, as here, it extrapolates"
-        )
-    for note in plan.verdict.notes if due else ():
-        progress.say(f"{plan.request.fasta}: {note}")
-    for sample in plan.samples:
-        if sample not in due:
-            forget(plan, sample)
-        for note in sample.source.sentences if sample in due else ("up to date",):
-            progress.say(f"{sample.files.sample}: {note}")
+    """Say what there is to say of the inputs, and make the samples that are due."""
+    for sentence in _notes(plan, frozenset(due)):
+        progress.say(sentence)
+    for sample in set(plan.samples).difference(due):
+        forget(plan, sample)
     if due:
         with _folder(plan.request.out), RunJournals(plan, due, clock) as journals:
             for sample in due:
@@ -93,6 +87,18 @@ def _run(plan: Plan, due: Sequence[Sample], *, clock: StageClock, progress: Prog
                         f"{journals.kept:,} of {len(plan.tiles):,} windows are kept: the same command goes on with them"
                     )
                 raise
+
+
+def _notes(plan: Plan, due: AbstractSet[Sample]) -> Iterator[str]:
+    """What to know of the network, the genome and the samples."""
+    if not plan.spec.contiguous:
+        yield (
+            f"the {plan.spec.architecture} network was trained on open bins joined into windows; on contiguous "
+            "sequence, as here, it extrapolates"
+        )
+    for note in plan.verdict.notes if due else ():
+        yield f"{plan.request.fasta}: {note}"
+    yield from said_once([(s.files.sample, s.source.sentences if s in due else ("up to date",)) for s in plan.samples])
 
 
 def _is_due(request: GenomeRequest, sample: Sample) -> bool:
@@ -261,9 +267,10 @@ def _predict(
             raise InputError("there is no base but N in the selected regions: nothing to predict", request.fasta)
         plan.genome.check_unchanged()
         with clock.stage("write"):
+            digests = {path: file_sha256(path) for path in dict.fromkeys(p for s in samples for p in s.source.paths)}
             _publish(writers, samples)
         for sample in samples:
-            document = _record(plan, sample, sessions, clock, bins_written)
+            document = _record(plan, sample, sessions, clock, bins_written, digests)
             write_record(sample.files, {**document, "windows_resumed": len(journals.finished)})
             progress.finish(_summary(plan, sample, clock, bins_written))
         journals.remove()
@@ -328,9 +335,14 @@ def _summary(plan: Plan, sample: Sample, clock: StageClock, bins_written: int) -
 
 
 def _record(
-    plan: Plan, sample: Sample, sessions: Sequence[Session], clock: StageClock, bins_written: int
+    plan: Plan,
+    sample: Sample,
+    sessions: Sequence[Session],
+    clock: StageClock,
+    bins_written: int,
+    digests: Mapping[Path, str],
 ) -> dict[str, Any]:
-    """The provenance of a sample's files."""
+    """The provenance of a sample's files; `digests` has that of each table."""
     session = sessions[0]
     spec, request = plan.spec, plan.request
     account = sample.source.account()
@@ -350,7 +362,7 @@ def _record(
         },
         "sha256": {
             "model": sample.inputs["model"],
-            "expression": _one_or_all([file_sha256(path) for path in sample.source.paths]),
+            "expression": _one_or_all([digests[path] for path in sample.source.paths]),
         },
         "inputs": sample.inputs,
         "genome": plan.verdict.account(),
@@ -366,7 +378,7 @@ def _record(
         "scores": None if plan.store is None else str(plan.store.path.resolve()),
         "regions": plan.regions,
         "factors": account["factors"],
-        "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes")},
+        "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes", "sheet")},
         "windows": len(plan.tiles),
         "bins": bins_written,
         "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},

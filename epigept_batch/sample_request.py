@@ -23,6 +23,7 @@ class SampleRequest:
         group_by: Column of cells by which an .h5ad is summed.
         max_missing: Share of the factors that a table may lack.
         normalised: The tables hold quantile-normalised TPM.
+        sheet: A table of samples and the files that they are in.
     """
 
     tables: tuple[tuple[str | None, Path], ...]
@@ -32,3 +33,4 @@ class SampleRequest:
     group_by: str | None = None
     max_missing: float = MOST_MISSING
     normalised: bool = False
+    sheet: Path | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +109,7 @@ class ExpressionReference:
     cells: tuple[str, ...]
     matrix: NDArray[np.float64]
 
-    @property
+    @cached_property
     def distribution(self) -> NDArray[np.float64]:
         """float64, (factors,): the mean over cells of the values of equal rank, ascending."""
         mean: NDArray[np.float64] = np.sort(self.matrix, axis=0).mean(axis=1)

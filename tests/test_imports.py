@@ -11,7 +11,7 @@ import pytest
 RUNTIME = Path(find_spec("epigept_batch").origin).parent
 EXPORT = Path(find_spec("epigept_export").origin).parent
 
-VOCABULARY = {"assemblies", "errors", "made_from", "names", "sample_request", "spec", "tiling"}
+VOCABULARY = {"assemblies", "errors", "made_from", "names", "notes", "sample_request", "spec", "tiling"}
 SUPPORT = {"bystanders", "files", "home", "prefetch", "progress", "timing"}
 PIPELINES = {
     "pipeline",
@@ -67,7 +67,7 @@ def test_directions(path):
     place = path.relative_to(RUNTIME).parts
     stage = place[0].removesuffix(".py")
     allowed = {
-        "cli": {"cli", "evaluation", "inference", "installation", "errors", "home", "plan", "sample_request"}
+        "cli": {"cli", "evaluation", "inference", "installation", "errors", "home", "notes", "plan", "sample_request"}
         | PIPELINES,
         "plan": {"inputs", "inference", "outputs"} | VOCABULARY,
         "pipeline": {"plan", "resume", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from epigept_batch.cli.options import any_genome_option, device_option, threads_option
-from epigept_batch.cli.samples import optional_sample_options
+from epigept_batch.cli.samples import SampleCommand, optional_sample_options
 from epigept_batch.home import default_fasta, default_model
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SIGNS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
 
 
-@click.command(short_help="Check the installation and the inputs before a run.")
+@click.command(cls=SampleCommand, short_help="Check the installation and the inputs before a run.")
 @optional_sample_options
 @click.option(
     "--model", type=click.Path(path_type=Path), help="Model file.  [default: model.onnx in EPIGEPT_BATCH_HOME]"

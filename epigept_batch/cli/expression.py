@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from epigept_batch.cli.samples import sample_options
+from epigept_batch.cli.samples import SampleCommand, sample_options
 from epigept_batch.home import default_model
+from epigept_batch.notes import said_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +19,12 @@ if TYPE_CHECKING:
     from epigept_batch.sample_request import SampleRequest
 
 HEADER = ("sample", "format", "rows", "sum", "values", "factors found", "nearest training cell")
+KIND = [HEADER.index(name) for name in ("format", "rows", "values", "factors found")]
+MOST_ROWS, FIRST_ROWS, LAST_ROWS, MOST_KINDS, MOST_NOTES = 24, 12, 4, 5, 12
+"""So that a report of however many samples fits a screen."""
 
 
-@click.command(short_help="Say what a table holds, before anything is run.")
+@click.command(cls=SampleCommand, short_help="Say what a table holds, before anything is run.")
 @sample_options
 @click.option(
     "--model",
@@ -47,11 +52,33 @@ def expression(*, samples: SampleRequest, model: Path | None, write: Path | None
     if as_json:
         click.echo(json.dumps(accounts, indent=2))
         return
-    for line in _table([HEADER, *(row for account in accounts for row in _rows(account))]):
+    for line in (*_shown_rows(accounts), *_shown_notes(accounts)):
         click.echo(line)
-    for account in accounts:
-        for note in _notes(account):
-            click.echo(f"{account['sample']}: {note}")
+
+
+def _shown_rows(accounts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The table of all tables, or of the first and the last with how many there are of each kind."""
+    rows = [row for account in accounts for row in _rows(account)]
+    if len(rows) <= MOST_ROWS:
+        yield from _table([HEADER, *rows])
+        return
+    lines = list(_table([HEADER, *rows[:FIRST_ROWS], *rows[-LAST_ROWS:]]))
+    yield from lines[: 1 + FIRST_ROWS]
+    yield f"… {len(rows) - FIRST_ROWS - LAST_ROWS:,} more: --json has them"
+    yield from lines[1 + FIRST_ROWS :]
+    kinds = Counter(", ".join(row[column] for column in KIND) for row in rows).most_common()
+    yield f"{len(rows):,} in all: " + "; ".join(f"{times:,} of {kind}" for kind, times in kinds[:MOST_KINDS])
+    if len(kinds) > MOST_KINDS:
+        yield f"… {len(kinds) - MOST_KINDS:,} more kinds: --json has them"
+
+
+def _shown_notes(accounts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What to know of the samples, each sentence once; of many the first."""
+    lines = list(said_once([(account["sample"], list(_notes(account))) for account in accounts]))
+    most = MOST_NOTES if len(accounts) > MOST_ROWS else len(lines)
+    yield from lines[:most]
+    if len(lines) > most:
+        yield f"… {len(lines) - most:,} more notes: --json has them"
 
 
 def _rows(account: Mapping[str, Any]) -> Iterator[Sequence[str]]:

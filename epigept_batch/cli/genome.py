@@ -18,13 +18,13 @@ from epigept_batch.cli.options import (
     threads_option,
 )
 from epigept_batch.cli.progress import ProgressBar
-from epigept_batch.cli.samples import sample_options
+from epigept_batch.cli.samples import SampleCommand, sample_options
 
 if TYPE_CHECKING:
     from epigept_batch.sample_request import SampleRequest
 
 
-@click.command(short_help="Predict the tracks of a genome.")
+@click.command(cls=SampleCommand, short_help="Predict the tracks of a genome.")
 @sample_options
 @fasta_option
 @model_option

@@ -12,16 +12,61 @@ from epigept_batch.errors import InputError
 from epigept_batch.sample_request import MOST_MISSING, SampleRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
-TPM = functools.partial(
-    click.option,
-    "--tpm",
-    multiple=True,
-    metavar="[NAME=]FILE",
-    help="Quantification: of RSEM, salmon, kallisto, StringTie, featureCounts, GCT, a matrix, .h5ad; repeatable.",
-)
+TPM, SHEET = "--tpm", "--samples"
+
+
+class SampleCommand(click.Command):
+    """A command of which `--tpm` takes every word up to the next option, as a shell writes out `*.tsv`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words as if each of those stood behind a `--tpm` of its own."""
+        return super().parse_args(ctx, list(_each_with_its_option(args)))
+
+
+def _each_with_its_option(words: Sequence[str]) -> Iterator[str]:
+    """The words of a command, with `--tpm` before each of its values; what stands behind `--` is left as it is."""
+    taking = False
+    for number, word in enumerate(words):
+        if word == "--":
+            yield from words[number:]
+            return
+        if word == TPM or word.startswith(f"{TPM}="):
+            taking = word != TPM  # the word behind a bare one is its value anyway
+            if not taking and _is_option(next(iter(words[number + 1 :]), "--")):
+                raise click.UsageError(f"Option '{TPM}' requires an argument.")
+            yield word
+            continue
+        if _is_option(word):
+            taking = False
+        elif number and words[number - 1] == TPM:
+            taking = True
+        elif taking:
+            yield TPM
+        yield word
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and not Path(word).exists()
+
+
 OPTIONS = (
+    click.option(
+        TPM,
+        multiple=True,
+        metavar="[NAME=]FILE …",
+        help="Quantification: of RSEM, salmon, kallisto, StringTie, featureCounts, GCT, a matrix, .h5ad; one or more, "
+        "repeatable.",
+    ),
+    click.option(
+        SHEET,
+        type=click.Path(path_type=Path),
+        metavar="SHEET",
+        help="Table of samples with columns `sample` and `file`, which is relative to the sheet's folder. Where a file "
+        "has several samples, `column` names the one, else it is the one called `sample`. Further columns go into "
+        "run.json. With --tpm too: both.",
+    ),
     click.option("--sample", multiple=True, metavar="NAME", help="A sample of the tables; repeatable.  [default: all]"),
     click.option("--merge", metavar="NAME", help="Make one sample of all, the mean of replicates."),
     click.option(
@@ -43,22 +88,23 @@ OPTIONS = (
 
 
 def sample_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options, as one argument `samples`."""
-    return TPM(required=True)(_with_samples(command))
+    """Give a command of class `SampleCommand` the options, as one argument `samples`."""
+    return _with_samples(command, required=True)
 
 
 def optional_sample_options(command: Callable[..., None]) -> Callable[..., None]:
     """Likewise, where `samples` may be None."""
-    return TPM()(_with_samples(command))
+    return _with_samples(command, required=False)
 
 
-def _with_samples(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with all of the options but `--tpm`, which it takes."""
+def _with_samples(command: Callable[..., None], *, required: bool) -> Callable[..., None]:
+    """A command with all of the options."""
 
     @functools.wraps(command)
     def with_samples(
         *,
         tpm: tuple[str, ...],
+        samples: Path | None,
         sample: tuple[str, ...],
         merge: str | None,
         tx2gene: Path | None,
@@ -75,8 +121,12 @@ def _with_samples(command: Callable[..., None]) -> Callable[..., None]:
             group_by=group_by,
             max_missing=max_missing,
             normalised=normalised,
+            sheet=samples,
         )
-        command(samples=_or_none(request), **others)
+        wanted = _or_none(request)
+        if wanted is None and required:
+            raise click.UsageError(f"Missing option '{TPM}' or '{SHEET}'.")
+        command(samples=wanted, **others)
 
     for option in reversed(OPTIONS):
         with_samples = option(with_samples)
@@ -89,10 +139,12 @@ def _or_none(request: SampleRequest) -> SampleRequest | None:
     Raises:
         InputError: It says how to read tables, and names none.
     """
-    if request.tables:
+    if request.tables or request.sheet is not None:
         return request
     if request != SampleRequest(()):
-        raise InputError("options say which samples of which tables, and no table is given; give --tpm FILE")
+        raise InputError(
+            f"options say which samples of which tables, and no table is given; give {TPM} FILE or {SHEET} SHEET"
+        )
     return None
 
 

@@ -9,7 +9,7 @@ import os
 import tempfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 import pyfaidx
@@ -184,7 +184,7 @@ class _MadeIndex(pyfaidx.Faidx):  # type: ignore[misc]
         unpack = gzip.open if path.name.lower().endswith(GZIP_ENDINGS) else open
         try:
             with unpack(path, "rb") as stream, Path(self.indexname).open("w", encoding="utf-8") as index:
-                index.writelines(map(str, read_layout(stream, path)))
+                index.writelines(map(str, read_layout(cast("BinaryIO", stream), path)))
         except BaseException:
             self.file.close()
             raise

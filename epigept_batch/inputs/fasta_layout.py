@@ -135,7 +135,7 @@ class _Layout:
     def _bases(self, run: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
         """Bases of each line, 0 of one that is blank or holds spaces alone."""
         values = np.frombuffer(run, np.uint8)
-        bases = ends - starts - (values[ends - 1] == ord("\n"))
+        bases: NDArray[np.int64] = ends - starts - (values[ends - 1] == ord("\n"))
         has_return = (bases > 0) & (values[starts + np.maximum(bases, 1) - 1] == ord("\r"))
         bases -= has_return
         lines_are_plain = not run.translate(None, SIGNS + LINE_ENDS) and run.count(b"\r") == np.count_nonzero(

@@ -14,6 +14,7 @@ What is refused, `--sample` decides: it takes columns by their names.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,11 @@ class Columns:
     def names(self) -> frozenset[str]:
         """All names, in lower case."""
         return frozenset(name.lower() for name in self.header)
+
+    @property
+    def names_of_r(self) -> frozenset[str]:
+        """All names in lower case, with blanks where R's read.table and people write points and underscores."""
+        return frozenset(re.sub("[._]", " ", name) for name in self.names)
 
     def named(self, *names: str) -> list[int]:
         """Columns of these names, in any case."""

@@ -24,6 +24,7 @@ from epigept_batch.inputs.expression.turned_tables import find_turned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from epigept_batch.inputs.expression.columns import Columns
     from epigept_batch.inputs.expression.layout import Grid
@@ -38,11 +39,13 @@ LIKE_TPM = ("adjtpm", "ptpm", "ntpm")
 NORMALISED = "quantile_normalised_tpm"
 FPKM = frozenset({"fpkm", "rpkm"})
 FEATURE_COUNTS = frozenset({"geneid", "chr", "start", "end", "strand", "length"})
-PROGRAMS = {
+STRINGTIE = frozenset({"gene id", "coverage", "tpm"})
+"""Columns of StringTie's gene abundances (-A): a row a locus."""
+PROGRAMS: dict[str, AbstractSet[str]] = {
     "RSEM": {"expected_count", "effective_length", "tpm"},
     "salmon": {"effectivelength", "numreads", "tpm"},
     "kallisto": {"target_id", "est_counts", "tpm"},
-    "StringTie": {"gene id", "coverage", "tpm"},
+    "StringTie": STRINGTIE,
     "isofox": {"geneid", "adjtpm", "rawtpm"},
     "GDC": {"gene_type", "unstranded", "tpm_unstranded"},
     "vector of epigept-batch": {"found_as", "tpm", NORMALISED},
@@ -82,6 +85,8 @@ class Layout:
         width: Fields of most rows.
         key: Column that names the sample of each row, in a long table.
         turned: Genes and samples, where rows are samples.
+        loci: Whether rows are loci, of which a gene may have several.
+        places: Column of the chromosomes that loci are on.
     """
 
     format: str
@@ -100,6 +105,8 @@ class Layout:
     width: int = 0
     key: int | None = None
     turned: Turned | None = None
+    loci: bool = False
+    places: int | None = None
 
 
 def recognise(table: TextTable, *, normalised: bool = False, wanted: Sequence[str] = ()) -> Layout:
@@ -142,6 +149,9 @@ def _by_columns(columns: Columns, *, normalised: bool) -> Layout:
     if len(tpm) > 1:
         raise InputError("has several columns TPM; give a table with one", columns.grid.table.path)
     if tpm:
+        if columns.names_of_r >= STRINGTIE:
+            places = next(iter(columns.named("reference")), None)
+            return _layout(columns, "StringTie", Unit.TPM, tpm, [None], loci=True, places=places)
         program = next((name for name, marks in PROGRAMS.items() if marks <= columns.names), None)
         left_out = () if program else columns.of(set(columns.candidates) - set(tpm))
         return _layout(columns, program or "table with TPM", Unit.TPM, tpm, [None], left_out=left_out)

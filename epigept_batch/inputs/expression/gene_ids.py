@@ -24,10 +24,21 @@ ENSGR…, which the published code does not know: they are not averaged with tho
 JOINT = r"[\s|_:;,/()\[\]]*"
 """What may stand between the two names of one gene: ENSG00000102974.14|CTCF, CTCF_ENSG00000102974, …"""
 BRACKETS = "()[]"
-NCBI = r"\|\d+$"
-"""The gene's number at NCBI behind its symbol, as TCGA had it: CTCF|10664."""
-TRANSCRIPT = r"^(?:ENST(?:R\d{10}|\d{11})|[NX][MR]_\d+)"
-"""A human transcript of Ensembl, GENCODE or RefSeq."""
+FEATURE = r"(?i)^(?:gene-[^|]+\||gene[-:]|M?STRG\.\d+\|)"
+"""What stands before a gene's name: in an ID of GFF3 of NCBI and Ensembl (gene-CTCF, gene:ENSG00000102974), and where
+scripts join StringTie's id and name (MSTRG.12|CTCF, gene-CTCF|CTCF)."""
+NCBI = r"^(?:(?i:GeneID|NCBI(?:[ _]?gene)?|entrez(?:[ _]?(?:gene|id))?|hsa)[ :_-]+)?(\d+)(?:\.0)?$"
+"""A gene's number at NCBI, alone or named as such; pandas writes 10664.0 where a column lacks some."""
+WITH_NUMBER = r"^(?:\d+\|)?([^|]*?[^|\s])(?:\||\s*[(\[])\d+[)\]]?$|^\d+\|([^|]+)$"
+"""A symbol and a number that cannot belong to it: CTCF|10664 as TCGA had it, CTCF (10664) as DepMap has, 10664|CTCF."""
+BETWEEN = r"[\s_:;,./(\[|-]+"
+NUMBER_FIRST, NUMBER_LAST = rf"^(\d+){BETWEEN}(.+)$", rf"^(.+?){BETWEEN}(\d+)[)\]. ]*$"
+"""The same by what symbols have too: CTCF_10664, 10664_CTCF, and CTCF..10664. as R makes it of CTCF (10664). Only a
+gene's own number goes: CTCF_2 may be a copy's name, NKX2-1 is a symbol."""
+COPY_OF_NCBI = r"^\s*(?i:gene-)(.+)-\d+\s*$"
+"""The ID of a further place of a gene in NCBI's GFF3: gene-SHOX-2 is that on Y."""
+TRANSCRIPT = r"^(?:rna-|transcript[-:])?(?:ENST(?:R\d{10}|\d{11})|[NX][MR]_\d+)"
+"""A human transcript of Ensembl, GENCODE or RefSeq, as it is or with what GFF3 has before it in an ID."""
 MOSTLY = 0.5
 
 SPECIES = {
@@ -45,17 +56,62 @@ ADVICE = "the network knows human genes only"
 
 
 def gene_keys(ids: pl.Series) -> pl.DataFrame:
-    """What each id names: columns `ensembl`, without version and with the copy on Y as the one on X, and `symbol`."""
+    """What each id names: columns `ensembl`, without version and with the copy on Y as the one on X, and `symbol`.
+
+    A number at NCBI that stands beside a symbol is left out, and does not decide: the symbol says which gene it is.
+    """
     padded = pl.col("id").str.strip_chars()
     inside = rf"(?:^|[^A-Za-z0-9]){ENSEMBL}(?:$|[^A-Za-z0-9.])"
-    return (
-        ids.alias("id")
-        .to_frame()
-        .select(
-            ensembl=padded.str.extract(inside, 1),
-            symbol=padded.str.replace(rf"{JOINT}{ENSEMBL}{JOINT}", "").str.strip_chars(BRACKETS).str.replace(NCBI, ""),
-        )
-    )
+    bare = padded.str.replace(rf"{JOINT}{ENSEMBL}{JOINT}", "").str.strip_chars(BRACKETS).str.replace(FEATURE, "")
+    keys = ids.alias("id").to_frame().select(ensembl=padded.str.extract(inside, 1), symbol=bare, id=padded)
+    numbered = keys["symbol"].str.contains(r"\d[)\]. ]*$|^\d").fill_null(value=False)
+    if not numbered.any():
+        return keys.drop("id")
+    unnumbered = keys["symbol"].scatter(numbered.arg_true(), _unnumbered(keys.filter(numbered)))
+    return keys.select("ensembl", symbol=unnumbered)
+
+
+def _unnumbered(keys: pl.DataFrame) -> pl.Series:
+    """The symbols of keys, without the gene's number at NCBI and the count of its place in NCBI's GFF3."""
+    symbol = pl.col("symbol")
+    first = symbol.str.replace(NUMBER_FIRST, "$1 $2")
+    last = symbol.str.replace(NUMBER_LAST, "$2 $1")
+    place = pl.col("id").str.extract(COPY_OF_NCBI, 1)
+    known, numbers = (pl.Series(names, dtype=pl.String).implode() for names in _known_names())
+    return keys.select(
+        pl.when(symbol.is_in(known))
+        .then(symbol)
+        .when(first.is_in(numbers))
+        .then(first.str.replace(r"^\d+ ", ""))
+        .when(last.is_in(numbers))
+        .then(last.str.replace(r"^\d+ ", ""))
+        .when(place.is_in(known))
+        .then(place)
+        .otherwise(pl.coalesce(symbol.str.extract(WITH_NUMBER, 1), symbol.str.extract(WITH_NUMBER, 2), symbol))
+    ).to_series()
+
+
+def are_further_places(ids: pl.Series, symbols: pl.Series) -> pl.Series:
+    """Which ids are, in NCBI's GFF3, of a further place of a gene: gene-SHOX-2, but not gene-NKX2-1.
+
+    Args:
+        ids: As tables have them.
+        symbols: What `gene_keys` finds in them.
+    """
+    names = ids.str.strip_chars().str.replace(FEATURE, "")
+    return ids.str.contains(COPY_OF_NCBI).fill_null(value=False) & (names != symbols).fill_null(value=False)
+
+
+@cache
+def _known_names() -> tuple[list[str], list[str]]:
+    """All names of the packaged factors, and each behind the number of its gene at NCBI."""
+    named = [(row, name) for row in _factor_ids() for column in NAME_COLUMNS for name in _names(row, column)]
+    return sorted({name for _, name in named}), sorted({f"{row['ncbi_gene_id']} {name}" for row, name in named})
+
+
+def gene_numbers(ids: pl.Series) -> pl.Series:
+    """The number at NCBI that each id is, as text; null where it is something else."""
+    return ids.str.strip_chars().str.extract(NCBI, 1).str.strip_chars_start("0")
 
 
 def candidate_ids(factors: Sequence[str]) -> list[Tiers]:
@@ -63,13 +119,25 @@ def candidate_ids(factors: Sequence[str]) -> list[Tiers]:
 
     A factor may go by any name that the packaged table has of it, of today or before; another goes by its own alone.
     """
+    known = _rows_by_name()
+    return [tuple(_tiers(factor, known.get(factor))) for factor in factors]
+
+
+@cache
+def _rows_by_name() -> dict[str, Row]:
+    """The packaged rows by every name that each factor may go by."""
     known: dict[str, Row] = {}
-    rows = _factor_ids()
     for column in NAME_COLUMNS:
-        for row in rows:
+        for row in _factor_ids():
             for name in _names(row, column):
                 known.setdefault(name, row)
-    return [tuple(_tiers(factor, known.get(factor))) for factor in factors]
+    return known
+
+
+def candidate_numbers(factors: Sequence[str]) -> list[Tiers]:
+    """For each factor its gene's number at NCBI, as `candidate_ids` has its names; else none."""
+    known = _rows_by_name()
+    return [(_names(known[factor], "ncbi_gene_id"),) if factor in known else () for factor in factors]
 
 
 def published_factors() -> tuple[str, ...]:
@@ -137,9 +205,12 @@ def _mouse_symbols(ids: pl.Series, factors: Sequence[str]) -> str | None:
 
 
 def _numbers(ids: pl.Series) -> str | None:
-    if _share(ids.str.contains(r"^\d+$")) <= MOSTLY:
+    if _share(gene_numbers(ids).is_not_null()) <= MOSTLY:
         return None
-    return f"has numbers as ids ({ids.drop_nulls()[0]}, …), as of NCBI genes; give Ensembl ids or symbols"
+    return (
+        f"has numbers as ids ({ids.drop_nulls()[0]}, …) that are not those of human genes at NCBI; give Ensembl ids, "
+        "symbols or NCBI gene ids"
+    )
 
 
 def _share(marks: pl.Series) -> float:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from epigept_batch.notes import Note
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -67,13 +69,15 @@ class Verdict:
         kind: In a few words.
         note: What a user should know of it; empty where all is well.
         refused: Whether the values cannot be used.
-        of_one_scale: Whether they can be averaged with those of another sample.
+        of_one_scale: Whether they can be averaged with those of another sample, whatever genes each has.
+        can_be_part: Whether they may be TPM of some genes, and so be averaged with those of the same genes.
     """
 
     kind: str
     note: str = ""
     refused: bool = False
     of_one_scale: bool = True
+    can_be_part: bool = True
 
 
 def judge_tpm(tally: Tally, sample: int) -> Verdict:
@@ -90,23 +94,25 @@ def judge_tpm(tally: Tally, sample: int) -> Verdict:
     if tally.rows < FEW:
         return Verdict("too few to judge")
     if abs(total / MILLION - 1) <= (WHOLE_ROUNDING if tally.whole[sample] else ROUNDING):
-        return Verdict("TPM")
+        return Verdict("TPM", of_one_scale=is_full)  # of some genes they were scaled to a million
     if tally.largest[sample] <= LARGEST_LOGARITHM:
         return _logarithms(tally, sample, refused=is_full)
     if tally.whole[sample] or total >= LEAST_COUNTS:
         whole = "whole numbers, " if tally.whole[sample] else ""
-        said = (
-            f"looks like counts: {whole}the sum is {total:,.0f} and that of TPM 1,000,000; counts depend on the genes' "
-            "lengths: give TPM"
+        said = Note(
+            f"looks like counts: {whole}the sum is {{}} and that of TPM 1,000,000; counts depend on the genes' "
+            "lengths: give TPM",
+            total,
         )
-        return Verdict("counts", said, refused=is_full, of_one_scale=False)
+        return Verdict("counts", said, refused=is_full, of_one_scale=False, can_be_part=False)
     if is_full or total > MILLION:
         kind = "perhaps FPKM" if total > MILLION else "FPKM, or TPM of some genes"
-        said = (
-            f"{kind}: the sum is {total:,.0f} and that of TPM 1,000,000; used, for the network takes only the factors' "
-            "order from them, which is the same"
+        said = Note(
+            f"{kind}: the sum is {{}} and that of TPM 1,000,000; used, for the network takes only the factors' order "
+            "from them, which is the same",
+            total,
         )
-        return Verdict(kind, said, of_one_scale=False)
+        return Verdict(kind, said, of_one_scale=False, can_be_part=total <= MILLION)
     return Verdict("TPM of some genes")
 
 
@@ -116,8 +122,8 @@ def _logarithms(tally: Tally, sample: int, *, refused: bool) -> Verdict:
     best = min(fit, key=lambda name: fit[name])
     kind = f"{best}(TPM + 1)" if fit[best] <= ROUNDING else "logarithms"
     advice = "give TPM themselves" if refused else "used, for the network takes only the factors' order from them"
-    said = f"looks like {kind}: the largest value is {largest:.4g}; {advice}"
-    return Verdict(kind, said, refused=refused, of_one_scale=False)
+    said = Note(f"looks like {kind}: the largest value is {{}}; {advice}", largest, form=".4g")
+    return Verdict(kind, said, refused=refused, of_one_scale=False, can_be_part=False)
 
 
 def judge_normalised(tpm: NDArray[np.float64], verdict: Verdict, reference: ExpressionReference) -> Verdict:

@@ -13,6 +13,7 @@ from epigept_batch.inputs.expression.factor_tpm import FactorRows
 from epigept_batch.inputs.expression.gene_ids import why_not_found
 from epigept_batch.inputs.expression.plausibility import MILLION, Verdict
 from epigept_batch.inputs.expression.quantification import GENES, Quantified
+from epigept_batch.notes import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,9 +106,10 @@ class Pseudobulk:
         return (f"{left_out:,} cells without a group are left out",) if left_out else ()
 
     def _note(self, group: int) -> str:
-        return (
-            f"counts of {int((self._cells == group).sum()):,} cells, scaled to a million without the genes' lengths, "
-            "which is right where reads are of 3' or 5' ends"
+        return Note(
+            "counts of {} cells, scaled to a million without the genes' lengths, which is right where reads are of 3' "
+            "or 5' ends",
+            int((self._cells == group).sum()),
         )
 
     @contextmanager

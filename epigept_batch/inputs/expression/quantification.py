@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import polars as pl
 
     from epigept_batch.inputs.expression.factor_tpm import FactorTPM
     from epigept_batch.inputs.expression.plausibility import Verdict
     from epigept_batch.inputs.expression.transcripts import TranscriptMap
 
 GENES, TRANSCRIPTS = "genes", "transcripts"
+MARKS = 1 << 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +33,7 @@ class Quantified:
         verdict: What the values are.
         tpm: The factors' TPM.
         notes: What else a user should know.
+        rows_mark: Tells other sets of rows from these, by their ids, in whatever order; None where it is not known.
     """
 
     format: str
@@ -37,6 +43,12 @@ class Quantified:
     verdict: Verdict
     tpm: FactorTPM
     notes: tuple[str, ...] = ()
+    rows_mark: int | None = None
+
+
+def mark_of_rows(ids: pl.Series) -> int:
+    """A number that depends on the ids and not on their order; those of parts add up, modulo `MARKS`."""
+    return int(ids.hash(seed=0).to_numpy().sum(dtype=np.uint64))
 
 
 class Quantification(Protocol):

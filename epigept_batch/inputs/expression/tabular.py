@@ -17,9 +17,10 @@ from epigept_batch.inputs.expression.formats import Unit, recognise
 from epigept_batch.inputs.expression.gene_ids import MOSTLY, are_transcripts, why_not_found
 from epigept_batch.inputs.expression.numerals import COMMA, Numerals, is_no_value
 from epigept_batch.inputs.expression.plausibility import FULL, MILLION, Tally, Verdict, judge_tpm
-from epigept_batch.inputs.expression.quantification import GENES, TRANSCRIPTS, Quantified
+from epigept_batch.inputs.expression.quantification import GENES, MARKS, TRANSCRIPTS, Quantified, mark_of_rows
 from epigept_batch.inputs.expression.tables import LINE, open_table
 from epigept_batch.inputs.expression.transcripts import genes_within
+from epigept_batch.notes import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -191,12 +192,13 @@ class _Reading:
         self.transcripts: list[pl.DataFrame] = []
         self.unmapped = np.zeros(len(columns))
         self.unmapped_rows = 0
+        self.rows_mark = 0
 
     @property
     def needed(self) -> list[int]:
         """Numbers of the columns that are looked at."""
-        lengths = self.layout.lengths
-        return [*self.layout.ids, *self.columns, *(() if lengths is None else (lengths,))]
+        others = (self.layout.lengths, self.layout.places)
+        return [*self.layout.ids, *self.columns, *(number for number in others if number is not None)]
 
     def add(self, batch: pl.DataFrame) -> None:
         """Take some rows."""
@@ -209,12 +211,30 @@ class _Reading:
             named = self.layout.transcripts
             transcript = str(named if named in self.layout.ids else self.layout.ids[0])
             self.transcripts.append(batch.select(LINE, transcript=pl.col(transcript).str.strip_chars()))
-        self.add_values(ids, values, lengths=self._lengths(batch) if self.layout.unit is Unit.COUNTS else None)
+        self.add_values(
+            ids,
+            values,
+            lengths=self._lengths(batch) if self.layout.unit is Unit.COUNTS else None,
+            places=None if self.layout.places is None else batch[str(self.layout.places)].str.strip_chars(),
+        )
 
     def add_values(
-        self, ids: pl.DataFrame, values: NDArray[np.float64], *, lengths: NDArray[np.float64] | None = None
+        self,
+        ids: pl.DataFrame,
+        values: NDArray[np.float64],
+        *,
+        lengths: NDArray[np.float64] | None = None,
+        places: pl.Series | None = None,
     ) -> None:
-        """Take the ids and values of some rows, float64, (rows, samples)."""
+        """Take some rows.
+
+        Args:
+            ids: What may be ids of their genes, or transcripts.
+            values: float64, (rows, samples).
+            lengths: float64, (rows, 1), in bp, by which counts are divided.
+            places: The chromosome of each row, where rows are loci.
+        """
+        self.rows_mark = (self.rows_mark + mark_of_rows(ids[:, 0])) % MARKS
         self.tally.add(values)
         if lengths is not None:
             values = values / lengths
@@ -224,7 +244,7 @@ class _Reading:
             nobodys = ids.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
             self.unmapped += values[nobodys].sum(axis=0)
             self.unmapped_rows += int(nobodys.sum())
-        self.factor_rows.add(ids, values)
+        self.factor_rows.add(ids, values, places=places)
 
     def result(self) -> list[Quantified]:
         """What all rows gave."""
@@ -236,7 +256,7 @@ class _Reading:
                 self.path,
             )
         self._check_transcripts()
-        tpm = self.factor_rows.factor_tpm(transcripts=self.gene_source is not None)
+        tpm = self.factor_rows.factor_tpm(transcripts=self.gene_source is not None, loci=self.layout.loci)
         return [self._quantified(number, one) for number, one in enumerate(tpm)]
 
     def _check_transcripts(self) -> None:
@@ -271,13 +291,15 @@ class _Reading:
             verdict=_verdict(self.layout.unit, self.tally, number),
             tpm=tpm,
             notes=tuple(self._notes(number, total)),
+            rows_mark=self.rows_mark,
         )
 
     def _notes(self, number: int, total: float) -> list[str]:
         """What is left out."""
-        notes = []
+        notes: list[str] = []
         share = self.unmapped[number] / total if total else 0.0
-        said = f"{self.unmapped_rows:,} of {self.tally.rows:,} transcripts, {share:.1%} of the TPM, have no gene"
+        of_rows = f"{self.unmapped_rows:,} of {self.tally.rows:,} transcripts, {{}} of the TPM, have no gene"
+        said = Note(of_rows, share, form=".1%")
         if share > MOSTLY and self.map is not None:
             raise InputError(f"{said} in the file of --tx2gene; give that of the same annotation", self.path)
         if share >= UNMAPPED:
@@ -351,10 +373,13 @@ def _verdict(unit: Unit, tally: Tally, number: int) -> Verdict:
     """What the values of a sample are."""
     if unit is Unit.TPM:
         return judge_tpm(tally, number)
+    is_full = tally.rows >= FULL  # else what they are scaled by is not that of all genes
     if unit is Unit.COUNTS:
-        return Verdict("counts / length", "counts divided by the genes' lengths and scaled to a million")
+        said = "counts divided by the genes' lengths and scaled to a million"
+        return Verdict("counts / length", said, of_one_scale=is_full)
     said = "FPKM scaled to a million"
-    return Verdict("FPKM", said if tally.rows >= FULL else f"{said}, which is TPM where a table has all genes")
+    said = said if is_full else f"{said}, which is TPM where a table has all genes"
+    return Verdict("FPKM", said, of_one_scale=is_full)
 
 
 def _without_logarithms(quantified: Quantified) -> Quantified:

@@ -23,6 +23,10 @@ GFF_GENE = (r"(?:^|;)\s*gene_id=([^;]+)", r"(?:^|;)\s*gene=([^;]+)", r"(?:^|;)\s
 TRANSCRIPT_NAMES = r"^(?:tx|transcript|target|ensembl_transcript)"
 GENE_NAMES = (r"^(?:gene[ _]?id|ensembl_gene_id|ens_gene|gene stable id)", r"^gene|^symbol|^ext_gene")
 VERSION, WITHOUT = r"\.\d+(_PAR_Y)?$", "$1"
+FEATURE = r"^(?:rna-|transcript[-:])"
+"""What GFF3 of NCBI and Ensembl has before a transcript's name in its ID, by which programs then call it."""
+PLACE = r"^(rna-[NX][MR]_\d+(?:\.\d+)?)-(\d+)$"
+"""The ID of a further place of a transcript in NCBI's GFF3: rna-NM_000451.4-2 is that on Y."""
 GENCODE = r"^(?:ENST[^|]*)\|(ENSG[^|]+)\|"
 """GENCODE's FASTA names a transcript by all its ids: ENST…|ENSG…|OTTHUMG…|OTTHUMT…|CTCF-201|CTCF|3962|…|."""
 
@@ -32,16 +36,28 @@ class TranscriptMap:
 
     def __init__(self, genes: pl.DataFrame) -> None:
         """Take a table with columns `transcript`, each once, and `gene`."""
+        places = genes.with_columns(pl.col("transcript").str.replace(PLACE, "$1").str.replace(FEATURE, ""))
+        genes = places.unique(maintain_order=True).unique("transcript", keep="none", maintain_order=True)
         self._exact = genes
         bare = genes.with_columns(pl.col("transcript").str.replace(VERSION, WITHOUT))
         self._bare = bare.unique().unique("transcript", keep="none")
 
     def genes(self, transcripts: pl.Series) -> pl.Series:
-        """The gene of each transcript; null where it has none."""
-        names = transcripts.str.replace(r"\|.*", "")
+        """The gene of each transcript; null where it has none.
+
+        A transcript at a further place is of the gene's further place, which NCBI's GFF3 calls gene-SHOX-2, so that
+        copies on X and Y are not summed.
+        """
+        names = transcripts.str.replace(r"\|.*", "").str.replace(PLACE, "$1").str.replace(FEATURE, "")
         exact = _looked_up(names, self._exact)
         bare = _looked_up(names.str.replace(VERSION, WITHOUT), self._bare)
-        return exact.to_frame("exact").select(gene=pl.coalesce("exact", bare)).to_series()
+        genes = exact.to_frame("exact").select(gene=pl.coalesce("exact", bare)).to_series()
+        places = transcripts.str.extract(PLACE, 2)
+        if not places.is_not_null().any():
+            return genes
+        further = pl.concat_str(pl.lit("gene-"), "gene", pl.lit("-"), "place")
+        both = pl.DataFrame([genes, places.alias("place")])
+        return both.select(pl.when(pl.col("place").is_null()).then("gene").otherwise(further).alias("gene")).to_series()
 
 
 def _looked_up(names: pl.Series, genes: pl.DataFrame) -> pl.Series:

@@ -50,21 +50,43 @@ def network_expression(tpm: NDArray[np.float64], distribution: NDArray[np.float6
     return np.log1p(normalised).astype(np.float32)
 
 
+class TrainingCells:
+    """The cells of a reference, ranked once, among which many samples are looked for."""
+
+    def __init__(self, reference: ExpressionReference) -> None:
+        ranks = np.stack([_ranks(column) for column in reference.matrix.T])
+        varied = ranks.std(axis=1) > 0
+        self._cells = [cell for cell, varies in zip(reference.cells, varied, strict=True) if varies]
+        self._standard = _standardised(ranks[varied])
+
+    def nearest(self, tpm: NDArray[np.float64]) -> NearestCell | None:
+        """The cell most like a sample; None where either has the same value for every factor.
+
+        Args:
+            tpm: float64, (factors,).
+        """
+        ranks = _ranks(tpm)
+        if not self._cells or not ranks.std() > 0:
+            return None
+        r = self._standard @ _standardised(ranks)
+        best = int(r.argmax())
+        return NearestCell(self._cells[best], float(r[best]), float(np.median(r)))
+
+
 def nearest_cell(tpm: NDArray[np.float64], reference: ExpressionReference) -> NearestCell | None:
-    """The training cell most like a sample; None where either has the same value for every factor.
+    """The training cell most like one sample, as `TrainingCells.nearest` has it.
 
     Args:
         tpm: float64, (factors,).
         reference: The training cells.
     """
-    ranks = np.stack([_ranks(column) for column in (tpm, *reference.matrix.T)])
-    varied = ranks.std(axis=1) > 0
-    if not varied[0] or not varied[1:].any():
-        return None
-    r = np.full(len(reference.cells), -1.0)
-    r[varied[1:]] = np.corrcoef(ranks[varied])[0, 1:]
-    best = int(r.argmax())
-    return NearestCell(reference.cells[best], float(r[best]), float(np.median(r[varied[1:]])))
+    return TrainingCells(reference).nearest(tpm)
+
+
+def _standardised(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks, (…, factors), less their mean and of length 1, so that products are correlations."""
+    centred = ranks - ranks.mean(axis=-1, keepdims=True)
+    return np.asarray(centred / np.linalg.norm(centred, axis=-1, keepdims=True))
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

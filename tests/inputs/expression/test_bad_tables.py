@@ -51,7 +51,10 @@ TABLES = {
         table(TPM, ids=numbered("x{}")),
         ": has no column with human gene ids; give a table of genes, by Ensembl",
     ),
-    "numbers as ids": (table(TPM, ids=numbered("{}")), ": has numbers as ids (0, …), as of NCBI genes; give Ensembl"),
+    "numbers as ids": (
+        table(TPM, ids=numbered("{}")),
+        ": has numbers as ids (0, …) that are not those of human genes at NCBI; give Ensembl",
+    ),
     "bars": (FULL.replace("\t", "|"), ": has one column, 'gene_id|TPM'; columns seem to be separated by bars: give"),
     "blanks": (FULL.replace("\t", " "), ": has one column, 'gene_id TPM'; columns seem to be separated by blanks"),
     "one column": ("AHR\nCTCF\n", ": has one column, 'AHR'; give a table of genes with a column TPM"),

@@ -239,7 +239,7 @@ def test_rows_that_were_averaged_are_said_but_not_the_copies_on_y(tmp_path):
     path = tmp_path / "m.tsv"
     names = [f"G{n}" for n in range(20)]
     path.write_text("gene\tTPM\n" + "".join(f"{name}\t5\n" for name in [*names, "G3"]))
-    assert read_one(path, names).notes == ("several rows were averaged for G3",)
+    assert read_one(path, names).notes == ("rows of one gene were averaged for 1 factor: G3 (2 rows)",)
     path.write_text("gene\tTPM\nENSG00000214717.11\t6\nENSG00000214717.11_PAR_Y\t0\n")
     sample = read_one(path, ("ZBED1",))
     assert (sample.tpm.tpm.tolist(), sample.notes) == ([3], ())

@@ -7,7 +7,13 @@ import polars as pl
 import pytest
 
 from epigept_batch.errors import InputError
-from epigept_batch.inputs.expression.gene_ids import candidate_ids, gene_keys, why_not_found
+from epigept_batch.inputs.expression.gene_ids import (
+    candidate_ids,
+    candidate_numbers,
+    gene_keys,
+    gene_numbers,
+    why_not_found,
+)
 from expression import FACTORS, PUBLISHED, read_one, read_tpm
 
 
@@ -27,6 +33,36 @@ from expression import FACTORS, PUBLISHED, read_one, read_tpm
         ("CTCF|ENSG00000102974.14_PAR_Y", "ENSG00000102974", "CTCF"),
         ("ENSG00000102974 (CTCF)", "ENSG00000102974", "CTCF"),
         ("ENSG00000102974:CTCF", "ENSG00000102974", "CTCF"),
+        ("CTCF (10664)", None, "CTCF"),
+        ("CTCF(10664)", None, "CTCF"),
+        ("CTCF [10664]", None, "CTCF"),
+        ("CTCF (91283)", None, "CTCF"),
+        ("CTCF|10664", None, "CTCF"),
+        ("10664|CTCF", None, "CTCF"),
+        ("CTCF_10664", None, "CTCF"),
+        ("10664_CTCF", None, "CTCF"),
+        ("CTCF-10664", None, "CTCF"),
+        ("CTCF..10664.", None, "CTCF"),
+        ("BMAL1_406", None, "BMAL1"),
+        ("ARNTL_406", None, "ARNTL"),
+        ("CTCF_10665", None, "CTCF_10665"),
+        ("CTCF_2", None, "CTCF_2"),
+        ("CTCF.1", None, "CTCF.1"),
+        ("10664_BMAL1", None, "10664_BMAL1"),
+        ("NKX2-1_7080", None, "NKX2-1"),
+        ("7080_NKX2-1", None, "NKX2-1"),
+        ("NKX2-1 (7080)", None, "NKX2-1"),
+        ("gene-CTCF", None, "CTCF"),
+        ("gene-NKX2-1", None, "NKX2-1"),
+        ("gene-NKX2-1-2", None, "NKX2-1"),
+        ("gene-SHOX-2", None, "SHOX"),
+        ("SHOX-2", None, "SHOX-2"),
+        ("gene:CTCF", None, "CTCF"),
+        ("gene:ENSG00000102974", "ENSG00000102974", None),
+        ("MSTRG.12|CTCF", None, "CTCF"),
+        ("gene-CTCF|CTCF", None, "CTCF"),
+        ("ENSG00000102974.14|CTCF|10664", "ENSG00000102974", "CTCF"),
+        ("10664", None, "10664"),
         ("ENSMUSG00000102974", None, "ENSMUSG00000102974"),
         ("ENSG000001029741", None, None),
         ("xENSG00000102974", None, None),
@@ -145,6 +181,92 @@ def test_up_to_five_percent_may_be_missing_and_count_as_0(write):
 def test_a_table_without_any_factor_is_refused_whatever_may_be_missing(write):
     with pytest.raises(InputError, match="has no column with human gene ids"):
         read_tpm(write("gene\tTPM\nx\t1\ny\t2\n"), max_missing=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("10664", "10664"),
+        (" 10664 ", "10664"),
+        ("10664.0", "10664"),
+        ("GeneID:10664", "10664"),
+        ("NCBI:10664", "10664"),
+        ("hsa:10664", "10664"),
+        ("entrez_10664", "10664"),
+        ("CTCF", None),
+        ("CTCF (10664)", None),
+        ("10664.5", None),
+        ("chr10664", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_numbers_at_ncbi(name, number):
+    assert gene_numbers(pl.Series([name], dtype=pl.String))[0] == number
+
+
+def numbers():
+    """Each published factor's number at NCBI."""
+    return [tiers[0][0] for tiers in candidate_numbers(PUBLISHED)]
+
+
+def test_every_published_factor_has_a_number_at_ncbi_of_its_own():
+    found = dict(zip(PUBLISHED, numbers(), strict=True))
+    assert len(set(found.values())) == 711
+    assert all(number.isdecimal() for number in found.values())
+    known = {"AFP": "174", "AR": "367", "CTCF": "10664", "TP53": "7157", "MYC": "4609", "T": "6862", "ARNTL": "406"}
+    assert {factor: found[factor] for factor in known if factor in found} == {
+        factor: number for factor, number in known.items() if factor in found
+    }
+    assert {"AFP", "CTCF", "TP53", "T", "ARNTL"} <= found.keys()
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.0", "GeneID:{}"])
+def test_a_table_by_numbers_at_ncbi_is_read(write, form):
+    rows = [f"{form.format(number)}\t{place}.5\n" for place, number in enumerate(numbers())]
+    values = read_tpm(write("GeneID\tTPM\n" + form.format("100287102") + "\t9\n" + "".join(rows)), PUBLISHED)
+    np.testing.assert_array_equal(values.tpm, np.arange(711) + 0.5)
+    assert values.found_as == tuple(numbers())
+    assert (values.renamed, values.missing, values.several) == ((), (), {})
+
+
+def test_numbers_of_rows_are_no_numbers_at_ncbi(write):
+    """An index of pandas beside symbols of which few are ours: its numbers would find hundreds of factors."""
+    index = write("\tsymbol\tTPM\n" + "".join(f"{n}\tx{n}\t{n}.5\n" for n in range(20_000)))
+    with pytest.raises(InputError, match="numbers as ids"):
+        read_tpm(index, PUBLISHED, max_missing=0.5)
+
+
+def test_names_go_before_numbers(write):
+    """Lengths, counts, a filtered index: numbers beside names may be anything."""
+    names = [
+        f"{n}\t{name}\t{place}.5\n" for place, (n, name) in enumerate(zip(numbers()[::-1], PUBLISHED, strict=True))
+    ]
+    values = read_tpm(write("id\tgene\tTPM\n" + "".join(names[:400])), PUBLISHED, max_missing=0.5)
+    np.testing.assert_array_equal(values.tpm[:400], np.arange(400) + 0.5)
+    assert values.missing == PUBLISHED[400:]
+
+
+def test_a_number_among_names_is_nobodys(write):
+    """As those of tRNA in ENCODE's tables."""
+    rows = "".join(f"{name}\t1\n" for name in FACTORS[:4])
+    with pytest.raises(InputError, match=r"only 4 of 5 factors are found \(missing: CTCF\)"):
+        read_tpm(write(f"gene_id\tTPM\n{rows}10664\t50\n"))
+
+
+def test_a_table_of_some_of_the_numbers_is_said_to_lack_the_others(write):
+    rows = "".join(f"{number}\t1\n" for number in numbers()[:600])
+    with pytest.raises(InputError, match="only 600 of 711 factors are found"):
+        read_tpm(write("GeneID\tTPM\n" + rows), PUBLISHED)
+
+
+@pytest.mark.parametrize("form", ["{symbol} ({number})", "{symbol}|{number}", "{symbol}_{number}", "{number}_{symbol}"])
+def test_symbols_with_their_numbers_are_read(write, form):
+    rows = zip(PUBLISHED, numbers(), strict=True)
+    text = "".join(f"{form.format(symbol=s, number=n)}\t{place}.5\n" for place, (s, n) in enumerate(rows))
+    values = read_tpm(write("gene\tTPM\n" + text), PUBLISHED)
+    np.testing.assert_array_equal(values.tpm, np.arange(711) + 0.5)
+    assert values.renamed == ()
 
 
 def test_human_ids_are_not_taken_for_another_species():

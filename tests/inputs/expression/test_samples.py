@@ -1,5 +1,7 @@
 """Which samples of which tables."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,94 @@ def test_names_are_those_of_files_columns_or_given(write, matrix):
 )
 def test_known_endings_are_taken_off(tmp_path, path, name):
     assert sample_name(tmp_path / path) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("s1/quant.sf", "s1"),
+        ("s1/quant.sf.gz", "s1"),
+        ("s1/quant.genes.sf", "s1"),
+        ("runs/s 2.x/abundance.tsv", "s 2.x"),
+        ("s1/abundance.tsv.gz", "s1"),
+        ("s1/gene_abund.tab", "s1"),
+        ("s1/t_data.ctab", "s1"),
+        ("s1/genes.fpkm_tracking", "s1"),
+        ("s1/../s2/quant.sf", "s2"),
+        (".hidden/quant.sf", "quant"),
+        ("s1/liver.quant.sf", "liver.quant"),
+        ("s1/quant.tsv", "quant"),
+        ("s1/rsem.genes.results", "rsem"),
+        ("s1/genes.results", "s1"),
+    ],
+)
+def test_files_that_a_program_always_calls_the_same_go_by_their_folder(tmp_path, path, name):
+    assert sample_name(tmp_path / path) == name
+
+
+def test_the_folder_of_a_file_that_is_here_is_the_one_we_are_in(tmp_path, monkeypatch):
+    (tmp_path / "s3/real").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "s3")
+    assert sample_name(Path("quant.sf")) == sample_name(Path("./quant.sf")) == "s3"
+    assert sample_name(Path("real/../quant.sf")) == "s3"
+    assert sample_name(Path("/quant.sf")) == "quant"
+    (tmp_path / "s4").symlink_to(tmp_path / "s3/real")
+    assert sample_name(tmp_path / "s4/quant.sf") == "s4"
+
+
+@pytest.fixture
+def coding(tmp_path):
+    """A table of so many genes whose TPM have this sum, the factors first."""
+
+    def write(name, total, *, number=15_000, left_out=0, column="TPM"):
+        path = tmp_path / name
+        ids = [*FACTORS, *(f"ENSG9{n:010d}" for n in range(left_out, number - len(FACTORS)))]
+        value = (total - 15) / (len(ids) - 5)
+        text = "".join(f"{i}\t{n + 1 if n < 5 else value}\n" for n, i in enumerate(ids))
+        path.write_text(f"gene\t{column}\n{text}")
+        return path
+
+    return write
+
+
+def test_replicates_that_were_filtered_alike_are_averaged(coding):
+    one, two = coding("a.tsv", 912_000), coding("b.tsv", 861_234)
+    assert read_one(one).sources[0].verdict.kind == "FPKM, or TPM of some genes"
+    merged = read_all(one, two, merge="m")["m"]
+    assert merged.tpm.tpm.tolist() == [1, 2, 3, 4, 5]
+    assert merged.notes == (
+        "averaged as TPM of some genes: each table has the same 15,000 genes, and sums are 861,234 to 912,000",
+    )
+    nearly = read_all(one, coding("c.tsv", 995_000), merge="m")["m"]  # which alone passes for TPM of all genes
+    assert len(nearly.notes) == 1
+    some = read_all(coding("d.tsv", 1e6, number=900), coding("e.tsv", 1e6, number=900), merge="m")["m"]
+    assert some.notes[0].startswith("averaged as TPM of some genes: each table has the same 900 genes")
+
+
+def test_the_order_of_the_rows_does_not_matter(coding):
+    one, two = coding("a.tsv", 912_000), coding("b.tsv", 861_234)
+    header, *rows = two.read_text().splitlines()
+    two.write_text("\n".join([header, *rows[::-1]]) + "\n")
+    assert read_all(one, two, merge="m")["m"].tpm.tpm.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_replicates_of_other_scales_are_refused(coding):
+    plain = coding("a.tsv", 912_000)
+    part, full = coding("p.tsv", 1e6, number=900), coding("f.tsv", 1e6)
+    fpkm = coding("q.tsv", 3e5, number=900, column="FPKM")
+    for others, said in (
+        ((coding("b.tsv", 900_000, left_out=1),), "the tables have different genes; give TPM of all genes, or of"),
+        ((coding("c.tsv", 600_000),), "sums are from 600,000 to 912,000"),
+        ((coding("d.tsv", 1_200_000),), "perhaps FPKM are of no scale that is known"),
+        ((coding("e.tsv", 4_000_000, number=14_999),), "counts are of no scale that is known"),
+        ((fpkm,), "the tables are of different kinds"),
+    ):
+        with pytest.raises(InputError) as caught:
+            read_all(plain, *others, merge="m")
+        assert "cannot be averaged with others: " + said in str(caught.value)
+    for one, other in ((part, full), (full, part), (fpkm, full)):  # scaled to a million of other genes
+        with pytest.raises(InputError, match="cannot be averaged with others: the tables"):
+            read_all(one, other, merge="m")
 
 
 @pytest.mark.parametrize("column", ["tpm", "Tpm", "value", "gene TPM", "TPM_value", "Expression level"])
@@ -190,5 +280,6 @@ def test_the_account_of_a_sample(tmp_path, reference):
         "by_alias": 1,
         "renamed": {"T": "TBXT"},
         "missing": ("CTCF",),
+        "repeated": {},
     }
     assert set(account["nearest_cell"]) == {"cell", "r", "median_r"}

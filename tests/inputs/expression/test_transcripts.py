@@ -92,7 +92,7 @@ def test_transcripts_are_summed_and_copies_of_a_gene_averaged(write):
     sample = read_one(table, ("AHR", "CTCF"), tx2gene=genes)
     assert sample.tpm.tpm.tolist() == [5.5, 5]
     assert sample.notes == ("1 of 5 transcripts, 20.0% of the TPM, have no gene",)
-    assert sample.tpm.several == ()
+    assert sample.tpm.several == {}
     assert sample.sources[0].quantified.level == "transcripts"
 
 
@@ -157,3 +157,54 @@ def test_transcripts_that_nothing_tells_from_genes_are_refused(write):
         InputError, match=r"has several rows for 1 of 2 factors \(AHR, …\): transcripts\? Name their column"
     ):
         read_one(table, ("AHR", "CTCF"))
+
+
+NCBI = """##gff-version 3
+NC_000016.10\tBestRefSeq\tgene\t1\t9\t.\t+\t.\tID=gene-CTCF;Dbxref=GeneID:10664,HGNC:HGNC:13723;Name=CTCF;gene=CTCF
+NC_000016.10\tBestRefSeq\tmRNA\t1\t9\t.\t+\t.\tID=rna-NM_006565.4;Parent=gene-CTCF;Dbxref=GeneID:10664,\
+GenBank:NM_006565.4;Name=NM_006565.4;gene=CTCF;transcript_id=NM_006565.4
+NC_000016.10\tBestRefSeq\texon\t1\t9\t.\t+\t.\tID=exon-NM_006565.4-1;Parent=rna-NM_006565.4;gene=CTCF;\
+transcript_id=NM_006565.4
+NC_000016.10\tGnomon\tmRNA\t1\t9\t.\t+\t.\tID=rna-XM_1.1;Parent=gene-CTCF;gene=CTCF;transcript_id=XM_1.1
+NC_000023.11\tBestRefSeq\tmRNA\t1\t9\t.\t+\t.\tID=rna-NM_000451.4;Parent=gene-SHOX;gene=SHOX;transcript_id=NM_000451.4
+NC_000024.10\tBestRefSeq\tmRNA\t1\t9\t.\t+\t.\tID=rna-NM_000451.4-2;Parent=gene-SHOX-2;gene=SHOX;transcript_id=NM_000451.4
+NC_012920.1\tRefSeq\trRNA\t1\t9\t.\t+\t.\tID=rna-RNR1;Parent=gene-RNR1;gene=RNR1
+""".replace("\\\n", "")
+
+
+@pytest.mark.parametrize("prefix", ["rna-", ""])
+@pytest.mark.parametrize("version", [".4", ".3", ""])
+def test_transcripts_of_ncbi_s_gff3_with_and_without_its_prefix(write, prefix, version):
+    genes = write(NCBI, "genomic.gff")
+    rows = [(f"NM_006565{version}", 3), ("XM_1.1", 2), ("NM_000451.4", 5), ("RNR1", 8)]
+    table = write("target_id\ttpm\n" + "".join(f"{prefix}{name}\t{tpm}\n" for name, tpm in rows), "abundance.tsv")
+    sample = read_one(table, ("CTCF", "SHOX"), tx2gene=genes)
+    assert sample.tpm.tpm.tolist() == [5, 5]
+    assert sample.sources[0].quantified.level == "transcripts"
+    assert sample.notes == ()
+
+
+def test_the_copies_of_a_transcript_on_x_and_y_are_averaged(write):
+    rows = "rna-NM_006565.4\t3\nrna-NM_000451.4\t5\nrna-NM_000451.4-2\t1\n"
+    table = write("target_id\ttpm\n" + rows, "abundance.tsv")
+    sample = read_one(table, ("CTCF", "SHOX"), tx2gene=write(NCBI, "genomic.gff"))
+    assert sample.tpm.tpm.tolist() == [3, 3]
+    assert (sample.tpm.several, sample.notes) == ({}, ())
+
+
+@pytest.mark.parametrize("names", ["rna-NM_{}.4", "transcript:ENST{:011d}"])
+def test_transcripts_by_the_ids_of_gff3_ask_for_the_map(write, names):
+    table = write("target_id\ttpm\n" + "".join(f"{names.format(n)}\t1\n" for n in range(9)), "abundance.tsv")
+    with pytest.raises(
+        InputError, match=r"is a table of transcripts \((?:rna-NM_0|transcript:ENST0).*; give --tx2gene"
+    ):
+        read_one(table, ("CTCF",))
+
+
+def test_transcripts_by_the_ids_of_ensembl_s_gff3(write):
+    line = (
+        "16\thavana\tmRNA\t1\t9\t.\t+\t.\tID=transcript:ENST00000264010;Parent=gene:ENSG00000102974;transcript_id=x\n"
+    )
+    genes = write(line.replace("transcript_id=x", "transcript_id=ENST00000264010"), "genes.gff3")
+    table = write("target_id\ttpm\ntranscript:ENST00000264010\t4\n", "abundance.tsv")
+    assert read_one(table, ("CTCF",), tx2gene=genes).tpm.tpm.tolist() == [4]

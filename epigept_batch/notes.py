@@ -1,0 +1,76 @@
+"""What a user should know of samples, a sentence each; and how to say it once where it holds for many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+NAMES_SHOWN = 3
+
+
+class Note(str):
+    """A sentence on one sample that others have with another figure.
+
+    Attributes:
+        shared: The sentence with `{}` for the figure, the same for every sample.
+        figure: This sample's.
+        form: How it is written.
+    """
+
+    __slots__ = ("figure", "form", "shared")
+
+    shared: str
+    figure: float
+    form: str
+
+    def __new__(cls, shared: str, figure: float, *, form: str = ",.0f", one: str | None = None) -> Self:
+        """Make the sentence.
+
+        Args:
+            shared: With `{}` for the figure.
+            figure: Of the sample.
+            form: As in format strings.
+            one: The sentence on this sample alone, where it says more than its figure.
+        """
+        note = super().__new__(cls, one or shared.format(format(figure, form)))
+        note.shared, note.figure, note.form = shared, figure, form
+        return note
+
+
+def said_once(notes: Sequence[tuple[str, Iterable[str]]], *, total: int | None = None) -> Iterator[str]:
+    """Each sentence once, with the samples that it holds for, in the order in which they first come.
+
+    Args:
+        notes: Of each sample its name and the sentences on it. Where some are `Note` that differ by their figure alone,
+            the least and the largest are said.
+        total: How many samples there are; None for those of `notes`.
+    """
+    holds: dict[str, list[tuple[str, str]]] = {}
+    for name, sentences in notes:
+        for sentence in dict.fromkeys(sentences):
+            holds.setdefault(sentence.shared if isinstance(sentence, Note) else sentence, []).append((name, sentence))
+    for shared, held in holds.items():
+        names = list(dict.fromkeys(name for name, _ in held))
+        yield f"{samples_in_words(names, total or len(notes))}: {_for_all(shared, [sentence for _, sentence in held])}"
+
+
+def _for_all(shared: str, sentences: Sequence[str]) -> str:
+    """A sentence that holds for the samples of all of these."""
+    figures = [sentence for sentence in sentences if isinstance(sentence, Note)]
+    if len(set(sentences)) == 1 or not figures:
+        return sentences[0]
+    ordered = sorted(figures, key=lambda note: note.figure)
+    least, most = (format(note.figure, note.form) for note in (ordered[0], ordered[-1]))
+    return shared.format(least if least == most else f"{least} to {most}")
+
+
+def samples_in_words(names: Sequence[str], total: int) -> str:
+    """Some of so many samples: their names, or how many they are."""
+    if len(names) <= NAMES_SHOWN:
+        return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
+    if len(names) == total:
+        return f"all {total:,} samples"
+    others = len(names) - NAMES_SHOWN
+    return f"{', '.join(names[:NAMES_SHOWN])} and {others:,} other{'s' if others > 1 else ''}"
