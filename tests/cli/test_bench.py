@@ -147,10 +147,10 @@ def test_a_machine_that_was_busy_in_any_repeat_is_said_to_be(bench, monkeypatch)
     )
 
 
-STAT = """cpu  9 9 9 9 9 9 9 9 9 9
+STAT = """cpu  {0} 9 9 9 9 9 9 9 9 9
 cpu0 {0} 20 30 {idle} 50 60 70 80 5 5
 cpu1 100 0 0 900 0 0 0 0 0 0
-cpu12 777 0 0 0 0 0 0 0 0 0
+cpu12 {0} 0 0 0 0 0 0 0 0 0
 intr 5
 """
 
@@ -176,7 +176,7 @@ def stat(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("own", "share"), [(0.5, 0.3), (1.5, 0.2), (9.0, 0.0)])
 def test_what_others_took_is_the_work_of_our_processors_less_our_own(stat, own, share):
-    """600 ticks more on cpu0 in 10 s of two processors; own time is counted of this process and of its children."""
+    """600 ticks more on cpu0 in 10 s of two processors, and on one that is not ours; children's time is our own."""
     stat(10, 40)
     watch = bystanders.Bystanders()
     stat(610, 500, own)
