@@ -267,6 +267,13 @@ def test_sample_rescues_what_is_refused(name, samples, tmp_path):
     assert tuple(read_all(path, factors=GENES, samples=samples, max_missing=0.9)) == samples
 
 
+def test_rows_of_other_lengths_that_even_out_are_refused_where_few_columns_are_read(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("gene\tA\tB\tC\n" + "AHR\t1.5\t2.5\t3.5\n" * 70 + "CTCF\t1\t2\t3\t4\nEGR1\t1\t2\n")
+    with pytest.raises(InputError, match=":72: has 5 columns where the header has 4"):
+        read_all(path, factors=GENES, samples=("A",))
+
+
 def test_sample_picks_a_column_that_would_be_none(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_text(READ["sequencing service"])
