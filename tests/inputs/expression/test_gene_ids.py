@@ -242,7 +242,8 @@ def test_names_go_before_numbers(write):
     names = [
         f"{n}\t{name}\t{place}.5\n" for place, (n, name) in enumerate(zip(numbers()[::-1], PUBLISHED, strict=True))
     ]
-    values = read_tpm(write("id\tgene\tTPM\n" + "".join(names[:400])), PUBLISHED, max_missing=0.5)
+    others = "".join(f"{number}\tx{number}\t9\n" for number in numbers()[:300])  # by which numbers find more than names
+    values = read_tpm(write("id\tgene\tTPM\n" + "".join(names[:400]) + others), PUBLISHED, max_missing=0.5)
     np.testing.assert_array_equal(values.tpm[:400], np.arange(400) + 0.5)
     assert values.missing == PUBLISHED[400:]
 
@@ -252,6 +253,9 @@ def test_a_number_among_names_is_nobodys(write):
     rows = "".join(f"{name}\t1\n" for name in FACTORS[:4])
     with pytest.raises(InputError, match=r"only 4 of 5 factors are found \(missing: CTCF\)"):
         read_tpm(write(f"gene_id\tTPM\n{rows}10664\t50\n"))
+    few = "".join(f"{tiers[0][0]}\t1\n" for tiers in candidate_numbers(FACTORS))
+    with pytest.raises(InputError, match="no column with human gene ids"):
+        read_tpm(write("gene_id\tTPM\n" + "".join(f"x{n}\t1\n" for n in range(20)) + few))
 
 
 def test_a_table_of_some_of_the_numbers_is_said_to_lack_the_others(write):
