@@ -25,7 +25,7 @@ from epigept_batch.notes import said_once
 from epigept_batch.outputs.provenance import SampleFiles, is_up_to_date, withdraw, write_record
 from epigept_batch.outputs.stitch import TileSignal, runs
 from epigept_batch.outputs.writers import TrackWriters
-from epigept_batch.plan import GenomeRequest, Plan, Sample, make_plan
+from epigept_batch.plan import NO_BASE, GenomeRequest, Plan, Sample, make_plan
 from epigept_batch.prefetch import mapped
 from epigept_batch.resume import RunJournals, forget
 from epigept_batch.timing import StageClock
@@ -96,8 +96,6 @@ def _notes(plan: Plan, due: AbstractSet[Sample]) -> Iterator[str]:
             f"the {plan.spec.architecture} network was trained on open bins joined into windows; on contiguous "
             "sequence, as here, it extrapolates"
         )
-    for note in plan.verdict.notes if due else ():
-        yield f"{plan.request.fasta}: {note}"
     yield from said_once([(s.files.sample, s.source.sentences if s in due else ("up to date",)) for s in plan.samples])
 
 
@@ -242,6 +240,8 @@ def _predict(
             sessions = open_sessions(request.model, request.device, wanted, say=progress.say)
             scores = plan.store or stack.enter_context(_scan(plan, progress))
         journals.begin(sessions[0])
+    for note in plan.verdict.notes:
+        progress.say(f"{request.fasta}: {note}")
         if journals.finished:
             progress.say(f"going on: {len(journals.finished):,} of {len(plan.tiles):,} windows are finished")
         progress.start(len(plan.tiles), done=len(journals.finished))
@@ -264,7 +264,7 @@ def _predict(
                 progress.advance()
         if not bins_written:
             journals.remove()
-            raise InputError("there is no base but N in the selected regions: nothing to predict", request.fasta)
+            raise InputError(NO_BASE, request.fasta)
         plan.genome.check_unchanged()
         with clock.stage("write"):
             digests = {path: file_sha256(path) for path in dict.fromkeys(p for s in samples for p in s.source.paths)}

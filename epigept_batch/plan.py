@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from epigept_batch.spec import ExpressionReference, Spec
     from epigept_batch.tiling import Contig, Region, Span, Tile
 
+NO_BASE = "there is no base but N in the selected regions: nothing to predict"
+
 
 @dataclass(frozen=True)
 class GenomeRequest:
@@ -170,10 +172,12 @@ def _judge(genome: Genome, regions: Sequence[Region], spec: Spec, request: Genom
     """What is to be said of the genome.
 
     Raises:
-        InputError: It is not one for the network, and not any is meant.
+        InputError: It is not one for the network, and not any is meant; or it has no base.
     """
     chosen = request.all_contigs or bool(request.regions or request.chromosomes or request.beds)
     verdict = judge_genome(genome, regions, spec, chosen=chosen)
+    if verdict.is_blank:
+        raise InputError(NO_BASE, request.fasta)
     for remark in verdict.refusals:
         if not request.any_genome:
             raise InputError(remark.sentence, request.fasta)

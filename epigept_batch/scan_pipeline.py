@@ -74,10 +74,6 @@ def run_scan(request: ScanRequest, progress: Progress) -> None:
 def _run(request: ScanRequest, spec: Spec, genome: Genome, *, clock: StageClock, progress: Progress) -> None:
     """Scan what the store does not have yet of the genome's contigs that are wanted."""
     regions = select_regions(genome.contigs, chromosomes=request.chromosomes, all_contigs=request.all_contigs)
-    # Scores depend on the motifs alone, whatever the network was trained on: what is found is said, nothing refused.
-    chosen = request.all_contigs or bool(request.chromosomes)
-    for note in judge_genome(genome, regions, spec, chosen=chosen).notes:
-        progress.say(f"{request.fasta}: {note}")
     names = {region.contig for region in regions}
     contigs = [contig for contig in genome.contigs if contig.name in names]
     digests = genome.md5s(contigs)
@@ -88,6 +84,10 @@ def _run(request: ScanRequest, spec: Spec, genome: Genome, *, clock: StageClock,
     if not due:
         progress.say(f"{request.out}: up to date, {in_words(store.size)}")
         return
+    # Scores depend on the motifs alone, whatever the network was trained on: what is found is said, nothing refused.
+    chosen = request.all_contigs or bool(request.chromosomes)
+    for note in judge_genome(genome, regions, spec, chosen=chosen).notes:
+        progress.say(f"{request.fasta}: {note}")
     there = sum(len(store.blocks(contig)) for contig in contigs) - len(due)
     if there:
         progress.say(

@@ -54,6 +54,11 @@ class Composition:
         )
 
     @property
+    def bases(self) -> int:
+        """A, C, G and T, of RNA its U, too: no long run is of any."""
+        return self.judged - self.no_base
+
+    @property
     def masked(self) -> float:
         """Share of what is no base where sequence is to be expected."""
         return self.no_base / self.judged if self.judged else 0.0

@@ -73,12 +73,14 @@ class Verdict:
         recognition: Of the contigs.
         remarks: What is to be said.
         composition: Of the sequence; None where there is none to look at, as with tracks.
+        is_blank: Whether all of the sequence was looked at, and there is no base.
     """
 
     trained_on: str | None
     recognition: Recognition
     remarks: tuple[Remark, ...]
     composition: Composition | None = None
+    is_blank: bool = False
 
     @property
     def state(self) -> str:
@@ -136,7 +138,9 @@ def judge_genome(genome: Genome, regions: Sequence[Region], spec: Spec | None, *
         spec: Of the network; None without.
         chosen: Whether the user chose the regions.
     """
-    composition = composition_of(genome, _looked_at(genome, regions))
+    looked_at = _looked_at(genome, regions)
+    composition = composition_of(genome, looked_at)
+    whole = composition.looked_at == sum(region.end - region.start for region in looked_at)
     verdict = judge_contigs(genome.contigs, spec)
     remarks = [*verdict.remarks, *([] if spec is None else [_on_training_contigs(genome.contigs, spec)])]
     if not chosen and not any(map(is_main, genome.contigs)):
@@ -144,7 +148,8 @@ def judge_genome(genome: Genome, regions: Sequence[Region], spec: Spec | None, *
             Remark(SELECTION, OK, "every contig is taken, since none is chr1 to chr22, X or Y by its name or accession")
         )
     remarks += _on_sequence(composition)
-    return Verdict(verdict.trained_on, verdict.recognition, tuple(remarks), composition)
+    is_blank = whole and not composition.bases
+    return Verdict(verdict.trained_on, verdict.recognition, tuple(remarks), composition, is_blank=is_blank)
 
 
 def _looked_at(genome: Genome, regions: Sequence[Region]) -> list[Region]:

@@ -206,6 +206,15 @@ def test_the_letters_are_those_of_all_chromosomes_and_of_what_is_chosen(tmp_path
     assert others.composition.looked_at == 7
 
 
+def test_a_sequence_without_a_base_is_known_where_all_of_it_is_looked_at(tmp_path, spec, monkeypatch):
+    assert judge(tmp_path, spec, {"chr1": "NNnRYN" * 20, "chr2": ""}).is_blank
+    assert not judge(tmp_path, spec, {"chr1": "N" * 40 + "A" + "N" * 40}).is_blank
+    assert not judge(tmp_path, spec, {"chr1": "N" * 80, "chr2": "NNA"}).is_blank
+    monkeypatch.setattr("epigept_batch.inputs.composition.WINDOW_BP", 4)
+    monkeypatch.setattr("epigept_batch.inputs.composition.WINDOWS", 2)
+    assert not judge(tmp_path, spec, {"chr1": "N" * 80}).is_blank
+
+
 def test_what_is_recorded(tmp_path, spec):
     found = judge(tmp_path, spec, {"chr1": "ACGTTUNNAA"}).account()
     assert found == {
