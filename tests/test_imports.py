@@ -12,7 +12,7 @@ RUNTIME = Path(find_spec("epigept_batch").origin).parent
 EXPORT = Path(find_spec("epigept_export").origin).parent
 
 VOCABULARY = {"assemblies", "errors", "made_from", "names", "notes", "sample_request", "spec", "tiling"}
-SUPPORT = {"bystanders", "files", "home", "prefetch", "progress", "timing"}
+SUPPORT = {"bystanders", "files", "home", "prefetch", "processors", "progress", "timing"}
 PIPELINES = {
     "pipeline",
     "scan_pipeline",
@@ -67,7 +67,9 @@ def test_directions(path):
     place = path.relative_to(RUNTIME).parts
     stage = place[0].removesuffix(".py")
     allowed = {
+        "__init__": {"environment"},
         "cli": {"cli", "evaluation", "inference", "installation", "errors", "home", "notes", "plan", "sample_request"}
+        | {"environment", "files", "processors"}
         | PIPELINES,
         "plan": {"inputs", "inference", "outputs"} | VOCABULARY,
         "pipeline": {"plan", "resume", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
