@@ -240,8 +240,8 @@ def _predict(
             sessions = open_sessions(request.model, request.device, wanted, say=progress.say)
             scores = plan.store or stack.enter_context(_scan(plan, progress))
         journals.begin(sessions[0])
-    for note in plan.verdict.notes:
-        progress.say(f"{request.fasta}: {note}")
+        for note in plan.verdict.notes:
+            progress.say(f"{request.fasta}: {note}")
         if journals.finished:
             progress.say(f"going on: {len(journals.finished):,} of {len(plan.tiles):,} windows are finished")
         progress.start(len(plan.tiles), done=len(journals.finished))

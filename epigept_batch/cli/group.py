@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import resource
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FAILED, INTERRUPTED = 1, 130
+SHORT_OF_MEMORY = ("failed to map segment", "annot allocate memory")
+"""In errors of any type, from libraries that are loaded."""
+NOT_LOADED = "Could not find/load shared object file"
+"""LLVM's loader does not tell why."""
+SHORT_OF_THREADS = ("can't start new thread", "Resource temporarily unavailable")
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -34,22 +40,35 @@ class Group(click.Group):
             except EpiGePTError as error:
                 click.echo(f"{ctx.info_name}: {error}", err=True)
                 ctx.exit(error.exit_code)
-            except OSError as error:
-                if error.errno not in REMEDIES:
-                    raise
-                where = f"{error.filename}: " if error.filename else ""
-                click.echo(f"{ctx.info_name}: {where}{reason(error)}", err=True)
-                ctx.exit(FAILED)
-            except MemoryError:
-                click.echo(
-                    f"{ctx.info_name}: out of memory; close other programs, or run where there is more", err=True
-                )
-                ctx.exit(FAILED)
             except KeyboardInterrupt:
                 # Python's own end gives these signals back to the system, by which one that comes then were a kill.
                 atexit.register(_ignore_signals)
                 click.echo(f"{ctx.info_name}: interrupted", err=True)
                 ctx.exit(INTERRUPTED)
+            except BaseException as error:  # a library in Rust panics with none of Python's exceptions
+                if not (sentence := _shortage(error)):
+                    raise
+                click.echo(f"{ctx.info_name}: {sentence}", err=True)
+                ctx.exit(FAILED)
+
+
+def _shortage(error: BaseException) -> str:
+    """What the system is short of, and what to do; nothing where it is something else."""
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
+    limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+    said = str(error)
+    if (
+        isinstance(error, MemoryError)
+        or any(sign in said for sign in SHORT_OF_MEMORY)
+        or (limited and isinstance(error, OSError) and NOT_LOADED in said)
+    ):
+        if limited:
+            return "out of memory under the limit of ulimit -v; raise it, or run where there is more"
+        return "out of memory; close other programs, or run where there is more"
+    if not isinstance(error, OSError) and any(sign in said for sign in SHORT_OF_THREADS):
+        return "the system gives no more threads; raise the limits of ulimit -u and ulimit -v, or give fewer --threads"
+    return ""
 
 
 @contextmanager
@@ -81,5 +100,6 @@ def _ignore_signals() -> None:
 
 def _leave(*_: object) -> NoReturn:
     """Not wait for what is under way: journals hold whole records only, and other processes end with this one."""
-    os.write(sys.stderr.fileno(), b"interrupted again: leaving at once\n")
+    with suppress(OSError):  # a full disk, a terminal that is gone
+        os.write(sys.stderr.fileno(), b"interrupted again: leaving at once\n")
     os._exit(INTERRUPTED)

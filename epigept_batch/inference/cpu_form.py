@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
+from google.protobuf.message import EncodeError
 from onnx import TensorProto, helper, numpy_helper
 
 if TYPE_CHECKING:
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNWANTED_FUSION = "SkipLayerNormFusion"
+PROTOBUF_BYTES = 1 << 31
+"""More than protobuf writes."""
 
 
 def read_cpu_form(path: Path) -> bytes:
-    """A model file as serialised ONNX in the form for the CPU: the same function in float32."""
+    """A model file as serialised ONNX in the form for the CPU: the same function in float32.
+
+    Raises:
+        MemoryError: There is not enough for it.
+    """
     model = onnx.load(path)
     graph = model.graph
     for tensor in graph.initializer:
@@ -32,7 +39,13 @@ def read_cpu_form(path: Path) -> bytes:
     nodes = [part for node in _without_casts(graph) for part in _unfused(node)]
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
-    serialised: bytes = model.SerializeToString()
+    try:
+        serialised: bytes = model.SerializeToString()
+    except EncodeError as error:
+        # It does not tell why; and asked for the size it would try again.
+        if sum(len(tensor.raw_data) for tensor in graph.initializer) < PROTOBUF_BYTES:
+            raise MemoryError from error
+        raise
     return serialised
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference.batch_size import Trial, kept_trial, try_sizes
 from epigept_batch.inference.cuda_driver import CudaDriver
-from epigept_batch.inference.cuda_network import CudaNetwork, FixedShapes, is_out_of_memory
+from epigept_batch.inference.cuda_network import CudaNetwork, FixedShapes
 from epigept_batch.inference.network import Inputs
-from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER, first_line, session_options
+from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER, first_line, is_out_of_memory, session_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable

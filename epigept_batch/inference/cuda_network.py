@@ -10,6 +10,7 @@ import numpy as np
 
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference.model_file import INPUTS, OUTPUT
+from epigept_batch.inference.runtime import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,9 +147,3 @@ class FixedShapes:
         if self._network is not None:
             self._network.close()
             self._network = None
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether ONNX Runtime's or CUDA's words say so; they have no type of their own."""
-    text = str(error).lower()
-    return any(sign in text for sign in ("out of memory", "failed to allocate memory", "cudaerrormemoryallocation"))

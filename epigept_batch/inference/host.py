@@ -14,7 +14,13 @@ from epigept_batch.errors import DeviceError, ModelError
 from epigept_batch.inference.cpu_form import UNWANTED_FUSION, read_cpu_form
 from epigept_batch.inference.integers import loses_carries, read_unsigned_form
 from epigept_batch.inference.model_file import INPUTS, OUTPUT
-from epigept_batch.inference.runtime import CPU_PROVIDER, OPENVINO_PROVIDER, first_line, session_options
+from epigept_batch.inference.runtime import (
+    CPU_PROVIDER,
+    OPENVINO_PROVIDER,
+    first_line,
+    is_out_of_memory,
+    session_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +43,12 @@ class HostNetwork:
     def __call__(self, inputs: Inputs) -> NDArray[np.float32]:
         """One call of it: float32, (windows, samples, bins, tracks)."""
         arrays = (_stacked(inputs.tokens), _stacked(inputs.motif_scores), inputs.expression)
-        signal: NDArray[np.float32] = self.session.run([OUTPUT], dict(zip(INPUTS, arrays, strict=True)))[0]
+        try:
+            signal: NDArray[np.float32] = self.session.run([OUTPUT], dict(zip(INPUTS, arrays, strict=True)))[0]
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise MemoryError from error
+            raise
         return signal
 
 
@@ -59,6 +70,7 @@ def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, integers: bool) ->
 
     Raises:
         ModelError: The graph cannot be loaded.
+        MemoryError: There is not enough for it.
     """
     try:
         return ort.InferenceSession(
@@ -68,6 +80,8 @@ def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, integers: bool) ->
             disabled_optimizers=[UNWANTED_FUSION],
         )
     except Exception as error:
+        if is_out_of_memory(error):
+            raise MemoryError from error
         raise ModelError(f"cannot be loaded by ONNX Runtime ({first_line(error)})", path) from error
 
 
@@ -87,6 +101,7 @@ def load_in_openvino(ort: ModuleType, path: Path | bytes, threads: int, *, bf16:
 
     Raises:
         DeviceError: There is no OpenVINO, or it cannot run the graph.
+        MemoryError: There is not enough for it.
     """
     if OPENVINO_PROVIDER not in ort.get_available_providers():
         raise DeviceError(f"this ONNX Runtime has no OpenVINO; {INSTALL_OPENVINO}")
@@ -103,6 +118,8 @@ def load_in_openvino(ort: ModuleType, path: Path | bytes, threads: int, *, bf16:
     try:
         session = ort.InferenceSession(path, sess_options=options, providers=[(OPENVINO_PROVIDER, provider)])
     except Exception as error:
+        if is_out_of_memory(error):
+            raise MemoryError from error
         raise DeviceError(f"OpenVINO cannot run this model file ({first_line(error)})") from error
     if session.get_providers()[0] != OPENVINO_PROVIDER:
         raise DeviceError(f"OpenVINO could not be started; {INSTALL_OPENVINO}")

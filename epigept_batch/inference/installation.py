@@ -57,6 +57,12 @@ def find_driver() -> Driver | None:
     return Driver(_driver_version(), cuda, tuple(_device_name(library, number) for number in range(count.value)))
 
 
+def gpu_names() -> tuple[str, ...]:
+    """Of the NVIDIA GPUs that this process may use."""
+    driver = find_driver()
+    return () if driver is None else driver.devices
+
+
 def _device_name(library: ctypes.CDLL, number: int) -> str:
     name = ctypes.create_string_buffer(100)
     library.cuDeviceGetName(name, len(name), number)

@@ -11,6 +11,7 @@ from epigept_batch.inference.arithmetic import product_graph, product_rate
 from epigept_batch.inference.cuda import load_on_gpu, load_on_gpus
 from epigept_batch.inference.device import Device, Wanted
 from epigept_batch.inference.host import HostNetwork, lacks_bfloat16, load_in_openvino, load_on_cpu
+from epigept_batch.inference.installation import gpu_names
 from epigept_batch.inference.network import Inputs
 from epigept_batch.inference.runtime import (
     CPU_PROVIDER,
@@ -103,7 +104,8 @@ def open_sessions(path: Path, device: Device, wanted: Wanted, *, say: Callable[[
 
     Args:
         path: A model file of ours.
-        device: What was asked for; `auto` takes CUDA where it can be had, else OpenVINO, else the CPU, and says so.
+        device: What was asked for; `auto` takes CUDA where it can be had, else OpenVINO, else the CPU, and says so
+            where a GPU was to be expected: there is one, or a runtime that could use it.
         wanted: How it is to run.
         say: Takes a sentence for the user.
 
@@ -113,6 +115,7 @@ def open_sessions(path: Path, device: Device, wanted: Wanted, *, say: Callable[[
     Raises:
         DeviceError: A device was asked for and cannot be had; no ONNX Runtime.
         ModelError: The graph cannot be loaded.
+        MemoryError: There is not enough for it.
     """
     ort, runtime = import_runtime(say)
     reason = ""
@@ -126,7 +129,7 @@ def open_sessions(path: Path, device: Device, wanted: Wanted, *, say: Callable[[
     session = _on_host(ort, path, device, wanted, runtime=runtime)
     if device.bf16 and session.arithmetic != "bf16":
         say("this processor has no bfloat16, so OpenVINO computes in float32")
-    if reason:
+    if reason and (CUDA_PROVIDER in ort.get_available_providers() or gpu_names()):
         say(f"running on the CPU{' by OpenVINO' if session.provider == OPENVINO_PROVIDER else ''}: {reason}")
     return [session]
 

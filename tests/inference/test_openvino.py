@@ -8,6 +8,7 @@ import pytest
 
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference import host
+from epigept_batch.inference import session as session_module
 from epigept_batch.inference.check import check_inputs, check_limit, compare_tracks, run_check
 from epigept_batch.inference.device import Device, Wanted
 from epigept_batch.inference.model_file import read_spec
@@ -91,9 +92,17 @@ def test_batch_and_threads_change_no_value(batch_size, threads):
 
 
 @installed
-def test_auto_takes_it_in_full_precision():
+def test_auto_takes_it_in_full_precision(monkeypatch):
     said = []
+    monkeypatch.setattr(session_module, "gpu_names", lambda: ("NVIDIA L4",))
     with resources.as_file(DEMO) as path:
         found = open_sessions(path, Device("auto"), Wanted("fp32"), say=said.append)[0]
     assert (found.device, found.arithmetic) == ("openvino", "fp32")
     assert said == ["running on the CPU by OpenVINO: this ONNX Runtime has no CUDA"]
+
+
+@installed
+def test_nobody_misses_a_gpu_that_there_is_not(monkeypatch):
+    monkeypatch.setattr(session_module, "gpu_names", lambda: ())
+    with resources.as_file(DEMO) as path:
+        assert open_sessions(path, Device("auto"), Wanted("fp32"), say=pytest.fail)[0].device == "openvino"

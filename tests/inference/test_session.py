@@ -1,10 +1,16 @@
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from google.protobuf.message import EncodeError
 
 from epigept_batch.errors import DeviceError, ModelError
+from epigept_batch.inference import runtime
+from epigept_batch.inference import session as session_module
 from epigept_batch.inference.device import CPU, Device
+from epigept_batch.inference.host import HostNetwork
 from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inference.network import Inputs
 from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER
 from epigept_batch.inference.session import open_session
 from small import SMALL, random_inputs
@@ -50,19 +56,76 @@ def test_a_window_and_a_sample_alone_give_what_they_give_together(make_small_mod
 
 
 @pytest.mark.skipif(CUDA_PROVIDER in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA")
-def test_cuda_is_an_error_where_asked_for_and_a_sentence_where_not(small_model):
+def test_cuda_is_an_error_where_asked_for_and_a_sentence_where_not(small_model, monkeypatch):
     with pytest.raises(DeviceError, match="this ONNX Runtime has no CUDA; for a GPU install epigept-batch"):
         open_session(small_model, Device("cuda"), precision="fp32", threads=1, say=pytest.fail)
     said = []
+    monkeypatch.setattr(session_module, "gpu_names", lambda: ("NVIDIA L4",))
     assert open_session(small_model, Device("auto"), precision="fp32", threads=1, say=said.append).device == "cpu"
     assert said == ["running on the CPU: this ONNX Runtime has no CUDA"]
 
 
-def test_integers_are_for_the_cpu(make_small_model):
+@pytest.mark.parametrize(("gpus", "providers", "said"), [((), [], 0), (("L4",), [], 1), ((), [CUDA_PROVIDER], 1)])
+def test_the_cpu_is_no_surprise_where_there_is_neither_a_gpu_nor_its_runtime(
+    small_model, monkeypatch, gpus, providers, said
+):
+    monkeypatch.setattr(session_module, "gpu_names", lambda: gpus)
+    monkeypatch.setattr(session_module, "load_on_gpus", no_gpu)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*providers, CPU_PROVIDER])
+    heard = []
+    assert open_session(small_model, Device("auto"), precision="fp32", threads=1, say=heard.append).device == "cpu"
+    assert heard == ["running on the CPU: there is none"] * said
+
+
+def no_gpu(*_, **__):
+    raise DeviceError("there is none; buy one")
+
+
+@pytest.mark.parametrize(("threads", "spins"), [(4, True), (5, False)])
+def test_threads_without_a_processor_of_their_own_do_not_spin(monkeypatch, threads, spins):
+    monkeypatch.setattr(runtime, "usable_processors", lambda: 4)
+    options = runtime.session_options(onnxruntime, threads)
+    assert options.intra_op_num_threads == threads
+    if spins:
+        with pytest.raises(RuntimeError):  # it is not set
+            options.get_session_config_entry("session.intra_op.allow_spinning")
+    else:
+        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("std::bad_alloc"), EncodeError("Failed to serialize")])
+def test_want_of_memory_is_not_laid_to_the_file(small_model, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    if isinstance(error, EncodeError):
+        monkeypatch.setattr(onnx.ModelProto, "SerializeToString", fail)
+    else:
+        monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    with pytest.raises(MemoryError):
+        open_session(small_model, CPU, precision="fp32", threads=1, say=pytest.fail)
+
+
+def test_want_of_memory_in_a_call_is_said(inputs):
+    class Short:
+        def run(self, *_):
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 1")
+
+    with pytest.raises(MemoryError):
+        HostNetwork(Short())(Inputs(**inputs))
+
+
+def test_an_error_without_words_has_a_name():
+    assert runtime.first_line(ValueError()) == "ValueError"
+    assert runtime.first_line(ValueError("first\nsecond")) == "first"
+
+
+def test_integers_are_for_the_cpu(make_small_model, monkeypatch):
     path = make_small_model("int8")
     with pytest.raises(DeviceError, match="an int8 model file is for CPUs; for a GPU convert with --precision fp16"):
         open_session(path, Device("cuda"), precision="int8", threads=1, say=pytest.fail)
     said = []
+    monkeypatch.setattr(session_module, "gpu_names", lambda: ("NVIDIA L4",))
     assert open_session(path, Device("auto"), precision="int8", threads=1, say=said.append).device == "cpu"
     assert said == ["running on the CPU: an int8 model file is for CPUs"]
 
