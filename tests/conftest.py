@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ import torch
 from click.testing import CliRunner
 
 from epigept_batch.cli.main import cli
+from epigept_batch.environment import POOLS
 from epigept_batch.inputs.scan import MotifScanner
 from epigept_batch.installation import download
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
@@ -33,10 +35,27 @@ SCRIPTS = Path(sys.executable).parent
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch, tmp_path_factory):
-    """Caches and installed files of the tests, not the user's."""
+    """Caches and installed files of the tests, not the user's; what a command sets is gone after the test."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("EPIGEPT_BATCH_HOME", str(folder))
+    for name in POOLS:
+        monkeypatch.setenv(name, "1")  # so that what was there is put back
+        monkeypatch.delenv(name)
     return folder
+
+
+DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_heeded():
+    """As at a terminal, also by what a test starts: in the background and under nohup some are ignored."""
+    ignored = [number for number in DEFAULTS if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, DEFAULTS[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epigept_batch.cli.options import batch_size_option, device_option, model_option, threads_option
-from epigept_batch.cli.progress import ProgressBar
+from epigept_batch.cli.progress import ProgressBar, quiet_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     "--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Times that everything is measured."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, with those of each repeat.")
+@quiet_option
 def bench(*, model: Path, device: str, batch_size: int | None, threads: int, repeats: int, as_json: bool) -> None:
     """Measure the network, each stage around it, and the whole, and say what hg38 would take.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epigept_batch.cli.options import threads_option
-from epigept_batch.cli.progress import ProgressBar
+from epigept_batch.cli.progress import ProgressBar, quiet_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +21,7 @@ COLUMNS = {"model": "network", "mean_of_training_cells": "mean of training cells
     "--out", type=click.Path(path_type=Path), default=Path("epigept-demo"), show_default=True, help="Folder to make."
 )
 @threads_option
+@quiet_option
 def demo(*, out: Path, threads: int) -> None:
     """Predict the tracks of two samples over a small synthetic genome, and compare them with the truth.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epigept_batch.cli.options import region_options
-from epigept_batch.cli.progress import ProgressBar
+from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ METRICS = {
     "--figures", type=click.Path(path_type=Path), metavar="DIR", help="Draw plots; needs the [figures] extra."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+@quiet_option
 def evaluate(
     *,
     exclude: tuple[Path, ...],

@@ -17,7 +17,7 @@ from epigept_batch.cli.options import (
     region_options,
     threads_option,
 )
-from epigept_batch.cli.progress import ProgressBar
+from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand, sample_options
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs.")
 @click.option("--fresh", is_flag=True, help="Start over, where else a run that was stopped would go on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the samples' run.json to standard output.")
+@quiet_option
 def genome(
     *,
     samples: SampleRequest,

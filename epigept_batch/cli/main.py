@@ -16,6 +16,7 @@ from epigept_batch.cli.info import info
 from epigept_batch.cli.scan import scan
 from epigept_batch.cli.setup import setup
 from epigept_batch.cli.simulate import simulate
+from epigept_batch.cli.streams import secure_streams
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEPT_BATCH"}
 
@@ -45,4 +46,5 @@ cli.add_command(simulate)
 
 def main() -> None:
     """Entry point of the `epigept-batch` script."""
+    secure_streams()
     cli(prog_name="epigept-batch")

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from epigept_batch.cli.progress import say
+from epigept_batch.environment import limit_pools
 from epigept_batch.home import default_fasta, default_model, installed
+from epigept_batch.processors import usable_processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
 
+
+def _threads(_context: click.Context, _option: click.Parameter, value: int | None) -> int:
+    """As many as were asked for, or as there are processors; no library is to take more."""
+    usable = usable_processors()
+    threads = value or usable
+    if threads > usable:
+        cores = f"{usable} core{'s' if usable > 1 else ''}"
+        say(f"--threads {threads}: this process may use {cores} (affinity and CPU quota); more threads make it slower")
+    limit_pools(threads)
+    return threads
+
+
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),
-    callback=lambda _context, _option, value: value or len(os.sched_getaffinity(0)),
-    help="CPU threads.  [default: all cores available]",
+    callback=_threads,
+    help="CPU threads.  [default: all cores that the process may use]",
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from epigept_batch.cli.options import fasta_option, model_option, threads_option
-from epigept_batch.cli.progress import ProgressBar
+from epigept_batch.cli.progress import ProgressBar, quiet_option
 
 
 @click.command(short_help="Keep a genome's motif scores for many samples.")
@@ -19,6 +19,7 @@ from epigept_batch.cli.progress import ProgressBar
 )
 @click.option("--all-contigs", is_flag=True, help="Every contig of the FASTA, not chr1-22, X and Y alone.")
 @threads_option
+@quiet_option
 def scan(*, fasta: Path, model: Path, out: Path, chromosome: tuple[str, ...], all_contigs: bool, threads: int) -> None:
     """Scan a genome for the motifs of a model, once, and keep the scores.
 

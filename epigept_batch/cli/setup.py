@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from epigept_batch.cli.progress import BYTES, ProgressBar
+from epigept_batch.cli.progress import BYTES, ProgressBar, is_quiet, quiet_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +46,7 @@ def _given_options(command: Callable[..., None]) -> Callable[..., None]:
     "--force", is_flag=True, help="Do it again, without files given before, and replace files that setup did not make."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print setup.json to standard output.")
+@quiet_option
 def setup(*, catalogue: str, precision: str, dry_run: bool, force: bool, as_json: bool, **given: str | None) -> None:
     """Fetch the genome, the published weights and what goes with them, and make the model file.
 
@@ -63,8 +64,9 @@ def setup(*, catalogue: str, precision: str, dry_run: bool, force: bool, as_json
 
     chosen = {name: location for name, location in given.items() if location is not None}
     plan = plan_setup(SetupRequest(catalogue, chosen, precision=precision, force=force))
-    for line in _table(plan):
-        click.echo(line, err=as_json)
+    if dry_run or not is_quiet():
+        for line in _table(plan):
+            click.echo(line, err=as_json)
     versions = check_setup(plan)
     if dry_run:
         return

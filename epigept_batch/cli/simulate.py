@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from epigept_batch.cli.options import threads_option
-from epigept_batch.cli.progress import ProgressBar
+from epigept_batch.cli.progress import ProgressBar, quiet_option
 
 
 @click.command(short_help="Make a genome, cells and signals of which the truth is known.")
@@ -19,6 +19,7 @@ from epigept_batch.cli.progress import ProgressBar
 )
 @click.option("--cells", type=click.IntRange(min=1), default=40, show_default=True, help="How many: cell1, cell2, …")
 @threads_option
+@quiet_option
 def simulate(*, out: Path, seed: int, contigs: int, contig_bp: int, cells: int, threads: int) -> None:
     """Write a synthetic genome with motif sites, cells with expressed factors, and the signals that follow.
 

@@ -12,6 +12,8 @@ import click
 import epigept_batch
 from epigept_batch.cli.group import Group
 from epigept_batch.cli.options import device_option, threads_option
+from epigept_batch.cli.progress import quiet_option, say
+from epigept_batch.cli.streams import secure_streams
 from epigept_batch.errors import DeviceError, InputError
 from epigept_batch.spec import ScanWindow
 from epigept_export.architectures import ARCHITECTURES, homer_200, homer_given
@@ -92,6 +94,7 @@ def cli() -> None:
 @click.option("--no-verify", is_flag=True, help="Do not run the file beside the original network.")
 @threads_option
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Model file to write.")
+@quiet_option
 def convert(
     *,
     checkpoint: Path,
@@ -138,12 +141,12 @@ def convert(
         verify=not no_verify,
         threads=threads,
     )
-    spec, verification = write(request, say=_say)
+    spec, verification = write(request, say=say)
     for cell, mean, usual in outlying_cells(spec.reference) if spec.reference else ():
-        _say(f"reference column {cell}: mean TPM {mean:.3g} where {usual:.3g} is usual; used as it is")
+        say(f"reference column {cell}: mean TPM {mean:.3g} where {usual:.3g} is usual; used as it is")
     if verification is not None:
         click.echo(verification.table())
-    _say(
+    say(
         f"{output}: {spec.architecture}, {precision}, {output.stat().st_size / 1e6:.3g} MB, "
         f"{len(spec.tracks)} track{'s' if len(spec.tracks) > 1 else ''}, {len(spec.factors)} factors, "
         f"{len(spec.motif_set.motifs)} motifs in {spec.motif_set.window}; {'not verified' if no_verify else 'verified'}"
@@ -155,6 +158,7 @@ def convert(
 @click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="What the model file was made from.")
 @device_option("cpu", "the model file")
 @threads_option
+@quiet_option
 def verify(*, model: Path, checkpoint: Path, device: str, threads: int) -> None:
     """Run MODEL and the network of its checkpoint on the same inputs and compare.
 
@@ -171,7 +175,7 @@ def verify(*, model: Path, checkpoint: Path, device: str, threads: int) -> None:
     from epigept_batch.inference.device import parse_device
     from epigept_export.verify import verify as run
 
-    verification = run(model, checkpoint, parse_device(device), threads=threads, say=_say)
+    verification = run(model, checkpoint, parse_device(device), threads=threads, say=say)
     click.echo(verification.table())
     verification.check(model, advice="give the checkpoint that it was made from, or convert this one")
 
@@ -204,6 +208,7 @@ def check() -> None:
 )
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @threads_option
+@quiet_option
 def train(*, config: Path, out: Path, size: str | None, resume: bool, threads: int) -> None:
     """Train a network on your own genome, cells and tracks, as CONFIG says.
 
@@ -222,11 +227,11 @@ def train(*, config: Path, out: Path, size: str | None, resume: bool, threads: i
     from epigept_export.training.run import train as run
 
     request = TrainRequest(read_config(config, size=size), out, resume=resume, threads=threads)
-    figures = run(request, say=_say)
+    figures = run(request, say=say)
     for name, value in sorted(figures.items()):
         click.echo(f"{name}\t{value:.4f}")
     if figures:
-        _say(f"{out / CHECKPOINT}: done")
+        say(f"{out / CHECKPOINT}: done")
 
 
 def parse_motif_window(text: str) -> Callable[[Geometry], ScanWindow]:
@@ -247,10 +252,6 @@ def parse_motif_window(text: str) -> Callable[[Geometry], ScanWindow]:
     return lambda _: window
 
 
-def _say(sentence: str) -> None:
-    click.echo(f"epigept-export: {sentence}", err=True)
-
-
 def _check_libraries(*, verifies: bool) -> None:
     """Say what to install where an extra is missing, before any work.
 
@@ -269,4 +270,5 @@ def _check_libraries(*, verifies: bool) -> None:
 
 def main() -> None:
     """Entry point of the `epigept-export` script."""
+    secure_streams()
     cli(prog_name="epigept-export")

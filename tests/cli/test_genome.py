@@ -370,15 +370,6 @@ def test_somebody_elses_file_is_not_overwritten(genome, tmp_path):
     assert theirs.read_text() == "mine"
 
 
-@pytest.fixture
-def hang_up_ends():
-    """A closed terminal ends what runs, also where the tests run under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.usefixtures("hang_up_ends")
 @pytest.mark.parametrize("error", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, RuntimeError("the device is gone")])
 def test_a_run_that_ends_midway_leaves_its_journal_and_nothing_else(genome, tmp_path, monkeypatch, error):
     real, calls = Session.run, []
