@@ -13,7 +13,6 @@ import fcntl
 import json
 import os
 import struct
-import time
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -37,8 +36,6 @@ RECORD = struct.Struct("<IIII")
 KEYED = struct.Struct("<III")
 MOST_VALUES = 1 << 26
 """In a record; more is damage."""
-SYNC_SECONDS = 5.0
-"""At most so much of a run is lost where the machine itself goes down; a killed process loses nothing."""
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 HEADER_BLOCK = 1 << 20
 LONGEST_HEADER = 1 << 30
@@ -74,7 +71,6 @@ class Journal:
         self.path = path
         self._inputs: dict[str, Any] = json.loads(json.dumps(inputs))
         self._places: dict[int, _Place] = {}
-        self._synced = time.monotonic()
         self._file = _opened_and_locked(path)
         try:
             self._session = self._read(fresh=fresh)
@@ -169,7 +165,7 @@ class Journal:
         header = {"epigept-batch journal": FORMAT, "inputs": self._inputs, "session": wanted}
         self._write(json.dumps(header).encode() + b"\n")
         self._session = wanted
-        self._sync()
+        self.sync()
 
     @property
     def tiles(self) -> frozenset[int]:
@@ -187,7 +183,7 @@ class Journal:
         return np.frombuffer(data, dtype="<f4").reshape(place.bins, place.tracks)
 
     def add(self, tile: int, values: NDArray[np.float32]) -> None:
-        """Note that a tile is finished.
+        """Note that a tile is finished; a killed process keeps it, a machine that goes down only after `sync`.
 
         Args:
             tile: Its number.
@@ -201,8 +197,6 @@ class Journal:
         offset = self._file.seek(0, os.SEEK_END) + RECORD.size
         self._write(RECORD.pack(tile, bins, tracks, _checksum(tile, bins, tracks, data)) + data)
         self._places[tile] = _Place(offset, bins, tracks)
-        if time.monotonic() - self._synced > SYNC_SECONDS:
-            self._sync()
 
     def _write(self, data: bytes) -> None:
         """Append, all of it or nothing."""
@@ -216,12 +210,16 @@ class Journal:
                 self._cut(end)
             raise _unwritable(self.path, error) from error
 
-    def _sync(self) -> None:
+    def sync(self) -> None:
+        """Have what was added on the disk.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
             raise _unwritable(self.path, error) from error
-        self._synced = time.monotonic()
 
     def _cut(self, end: int) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 OTHER_FILES = 256
 """Open files of a run beside its journals, at most."""
+SYNC_SECONDS, SYNC_SHARE = 5.0, 10
+"""So often the journals are put on the disk, but for many samples not before ten times what that takes has passed: else
+it would take ever more of the time. What came later is lost where the machine goes down; a kill loses nothing."""
 
 
 class RunJournals:
@@ -47,6 +51,7 @@ class RunJournals:
         with ExitStack() as stack:
             self._journals = [stack.enter_context(_journal(plan, sample)) for sample in samples]
             self._stack = stack.pop_all()
+        self._sync_due = time.monotonic() + SYNC_SECONDS
         self.finished = frozenset.intersection(*(journal.tiles for journal in self._journals))
 
     def __enter__(self) -> Self:
@@ -107,6 +112,15 @@ class RunJournals:
         for number, journal in enumerate(self._journals):
             if signal.tile.index not in journal:
                 journal.add(signal.tile.index, taken[number] if taken.size else nothing)
+        if time.monotonic() >= self._sync_due:
+            self._sync()
+
+    def _sync(self) -> None:
+        begun = time.monotonic()
+        for journal in self._journals:
+            journal.sync()
+        ended = time.monotonic()
+        self._sync_due = ended + max(SYNC_SECONDS, SYNC_SHARE * (ended - begun))
 
     def remove(self) -> None:
         """Forget them: the outputs are complete."""

@@ -120,6 +120,32 @@ def test_keeping_a_window_does_not_list_those_before_it(tmp_path, monkeypatch):
     assert listed == []
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [(0.001, [2, 4, 6, 8, 10]), (0.25, [2, 7])])
+def test_of_the_time_at_most_a_share_goes_into_putting_journals_on_the_disk(tmp_path, monkeypatch, seconds, expected):
+    """A window takes a second, a journal's way to the disk so many; there are two, every 1.5 seconds or ten times that.
+
+    What is counted is the windows that had come when a journal was put there.
+    """
+    now, windows, synced = [0.0], [], []
+
+    def sync(_):
+        now[0] += seconds
+        synced.append(len(windows))
+
+    def come(tile):
+        now[0] += 1
+        windows.append(tile)
+        return signal_of(tile)
+
+    monkeypatch.setattr("epigept_batch.resume.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("epigept_batch.resume.SYNC_SECONDS", 1.5)
+    with open_journals(tmp_path) as journals:
+        journals.begin(SESSION)
+        monkeypatch.setattr(Journal, "sync", sync)
+        list(journals.joined(map(come, journals.due)))
+    assert synced == [number for number in expected for _ in ("s", "t")]
+
+
 def reads():
     """Read calls of this process so far."""
     return int(Path("/proc/self/io").read_text().split("syscr: ")[1].split()[0])
