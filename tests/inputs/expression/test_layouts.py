@@ -161,6 +161,10 @@ REFUSED = {
         "gene,note,A\n" + "AHR,x,1.5\n" * 70 + 'CTCF,"open,2\n',
         ":72: has a quote that does not close; take it out, or close it",
     ),
+    "a separator in quotes in place of a field": (
+        "gene,note,A\n" + "".join(f"G{n},x,1.5\n" for n in range(70)) + 'CTCF,"5,6"\n',
+        ":72: has 2 columns where the header has 3",
+    ),
     "NA first": (
         HEADED + "AHR\t1.5\tNA\nCTCF\t1\tNA\nEGR1\t1\t2\n",
         ":2: TPM 'NA' of B is not a number from 0 up; leave out",
@@ -269,7 +273,8 @@ def test_sample_rescues_what_is_refused(name, samples, tmp_path):
 
 def test_rows_of_other_lengths_that_even_out_are_refused_where_few_columns_are_read(tmp_path):
     path = tmp_path / "t.tsv"
-    path.write_text("gene\tA\tB\tC\n" + "AHR\t1.5\t2.5\t3.5\n" * 70 + "CTCF\t1\t2\t3\t4\nEGR1\t1\t2\n")
+    rows = "".join(f"G{n}\t1.5\t2.5\t3.5\n" for n in range(70))
+    path.write_text(f"gene\tA\tB\tC\n{rows}CTCF\t1\t2\t3\t4\nEGR1\t1\t2\n")
     with pytest.raises(InputError, match=":72: has 5 columns where the header has 4"):
         read_all(path, factors=GENES, samples=("A",))
 
