@@ -269,19 +269,18 @@ def test_files_of_unknown_origin_are_refused(files, record):
         is_up_to_date(files, INPUTS)
 
 
-def test_hidden_files_have_the_mode_of_ordinary_ones_and_threads_leave_the_umask_alone(tmp_path):
+def test_hidden_files_have_the_mode_of_ordinary_ones_and_threads_leave_the_umask_alone(tmp_path, monkeypatch):
     """The umask is the process's: one thread that sets it, even for a moment, makes files of the others public."""
     before = os.umask(0o027)
+    folder = tmp_path / "folder"
     try:
-        with ThreadPoolExecutor(8) as pool:
+        with monkeypatch.context() as patch, ThreadPoolExecutor(8) as pool:
+            patch.setattr(os, "umask", pytest.fail)
             made = list(pool.map(lambda n: temporary_beside(tmp_path / f"{n % 3}"), range(400)))
-        after = os.umask(0o027)
-        folder = tmp_path / "folder"
-        with filling(folder) as temporary:
-            (temporary / "file").touch()
+            with filling(folder) as temporary:
+                (temporary / "file").touch()
     finally:
         os.umask(before)
-    assert after == 0o027
     assert len(set(made)) == 400
     assert {path.stat().st_mode & 0o777 for path in made} == {0o640}
     assert folder.stat().st_mode & 0o777 == 0o750
