@@ -68,7 +68,7 @@ def main() -> int:
     parser.add_argument("--cases", type=Path, help="folder of cases with truth.tsv")
     parser.add_argument("--command", type=Path, default=COMMAND, help="epigept-batch that reads the cases")
     options = parser.parse_args()
-    wrong = cases(options.cases, options.command) if options.cases else 0
+    wrong = cases(options.cases.resolve(), options.command.resolve()) if options.cases else 0
     if options.forms != "0":
         wrong += forms(options.forms, options.seed, jobs=options.jobs)
     return 1 if wrong else 0
