@@ -1,9 +1,17 @@
 DATA ?= ../shared/data
 
-.PHONY: check format fuzz try
+.PHONY: check check-all check-lowest check-pythons format fuzz try
 
 check:  ## What CI runs
 	bash .ci/run
+
+check-lowest:  ## The tests with the lowest versions that pyproject.toml allows
+	bash .ci/lowest
+
+check-pythons:  ## The tests on the other Pythons that are installed here
+	bash .ci/pythons
+
+check-all: check check-lowest check-pythons  ## All three: before a release
 
 format:
 	ruff check --fix .

@@ -22,6 +22,7 @@ from epigept_batch.inputs.scan import MotifScanner
 from epigept_batch.installation import download
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
 from epigept_export.architectures import homer_given
+from epigept_export.cli import cli as export_cli
 from epigept_export.convert import ConvertRequest, convert
 from epigept_export.model import EpiGePT
 from faulty_server import faulty_server
@@ -155,15 +156,18 @@ def bare_motifs(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def make_bare_model(make_checkpoint, bare_motifs, tmp_path_factory):
+def make_bare_model(make_checkpoint, bare_motifs, tmp_path_factory, request):
     """Maker of model files of the published sizes that need no data from elsewhere, one of each form a session.
 
-    Not verified by the command, for the tests that use them compare them with more.
+    Not verified by the command, for the tests that use them compare them with more. Where the real data are, hg38 in
+    fp32 is the file with the real motifs, which other tests need as well: the network is the same.
     """
     folder = tmp_path_factory.mktemp("models")
 
     @functools.cache
     def make(architecture, *options):
+        if SHARED.is_dir() and (architecture, *options) == ("hg38", "--precision", "fp32"):
+            return request.getfixturevalue("make_hg38_model")("fp32")
         path = folder / f"{'.'.join((architecture, *options))}.onnx"
         command = [SCRIPTS / "epigept-export", "convert", make_checkpoint(architecture), *bare_motifs, *options]
         subprocess.run([*command, "--no-verify", "--output", path], check=True)
@@ -290,6 +294,14 @@ class Outcome:
     err: str
 
 
+def outcome_of(group, program, words):
+    """What a command leaves that runs in this process."""
+    result = CliRunner().invoke(group, list(map(str, words)), prog_name=program)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Outcome(result.exit_code, result.stdout, result.stderr)
+
+
 def runner_of(name, given):
     """Run a command of `epigept-batch` in this process, with these options unless others are given; None for none."""
 
@@ -297,12 +309,18 @@ def runner_of(name, given):
         words = [
             word for option, value in (given | options).items() for word in (f"--{option}", value) if value is not None
         ]
-        result = CliRunner().invoke(cli, [name, *map(str, words), *map(str, arguments)], prog_name="epigept-batch")
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Outcome(result.exit_code, result.stdout, result.stderr)
+        return outcome_of(cli, "epigept-batch", [name, *words, *arguments])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def export():
+    """Run `epigept-export` in this process, which has loaded torch and Lightning already: a process takes seconds.
+
+    Only for what ends before the work begins, as that changes settings of torch for the whole process.
+    """
+    return lambda *words: outcome_of(export_cli, "epigept-export", words)
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ def test_convert_ends_with_the_figures_of_its_verification(command, make_checkpo
     assert (again.returncode, again.stdout) == (0, done.stdout)
 
 
-def test_verify_exits_with_1_on_a_miss_and_2_on_another_network(command, make_bare_model, make_checkpoint, tmp_path):
+def test_verify_exits_with_1_on_a_miss_and_2_on_another_network(
+    command, export, make_bare_model, make_checkpoint, tmp_path
+):
     from epigept_export.checkpoint import read_state_dict
 
     model = make_bare_model("dnase", "--precision", "fp32")
@@ -41,10 +43,10 @@ def test_verify_exits_with_1_on_a_miss_and_2_on_another_network(command, make_ba
     assert "other.ckpt is another file than the model was made from; comparing all the same\n" in done.stderr
     assert "Traceback" not in done.stderr
     assert "DNase" in done.stdout
-    done = command("epigept-export", "verify", model, "--checkpoint", make_checkpoint("hg38"))
-    assert done.returncode == 2
-    assert "is no dnase checkpoint: " in done.stderr
-    assert done.stderr.count("\n") == 1
+    done = export("verify", model, "--checkpoint", make_checkpoint("hg38"))
+    assert done.code == 2
+    assert "is no dnase checkpoint: " in done.err
+    assert done.err.count("\n") == 1
 
 
 @pytest.fixture
@@ -139,19 +141,19 @@ def test_a_network_of_another_motif_set_is_converted_verified_and_run(command, f
     assert np.isfinite(bigwigs.bins(out / "sample.DNase.bw", "one", bin_bp=200)).any()
 
 
-def test_a_number_of_factors_that_shapes_do_not_tell_can_be_stated(command, tmp_path):
+def test_a_number_of_factors_that_shapes_do_not_tell_can_be_stated(command, export, tmp_path):
     """710 factors and 711 make a network of the same width: the published number is taken unless another is stated."""
     checkpoint, motifs = own_network(tmp_path, 710)
-    words = ["epigept-export", "convert", checkpoint, *motifs, "--no-verify", "--output", tmp_path / "own.onnx"]
-    done = command(*words)
-    assert done.returncode == 2
-    assert done.stderr == (
+    words = ["convert", checkpoint, *motifs, "--no-verify", "--output", tmp_path / "own.onnx"]
+    done = export(*words)
+    assert done.code == 2
+    assert done.err == (
         f"epigept-export: {tmp_path}/own.jaspar: with own.tsv gives 710 factors, the network has 711; give the motif "
         "set that it was trained with, or state the number by --factors\n"
     )
-    done = command(*words, "--factors", 710)
+    done = command("epigept-export", *words, "--factors", 710)
     assert done.returncode == 0, done.stderr
     assert len(read_spec(tmp_path / "own.onnx").factors) == 710
-    done = command(*words, "--factors", 300)
-    assert done.returncode == 2
-    assert "is no EpiGePT checkpoint; " in done.stderr
+    done = export(*words, "--factors", 300)
+    assert done.code == 2
+    assert "is no EpiGePT checkpoint; " in done.err

@@ -208,7 +208,7 @@ def test_what_is_no_motif_window_is_said(text):
 
 
 @pytest.fixture
-def convert(command, make_checkpoint, synthetic, tmp_path):
+def convert(export, make_checkpoint, synthetic, tmp_path):
     """Run `epigept-export convert` with a motif set that is not the network's."""
 
     def run(**options):
@@ -218,7 +218,7 @@ def convert(command, make_checkpoint, synthetic, tmp_path):
             "output": tmp_path / "model.onnx",
         } | options
         words = [word for name, value in given.items() if name != "checkpoint" for word in (f"--{name}", value)]
-        return command("epigept-export", "convert", given.get("checkpoint", make_checkpoint("hg38")), *words)
+        return export("convert", given.get("checkpoint", make_checkpoint("hg38")), *words)
 
     return run
 
@@ -244,9 +244,9 @@ def test_convert_says_what_is_wrong_in_one_line(convert, make_checkpoint, tmp_pa
     ]
     for options, message in cases:
         done = convert(**options)
-        assert done.returncode == 2
-        assert done.stderr.startswith(f"epigept-export: {message}")
-        assert done.stderr.count("\n") == 1
+        assert done.code == 2
+        assert done.err.startswith(f"epigept-export: {message}")
+        assert done.err.count("\n") == 1
     assert not (tmp_path / "model.onnx").exists()
 
 
@@ -259,11 +259,11 @@ def test_convert_does_not_overwrite_what_is_no_model_file(convert, tmp_path, mak
     ):
         before = output.read_bytes() if output.is_file() else None
         done = convert(output=output)
-        assert done.returncode == 2
-        assert done.stderr.startswith(f"epigept-export: {output}: {message}")
+        assert done.code == 2
+        assert done.err.startswith(f"epigept-export: {output}: {message}")
         assert before is None or output.read_bytes() == before
     done = convert(output=tmp_path / "notes.txt/model.onnx")
-    assert "notes.txt: output folder cannot be written: File exists; give another by --output" in done.stderr
+    assert "notes.txt: output folder cannot be written: File exists; give another by --output" in done.err
 
 
 @pytest.mark.parametrize(

@@ -91,15 +91,15 @@ def test_the_checkpoint_converts_and_predicts(command, simulated, tmp_path):
     assert np.ptp(values) > 0
 
 
-def test_a_training_is_resumed_and_not_overwritten(command, simulated, tmp_path):
+def test_a_training_is_resumed_and_not_overwritten(command, export, simulated, tmp_path):
     train = ("epigept-export", "train")
-    done = command(*train, simulated / "tiny1.toml", "--out", tmp_path / "out", "--resume")
-    assert done.returncode == 2
-    assert f"{tmp_path}/out/last.ckpt: there is nothing to resume" in done.stderr
+    done = export("train", simulated / "tiny1.toml", "--out", tmp_path / "out", "--resume")
+    assert done.code == 2
+    assert f"{tmp_path}/out/last.ckpt: there is nothing to resume" in done.err
     assert command(*train, simulated / "tiny1.toml", "--out", tmp_path / "out", "--threads", "1").returncode == 0
-    done = command(*train, simulated / "tiny3.toml", "--out", tmp_path / "out")
-    assert done.returncode == 2
-    assert "last.ckpt: is there from an earlier training; give --resume to go on, or another --out" in done.stderr
+    done = export("train", simulated / "tiny3.toml", "--out", tmp_path / "out")
+    assert done.code == 2
+    assert "last.ckpt: is there from an earlier training; give --resume to go on, or another --out" in done.err
     done = command(*train, simulated / "tiny3.toml", "--out", tmp_path / "out", "--resume", "--threads", "1")
     assert done.returncode == 0, done.stderr
     assert "epoch 2: loss" in done.stderr
@@ -133,13 +133,13 @@ def test_training_in_reduced_precision_and_on_several_devices(command, simulated
         ('expression = "expression.tsv"', 'expression = "motif_factors.tsv"', "motif_factors.tsv"),
     ],
 )
-def test_what_is_wrong_with_the_data_is_said(command, simulated, tmp_path, old, new, message):
+def test_what_is_wrong_with_the_data_is_said(export, simulated, tmp_path, old, new, message):
     text = (simulated / "tiny1.toml").read_text()
     assert old in text
     path = simulated / f"bad{abs(hash(new))}.toml"
     path.write_text(text.replace(old, new))
-    done = command("epigept-export", "train", path, "--out", tmp_path / "out")
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("epigept-export: ")
-    assert "Traceback" not in done.stderr
+    done = export("train", path, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert message in done.err
+    assert done.err.splitlines()[-1].startswith("epigept-export: ")
+    assert "Traceback" not in done.err
