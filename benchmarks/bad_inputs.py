@@ -311,12 +311,13 @@ def run(words: list[str]) -> tuple[int, str, Any]:
     program = "epigept-export" if exports else "epigept-batch"
     result = CliRunner().invoke(export if exports else batch, words, prog_name=program)
     unforeseen = None if isinstance(result.exception, SystemExit) else result.exception
-    # Of a table that is good, and of a genome that is none of a known assembly.
+    # Of a table that is good, of a genome that is none of a known assembly, and of how far the command is.
     notes = re.compile(
-        r"epigept-batch: (t: |\S+: (the network was trained on hg38, and this is of an|every contig is))"
+        r"epigept-(batch|export): (t: |\S+: (the network was trained on hg38, and this is of an|every contig is)"
+        r"|[\d,]+ of [\d,]+ \w+|compiling the motif scan)"
     )
     lines = [line for line in (result.stderr or result.stdout).splitlines() if line and not notes.match(line)]
-    lines = [line for line in lines if "/s]" not in line and not line.endswith(": installed")]
+    lines = [line for line in lines if not line.endswith(": installed")]
     if words[0] == "doctor" and result.stdout:
         lines = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
     if lines and lines[0].startswith("Usage:"):
