@@ -55,6 +55,9 @@ READ = {
     "BOM in gzip": gzip.compress(("\ufeff" + "\n".join(BOTH)).encode()),
     "a line for spreadsheets": "sep=;\n" + "\n".join(BOTH).replace("\t", ";"),
     "melted": "gene,variable,value\n" + "".join(f"{g},{s},{VALUES[s][n]}\n" for s in "AB" for n, g in enumerate(GENES)),
+    "BOM, comment, then header": "\ufeff# made by hand\n" + "\n".join(BOTH),
+    "a tab within quotes": "gene\tnote\tA\tB\n"
+    + "\n".join(f'{g}\t"{"x" if n else "x" + chr(9)}"\t{A[n]}\t{B[n]}' for n, g in enumerate(GENES)),
     "two BOMs": "\ufeff\ufeff" + "\n".join(BOTH),
     "blank lines, also of separators": "\n\t\t\n" + "\n".join([*BOTH[:3], "\t\t", "", *BOTH[3:], "\t\t"]),
     "comments between and behind": "\n".join([*BOTH[:3], "# half\tof it", *BOTH[3:], "# end"]),
