@@ -59,7 +59,7 @@ def folder(tmp_path):
         ({"tpm": "absent.tsv"}, "absent.tsv: TPM table cannot be read: No such file or directory"),
         (
             {"tpm": "noid.tsv"},
-            "noid.tsv: has numbers as ids (1, …), as of NCBI genes; give Ensembl ids or symbols",
+            "noid.tsv: has numbers as ids (1, …) that are not those of human genes at NCBI; give Ensembl ids",
         ),
         (
             {"tpm": "notpm.tsv"},

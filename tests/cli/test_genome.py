@@ -286,7 +286,7 @@ def test_provenance(genome, tmp_path, small_model, fasta, tpm):
     assert record["arithmetic"] == "fp32"
     assert record["versions"]["runtime"].startswith("onnxruntime ")
     assert record["regions"] == ["one:1-3072"]
-    assert record["factors"] == {"found": 15, "by_id": 15, "by_alias": 0, "renamed": {}, "missing": []}
+    assert record["factors"] == {"found": 15, "by_id": 15, "by_alias": 0, "renamed": {}, "missing": [], "repeated": {}}
     assert (record["windows"], record["bins"]) == (2, 24)
     assert record["paths"] == {"model": str(small_model), "fasta": str(fasta), "expression": str(tpm)}
     assert set(record["inputs"]["genome"]) == {"one"}

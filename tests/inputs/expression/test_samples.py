@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from epigept_batch.errors import InputError
+from epigept_batch.inputs.expression import tables as text_tables
 from epigept_batch.inputs.expression.samples import sample_name
 from epigept_batch.spec import ExpressionReference
 from expression import FACTORS, PUBLISHED, read_all, read_one
@@ -119,6 +120,15 @@ def test_the_order_of_the_rows_does_not_matter(coding):
     header, *rows = two.read_text().splitlines()
     two.write_text("\n".join([header, *rows[::-1]]) + "\n")
     assert read_all(one, two, merge="m")["m"].tpm.tpm.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_other_rows_are_noticed_wherever_they_are(coding, monkeypatch):
+    monkeypatch.setattr(text_tables, "BATCH_BYTES", 1 << 16)
+    one, two = coding("a.tsv", 912_000), coding("b.tsv", 861_234)
+    assert len(one.read_bytes()) > 4 * text_tables.BATCH_BYTES
+    two.write_text(two.read_text().replace("ENSG90000000007\t", "ENSG99999999999\t"))
+    with pytest.raises(InputError, match="the tables have different genes"):
+        read_all(one, two, merge="m")
 
 
 def test_replicates_of_other_scales_are_refused(coding):
