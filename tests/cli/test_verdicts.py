@@ -185,6 +185,9 @@ def evaluated(tmp_path, tpm, model, records):
 
 def test_a_training_window_is_claimed_only_where_assembly_and_length_agree(tmp_path, tpm, small_model):
     model = with_spec(small_model, tmp_path / "m.onnx", training_windows={"chrM": ((0, 7),)})
+    partly = with_spec(small_model, tmp_path / "partly.onnx", training_windows={"chrM": ((0, 1),)})
+    parts = {part["part"] for part in evaluated(tmp_path, tpm, partly, GENOMES["whole"])["parts"]}
+    assert parts > {"training windows", "other windows"}
     every = "every bin lies in a window that the network was trained on: the figures flatter"
     unknown = "whether a bin lies in a window that the network was trained on is not known, since "
     for records in (GENOMES["whole"], {"NC_012920.1": bases(HG38_M)}):
@@ -195,7 +198,7 @@ def test_a_training_window_is_claimed_only_where_assembly_and_length_agree(tmp_p
         (GENOMES["hg19"], SAID["hg19"][1]),
         ({"chrM": bases(5000)}, PIECE + "chrM has 5,000 bp instead of 16,569"),
     ):
-        document = evaluated(tmp_path, tpm, model, records)
+        document = evaluated(tmp_path, tpm, partly, records)
         assert document["notes"].count(unknown + why) == 1
         assert every not in document["notes"]
         assert why not in document["notes"]  # it is said once
