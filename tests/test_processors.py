@@ -109,6 +109,12 @@ CASES = {
         {f"{GROUP}/cpu": UNLIMITED, f"{GROUP}/cpuset": cfs(100_000), f"{GROUP}/cpuacct": cfs(100_000)},
         None,
     ),
+    "v1, the processor sets are another hierarchy": (
+        ["1:cpu:/job", "2:cpuset:/elsewhere"],
+        [v1()],
+        {f"{GROUP}/cpu/job": cfs(200_000)},
+        2,
+    ),
     "both, limited by v1": (
         ["1:cpu:/job", "0::/"],
         [v1(), v2(folder=f"{GROUP}/unified")],
