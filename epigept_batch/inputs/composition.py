@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Region
 
 WINDOWS, WINDOW_BP = 256, 1 << 16
-"""What is looked at where the sequence is longer: so many windows of so many bp, evenly spread, in a tenth of a second,
-of bgzip in half of one."""
+"""What is looked at where the sequence is longer: so many windows of so many bp, evenly spread. They take 0.13 s of a
+processor's time from a plain FASTA, 0.26 s from bgzip (the whole chr22 of hg38)."""
 LONG_RUN_BP = 10_000
 """N in one run from which it is a gap of the assembly; masked repeats are shorter, but for a few satellites."""
 BASE, THYMINE, URACIL, NO_BASE = range(4)
