@@ -181,13 +181,18 @@ class _MadeIndex(pyfaidx.Faidx):  # type: ignore[misc]
 
     def build_index(self) -> None:
         path = Path(self.filename)
-        unpack = gzip.open if path.name.lower().endswith(GZIP_ENDINGS) else open
         try:
-            with unpack(path, "rb") as stream, Path(self.indexname).open("w", encoding="utf-8") as index:
-                index.writelines(map(str, read_layout(cast("BinaryIO", stream), path)))
+            with _unpacked(path) as stream, Path(self.indexname).open("w", encoding="utf-8") as index:
+                index.writelines(map(str, read_layout(stream, path)))
         except BaseException:
             self.file.close()
             raise
+
+
+def _unpacked(path: Path) -> BinaryIO:
+    if path.name.lower().endswith(GZIP_ENDINGS):
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    return path.open("rb")
 
 
 def file_key(path: Path) -> str:
