@@ -209,7 +209,8 @@ def test_batch_threads_and_prefetch_change_no_value(
     other = tmp_path / "other.tsv"
     other.write_text(tpm.read_text().replace("F03\t", "F03\t9"))
     genome("--tpm", other, out=tmp_path / "plain", **{"batch-size": 1})
-    genome("--tpm", other, out=tmp_path / "this", threads=threads, **{"batch-size": batch_size})
+    done = genome("--tpm", other, out=tmp_path / "this", threads=threads, **{"batch-size": batch_size})
+    assert done.code == 0, done.err
     for path in sorted((tmp_path / "plain").glob("*.bw")):
         for contig in CONTIGS:
             np.testing.assert_allclose(read(tmp_path / "this" / path.name, contig), read(path, contig), rtol=SAME)
