@@ -137,7 +137,10 @@ class _Bar:
 
 
 class _Lines:
-    """For a log file: a line at the start and then at most every 30 s, of plain text."""
+    """For a log file: a plain line with the first window, and then at most every 30 s.
+
+    None before: what cannot be read at all is an error of one line.
+    """
 
     def __init__(self, unit: str, program: str) -> None:
         self._unit, self._program = unit, program
@@ -148,7 +151,6 @@ class _Lines:
     def start(self, total: int | None, *, done: int) -> None:
         self._total, self._begun = total, time.monotonic()
         self._before = self._done = done
-        self._print_if_due()
 
     def advance(self, by: int) -> None:
         self._done += by

@@ -118,7 +118,7 @@ def test_what_is_wrong_with_each_input_is_a_failure_and_the_others_are_checked_a
     assert set(failed) == {"model", "FASTA", "table", "disk"}
     assert failed["model"] == f"{tmp_path}/bad.onnx: is no ONNX model"
     assert found["model"]["advice"] == "make one with `epigept-export convert`"
-    assert failed["FASTA"].startswith(f"{tmp_path}/bad.fa: is not a FASTA that can be indexed")
+    assert failed["FASTA"] == f"{tmp_path}/bad.fa:1: is no header"
     assert failed["disk"] == f"{tmp_path}/file/out cannot be written"
 
 

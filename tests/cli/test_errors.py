@@ -43,7 +43,7 @@ def folder(tmp_path):
     [
         ({"fasta": "absent.fa"}, "absent.fa: FASTA cannot be read: No such file or directory"),
         ({"fasta": "empty.fa"}, "empty.fa: FASTA is empty"),
-        ({"fasta": "text.fa"}, "text.fa: is not a FASTA that can be indexed"),
+        ({"fasta": "text.fa"}, "text.fa:1: is no header; a FASTA has a line >NAME before each sequence"),
         ({"fasta": "n.fa"}, "n.fa: there is no base but N in the selected regions: nothing to predict"),
         ({"region": "four:1-5"}, "--region four:1-5: the genome has no contig 'four'; it has one, two, three"),
         ({"region": "one:500-400"}, "--region one:500-400: ends before it starts; give contig:start-end"),

@@ -44,19 +44,18 @@ def lines(capsys, clock):
     return run
 
 
-def test_a_line_at_the_start_then_one_every_30_s(lines):
+def test_a_line_with_the_first_window_then_one_every_30_s(lines):
     assert lines(100, 1.0, total=24_000) == [
-        "epigept-batch: 0 of 24,000 windows",
-        "epigept-batch: 30 of 24,000 windows, 1 windows/s, 6 h 39 min left",
-        "epigept-batch: 60 of 24,000 windows, 1 windows/s, 6 h 39 min left",
-        "epigept-batch: 90 of 24,000 windows, 1 windows/s, 6 h 38 min left",
+        "epigept-batch: 1 of 24,000 windows, 1 windows/s, 6 h 39 min left",
+        "epigept-batch: 31 of 24,000 windows, 1 windows/s, 6 h 39 min left",
+        "epigept-batch: 61 of 24,000 windows, 1 windows/s, 6 h 38 min left",
+        "epigept-batch: 91 of 24,000 windows, 1 windows/s, 6 h 38 min left",
         "epigept-batch: made",
     ]
 
 
 def test_a_slow_window_is_said_when_it_is_done(lines):
     assert lines(2, 300.0, total=4) == [
-        "epigept-batch: 0 of 4 windows",
         "epigept-batch: 1 of 4 windows, 0.0033 windows/s, 15 min left",
         "epigept-batch: 2 of 4 windows, 0.0033 windows/s, 10 min left",
         "epigept-batch: made",
@@ -65,22 +64,22 @@ def test_a_slow_window_is_said_when_it_is_done(lines):
 
 def test_what_was_done_before_does_not_count_as_speed(lines):
     assert lines(400, 0.1, done=600) == [
-        "epigept-batch: 600 of 1,000 windows",
-        "epigept-batch: 900 of 1,000 windows, 10 windows/s, 10 s left",
+        "epigept-batch: 601 of 1,000 windows, 10 windows/s, 40 s left",
+        "epigept-batch: 901 of 1,000 windows, 10 windows/s, 10 s left",
         "epigept-batch: made",
     ]
 
 
 def test_bytes_are_in_words(lines):
     assert lines(40, 1.0, total=1_000_000_000, unit=BYTES, by=2_000_000) == [
-        "epigept-batch: 0 kB of 1.0 GB",
-        "epigept-batch: 60.0 MB of 1.0 GB, 2.0 MB/s, 8 min left",
+        "epigept-batch: 2.0 MB of 1.0 GB, 2.0 MB/s, 8 min left",
+        "epigept-batch: 62.0 MB of 1.0 GB, 2.0 MB/s, 8 min left",
         "epigept-batch: made",
     ]
 
 
 def test_one_window_is_no_plural(lines):
-    assert lines(1, 1.0)[0] == "epigept-batch: 0 of 1 window"
+    assert lines(1, 1.0)[0] == "epigept-batch: 1 of 1 window, 1 windows/s, 0 s left"
 
 
 def test_many_short_counts_share_the_30_s(capsys, clock):
@@ -90,8 +89,7 @@ def test_many_short_counts_share_the_30_s(capsys, clock):
         clock.now += 1
         bar.advance(5000)
     assert capsys.readouterr().err.splitlines() == [
-        "epigept-batch: 0 kB",
-        *["epigept-batch: 5 kB, 5 kB/s"] * 3,
+        *["epigept-batch: 5 kB, 5 kB/s"] * 4,
     ]
 
 
@@ -124,7 +122,7 @@ def test_a_terminal_has_a_bar_and_a_file_has_lines(fasta, small_model, tpm, tmp_
     done = subprocess.run(arguments(fasta, small_model, tpm, tmp_path / "b"), capture_output=True, check=True)
     assert done.stdout == b""
     said = done.stderr.decode()
-    assert "epigept-batch: 0 of 1 window\n" in said
+    assert "epigept-batch: 1 of 1 window, " in said
     assert re.search(r"\nepigept-batch: sample: 3 tracks of 6 bins in .*/b/ after \d s\n$", said)
     assert said.replace("\n", "").isprintable()
 
