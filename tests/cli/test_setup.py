@@ -523,7 +523,7 @@ def test_a_local_genome_is_installed_before_a_conversion_that_takes_longer(
     fasta.write_text(fasta.read_text().replace("\n", "\n\n", 3))
     outcome = setup(published, genome=fasta, **parts)
     assert outcome.code == 2
-    assert "is not a FASTA that can be indexed" in last(outcome)
+    assert "give all lines the same length and remove blank ones" in last(outcome)
     assert "converting" not in outcome.err
 
 
