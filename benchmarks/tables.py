@@ -80,7 +80,7 @@ def forms(number: str, seed: int, *, jobs: int) -> int:
     counts: collections.Counter[str] = collections.Counter()
     reasons: collections.Counter[str] = collections.Counter()
     examples: dict[str, Form] = {}
-    with multiprocessing.Pool(jobs) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:  # polars has threads, which no fork takes along
         for form, verdict, said in pool.imap_unordered(_judged, tried, chunksize=200):
             counts[verdict] += 1
             if verdict != "right":
