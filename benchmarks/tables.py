@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +81,9 @@ def forms(number: str, seed: int, *, jobs: int) -> int:
     counts: collections.Counter[str] = collections.Counter()
     reasons: collections.Counter[str] = collections.Counter()
     examples: dict[str, Form] = {}
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:  # polars has threads, which no fork takes along
-        for form, verdict, said in pool.imap_unordered(_judged, tried, chunksize=200):
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:  # polars cannot be forked
+        judged = map(_judged, tried) if jobs == 1 else pool.map(_judged, tried, chunksize=100)
+        for form, verdict, said in judged:
             counts[verdict] += 1
             if verdict != "right":
                 reason = f"{verdict}: {_without_particulars(said)}"
