@@ -361,7 +361,7 @@ def test_isofox(tmp_path):
     assert sample.sources[0].quantified.format == "isofox"
 
 
-ALL = generate_genes()
+ALL = generate_genes(2_000)
 
 
 def rows_of_samples(name, change):
