@@ -132,9 +132,13 @@ def run_check(session: Session, spec: Spec) -> NDArray[np.float32]:
         float32, (windows, samples, bins, tracks).
     """
     inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
+    return run_inputs(session, inputs)[:, :, check_bins(spec.geometry)]
+
+
+def run_inputs(session: Session, inputs: CheckInputs) -> NDArray[np.float32]:
+    """What a session gives for check inputs, a window per call: float32, (windows, samples, bins, tracks)."""
     windows = zip(inputs.tokens, inputs.motif_scores, strict=True)
-    found = np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
-    return found[:, :, check_bins(spec.geometry)]
+    return np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
 
 
 def compare_tracks(

@@ -14,6 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from epigept_batch.inference.runtime import CPU_PROVIDER
+
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
@@ -47,7 +49,7 @@ def loses_carries(ort: ModuleType) -> bool:
     )
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid(DOMAIN, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
-    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model, providers=[CPU_PROVIDER])
     found = session.run(None, {"x": np.full((DEPTH, DEPTH), MOST_UINT8, np.uint8)})[0]
     return bool((found != DEPTH * MOST_UINT8 * MOST_INT8).any())
 

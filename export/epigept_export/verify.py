@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from epigept_batch.errors import EpiGePTError, ModelError
-from epigept_batch.inference.check import check_inputs, check_limit, compare_tracks
+from epigept_batch.inference.check import check_inputs, check_limit, compare_tracks, run_inputs
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.session import open_session
 from epigept_export.architectures import ARCHITECTURES, TRAINED, with_factors
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from epigept_batch.inference.check import CheckInputs, Limit, TrackFigures
@@ -157,9 +157,7 @@ def compare_file(
 ) -> Verification:
     """Run a model file on check inputs and compare with what the original network gives for them."""
     session = open_session(model, device, precision=spec.precision, threads=threads, say=say)
-    windows = zip(inputs.tokens, inputs.motif_scores, strict=True)
-    found = np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
-    figures = compare_tracks(found, expected, spec.tracks)
+    figures = compare_tracks(run_inputs(session, inputs), expected, spec.tracks)
     return Verification(tuple(figures), check_limit(spec.precision, session.arithmetic, session.provider))
 
 
