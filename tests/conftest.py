@@ -34,6 +34,30 @@ SYNTHETIC = TESTS / "data" / "synthetic"
 SCRIPTS = Path(sys.executable).parent
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Where several processes run the tests: those that share model files of the published sizes go to one, first.
+
+    Such a file takes a minute to make. Everything else is shared by the tests of a module at most.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _GROUPS.get(item.get_closest_marker("xdist_group").args[0], len(_GROUPS)))
+
+
+_GROUPS = {"hg38": 0, "other networks": 1}
+
+
+def _group(item):
+    if {"make_hg38_model", "make_bare_model"}.isdisjoint(item.fixturenames):
+        return item.module.__name__
+    parameters = getattr(item, "callspec", None)
+    named = "hg38" if parameters is None else parameters.params.get("architecture", "hg38")
+    return "hg38" if named == "hg38" else "other networks"
+
+
 @pytest.fixture(autouse=True)
 def home(monkeypatch, tmp_path_factory):
     """Caches and installed files of the tests, not the user's; what a command sets is gone after the test."""
@@ -169,8 +193,9 @@ def make_bare_model(make_checkpoint, bare_motifs, tmp_path_factory, request):
         if SHARED.is_dir() and (architecture, *options) == ("hg38", "--precision", "fp32"):
             return request.getfixturevalue("make_hg38_model")("fp32")
         path = folder / f"{'.'.join((architecture, *options))}.onnx"
-        command = [SCRIPTS / "epigept-export", "convert", make_checkpoint(architecture), *bare_motifs, *options]
-        subprocess.run([*command, "--no-verify", "--output", path], check=True)
+        words = ["convert", make_checkpoint(architecture), *bare_motifs, *options, "--no-verify", "--output", path]
+        done = outcome_of(export_cli, "epigept-export", words)
+        assert done.code == 0, done.err
         return path
 
     return make

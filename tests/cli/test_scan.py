@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,17 +171,22 @@ def test_a_scan_that_is_killed_goes_on_where_it_was(small_model, tmp_path, numbe
     fasta.write_text(">long\n" + "".join(rng.choice(list("ACGT"), 60 * 128_000)) + "\n")
     words = [SCRIPTS / "epigept-batch", "scan", "--fasta", fasta, "--model", small_model, "--threads", "1", "--out"]
     store = tmp_path / "scores"
+
+    def stored() -> dict[Path, int]:
+        names = [path for path in store.glob("long/c.0.*") if path.suffix != ".partial"]
+        return {path: path.stat().st_mtime_ns for path in names}
+
     with subprocess.Popen([*words, store], stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and len(list(store.glob("long/c.*"))) < 5:
+        while process.poll() is None and len(stored()) < 5:
             time.sleep(0.005)
         process.send_signal(number)
         process.communicate()
     assert process.returncode == (-number if number == signal.SIGKILL else 130)
-    kept = {path: path.stat().st_mtime_ns for path in store.glob("long/c.0.*") if path.suffix != ".partial"}
+    kept = stored()
     assert 5 <= len(kept) < 60
     done = subprocess.run([*words, store], capture_output=True, text=True, check=True)
     assert f"{len(kept)} windows are there; goes on with {60 - len(kept)}\n" in done.stderr
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert {path: stored()[path] for path in kept} == kept
     subprocess.run([*words, tmp_path / "whole"], capture_output=True, check=True)
     assert files(store) == files(tmp_path / "whole")
 
@@ -206,11 +212,13 @@ def test_real_scores_take_kilobytes_and_give_the_same_tracks(command, shared, ma
 @pytest.mark.parametrize("end", ["replaced", "done"])
 def test_a_fasta_that_is_replaced_during_a_scan_is_said_and_nothing_stays_open(scan, fasta, monkeypatch, end):
     threads, kept, real, real_genome = threading.enumerate(), [], MotifScanner.scan, scan_pipeline.Genome
+    one_at_a_time = threading.Lock()
 
     def replacing(self, *rest, **options):
-        if end == "replaced" and fasta.exists():
-            fasta.with_name("new").write_bytes(fasta.read_bytes())
-            fasta.with_name("new").replace(fasta)
+        with one_at_a_time:
+            if end == "replaced":
+                fasta.with_name("new").write_bytes(fasta.read_bytes())
+                fasta.with_name("new").replace(fasta)
         return real(self, *rest, **options)
 
     monkeypatch.setattr(MotifScanner, "scan", replacing)
