@@ -19,10 +19,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
-from machine import processor
 
-from epigept_batch.outputs.bigwig import BigWigWriter
 from epigept_batch.tiling import Contig
+from epigept_batch.tracks.bigwig import BigWigWriter
+from machine import processor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import onnxruntime
 from golden import ROOT
-from machine import processor
 
 from epigept_batch.inference.check import check_bins, check_inputs, check_limit, compare_tracks, run_check
 from epigept_batch.inference.device import Wanted, parse_device
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.runtime import OPENVINO_PROVIDER
 from epigept_batch.inference.session import open_sessions
+from machine import processor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from golden import ROOT
-from machine import processor
 
+from epigept_batch.commands.demo import CONTIG, CONTIG_BP, LINEAR, MODEL, SEED, Truth
 from epigept_batch.demo.linear import LinearFit, LinearModel
-from epigept_batch.demo_pipeline import CONTIG, CONTIG_BP, LINEAR, MODEL, SEED, Truth
 from epigept_batch.evaluation.report import MEAN, PREDICTION
+from epigept_batch.expression.vector import network_expression
 from epigept_batch.inference.check import LIMITS
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inputs.expression.vector import network_expression
-from epigept_batch.inputs.signal import SignalTrack
 from epigept_batch.simulation.cells import make_expression
 from epigept_batch.simulation.grammar import BIN_BP, FACTORS, TRACKS, Grammar
 from epigept_batch.simulation.sequence import make_contig
 from epigept_batch.tiling import Contig
+from epigept_batch.tracks.signal import SignalTrack
+from machine import processor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pyBigWig
+
 from machine import measured, processor
 
 SCRIPTS = Path(sys.executable).parent

@@ -18,16 +18,16 @@ import numpy as np
 import pandas as pd
 import polars as pl
 from golden import ROOT
-from machine import measured, processor
 
-from epigept_batch.expression_pipeline import ExpressionReport, run_expression
+from epigept_batch.commands.expression import ExpressionReport, run_expression
+from epigept_batch.commands.genome.plan import GenomeRequest, make_plan
+from epigept_batch.expression.gene_ids import published_factors
+from epigept_batch.expression.request import SampleRequest
+from epigept_batch.expression.samples import SampleExpression, read_samples
+from epigept_batch.expression.vector import network_expression
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inputs.expression.gene_ids import published_factors
-from epigept_batch.inputs.expression.samples import SampleExpression, read_samples
-from epigept_batch.inputs.expression.vector import network_expression
-from epigept_batch.plan import GenomeRequest, make_plan
-from epigept_batch.sample_request import SampleRequest
 from epigept_export.convert import read_expression_reference
+from machine import measured, processor
 
 sys.path.insert(0, str(ROOT / "tests"))
 import quantifications

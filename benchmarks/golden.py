@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from epigept_batch.inputs.genome import Genome
+from epigept_batch.sequence.genome import Genome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

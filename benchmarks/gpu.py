@@ -24,15 +24,15 @@ from statistics import median
 import host
 import numpy as np
 from golden import ROOT, SCRIPTS, STARTS, errors, make_model, read_window
-from machine import processor
 
-from epigept_batch.bench_pipeline import HG38_BP
+from epigept_batch.commands.bench import HG38_BP
 from epigept_batch.inference.arithmetic import window_flop
-from epigept_batch.inference.cuda_driver import CudaDriver
 from epigept_batch.inference.device import Wanted, parse_device
+from epigept_batch.inference.gpu.driver import CudaDriver
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.runtime import CUDA_PROVIDER, import_runtime
 from epigept_batch.inference.session import Session, measured_peak, open_sessions
+from machine import processor
 
 PRECISIONS = ("fp16", "fp32")
 KERNELS = """

@@ -19,22 +19,22 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-from machine import processor
 
-from epigept_batch.inputs.genome import Genome
-from epigept_batch.inputs.regions import select_regions
-from epigept_batch.inputs.scores import ScoreKey, ScoreStore
-from epigept_batch.outputs.provenance import SampleFiles, write_record
-from epigept_batch.outputs.stitch import TileSignal
-from epigept_batch.outputs.writers import TrackWriters
-from epigept_batch.resume import RunJournals
+from epigept_batch.commands.genome.resume import RunJournals
+from epigept_batch.motifs.store import ScoreKey, ScoreStore
+from epigept_batch.prediction.stitch import TileSignal
+from epigept_batch.sequence.genome import Genome
+from epigept_batch.sequence.regions import select_regions
 from epigept_batch.tiling import Contig, Geometry, make_tiles, select_bins
 from epigept_batch.timing import StageClock
+from epigept_batch.tracks.run_record import SampleFiles, write_record
+from epigept_batch.tracks.writers import TrackWriters
+from machine import processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from epigept_batch.plan import Plan
+    from epigept_batch.commands.genome.plan import Plan
     from epigept_batch.tiling import Tile
 
 GEOMETRY = Geometry(bins=1000, bin_bp=128)

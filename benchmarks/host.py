@@ -23,19 +23,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from golden import BIN_BP, ROOT, WINDOW_BP, fasta, make_model
-from machine import processor
 
-from epigept_batch import pipeline
+from epigept_batch.commands.genome import run as pipeline
+from epigept_batch.commands.genome.plan import GenomeRequest
+from epigept_batch.expression.request import SampleRequest
 from epigept_batch.inference.device import Device
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.runtime import CUDA_PROVIDER
 from epigept_batch.inference.session import Session
-from epigept_batch.inputs.genome import Genome
-from epigept_batch.inputs.scan import GenomeScan, MotifScanner
-from epigept_batch.inputs.scores import BLOCK_BINS, ScoreKey, ScoreStore
-from epigept_batch.outputs.writers import TrackWriters
-from epigept_batch.plan import GenomeRequest
-from epigept_batch.sample_request import SampleRequest
+from epigept_batch.motifs.scan import GenomeScan, MotifScanner
+from epigept_batch.motifs.store import BLOCK_BINS, ScoreKey, ScoreStore
+from epigept_batch.sequence.genome import Genome
+from epigept_batch.tracks.writers import TrackWriters
+from machine import processor
 
 if TYPE_CHECKING:
     from epigept_batch.inference.network import Inputs

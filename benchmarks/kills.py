@@ -21,13 +21,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pyBigWig
-from machine import processor
 
-from epigept_batch.demo_pipeline import MODEL, SEED
+from epigept_batch.commands.demo import MODEL, SEED
 from epigept_batch.simulation.cells import make_expression
 from epigept_batch.simulation.grammar import Grammar
 from epigept_batch.simulation.sequence import make_contig
 from epigept_batch.simulation.write import as_fasta, write_table
+from machine import processor
 
 ROOT = Path(__file__).parent.parent
 COMMAND = Path(sys.executable).parent / "epigept-batch"

@@ -27,8 +27,9 @@ import onnxruntime
 import torch
 import transformers
 from golden import BIN_BP, LENGTH, ROOT, STARTS, WINDOW_BP, Window, fasta, make_checkpoint, read_window
-from machine import measured, processor
 from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from machine import measured, processor
 
 sys.path.insert(0, str(ROOT / "tests"))
 

@@ -74,8 +74,8 @@ class Runner:
     def scan(self, *, data: str, work: str, model: str, threads: int, windows: int) -> dict[str, float]:
         """The scan of windows: seconds."""
         from epigept_batch.inference.model_file import read_spec
-        from epigept_batch.inputs.genome import Genome
-        from epigept_batch.inputs.scan import GenomeScan, MotifScanner
+        from epigept_batch.motifs.scan import GenomeScan, MotifScanner
+        from epigept_batch.sequence.genome import Genome
 
         if "scan" not in self._sessions:
             spec, genome = read_spec(Path(model)), Genome(fasta(Path(data), Path(work)))
@@ -99,10 +99,10 @@ class Runner:
         overlapped: bool = True,
     ) -> dict[str, float]:
         """A run from its first window to its finished bigWigs: seconds; and peak memory so far."""
-        from epigept_batch import pipeline
+        from epigept_batch.commands.genome import run as pipeline
+        from epigept_batch.commands.genome.plan import GenomeRequest
+        from epigept_batch.expression.request import SampleRequest
         from epigept_batch.inference.device import parse_device
-        from epigept_batch.plan import GenomeRequest
-        from epigept_batch.sample_request import SampleRequest
 
         out = Path(work) / f"out.{os.getpid()}"
         table = Path(data) / "expression/encode_rsem.tsv.gz"

@@ -22,18 +22,18 @@ import numba
 import numpy as np
 import zarr
 from golden import BIN_BP, ROOT, SCRIPTS, STARTS, WINDOW_BP, fasta, make_model, read_window
-from machine import measured, processor
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.session import open_session
-from epigept_batch.inputs import scan as scanning
-from epigept_batch.inputs.genome import Genome
-from epigept_batch.inputs.motif_tables import COLUMNS, aligned
-from epigept_batch.inputs.motifs import read_motif_set
-from epigept_batch.inputs.scan import GenomeScan, MotifScanner
-from epigept_batch.inputs.scores import BLOCK_BINS, ScoreStore
+from epigept_batch.motifs import scan as scanning
+from epigept_batch.motifs.motif_set import read_motif_set
+from epigept_batch.motifs.scan import GenomeScan, MotifScanner
+from epigept_batch.motifs.store import BLOCK_BINS, ScoreStore
+from epigept_batch.motifs.tables import COLUMNS, aligned
+from epigept_batch.sequence.genome import Genome
 from epigept_batch.spec import ScanWindow
+from machine import measured, processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,6 +21,7 @@ from statistics import median
 from typing import Any, Self
 
 from golden import ROOT, SCRIPTS, fasta, make_model
+
 from machine import measured, processor
 
 SHORT = 2

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from golden import ROOT, STARTS, make_checkpoint, read_window
-from machine import processor
 
 from epigept_export.architectures import ARCHITECTURES
 from epigept_export.checkpoint import read_state_dict
 from epigept_export.training.config import FitConfig
 from epigept_export.training.module import EpiGePTModule, TrainedEpiGePT, masked_squared_error
+from machine import processor
 
 sys.path.insert(0, str(ROOT / "tests"))
 import reference

@@ -1,6 +1,6 @@
 """epigept-batch: genome-wide epigenomic tracks from RNA-seq with EpiGePT."""
 
-from epigept_batch.environment import send_nothing
+from epigept_batch.machine.environment import send_nothing
 
 __version__ = "0.1.0"
 

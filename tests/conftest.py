@@ -17,9 +17,9 @@ import torch
 from click.testing import CliRunner
 
 from epigept_batch.cli.main import cli
-from epigept_batch.environment import POOLS
-from epigept_batch.inputs.scan import MotifScanner
-from epigept_batch.installation import download
+from epigept_batch.machine.environment import POOLS
+from epigept_batch.motifs.scan import MotifScanner
+from epigept_batch.setup import download
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
 from epigept_export.architectures import homer_given
 from epigept_export.cli import cli as export_cli

@@ -1,8 +1,8 @@
 """Reading of tables in tests."""
 
-from epigept_batch.inputs.expression.gene_ids import published_factors
-from epigept_batch.inputs.expression.samples import read_samples
-from epigept_batch.sample_request import SampleRequest
+from epigept_batch.expression.gene_ids import published_factors
+from epigept_batch.expression.request import SampleRequest
+from epigept_batch.expression.samples import read_samples
 
 FACTORS = ("AHR", "ARNTL", "T", "GTF2I", "CTCF")
 

@@ -28,15 +28,15 @@ import torch
 
 from epigept_batch.demo import linear
 from epigept_batch.errors import EpiGePTError
+from epigept_batch.expression.request import SampleRequest
+from epigept_batch.expression.samples import read_samples
+from epigept_batch.expression.transcripts import read_transcript_map
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inputs.expression.samples import read_samples
-from epigept_batch.inputs.expression.transcripts import read_transcript_map
-from epigept_batch.inputs.genome import Genome
-from epigept_batch.inputs.motifs import read_factor_pairs, read_motifs
-from epigept_batch.inputs.regions import parse_region, read_bed
-from epigept_batch.inputs.signal import SignalTrack
-from epigept_batch.sample_request import SampleRequest
+from epigept_batch.motifs.motif_set import read_factor_pairs, read_motifs
+from epigept_batch.sequence.genome import Genome
+from epigept_batch.sequence.regions import parse_region, read_bed
 from epigept_batch.tiling import Contig
+from epigept_batch.tracks.signal import SignalTrack
 from epigept_export.checkpoint import read_state_dict
 from epigept_export.convert import read_expression_reference
 from epigept_export.load import embedded, load_network

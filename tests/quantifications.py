@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-FACTOR_IDS = "epigept_batch.inputs.expression.gene_ids"
+FACTOR_IDS = "epigept_batch.expression.gene_ids"
 SAMPLE = "sample"
 OTHER = "other"
 
@@ -40,7 +40,7 @@ class Genes:
 
 def published_ids():
     """Ensembl id and symbol of the 711 factors."""
-    from epigept_batch.inputs.expression.gene_ids import _factor_ids
+    from epigept_batch.expression.gene_ids import _factor_ids
 
     return [(row["ensembl_id"], row["symbol"]) for row in _factor_ids()]
 

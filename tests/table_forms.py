@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError
-from epigept_batch.inputs.expression.gene_ids import _factor_ids
+from epigept_batch.expression.gene_ids import _factor_ids
 from expression import read_all
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 
 from epigept_batch.errors import InputError, ModelError
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inputs.scores import ScoreKey, ScoreStore
+from epigept_batch.motifs.store import ScoreKey, ScoreStore
 from epigept_batch.names import can_be_file_name
 from epigept_batch.tiling import Contig
 from epigept_export.load import ARCHITECTURE_KEY, load_network
@@ -30,8 +30,8 @@ SECONDS = 60
 READERS = {
     "model": "from epigept_batch.inference.model_file import read_spec as read",
     "checkpoint": "from epigept_export.load import load_network as read",
-    "h5ad": "from epigept_batch.inputs.expression.pseudobulk import Pseudobulk\ndef read(path): Pseudobulk(path, None)",
-    "pairs": "from epigept_batch.inputs.motifs import read_factor_pairs as read",
+    "h5ad": "from epigept_batch.expression.pseudobulk import Pseudobulk\ndef read(path): Pseudobulk(path, None)",
+    "pairs": "from epigept_batch.motifs.motif_set import read_factor_pairs as read",
 }
 SCRIPT = """
 import resource, sys

@@ -1,4 +1,6 @@
-"""Who may import whom: cli -> pipeline -> stages -> vocabulary; the exporter knows the runtime, never the reverse."""
+"""Who may import whom: cli -> commands -> prediction -> things -> vocabulary; the exporter knows the runtime, never the
+reverse.
+"""
 
 import ast
 import subprocess
@@ -11,33 +13,32 @@ import pytest
 RUNTIME = Path(find_spec("epigept_batch").origin).parent
 EXPORT = Path(find_spec("epigept_export").origin).parent
 
-VOCABULARY = {"assemblies", "errors", "made_from", "names", "notes", "sample_request", "spec", "tiling"}
-SUPPORT = {"bystanders", "files", "home", "prefetch", "processors", "progress", "timing"}
-PIPELINES = {
-    "pipeline",
-    "scan_pipeline",
-    "expression_pipeline",
-    "simulation_pipeline",
-    "demo_pipeline",
-    "doctor_pipeline",
-    "evaluation_pipeline",
-    "setup_pipeline",
-    "bench_pipeline",
-}
+TIERS = (
+    ("vocabulary",),  # the modules of the top level
+    ("machine",),  # processors and the environment
+    ("sequence", "expression", "tracks", "inference"),  # things, each on its own
+    ("motifs",),  # which are looked for in sequence
+    ("prediction", "evaluation", "simulation", "setup", "demo"),  # what is done with things
+    ("commands",),  # one module or folder per command
+    ("cli",),  # their options and words
+)
+"""Each room imports from itself and from lower tiers."""
+DOORS = {"__init__.py": "commands"}
+"""Modules of the top level that stand for a room."""
 OWNERS = {
     "onnxruntime": {"inference/runtime.py"},
-    "pyfaidx": {"inputs/fasta_index.py"},
-    "Bio": {"inputs/fasta_index.py"},
-    "pyBigWig": {"inputs/signal.py"},
+    "pyfaidx": {"sequence/fasta_index.py"},
+    "Bio": {"sequence/fasta_index.py"},
+    "pyBigWig": {"tracks/signal.py"},
     "matplotlib": {"evaluation/figures.py"},
-    "anndata": {"inputs/expression/pseudobulk.py"},
-    "h5py": {"inputs/expression/pseudobulk.py"},
-    "numba": {"inputs/motif_kernels.py"},
-    "requests": {"installation/download.py"},
+    "anndata": {"expression/pseudobulk.py"},
+    "h5py": {"expression/pseudobulk.py"},
+    "numba": {"motifs/kernels.py"},
+    "requests": {"setup/download.py"},
     "tqdm": {"cli/progress.py"},
-    "urllib3": {"installation/download.py"},
-    "numcodecs": {"inputs/scores.py"},
-    "zarr": {"inputs/scores.py"},
+    "urllib3": {"setup/download.py"},
+    "numcodecs": {"motifs/store.py"},
+    "zarr": {"motifs/store.py"},
     "onnx": {"inference/arithmetic.py", "inference/model_file.py", "inference/cpu_form.py", "inference/integers.py"},
 }
 
@@ -56,48 +57,30 @@ def runtime_files():
     return sorted(RUNTIME.rglob("*.py"))
 
 
+def room(name):
+    """The room of a module of ours; modules of the top level are vocabulary."""
+    rooms = {room for tier in TIERS for room in tier}
+    return name if name in rooms else "vocabulary"
+
+
 def ours(path):
-    """First names below epigept_batch that a runtime file imports."""
+    """Rooms that a runtime file imports."""
     parts = (name.split(".") for name in imports(path))
-    return {part[1] for part in parts if part[0] == "epigept_batch" and len(part) > 1 and part[1] != "__version__"}
+    return {room(part[1]) for part in parts if part[0] == "epigept_batch" and len(part) > 1}
 
 
 @pytest.mark.parametrize("path", runtime_files(), ids=lambda p: str(p.relative_to(RUNTIME)))
 def test_directions(path):
-    place = path.relative_to(RUNTIME).parts
-    stage = place[0].removesuffix(".py")
-    allowed = {
-        "__init__": {"environment"},
-        "cli": {"cli", "evaluation", "inference", "installation", "errors", "home", "notes", "plan", "sample_request"}
-        | {"environment", "files", "processors"}
-        | PIPELINES,
-        "plan": {"inputs", "inference", "outputs"} | VOCABULARY,
-        "pipeline": {"plan", "resume", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
-        "scan_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
-        "expression_pipeline": {"inputs", "inference", "outputs"} | VOCABULARY,
-        "bench_pipeline": {"plan", "pipeline", "simulation", "inputs", "inference", "outputs"} | VOCABULARY | SUPPORT,
-        "simulation_pipeline": {"simulation"} | VOCABULARY | SUPPORT,
-        "demo_pipeline": {"plan", "pipeline", "demo", "simulation", "inputs", "inference", "evaluation", "outputs"}
-        | VOCABULARY
-        | SUPPORT,
-        "doctor_pipeline": {"inputs", "inference"} | VOCABULARY | SUPPORT,
-        "evaluation_pipeline": {"evaluation", "inputs", "inference"} | VOCABULARY | SUPPORT,
-        "evaluation": {"evaluation", "inputs", "outputs"} | VOCABULARY | SUPPORT,
-        "setup_pipeline": {"installation", "inputs", "inference"} | VOCABULARY | SUPPORT,
-        "installation": {"installation"} | VOCABULARY | SUPPORT,
-        "simulation": {"simulation", "inputs", "outputs"} | VOCABULARY | SUPPORT,
-        "inputs": {"inputs"} | VOCABULARY | SUPPORT,
-        "inference": {"inference"} | VOCABULARY | SUPPORT,
-        "outputs": {"outputs"} | VOCABULARY | SUPPORT,
-        "assemblies": {"tiling"},
-        "spec": {"errors", "names", "tiling"},
-        "tiling": {"errors"},
-        "files": {"errors"},
-        "home": {"errors"},
-        "journal": {"errors", "files", "made_from"},
-        "resume": {"journal", "outputs", "inference", "plan", "timing"} | VOCABULARY,
-    }.get(stage, set())
-    assert ours(path) <= allowed
+    parts = path.relative_to(RUNTIME).parts
+    own = parts[0] if len(parts) > 1 else DOORS.get(parts[0], "vocabulary")
+    tier = next(number for number, rooms in enumerate(TIERS) if own in rooms)
+    assert ours(path) <= {own} | {room for rooms in TIERS[:tier] for room in rooms}
+
+
+def test_the_top_level_is_small_and_every_folder_is_a_room():
+    assert len(list(RUNTIME.glob("*.py"))) <= 12
+    folders = {path.parent.relative_to(RUNTIME).parts[0] for path in runtime_files() if path.parent != RUNTIME}
+    assert folders == {room for tier in TIERS for room in tier} - {"vocabulary"}
 
 
 @pytest.mark.parametrize("library", OWNERS)
@@ -112,13 +95,7 @@ def test_each_library_has_one_owner(library):
 
 def test_tables_are_read_in_one_room():
     users = [path for path in runtime_files() if any(name.split(".")[0] == "polars" for name in imports(path))]
-    assert {path.parent.relative_to(RUNTIME).as_posix() for path in users} == {"inputs/expression"}
-
-
-def test_only_pipelines_name_every_stage():
-    stages = {"inputs", "inference", "outputs"}
-    users = {p.name for p in runtime_files() if stages <= ours(p)}
-    assert users == {"bench_pipeline.py", "demo_pipeline.py", "expression_pipeline.py", "pipeline.py", "plan.py"}
+    assert {path.parent.relative_to(RUNTIME).as_posix() for path in users} == {"expression"}
 
 
 def test_the_runtime_knows_neither_torch_nor_the_exporter():
@@ -131,7 +108,7 @@ def test_the_exporter_runs_without_onnxruntime():
         assert "onnxruntime" not in {name.split(".")[0] for name in imports(path)}
 
 
-@pytest.mark.parametrize("module", ["epigept_batch", "epigept_batch.cli.main", "epigept_batch.pipeline"])
+@pytest.mark.parametrize("module", ["epigept_batch", "epigept_batch.cli.main", "epigept_batch.commands.genome.run"])
 def test_importing_the_runtime_loads_neither_torch_nor_onnxruntime(module):
     script = f"import sys, {module}; print(sorted({{'torch', 'onnxruntime'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

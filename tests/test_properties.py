@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from epigept_batch.errors import InputError
-from epigept_batch.inputs.expression.samples import read_samples
-from epigept_batch.inputs.regions import parse_region
+from epigept_batch.expression.request import SampleRequest
+from epigept_batch.expression.samples import read_samples
 from epigept_batch.names import can_be_file_name
-from epigept_batch.outputs.stitch import TileSignal, runs
-from epigept_batch.sample_request import SampleRequest
+from epigept_batch.prediction.stitch import TileSignal, runs
+from epigept_batch.sequence.regions import parse_region
 from epigept_batch.tiling import Contig, Geometry, Region, make_tiles, merge_spans, select_bins
 from reference import owner
 

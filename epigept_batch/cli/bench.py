@@ -35,7 +35,7 @@ def bench(*, model: Path, device: str, batch_size: int | None, threads: int, rep
     Example:
       epigept-batch bench --model model.onnx --device cpu
     """
-    from epigept_batch.bench_pipeline import BenchRequest, run_bench
+    from epigept_batch.commands.bench import BenchRequest, run_bench
     from epigept_batch.inference.device import parse_device
 
     request = BenchRequest(model, device=parse_device(device), batch_size=batch_size, threads=threads, repeats=repeats)

@@ -32,7 +32,7 @@ def demo(*, out: Path, threads: int) -> None:
     Example:
       epigept-batch demo
     """
-    from epigept_batch.demo_pipeline import DemoRequest, run_demo
+    from epigept_batch.commands.demo import DemoRequest, run_demo
 
     with ProgressBar() as progress:
         evaluation = run_demo(DemoRequest(out, threads=threads), progress)

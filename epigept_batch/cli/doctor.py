@@ -14,7 +14,7 @@ from epigept_batch.cli.samples import SampleCommand, optional_sample_options
 from epigept_batch.home import default_fasta, default_model
 
 if TYPE_CHECKING:
-    from epigept_batch.sample_request import SampleRequest
+    from epigept_batch.expression.request import SampleRequest
 
 SIGNS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
 
@@ -57,7 +57,7 @@ def doctor(
     Example:
       epigept-batch doctor --model model.onnx --fasta hg38.fa --tpm sample.tsv
     """
-    from epigept_batch.doctor_pipeline import DoctorRequest, run_doctor
+    from epigept_batch.commands.doctor import DoctorRequest, run_doctor
     from epigept_batch.inference.device import parse_device
 
     request = DoctorRequest(

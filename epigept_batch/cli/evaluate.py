@@ -123,8 +123,8 @@ def evaluate(
       epigept-batch evaluate --predicted tracks --measured 'encode/{sample}.{track}.bw' \\
         --training 'training/{cell}.{track}.bw' --exclude hg38-blacklist.v2.bed.gz
     """
+    from epigept_batch.commands.evaluate import run_evaluation
     from epigept_batch.evaluation.request import EvaluationRequest
-    from epigept_batch.evaluation_pipeline import run_evaluation
 
     request = EvaluationRequest(
         excludes=exclude,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epigept_batch.cli.samples import SampleCommand, sample_options
+from epigept_batch.expression.notes import said_once
 from epigept_batch.home import default_model
-from epigept_batch.notes import said_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from epigept_batch.sample_request import SampleRequest
+    from epigept_batch.expression.request import SampleRequest
 
 HEADER = ("sample", "format", "rows", "sum", "values", "factors found", "nearest training cell")
 KIND = [HEADER.index(name) for name in ("format", "rows", "values", "factors found")]
@@ -44,7 +44,7 @@ def expression(*, samples: SampleRequest, model: Path | None, write: Path | None
     Example:
       epigept-batch expression --tpm sample.tsv --model model.onnx --write vector.tsv
     """
-    from epigept_batch.expression_pipeline import ExpressionReport, run_expression
+    from epigept_batch.commands.expression import ExpressionReport, run_expression
 
     if model is None and default_model().exists():
         model = default_model()

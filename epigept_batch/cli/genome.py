@@ -21,7 +21,7 @@ from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand, sample_options
 
 if TYPE_CHECKING:
-    from epigept_batch.sample_request import SampleRequest
+    from epigept_batch.expression.request import SampleRequest
 
 
 @click.command(cls=SampleCommand, short_help="Predict the tracks of a genome.")
@@ -101,9 +101,9 @@ def genome(
       epigept-batch genome --tpm sample.tsv --fasta hg38.fa --model model.onnx --region chr2:1,000,001-2,000,000
     """
     # Loaded here so that --help need not wait for the compiler and the table library.
+    from epigept_batch.commands.genome.plan import GenomeRequest
+    from epigept_batch.commands.genome.run import run_genome
     from epigept_batch.inference.device import parse_device
-    from epigept_batch.pipeline import run_genome
-    from epigept_batch.plan import GenomeRequest
 
     request = GenomeRequest(
         samples=samples,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from epigept_batch.cli.progress import say
-from epigept_batch.environment import limit_pools
 from epigept_batch.home import default_fasta, default_model, installed
-from epigept_batch.processors import usable_processors
+from epigept_batch.machine.environment import limit_pools
+from epigept_batch.machine.processors import usable_processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epigept_batch.errors import InputError
-from epigept_batch.sample_request import MOST_MISSING, SampleRequest
+from epigept_batch.expression.request import MOST_MISSING, SampleRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

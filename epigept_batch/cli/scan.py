@@ -32,7 +32,7 @@ def scan(*, fasta: Path, model: Path, out: Path, chromosome: tuple[str, ...], al
       epigept-batch scan --fasta hg38.fa --model model.onnx --out hg38.scores
     """
     # Loaded here so that --help need not wait for the compiler.
-    from epigept_batch.scan_pipeline import ScanRequest, run_scan
+    from epigept_batch.commands.scan import ScanRequest, run_scan
 
     request = ScanRequest(fasta, model, out, chromosomes=chromosome, all_contigs=all_contigs, threads=threads)
     with ProgressBar() as progress:

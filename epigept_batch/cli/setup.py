@@ -12,7 +12,7 @@ from epigept_batch.cli.progress import BYTES, ProgressBar, is_quiet, quiet_optio
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from epigept_batch.installation.plan import Plan
+    from epigept_batch.setup.plan import Plan
 
 GIVEN = {
     "genome": "The genome: plain (linked), gzip or bgzip (unpacked).",
@@ -59,8 +59,8 @@ def setup(*, catalogue: str, precision: str, dry_run: bool, force: bool, as_json
       epigept-batch setup hg38
     """
     # Loaded here so that --help need not wait for the index of genomes and the model's reader.
-    from epigept_batch.installation.plan import SetupRequest, plan_setup
-    from epigept_batch.setup_pipeline import check_setup, run_setup
+    from epigept_batch.commands.setup import check_setup, run_setup
+    from epigept_batch.setup.plan import SetupRequest, plan_setup
 
     chosen = {name: location for name, location in given.items() if location is not None}
     plan = plan_setup(SetupRequest(catalogue, chosen, precision=precision, force=force))

@@ -30,7 +30,7 @@ def simulate(*, out: Path, seed: int, contigs: int, contig_bp: int, cells: int, 
     Example:
       epigept-batch simulate --out simulated
     """
-    from epigept_batch.simulation_pipeline import SimulateRequest, run_simulate
+    from epigept_batch.commands.simulate import SimulateRequest, run_simulate
 
     request = SimulateRequest(out, seed=seed, contigs=contigs, contig_bp=contig_bp, cells=cells, threads=threads)
     with ProgressBar("contig") as progress:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from epigept_batch.errors import one_line
-from epigept_batch.inputs.genome_verdict import SEQUENCE, Remark, Verdict, judge_contigs
+from epigept_batch.sequence.genome_verdict import SEQUENCE, Remark, Verdict, judge_contigs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference.installation import installed_runtimes
-from epigept_batch.processors import usable_processors
+from epigept_batch.machine.processors import usable_processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

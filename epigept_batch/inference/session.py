@@ -8,8 +8,8 @@ import numpy as np
 
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference.arithmetic import product_graph, product_rate
-from epigept_batch.inference.cuda import load_on_gpu, load_on_gpus
 from epigept_batch.inference.device import Device, Wanted
+from epigept_batch.inference.gpu.load import load_on_gpu, load_on_gpus
 from epigept_batch.inference.host import HostNetwork, lacks_bfloat16, load_in_openvino, load_on_cpu
 from epigept_batch.inference.installation import gpu_names
 from epigept_batch.inference.network import Inputs

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from epigept_batch.inputs.scan import MotifScanner
+from epigept_batch.motifs.scan import MotifScanner
 from epigept_batch.simulation.streams import stream
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from epigept_batch.files import replacing
-from epigept_batch.outputs.bigwig import BigWigWriter
 from epigept_batch.simulation.cells import make_expression
 from epigept_batch.simulation.grammar import BIN_BP, FACTORS, SCAN_WINDOW, TRACKS, Grammar
 from epigept_batch.simulation.sequence import make_contig
 from epigept_batch.simulation.streams import stream
 from epigept_batch.tiling import Contig
+from epigept_batch.tracks.bigwig import BigWigWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

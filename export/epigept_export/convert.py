@@ -15,14 +15,14 @@ import onnx
 import torch
 
 import epigept_batch
+from epigept_batch.bounds import read_unpacked
 from epigept_batch.errors import InputError, ModelError, OutputError, reason
+from epigept_batch.expression import formats
 from epigept_batch.files import make_folder, replacing
 from epigept_batch.inference.check import check_bins, check_inputs
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.inputs.bounds import read_unpacked
-from epigept_batch.inputs.expression import formats
-from epigept_batch.inputs.motifs import P_VALUE, read_motif_set
+from epigept_batch.motifs.motif_set import P_VALUE, read_motif_set
 from epigept_batch.spec import Check, ExpressionReference, Spec
 from epigept_export.architectures import HG_SCAN_WINDOW, read_training_windows, training_cells
 from epigept_export.graph import export_graph, write_model

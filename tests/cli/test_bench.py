@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import runner_of
-from epigept_batch import bench_pipeline, bystanders
-from epigept_batch.bench_pipeline import HG38_BP, Repeat
+from epigept_batch.commands import bench as bench_pipeline
+from epigept_batch.commands.bench import HG38_BP, Repeat
 from epigept_batch.inference.arithmetic import window_flop
 from epigept_batch.inference.model_file import read_spec
+from epigept_batch.machine import bystanders
 from small import SMALL
 
 

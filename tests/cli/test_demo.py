@@ -9,8 +9,8 @@ import pytest
 
 import bigwigs
 from conftest import runner_of
-from epigept_batch import demo_pipeline
-from epigept_batch.demo_pipeline import CONTIG, SAMPLES, SEED
+from epigept_batch.commands import demo as demo_pipeline
+from epigept_batch.commands.demo import CONTIG, SAMPLES, SEED
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.simulation.cells import make_expression
 from epigept_batch.simulation.grammar import TRACKS, Grammar

@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from conftest import runner_of
-from epigept_batch import doctor_pipeline
-from epigept_batch.doctor_pipeline import FAILED, OK, WARNING
+from epigept_batch.commands import doctor as doctor_pipeline
+from epigept_batch.commands.doctor import FAILED, OK, WARNING
 from epigept_batch.inference import installation
 from epigept_batch.inference.check import check_limit
 from epigept_batch.inference.installation import Driver

@@ -13,15 +13,15 @@ from click.testing import CliRunner
 
 from epigept_batch.cli.main import cli
 from epigept_batch.errors import InputError, ModelError, OutputError
+from epigept_batch.expression.tables import open_table
 from epigept_batch.files import make_folder
 from epigept_batch.inference import model_file
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inputs import fasta_index
-from epigept_batch.inputs.expression.tables import open_table
-from epigept_batch.inputs.genome import Genome
-from epigept_batch.inputs.motifs import read_factor_pairs, read_motifs
-from epigept_batch.inputs.regions import read_bed
-from epigept_batch.inputs.scores import ScoreKey, ScoreStore
+from epigept_batch.motifs.motif_set import read_factor_pairs, read_motifs
+from epigept_batch.motifs.store import ScoreKey, ScoreStore
+from epigept_batch.sequence import fasta_index
+from epigept_batch.sequence.genome import Genome
+from epigept_batch.sequence.regions import read_bed
 from epigept_batch.tiling import Contig
 from epigept_export.checkpoint import read_state_dict
 from epigept_export.convert import read_expression_reference

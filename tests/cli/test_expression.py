@@ -7,7 +7,7 @@ import pytest
 
 import reference
 from conftest import runner_of
-from epigept_batch.inputs.expression.vector import network_expression
+from epigept_batch.expression.vector import network_expression
 from epigept_export.convert import read_expression_reference
 from expression import PUBLISHED, read_tpm
 from quantifications import generate_genes, gtf, matrix_tsv, rsem, salmon

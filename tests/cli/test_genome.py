@@ -12,12 +12,13 @@ import pytest
 
 import bigwigs
 import reference
-from epigept_batch import pipeline, plan
 from epigept_batch.cli.progress import ProgressBar
+from epigept_batch.commands.genome import plan
+from epigept_batch.commands.genome import run as pipeline
 from epigept_batch.inference.session import Session
-from epigept_batch.inputs.genome import Genome
-from epigept_batch.inputs.scan import GenomeScan
-from epigept_batch.outputs.writers import TrackWriters
+from epigept_batch.motifs.scan import GenomeScan
+from epigept_batch.sequence.genome import Genome
+from epigept_batch.tracks.writers import TrackWriters
 from epigept_export.convert import read_expression_reference
 from epigept_export.model import EpiGePT
 from expression import read_tpm

@@ -10,7 +10,7 @@ import pytest
 
 import epigept_batch
 from conftest import SCRIPTS
-from epigept_batch.demo_pipeline import MODEL, SEED
+from epigept_batch.commands.demo import MODEL, SEED
 from epigept_batch.simulation.cells import make_expression
 from epigept_batch.simulation.grammar import Grammar
 from epigept_batch.simulation.sequence import make_contig

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from conftest import SCRIPTS
-from epigept_batch.environment import NO_TELEMETRY
+from epigept_batch.machine.environment import NO_TELEMETRY
 
 STRACE = shutil.which("strace")
 
@@ -58,7 +58,7 @@ def test_a_run_keeps_to_itself(words, bare, tmp_path):
     [
         ("epigept_batch", None, "1"),
         ("epigept_export", None, "1"),
-        ("epigept_batch.outputs.writer_process", None, "1"),
+        ("epigept_batch.tracks.writer_process", None, "1"),
         ("epigept_batch", "", "1"),
         ("epigept_batch", "0", "0"),
     ],

@@ -16,7 +16,7 @@ from conftest import SCRIPTS
 from epigept_batch.cli import options, progress
 from epigept_batch.cli.main import cli
 from epigept_batch.cli.progress import BYTES, ProgressBar
-from epigept_batch.environment import POOLS
+from epigept_batch.machine.environment import POOLS
 from epigept_export.cli import cli as export_cli
 
 
@@ -170,7 +170,7 @@ def test_more_threads_than_processors_are_said(monkeypatch, asked, said):
 
 def test_libraries_start_no_more_threads_than_asked_for():
     script = (
-        "import sys; from epigept_batch.environment import limit_pools; limit_pools(1);"
+        "import sys; from epigept_batch.machine.environment import limit_pools; limit_pools(1);"
         "import numpy, polars; print(polars.thread_pool_size(), len(__import__('os').listdir('/proc/self/task')))"
     )
     environment = {name: value for name, value in os.environ.items() if name not in POOLS}
@@ -181,7 +181,7 @@ def test_libraries_start_no_more_threads_than_asked_for():
 
 @pytest.mark.parametrize(("given", "kept"), [("1", "1"), ("3", "3"), ("4", "3"), ("0", "3"), ("", "3"), ("4,2", "3")])
 def test_what_the_user_set_lower_stays(monkeypatch, given, kept):
-    from epigept_batch.environment import limit_pools
+    from epigept_batch.machine.environment import limit_pools
 
     for name in POOLS:
         monkeypatch.setenv(name, given)

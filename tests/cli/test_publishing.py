@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from epigept_batch import pipeline
+from epigept_batch.commands.genome import run as pipeline
+from epigept_batch.commands.genome.resume import RunJournals
 from epigept_batch.inference.session import Session
-from epigept_batch.outputs import writer_process, writers
-from epigept_batch.outputs.provenance import write_record
-from epigept_batch.outputs.writers import TrackWriters
-from epigept_batch.resume import RunJournals
+from epigept_batch.tracks import writer_process, writers
+from epigept_batch.tracks.run_record import write_record
+from epigept_batch.tracks.writers import TrackWriters
 
 SAMPLES = ("sample", "other")
 CHANGES = {

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import bigwigs
-from epigept_batch import pipeline, resume
+from epigept_batch.commands.genome import resume
+from epigept_batch.commands.genome import run as pipeline
+from epigept_batch.commands.genome.journal import Journal
 from epigept_batch.errors import OutputError
 from epigept_batch.inference.session import Session
-from epigept_batch.journal import Journal
-from epigept_batch.outputs import writers
+from epigept_batch.tracks import writers
 
 ROOT = Path(__file__).parent.parent.parent
 OPTIONS = {"overlap": 1280, "batch-size": 1}

@@ -13,9 +13,9 @@ import pytest
 
 import bigwigs
 from conftest import SCRIPTS
-from epigept_batch import scan_pipeline
-from epigept_batch.inputs.scan import MotifScanner
-from epigept_batch.inputs.scores import ScoreStore
+from epigept_batch.commands import scan as scan_pipeline
+from epigept_batch.motifs.scan import MotifScanner
+from epigept_batch.motifs.store import ScoreStore
 from epigept_batch.tiling import Contig
 from held import new_workers, open_links
 

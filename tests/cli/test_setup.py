@@ -21,8 +21,8 @@ from Bio import bgzf
 import bigwigs
 from conftest import SCRIPTS, runner_of
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.installation import exporter, plan
-from epigept_batch.installation.catalogue import read_catalogue
+from epigept_batch.setup import exporter, plan
+from epigept_batch.setup.catalogue import read_catalogue
 from epigept_export.load import embedded
 from small import SMALL
 
@@ -382,7 +382,7 @@ def test_a_damaged_genome_is_refused(setup, ready, server, home, plain, harm):
 
 
 def test_a_full_disk_while_unpacking_leaves_nothing_half(setup, ready, home, monkeypatch):
-    from epigept_batch.installation import assembly
+    from epigept_batch.setup import assembly
 
     def full(*_):
         raise OSError(28, "No space left on device")

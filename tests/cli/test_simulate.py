@@ -5,8 +5,8 @@ import pytest
 
 import bigwigs
 from conftest import runner_of
-from epigept_batch.inputs.genome import Genome
-from epigept_batch.inputs.motifs import read_motif_set
+from epigept_batch.motifs.motif_set import read_motif_set
+from epigept_batch.sequence.genome import Genome
 from epigept_batch.simulation.cells import make_expression
 from epigept_batch.simulation.grammar import FACTORS, SCAN_WINDOW, TRACKS, Grammar
 from epigept_batch.simulation.sequence import make_contig

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from epigept_batch.commands.scan import StoreScan
 from epigept_batch.errors import InputError
+from epigept_batch.expression.vector import network_expression
 from epigept_batch.files import replacing
-from epigept_batch.inputs.expression.vector import network_expression
-from epigept_batch.inputs.genome import Genome
-from epigept_batch.inputs.motifs import read_motif_set
-from epigept_batch.inputs.scan import GenomeScan, MotifScanner
-from epigept_batch.inputs.scores import ScoreKey, ScoreStore
-from epigept_batch.inputs.signal import SignalTrack
-from epigept_batch.scan_pipeline import StoreScan
+from epigept_batch.motifs.motif_set import read_motif_set
+from epigept_batch.motifs.scan import GenomeScan, MotifScanner
+from epigept_batch.motifs.store import ScoreKey, ScoreStore
+from epigept_batch.sequence.genome import Genome
 from epigept_batch.spec import NO_BASE, ExpressionReference
+from epigept_batch.tracks.signal import SignalTrack
 from epigept_export.convert import read_expression_reference
 
 if TYPE_CHECKING:

@@ -1,0 +1,389 @@
+"""The run of `epigept-batch bench`: each stage alone, then all together, and that again, on a genome made for it."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from epigept_batch.commands.genome.plan import GenomeRequest
+from epigept_batch.commands.genome.run import run_genome
+from epigept_batch.expression.request import SampleRequest
+from epigept_batch.inference.arithmetic import window_flop
+from epigept_batch.inference.device import AUTO, Device, Wanted
+from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inference.session import Session, measured_peak, open_sessions
+from epigept_batch.machine.bystanders import Bystanders
+from epigept_batch.motifs.scan import GenomeScan, MotifScanner
+from epigept_batch.motifs.store import BLOCK_BINS, ScoreKey, ScoreStore
+from epigept_batch.sequence.genome import Genome, forget_digests
+from epigept_batch.simulation.write import as_fasta
+from epigept_batch.tiling import Contig
+from epigept_batch.tracks.writers import TrackWriters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.progress import Progress
+    from epigept_batch.spec import Spec
+
+HG38_BP = 3_088_269_832
+"""Of chr1-22, X and Y."""
+REPEATS = 3
+LEAST_S = 1.0
+"""That a stage is measured for, at least, in each repeat."""
+WHOLE_S = 5.0
+"""What the whole is to take, about, in each repeat."""
+LEAST_WINDOWS, MOST_WINDOWS = 4, 2048
+NAME = "bench"
+MODEL, SCAN, STORE = "model", "scan", "scores from a store"
+SCANNING, FROM_STORE = "whole, scanning", "whole, from a store"
+WHOLES = {SCANNING: {STORE}, FROM_STORE: {SCAN}}
+"""What is measured as a whole, and the stages that are no part of it."""
+BUSY = 0.1
+"""Share of the processors that others take, beyond which figures are to be doubted."""
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """What a user asks for.
+
+    Attributes:
+        model: The model file.
+        device: Where the network runs.
+        batch_size: As for a run.
+        threads: How many the CPU may use.
+        repeats: How many times everything is measured.
+    """
+
+    model: Path
+    device: Device = AUTO
+    batch_size: int | None = None
+    threads: int = 1
+    repeats: int = REPEATS
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """What was measured, each thing once.
+
+    Attributes:
+        rates: Windows a second of the model, of each stage and of the wholes, as measured.
+        peak: FLOP a second of products of matrices on the device, as measured.
+        others: Share of the processors that others took meanwhile, None where that is not known.
+        seconds: What all of it took.
+    """
+
+    rates: Mapping[str, float]
+    peak: float
+    others: float | None
+    seconds: float
+
+    def bounded(self) -> dict[str, float]:
+        """The rates, of which none is below that of a whole that contains it.
+
+        A whole cannot take less time than its part. Where it was measured so, the machine was busier when it was the
+        part's turn, and the whole has shown what the part can do at least.
+        """
+        parts_of = {whole: set(self.rates) - {*WHOLES, *apart} for whole, apart in WHOLES.items()}
+        return {
+            name: max([rate, *(self.rates[whole] for whole, parts in parts_of.items() if name in parts)])
+            for name, rate in self.rates.items()
+        }
+
+
+def run_bench(request: BenchRequest, progress: Progress) -> dict[str, Any]:
+    """Measure a model on a device.
+
+    Args:
+        request: What to measure.
+        progress: Told what is measured.
+
+    Returns:
+        Windows a second of the model, of each stage and of the whole, as medians of the repeats, with their spread and
+        the repeats themselves; what follows for hg38; how busy the machine was; memory.
+
+    Raises:
+        EpiGePTError: The model or the device cannot be used.
+    """
+    spec = read_spec(request.model)
+    with tempfile.TemporaryDirectory(prefix="epigept-batch-bench.") as folder:
+        bench = _Bench(request, spec, Path(folder), progress)
+        try:
+            repeats = [bench.repeat(number) for number in range(request.repeats)]
+        finally:
+            bench.forget()
+    return {
+        **bench.about,
+        **figures_of(repeats, flop=window_flop(spec), window_bp=spec.geometry.window_bp, precision=spec.precision),
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def figures_of(repeats: Sequence[Repeat], *, flop: float | None, window_bp: int, precision: str) -> dict[str, Any]:
+    """What repeats come to; no part is slower than the whole, and no product faster than the device.
+
+    Args:
+        repeats: What was measured, at least once.
+        flop: Floating-point operations of a window, None where the file does not tell.
+        window_bp: Base pairs of a window.
+        precision: The model file's; products of integers are not measured, so int8 has no share of the device's.
+    """
+    bounded = [repeat.bounded() for repeat in repeats]
+    rates = {name: _spread([one[name] for one in bounded]) for name in bounded[0]}
+    comparable = flop is not None and precision != "int8"
+    # A network that computes faster than the products did has shown what the device can do at least.
+    peaks = [
+        max(repeat.peak, one[MODEL] * flop) if comparable and flop is not None else repeat.peak
+        for repeat, one in zip(repeats, bounded, strict=True)
+    ]
+    peak, windows = median(peaks), HG38_BP / window_bp
+    others = [repeat.others for repeat in repeats if repeat.others is not None]
+    hours = {name: windows / spread["median"] / 3600 for name, spread in rates.items()}
+    return {
+        "windows_per_second": {name: spread["median"] for name, spread in rates.items()},
+        "spread": rates,
+        "gflop_per_window": None if flop is None else flop / 1e9,
+        "measured_peak_gflops": peak / 1e9,
+        "share_of_peak": rates[MODEL]["median"] * flop / peak if comparable and flop is not None else None,
+        "hg38_hours": {
+            **{f"first sample, {name.removeprefix('whole, ')}": hours[name] for name in WHOLES},
+            "each further sample": hours[MODEL],
+        },
+        "others_share": max(others) if others else None,
+        "busy": max(others) > BUSY if others else None,
+        "repeats": [
+            {
+                "windows_per_second": dict(repeat.rates),
+                "measured_peak_gflops": repeat.peak / 1e9,
+                "others_share": repeat.others,
+                "seconds": repeat.seconds,
+            }
+            for repeat in repeats
+        ],
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"least": min(values), "median": median(values), "most": max(values)}
+
+
+class _Bench:
+    """Measures stages in windows a second, on random sequence."""
+
+    def __init__(self, request: BenchRequest, spec: Spec, folder: Path, progress: Progress) -> None:
+        self._request, self._spec, self._folder, self._progress = request, spec, folder, progress
+        self._wanted = Wanted(
+            spec.precision,
+            threads=request.threads,
+            batch_size=request.batch_size,
+            digest=file_sha256(request.model),
+        )
+        self._windows = 0
+        self._fastas: list[Path] = []
+        self._stores: dict[int, ScoreStore] = {}
+        self._whole_windows: dict[bool, int] = {}
+        self._number = 0
+        self._make_genome(LEAST_WINDOWS)
+        scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp, threads=request.threads)
+        scanner.compile(progress.say)
+        self._scanner = scanner
+        self.about: dict[str, Any] = {"model": str(request.model), "precision": spec.precision}
+
+    def repeat(self, number: int) -> Repeat:
+        """Measure everything once, so that parts and wholes have the same machine as far as that can be."""
+        self._number = number
+        if number:
+            self._progress.say(f"repeat {number + 1} of {self._request.repeats}")
+        bystanders, begun = Bystanders(), time.perf_counter()
+        model, peak = self.model()
+        rates = {
+            MODEL: model,
+            "sequence": self.sequence(),
+            SCAN: self.scan(),
+            STORE: self.kept(),
+            "bigWigs": self.bigwigs(),
+        }
+        rates[SCANNING] = self.whole(min(model, rates[SCAN]), store=False)
+        rates[FROM_STORE] = self.whole(min(model, rates[STORE]), store=True)
+        return Repeat(rates, peak, bystanders.share(), time.perf_counter() - begun)
+
+    def forget(self) -> None:
+        """Leave nothing of the genomes in the cache."""
+        for path in self._fastas:
+            forget_digests(path)
+
+    def model(self) -> tuple[float, float]:
+        """The network alone, its inputs ready, by all sessions at once; and the rate of products where it runs.
+
+        Sessions are opened in each repeat, for kept ones would take the memory of the whole's.
+        """
+        sessions = open_sessions(self._request.model, self._request.device, self._wanted, say=self._say)
+        session = sessions[0]
+        size = session.windows_a_call(1)
+        self.about |= {
+            "device": ", ".join(dict.fromkeys(session.device for session in sessions)),
+            "provider": session.provider,
+            "arithmetic": session.arithmetic,
+            "runtime": session.runtime,
+            "batch_size": session.batch_size,
+            "threads": self._request.threads,
+        }
+        tokens, scores = self._tokens(0), self._scan(0)
+        expression = np.log1p(self._tpm())[None].astype(np.float32)
+
+        def run(session: Session) -> object:
+            return session.run([tokens] * size, [scores] * size, expression)
+
+        number = len(sessions)
+        with ThreadPoolExecutor(number) as pool:
+            rate = size * number * self._rate("the network", lambda _: list(pool.map(run, sessions)))
+        gpus = len({session.device for session in sessions})
+        return rate, gpus * measured_peak(session, threads=self._request.threads)
+
+    def sequence(self) -> float:
+        """FASTA to tokens."""
+        return self._rate("the sequence", self._tokens)
+
+    def scan(self) -> float:
+        """Tokens to motif scores, by all threads."""
+        return self._rate("the scan", self._scan)
+
+    def kept(self) -> float:
+        """Motif scores from a store."""
+        store = self._make_store()
+        bins = self._spec.geometry.bins
+        return self._rate("the store", lambda n: store.read(self._contig, n * bins, bins))
+
+    def bigwigs(self) -> float:
+        """Signals to finished bigWigs of all tracks."""
+        geometry, tracks = self._spec.geometry, len(self._spec.tracks)
+        values = np.random.default_rng(1).random((tracks, geometry.bins), dtype=np.float32)
+        paths = [self._folder / f"{number}.bw" for number in range(tracks)]
+        windows = 256
+        contig = Contig(NAME, windows * geometry.window_bp)
+
+        def write(_: int) -> None:
+            processes = self._request.threads
+            writers = TrackWriters(paths, [contig], bin_bp=geometry.bin_bp, processes=processes)
+            try:
+                for number in range(windows):
+                    writers.write(contig, number * geometry.bins, values)
+                writers.close()
+            finally:
+                writers.discard()
+
+        return windows * self._rate("the bigWigs", write)
+
+    def whole(self, rate: float, *, store: bool) -> float:
+        """All of it, by the program's own run, start and loading not counted; not faster than `rate`."""
+        windows = self._whole_windows.setdefault(store, int(np.clip(WHOLE_S * rate, LEAST_WINDOWS, MOST_WINDOWS)))
+        self._make_genome(windows)
+        scores = self._make_store().path if store else None
+        table = self._folder / "sample.tsv"
+        rows = zip(self._spec.factors, self._tpm().tolist(), strict=True)
+        table.write_text("gene_id\tTPM\n" + "".join(f"{name}\t{value!r}\n" for name, value in rows))
+        watch = _Watch(self._progress)
+        request = GenomeRequest(
+            samples=SampleRequest(((NAME, table),), normalised=True),
+            fasta=self._genome.path,
+            model=self._request.model,
+            out=self._folder / "tracks",
+            device=self._request.device,
+            batch_size=self._request.batch_size,
+            threads=self._request.threads,
+            scores=scores,
+            force=True,
+        )
+        self._say(f"measuring the whole, {'from a store' if store else 'scanning'}: {self._windows} windows")
+        run_genome(request, watch)
+        return self._windows / watch.seconds
+
+    def _rate(self, what: str, run: Callable[[int], object]) -> float:
+        """Times a second that something can be done, by number of the window; the first does not count."""
+        self._say(f"measuring {what}")
+        run(0)
+        begun, times = time.perf_counter(), 0
+        while time.perf_counter() - begun < LEAST_S:
+            times += 1
+            run(times % self._windows)
+        return times / (time.perf_counter() - begun)
+
+    def _say(self, sentence: str) -> None:
+        """What is said of the first repeat holds for all."""
+        if not self._number:
+            self._progress.say(sentence)
+
+    def _make_genome(self, windows: int) -> None:
+        """A random sequence of so many windows."""
+        if windows <= self._windows:
+            return
+        rng = np.random.default_rng(windows)
+        tokens = rng.integers(0, 4, windows * self._spec.geometry.window_bp, dtype=np.uint8)
+        path = self._folder / f"{windows}.fa"
+        path.write_bytes(as_fasta(NAME, tokens))
+        self._fastas.append(path)
+        self._genome, self._windows = Genome(path), windows
+        (self._contig,) = self._genome.contigs
+
+    def _make_store(self) -> ScoreStore:
+        """Scores of the genome; those of the first blocks for all, since only their number counts."""
+        if self._windows in self._stores:
+            return self._stores[self._windows]
+        store = ScoreStore.create(self._folder / f"{self._windows}.scores", ScoreKey.of(self._spec))
+        store.add(self._contig, self._genome.md5(self._contig))
+        source = GenomeScan(self._genome, self._scanner)
+        first = source.read(self._contig, 0, BLOCK_BINS)
+        for block in store.missing(self._contig, store.blocks(self._contig)):
+            begin, end = store.span(self._contig, block)
+            store.write(self._contig, block, first[:, : end - begin])
+        self._stores[self._windows] = store
+        return store
+
+    def _tokens(self, number: int) -> NDArray[np.uint8]:
+        window_bp = self._spec.geometry.window_bp
+        return self._genome.tokens(self._contig, number * window_bp, (number + 1) * window_bp)
+
+    def _scan(self, number: int) -> NDArray[np.float16]:
+        bins = self._spec.geometry.bins
+        return GenomeScan(self._genome, self._scanner).read(self._contig, number * bins, bins)
+
+    def _tpm(self) -> NDArray[np.float64]:
+        """Normalised TPM of a sample like the training cells."""
+        if self._spec.reference is None:
+            return np.linspace(0, 100, len(self._spec.factors))
+        return self._spec.reference.distribution
+
+
+class _Watch:
+    """Times a run from its first window on; lets only sentences pass that it does not repeat."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._begun = 0.0
+        self.seconds = 0.0
+
+    def say(self, sentence: str) -> None:
+        """What a run says was said before."""
+
+    def start(self, total: int | None, *, done: int = 0) -> None:
+        """The first window is about to be read."""
+        del total, done
+        self._begun = time.perf_counter()
+
+    def advance(self, by: int = 1) -> None:
+        """A window more."""
+
+    def finish(self, sentence: str) -> None:
+        """The files are there."""
+        del sentence
+        self.seconds = time.perf_counter() - self._begun

@@ -1,0 +1,1 @@
+"""`epigept-batch genome`: plan, run, resume, journal."""

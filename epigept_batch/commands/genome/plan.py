@@ -1,0 +1,241 @@
+"""What `epigept-batch genome` is asked to do, and its inputs, read and found good before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from epigept_batch.errors import InputError
+from epigept_batch.expression.samples import SampleExpression, read_samples
+from epigept_batch.expression.vector import network_expression
+from epigept_batch.inference.device import AUTO, Device
+from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.motifs.store import BLOCK_BINS, ScoreKey, ScoreStore
+from epigept_batch.sequence.genome import Genome
+from epigept_batch.sequence.genome_verdict import judge_genome
+from epigept_batch.sequence.regions import select_regions
+from epigept_batch.tiling import make_tiles, select_bins
+from epigept_batch.tracks.made_from import GENOME
+from epigept_batch.tracks.run_record import SampleFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from epigept_batch.expression.request import SampleRequest
+    from epigept_batch.sequence.genome_verdict import Verdict
+    from epigept_batch.spec import ExpressionReference, Spec
+    from epigept_batch.tiling import Contig, Region, Span, Tile
+
+NO_BASE = "there is no base but N in the selected regions: nothing to predict"
+
+
+@dataclass(frozen=True)
+class GenomeRequest:
+    """What a user asks for.
+
+    Attributes:
+        samples: Which samples of which tables.
+        fasta: The genome.
+        model: The model file.
+        out: Folder of the outputs.
+        regions: As samtools writes them.
+        chromosomes: Names of whole contigs.
+        beds: Files of intervals.
+        all_contigs: Every contig of the FASTA.
+        any_genome: Run a genome that the network is not for.
+        tracks: Names of the tracks to write; empty for all.
+        space: `log1p` or `linear`.
+        overlap: Base pairs shared by neighbouring windows.
+        device: Where the network runs.
+        batch_size: Pairs of a window and a sample that the network computes at once; None for what suits the device.
+        threads: How many the CPU may use.
+        scores: A store of motif scores; None to scan on the way.
+        force: Replace outputs made from other inputs.
+        fresh: Start over where a run was stopped.
+    """
+
+    samples: SampleRequest
+    fasta: Path
+    model: Path
+    out: Path
+    regions: tuple[str, ...] = ()
+    chromosomes: tuple[str, ...] = ()
+    beds: tuple[Path, ...] = ()
+    all_contigs: bool = False
+    any_genome: bool = False
+    tracks: tuple[str, ...] = ()
+    space: str = "log1p"
+    overlap: int = 0
+    device: Device = AUTO
+    batch_size: int | None = None
+    threads: int = 1
+    scores: Path | None = None
+    force: bool = False
+    fresh: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One sample of a run."""
+
+    source: SampleExpression
+    expression: NDArray[np.float32]
+    files: SampleFiles
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A request whose inputs have been read and found good."""
+
+    request: GenomeRequest
+    spec: Spec
+    genome: Genome
+    verdict: Verdict
+    selection: Mapping[str, tuple[Span, ...]]
+    tiles: Sequence[Tile]
+    tracks: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    store: ScoreStore | None
+
+    @property
+    def regions(self) -> list[str]:
+        """The selected bins as samtools would write them, in genome order."""
+        bin_bp = self.spec.geometry.bin_bp
+        return [
+            f"{contig.name}:{first * bin_bp + 1}-{min(last * bin_bp, contig.length)}"
+            for contig in self.genome.contigs
+            for first, last in self.selection.get(contig.name, ())
+        ]
+
+    @property
+    def track_numbers(self) -> list[int]:
+        """Places of the wanted tracks in the network's output."""
+        return [self.spec.tracks.index(track) for track in self.tracks]
+
+
+def make_plan(request: GenomeRequest) -> Plan:
+    """Read and check all inputs of a run; the genome stays open for it."""
+    spec = read_spec(request.model)
+    tracks = _choose_tracks(request.tracks, spec)
+    with ExitStack() as stack:
+        genome = stack.enter_context(Genome(request.fasta))
+        plan = _plan(request, spec, tracks, genome)
+        stack.pop_all()
+    return plan
+
+
+def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: Genome) -> Plan:
+    """Of a model and a genome that can be read, the rest."""
+    regions = select_regions(
+        genome.contigs,
+        regions=request.regions,
+        chromosomes=request.chromosomes,
+        beds=request.beds,
+        all_contigs=request.all_contigs,
+    )
+    verdict = _judge(genome, regions, spec, request)
+    selection = select_bins(regions, spec.geometry.bin_bp)
+    tiles = make_tiles(genome.contigs, selection, geometry=spec.geometry, overlap=request.overlap)
+    store = None if request.scores is None else _open_store(request.scores, request, spec, genome, tiles)
+    normalised = request.samples.normalised
+    reference = _reference(spec, request)
+    distribution = None if normalised or reference is None else reference.distribution
+    sources = read_samples(request.samples, spec.factors, reference)
+    shared = {
+        "model": file_sha256(request.model),
+        GENOME: genome.md5s(contig for contig in genome.contigs if contig.name in selection),
+        "selection of bins": selection,
+        "set of tracks": tracks,
+        "space": request.space,
+        "overlap": request.overlap,
+    }
+    samples = tuple(
+        Sample(
+            source=source,
+            expression=network_expression(source.tpm.tpm, distribution),
+            files=SampleFiles(request.out, source.name, tracks),
+            inputs={**shared, "expression": _expression_digest(source, normalised=normalised)},
+        )
+        for source in sources
+    )
+    return Plan(request, spec, genome, verdict, selection, tiles, tracks, samples, store)
+
+
+def _judge(genome: Genome, regions: Sequence[Region], spec: Spec, request: GenomeRequest) -> Verdict:
+    """What is to be said of the genome.
+
+    Raises:
+        InputError: It is not one for the network, and not any is meant; or it has no base.
+    """
+    chosen = request.all_contigs or bool(request.regions or request.chromosomes or request.beds)
+    verdict = judge_genome(genome, regions, spec, chosen=chosen)
+    if verdict.is_blank:
+        raise InputError(NO_BASE, request.fasta)
+    for remark in verdict.refusals:
+        if not request.any_genome:
+            raise InputError(remark.sentence, request.fasta)
+    return verdict
+
+
+def _open_store(path: Path, request: GenomeRequest, spec: Spec, genome: Genome, tiles: Sequence[Tile]) -> ScoreStore:
+    """The store that was given, if it has what the tiles need, for this model and this sequence."""
+    store = ScoreStore.open(path)
+    if difference := ScoreKey.of(spec).difference(store.key):
+        raise InputError(f"has scores {difference}; make a store for this model by epigept-batch scan", path)
+    needed: dict[Contig, set[int]] = {}
+    for tile in tiles:
+        first = tile.start // spec.geometry.bin_bp
+        last = min(first + spec.geometry.bins, spec.geometry.bins_of(tile.contig.length))
+        needed.setdefault(tile.contig, set()).update(range(first // BLOCK_BINS, -(-last // BLOCK_BINS)))
+    lacking = []
+    for contig, blocks in needed.items():
+        if difference := store.difference(contig, genome.md5(contig)):
+            raise InputError(f"{difference} as in {genome.path}; give the store of this genome", path)
+        if missing := len(store.missing(contig, blocks)):
+            lacking.append((contig.name, f"{missing:,} of {len(blocks):,} windows of {contig.name}"))
+    if lacking and store.contig_names and not any(map(store.has, needed)):
+        raise InputError(
+            f"has scores of {store.contig_names[0]}, and none of {lacking[0][0]} or any other contig that is selected; "
+            "give the store of this genome",
+            path,
+        )
+    if lacking:
+        names = " ".join(f"--chromosome {name}" for name, _ in lacking)
+        raise InputError(
+            f"lacks {', '.join(words for _, words in lacking)}; complete it by: epigept-batch scan --fasta "
+            f"{request.fasta} --model {request.model} --out {path} {names}",
+            path,
+        )
+    return store
+
+
+def _choose_tracks(wanted: Sequence[str], spec: Spec) -> tuple[str, ...]:
+    """The wanted tracks, in the network's order."""
+    by_name = {track.casefold(): track for track in spec.tracks}
+    for name in wanted:
+        if name.casefold() not in by_name:
+            raise InputError(f"--tracks: the model has no track '{name}'; it has {', '.join(spec.tracks)}")
+    chosen = {by_name[name.casefold()] for name in wanted}
+    return tuple(track for track in spec.tracks if not wanted or track in chosen)
+
+
+def _reference(spec: Spec, request: GenomeRequest) -> ExpressionReference | None:
+    """The training cells' expression, which only tables that are normalised already can do without."""
+    if spec.reference is None and not request.samples.normalised:
+        raise InputError(
+            "has no expression reference; convert the checkpoint with --expression-reference, or give tables of "
+            "quantile-normalised TPM and --normalised",
+            request.model,
+        )
+    return spec.reference
+
+
+def _expression_digest(source: SampleExpression, *, normalised: bool) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(source.tpm.tpm.tobytes()).hexdigest(), "normalised": normalised}

@@ -1,0 +1,157 @@
+"""The run of `epigept-batch scan`: motif scores of a genome, kept for any number of samples."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from epigept_batch.errors import OutputError
+from epigept_batch.files import in_words
+from epigept_batch.inference.model_file import read_spec
+from epigept_batch.motifs.scan import GenomeScan, MotifScanner
+from epigept_batch.motifs.store import ScoreKey, ScoreStore
+from epigept_batch.prediction.ahead import mapped
+from epigept_batch.sequence.genome import Genome
+from epigept_batch.sequence.genome_verdict import judge_genome
+from epigept_batch.sequence.regions import select_regions
+from epigept_batch.timing import StageClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from epigept_batch.progress import Progress
+    from epigept_batch.spec import Spec
+    from epigept_batch.tiling import Contig
+
+SAMPLED, SHARE = 32, 4
+"""Windows that are scanned first, from all over what is to do, to say how large the store will be: at most so many, and
+at most one of so many."""
+AHEAD = 2  # blocks a thread that may wait for it
+
+Block = tuple["Contig", int]
+"""Bins of a contig from number × 1,000 on."""
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """What a user asks for.
+
+    Attributes:
+        fasta: The genome.
+        model: The model file, for its motifs.
+        out: The store.
+        chromosomes: Names of whole contigs; empty for chr1-22, X and Y.
+        all_contigs: Every contig of the FASTA.
+        threads: How many work at once.
+    """
+
+    fasta: Path
+    model: Path
+    out: Path
+    chromosomes: tuple[str, ...] = ()
+    all_contigs: bool = False
+    threads: int = 1
+
+
+def run_scan(request: ScanRequest, progress: Progress) -> None:
+    """Scan what the store does not have yet.
+
+    Args:
+        request: What to do.
+        progress: Told of each window.
+
+    Raises:
+        EpiGePTError: What the user can mend, in one line.
+    """
+    clock = StageClock()
+    spec = read_spec(request.model)
+    with Genome(request.fasta) as genome:
+        _run(request, spec, genome, clock=clock, progress=progress)
+
+
+def _run(request: ScanRequest, spec: Spec, genome: Genome, *, clock: StageClock, progress: Progress) -> None:
+    """Scan what the store does not have yet of the genome's contigs that are wanted."""
+    regions = select_regions(genome.contigs, chromosomes=request.chromosomes, all_contigs=request.all_contigs)
+    names = {region.contig for region in regions}
+    contigs = [contig for contig in genome.contigs if contig.name in names]
+    digests = genome.md5s(contigs)
+    store = ScoreStore.create(request.out, ScoreKey.of(spec))
+    for contig in contigs:
+        store.add(contig, digests[contig.name])
+    due: list[Block] = [(contig, block) for contig in contigs for block in store.missing(contig, store.blocks(contig))]
+    if not due:
+        progress.say(f"{request.out}: up to date, {in_words(store.size)}")
+        return
+    # Scores depend on the motifs alone, whatever the network was trained on: what is found is said, nothing refused.
+    chosen = request.all_contigs or bool(request.chromosomes)
+    for note in judge_genome(genome, regions, spec, chosen=chosen).notes:
+        progress.say(f"{request.fasta}: {note}")
+    there = sum(len(store.blocks(contig)) for contig in contigs) - len(due)
+    if there:
+        progress.say(
+            f"{request.out}: {_windows(there)} {'is' if there == 1 else 'are'} there; goes on with {len(due):,}"
+        )
+    scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp, threads=request.threads)
+    with GenomeScan(genome, scanner) as source:
+        scanner.compile(progress.say)
+        _scan_all(request, StoreScan(store, source, request.threads), due, progress)
+    genome.check_unchanged()
+    seconds = clock.seconds()["total"]
+    progress.finish(f"{request.out}: {_windows(len(due))} after {seconds:.0f} s; {in_words(store.size)}")
+
+
+def _scan_all(request: ScanRequest, scan: StoreScan, due: Sequence[Block], progress: Progress) -> None:
+    """Scan blocks; after the first of them, which are from all over, say how large the store will be."""
+    progress.start(len(due))
+    step = max(SHARE, -(-len(due) // SAMPLED))
+    sampled = due[::step]
+    rest = [block for number, block in enumerate(due) if number % step]
+    for _ in scan.run(sampled):
+        progress.advance()
+    _say_size(request, scan.store, sampled, rest, progress=progress)
+    for _ in scan.run(rest):
+        progress.advance()
+
+
+def _say_size(
+    request: ScanRequest, store: ScoreStore, sampled: Sequence[Block], rest: Sequence[Block], *, progress: Progress
+) -> None:
+    """Say how large the store will be, by those of its windows that were scanned first.
+
+    Raises:
+        OutputError: The disk has no room for that.
+    """
+    mean = sum(store.block_size(*block) for block in sampled) / len(sampled)
+    more, free = mean * len(rest), shutil.disk_usage(request.out).free
+    if more > free:
+        raise OutputError(
+            f"needs about {in_words(more)} more where {in_words(free)} are free; make room, give another --out, or "
+            "take some chromosomes by --chromosome",
+            request.out,
+        )
+    progress.say(f"{request.out}: will take about {in_words(store.size + more)}")
+
+
+@dataclass(frozen=True, eq=False)
+class StoreScan:
+    """Scans blocks into a store, several at once."""
+
+    store: ScoreStore
+    source: GenomeScan
+    threads: int
+
+    def run(self, blocks: Sequence[Block]) -> Iterator[Block]:
+        """The blocks in order, each when it is kept; whatever ends this early, none is half-kept."""
+        return mapped(self._keep, blocks, workers=self.threads, ahead=AHEAD * self.threads)
+
+    def _keep(self, block: Block) -> Block:
+        contig, number = block
+        first, last = self.store.span(contig, number)
+        self.store.write(contig, number, self.source.read(contig, first, last - first))
+        return block
+
+
+def _windows(number: int) -> str:
+    return f"{number:,} window{'s' if number != 1 else ''}"

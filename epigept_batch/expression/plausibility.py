@@ -1,0 +1,157 @@
+"""Whether values are what a table says they are: TPM, and no logarithms, counts or FPKM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from epigept_batch.expression.notes import Note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.spec import ExpressionReference
+
+MILLION = 1e6
+ROUNDING = 0.01
+"""TPM of all genes sum to a million but for the decimals they were written with; measured 5e-7 with two decimals."""
+WHOLE_ROUNDING = 0.05
+"""The same of TPM without decimals."""
+FULL = 15_000
+"""Rows from which on a table has all genes, so that sums tell; there are about 20,000 that code for proteins."""
+FEW = 200
+"""Rows below which nothing can be told."""
+LARGEST_LOGARITHM = 30.0
+"""TPM of 15,000 genes have a mean of 67 and a maximum of thousands; log2 of a million is 20."""
+LEAST_COUNTS = 3 * MILLION
+"""FPKM of a sample sum to 0.2 to 2 million; a sequencing run has more reads than that."""
+LOGARITHMS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "log2": np.exp2,
+    "ln": np.exp,
+    "log10": lambda values: np.power(10.0, values),
+}
+
+NEAR = 1e-3
+"""Relative distance up to which a value is one of the reference distribution's: written with four digits, say."""
+MOST, LEAST_VALUES = 0.99, 0.25
+
+
+class Tally:
+    """Sums over the rows of a table, a column each."""
+
+    def __init__(self, samples: int) -> None:
+        self.rows = 0
+        self.totals = np.zeros(samples)
+        self.largest = np.zeros(samples)
+        self.whole = np.ones(samples, dtype=bool)
+        self.unlogged = {name: np.zeros(samples) for name in LOGARITHMS}
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Take rows, float64, (rows, samples)."""
+        self.rows += len(values)
+        self.totals += values.sum(axis=0)
+        self.largest = np.maximum(self.largest, values.max(axis=0, initial=0))
+        self.whole[self.whole] = (values[:, self.whole] % 1 == 0).all(axis=0)
+        low = np.flatnonzero(self.largest <= LARGEST_LOGARITHM)
+        for name, inverse in LOGARITHMS.items():
+            self.unlogged[name][low] += inverse(values[:, low]).sum(axis=0) - len(values)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the values of a sample are.
+
+    Attributes:
+        kind: In a few words.
+        note: What a user should know of it; empty where all is well.
+        refused: Whether the values cannot be used.
+        of_one_scale: Whether they can be averaged with those of another sample, whatever genes each has.
+        can_be_part: Whether they may be TPM of some genes, and so be averaged with those of the same genes.
+    """
+
+    kind: str
+    note: str = ""
+    refused: bool = False
+    of_one_scale: bool = True
+    can_be_part: bool = True
+
+
+def judge_tpm(tally: Tally, sample: int) -> Verdict:
+    """What values are that a table gives as TPM.
+
+    Only a table of all genes is refused; what part of the genes would show is a note.
+
+    Args:
+        tally: Of all its rows.
+        sample: Number of its column.
+    """
+    total = float(tally.totals[sample])
+    is_full = tally.rows >= FULL
+    if tally.rows < FEW:
+        return Verdict("too few to judge")
+    if abs(total / MILLION - 1) <= (WHOLE_ROUNDING if tally.whole[sample] else ROUNDING):
+        return Verdict("TPM", of_one_scale=is_full)  # of some genes they were scaled to a million
+    if tally.largest[sample] <= LARGEST_LOGARITHM:
+        return _logarithms(tally, sample, refused=is_full)
+    if tally.whole[sample] or total >= LEAST_COUNTS:
+        whole = "whole numbers, " if tally.whole[sample] else ""
+        said = Note(
+            f"looks like counts: {whole}the sum is {{}} and that of TPM 1,000,000; counts depend on the genes' "
+            "lengths: give TPM",
+            total,
+        )
+        return Verdict("counts", said, refused=is_full, of_one_scale=False, can_be_part=False)
+    if is_full or total > MILLION:
+        kind = "perhaps FPKM" if total > MILLION else "FPKM, or TPM of some genes"
+        said = Note(
+            f"{kind}: the sum is {{}} and that of TPM 1,000,000; used, for the network takes only the factors' order "
+            "from them, which is the same",
+            total,
+        )
+        return Verdict(kind, said, of_one_scale=False, can_be_part=total <= MILLION)
+    return Verdict("TPM of some genes")
+
+
+def _logarithms(tally: Tally, sample: int, *, refused: bool) -> Verdict:
+    largest = float(tally.largest[sample])
+    fit = {name: abs(sums[sample] / MILLION - 1) for name, sums in tally.unlogged.items()}
+    best = min(fit, key=lambda name: fit[name])
+    kind = f"{best}(TPM + 1)" if fit[best] <= ROUNDING else "logarithms"
+    advice = "give TPM themselves" if refused else "used, for the network takes only the factors' order from them"
+    said = Note(f"looks like {kind}: the largest value is {{}}; {advice}", largest, form=".4g")
+    return Verdict(kind, said, refused=refused, of_one_scale=False, can_be_part=False)
+
+
+def judge_normalised(tpm: NDArray[np.float64], verdict: Verdict, reference: ExpressionReference) -> Verdict:
+    """What values are that a user gives as quantile-normalised; others are refused.
+
+    Args:
+        tpm: float64, (factors,).
+        verdict: On the whole table as TPM.
+        reference: The model's.
+    """
+    if is_normalised(tpm, reference):
+        return Verdict("quantile-normalised")
+    said = (
+        "the factors' values are not those of the model's expression reference, as quantile-normalised TPM are; leave "
+        "out --normalised"
+    )
+    return Verdict(verdict.kind, said, refused=True)
+
+
+def is_normalised(tpm: NDArray[np.float64], reference: ExpressionReference) -> bool:
+    """Whether nearly all values above 0, of float64, (factors,), are values of the reference distribution.
+
+    There is always one, and that many factors share a value of 0 says nothing.
+    """
+    known = reference.distribution
+    tpm = tpm[tpm > 0]
+    if len(tpm) < LEAST_VALUES * len(reference.matrix):
+        return False
+    right = np.searchsorted(known, tpm).clip(max=len(known) - 1)
+    distance = np.minimum(np.abs(known[right] - tpm), np.abs(known[np.maximum(right - 1, 0)] - tpm))
+    return bool((distance <= NEAR * np.maximum(tpm, 1)).mean() >= MOST)

@@ -1,0 +1,1 @@
+"""Motifs: their files, thresholds, scan and kept scores."""

@@ -1,1 +1,0 @@
-"""What a run writes: bigWigs in genome order and their provenance."""

@@ -1,0 +1,1 @@
+"""The genome: FASTA, its index, regions and assemblies."""

@@ -1,0 +1,189 @@
+"""FASTA to tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from epigept_batch.files import replacing
+from epigept_batch.home import cache_folder
+from epigept_batch.sequence.fasta_index import IndexedFasta, file_key
+from epigept_batch.spec import NO_BASE
+from epigept_batch.tiling import Contig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+DIGEST_BLOCK_BP = 8 << 20
+KEEP_SECONDS = 1.0
+"""At most so much digesting, or ten times what keeping it takes, is lost to a kill."""
+KEEP_SHARE = 10
+
+_BASES = {"A": 0, "C": 1, "G": 2, "T": 3}
+_TOKENS = bytes(_BASES.get(chr(byte).upper(), NO_BASE) for byte in range(256))
+"""The token of each byte of a FASTA."""
+
+
+class Genome:
+    """A FASTA, plain or bgzip, read by position.
+
+    The index (`.fai`, and `.gzi` for bgzip) lies beside the FASTA as samtools would have it, or in the cache where
+    that folder cannot be written. A context manager, at whose end the file is closed.
+
+    Raises:
+        InputError: No such file, empty, gzip that is not bgzip, no FASTA, or one that its index does not fit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fasta = IndexedFasta(path)
+        self.contigs = tuple(Contig(name, length) for name, length in self._fasta.lengths.items())
+        self._one_reader = Lock()  # a FASTA is one open file with one position
+        self._kept = _DigestCache(path, self._fasta.stamp)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; digests that are not on the disk yet go there."""
+        self._kept.write()
+        with self._one_reader:
+            self._fasta.close()
+
+    def tokens(self, contig: Contig, start: int, end: int) -> NDArray[np.uint8]:
+        """Bases [start, end) of a contig as A 0, C 1, G 2, T 3, any other 4, in either case.
+
+        Args:
+            contig: One of `contigs`.
+            start: May be negative.
+            end: May lie beyond the contig's end; what lies outside is 4.
+
+        Returns:
+            uint8, (end - start,).
+        """
+        tokens = np.full(end - start, NO_BASE, dtype=np.uint8)
+        first, last = max(start, 0), min(end, contig.length)
+        if first < last:
+            # Twice as fast as an array of tokens indexed by the bytes.
+            found = self._bases(contig, first, last).translate(_TOKENS)
+            tokens[first - start : last - start] = np.frombuffer(found, np.uint8)
+        return tokens
+
+    def letters(self, contig: Contig, start: int, end: int) -> bytes:
+        """The letters [start, end) of a contig as they stand in the file; they must lie within it."""
+        return self._bases(contig, start, end)
+
+    def _bases(self, contig: Contig, start: int, end: int) -> bytes:
+        """The bases [start, end) as they stand in the file."""
+        with self._one_reader:
+            return self._fasta.fetch(contig.name, start, end)
+
+    def check_unchanged(self) -> None:
+        """See that the file is still the one that was opened; each reading sees that nothing was written to it.
+
+        Raises:
+            InputError: It is not, so that what was read may be of two genomes.
+        """
+        self._fasta.check_unchanged()
+
+    def md5s(self, contigs: Iterable[Contig]) -> dict[str, str]:
+        """The `md5` of several contigs, by name; on the disk when this ends, however it ends."""
+        try:
+            return {contig.name: self.md5(contig) for contig in contigs}
+        finally:
+            self._kept.write()
+
+    def md5(self, contig: Contig) -> str:
+        """MD5 of the upper-cased sequence, as in the M5 tag of SAM headers; computed once for a file and kept."""
+        kept = self._kept.get(contig.name)
+        if kept is not None:
+            return kept
+        digest = hashlib.md5(usedforsecurity=False)
+        for start in range(0, contig.length, DIGEST_BLOCK_BP):
+            digest.update(self._bases(contig, start, min(start + DIGEST_BLOCK_BP, contig.length)).upper())
+        self._kept.add(contig.name, digest.hexdigest())
+        return digest.hexdigest()
+
+
+def forget_digests(fasta: Path) -> None:
+    """Remove the digests that are kept of a FASTA which will not be read again; it may be gone already."""
+    file = _digest_file(fasta)
+    if file is not None:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+
+
+def _digest_file(fasta: Path) -> Path | None:
+    """Where the digests of a FASTA are kept; None where nothing can be."""
+    folder = cache_folder("digests")
+    return None if folder is None else folder / f"{file_key(fasta)}.json"
+
+
+class _DigestCache:
+    """Contig digests of one FASTA, kept while its size and time of change stay the same.
+
+    Read once. Written whole and by rename, now and then: for each digest it would take as long again for every contig
+    that is there. Another process may keep digests of the same file at the same time: what it has kept stays.
+
+    Args:
+        fasta: The file.
+        stamp: Its size and time of change.
+    """
+
+    def __init__(self, fasta: Path, stamp: tuple[int, int]) -> None:
+        self._fasta = fasta
+        self._stamp = list(stamp)
+        self._digests: dict[str, str] | None = None
+        self._has_news = False
+        self._due = time.monotonic()
+
+    def get(self, name: str) -> str | None:
+        """The digest of a contig, None where it is not known."""
+        if self._digests is None:
+            self._digests = dict(self._on_disk())
+        return self._digests.get(name)
+
+    def add(self, name: str, digest: str) -> None:
+        """Keep the digest of a contig that had none, on the disk soon."""
+        self._digests = {} if self._digests is None else self._digests
+        self._digests[name] = digest
+        self._has_news = True
+        if time.monotonic() >= self._due:
+            self.write()
+
+    def write(self) -> None:
+        """Have what was added on the disk; where it cannot be written, the next run digests again."""
+        if not self._has_news or self._digests is None:
+            return
+        begun = time.monotonic()
+        self._has_news = False
+        self._digests = {**self._on_disk(), **self._digests}
+        file = _digest_file(self._fasta)
+        if file is not None:
+            with suppress(OSError), replacing(file) as temporary:
+                temporary.write_text(json.dumps({"stamp": self._stamp, "md5": self._digests}))
+        ended = time.monotonic()
+        self._due = ended + max(KEEP_SECONDS, KEEP_SHARE * (ended - begun))
+
+    def _on_disk(self) -> Mapping[str, str]:
+        file = _digest_file(self._fasta)
+        try:
+            document = {} if file is None else json.loads(file.read_text())
+            return dict(document["md5"]) if document["stamp"] == self._stamp else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}  # not there or not ours: it is made again

@@ -1,0 +1,214 @@
+"""What part of the genome a user asks for: region strings, BED files, chromosome names."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from epigept_batch.assemblies import aliases_of, names_of, standard_name
+from epigept_batch.bounds import GZIP_MAGIC, bounded_lines, open_gzip
+from epigept_batch.errors import InputError, reason
+from epigept_batch.tiling import Contig, Region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+MAIN_CHROMOSOMES = frozenset([*map(str, range(1, 23)), "X", "Y"])
+NAMES_SHOWN = 5
+BED_FIELDS = 3
+PLACE = r"[0-9]{1,18}"
+"""More digits are no place in a genome, and more than 4,300 no number in Python."""
+
+
+def select_regions(
+    contigs: Sequence[Contig],
+    *,
+    regions: Sequence[str] = (),
+    chromosomes: Sequence[str] = (),
+    beds: Sequence[Path] = (),
+    all_contigs: bool = False,
+) -> list[Region]:
+    """The regions that the options ask for, together.
+
+    Without any, chr1-22, X and Y, with or without `chr` or by accession, where the FASTA has them, else every contig.
+    What is asked for may bear a chromosome's name in another naming than the FASTA's, NCBI's being one of the two.
+
+    Raises:
+        InputError: An unknown contig, a malformed or reversed region, or options that contradict each other.
+    """
+    by_name = {contig.name: contig for contig in contigs}
+    if all_contigs and (regions or chromosomes or beds):
+        raise InputError("--all-contigs takes the whole FASTA; leave out --region, --chromosome and --bed")
+    if not (regions or chromosomes or beds):
+        main = [contig for contig in contigs if is_main(contig)]
+        return [_whole(contig) for contig in (contigs if all_contigs else main or contigs)]
+    chosen = [parse_region(text, by_name) for text in regions]
+    chosen += [_whole(_Names(by_name).find(name, f"--chromosome {name}")) for name in chromosomes]
+    return chosen + [region for bed in beds for region in read_bed(bed, by_name)]
+
+
+def is_main(contig: Contig) -> bool:
+    """Whether a contig is chr1-22, X or Y, of whatever assembly, by any of its names."""
+    return standard_name(contig).removeprefix("chr") in MAIN_CHROMOSOMES
+
+
+def parse_region(text: str, contigs: Mapping[str, Contig]) -> Region:
+    """Read `contig`, `contig:start`, `contig:start-end` or `contig:-end`, 1-based and inclusive as in samtools.
+
+    The longest contig name that fits wins, since names may hold colons; an end beyond the contig is clipped.
+
+    Raises:
+        InputError: No such contig, no such form, or nothing between start and end.
+    """
+    if text in contigs:
+        return _whole(contigs[text])
+    where = f"--region {text}"
+    name, colon, interval = text.rpartition(":")
+    contig = _Names(contigs).find(name if colon else text, where)
+    if not colon:
+        return _whole(contig)
+    match = re.fullmatch(rf"({PLACE})?(-?)({PLACE})?", interval.replace(",", ""))
+    if not match or not (match[1] or match[3]):
+        raise InputError(f"{where}: is not of the form contig:start-end")
+    start = int(match[1] or 1)
+    end = int(match[3] or contig.length)
+    if start < 1:
+        raise InputError(f"{where}: positions count from 1")
+    if start > contig.length:
+        raise InputError(f"{where}: starts beyond the end of {contig.name}, {contig.length}")
+    if start > end:
+        raise InputError(f"{where}: ends before it starts; give contig:start-end")
+    return Region(contig.name, start - 1, min(end, contig.length))
+
+
+def read_bed(path: Path, contigs: Mapping[str, Contig]) -> list[Region]:
+    """Read the first three columns of a BED file, 0-based and half-open; an end beyond the contig is clipped.
+
+    Raises:
+        InputError: With the line, where it cannot be used.
+    """
+    names = _Names(contigs)
+    regions = [_bed_region(line, names, path, number) for number, line in _bed_lines(path)]
+    if not regions:
+        raise InputError("BED file holds no interval", path)
+    return regions
+
+
+def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
+    """Read a BED file of a whole genome, such as a blacklist or peaks, of which the contigs may be a part.
+
+    Names may differ, by `chr` or as NCBI's accessions do; intervals on other contigs are left out.
+
+    Returns:
+        The intervals, by the contigs' own names, clipped to them.
+
+    Raises:
+        InputError: It cannot be used, as one of `read_bed`, or has no interval on these contigs.
+    """
+    by_name = {name: contig for contig in contigs for name in names_of(contig)}
+    by_name |= {contig.name: contig for contig in contigs}
+    others: set[str] = set()
+    regions = []
+    for number, line in _bed_lines(path):
+        name, start, end = _bed_fields(line, path, number)
+        contig = by_name.get(name)
+        if start >= end:
+            raise InputError(f"{name} {start} {end} is reversed or empty", path, number)
+        if contig is None:
+            others.add(name)
+        elif start < contig.length:
+            regions.append(Region(contig.name, start, min(end, contig.length)))
+        else:
+            others.add(f"{name} beyond its end")
+    if not regions and not others:
+        raise InputError("BED file holds no interval", path)
+    if not regions:
+        ours = ", ".join(contig.name for contig in contigs[:NAMES_SHOWN])
+        theirs = ", ".join(sorted(others)[:NAMES_SHOWN])
+        raise InputError(f"has no interval on the contigs of the tracks ({ours}), but on {theirs}", path)
+    return regions
+
+
+def _bed_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines with an interval, numbered from 1; the file may be gzip."""
+    try:
+        with path.open("rb") as stream:
+            packed = stream.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
+            content = open_gzip(stream, path) if packed else stream
+            for number, line in enumerate(bounded_lines(content, path), 1):
+                text = line.decode().rstrip("\r\n")
+                if text.strip() and not text.startswith(("#", "track", "browser")):
+                    yield number, text
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise InputError(f"BED file cannot be read: {_why_unread(error)}", path) from error
+
+
+def _why_unread(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not a text file"
+    if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+        return reason(error)
+    return "its gzip is damaged or cut short"
+
+
+def _bed_region(line: str, names: _Names, path: Path, number: int) -> Region:
+    name, start, last = _bed_fields(line, path, number)
+    contig = names.find(name, f"{path}:{number}")
+    end = min(last, contig.length)
+    if start >= end:
+        raise InputError(f"{contig.name} {start} {last} is reversed, empty or beyond the contig's end", path, number)
+    return Region(contig.name, start, end)
+
+
+def _bed_fields(line: str, path: Path, number: int) -> tuple[str, int, int]:
+    """The first three columns."""
+    fields = line.split("\t") if "\t" in line else line.split()
+    places = [field.strip() for field in fields[1:BED_FIELDS]]
+    if len(fields) < BED_FIELDS or not all(re.fullmatch(PLACE, place) for place in places):
+        raise InputError("a BED line is contig, start and end, separated by tabs", path, number)
+    return fields[0], int(places[0]), int(places[1])
+
+
+def _whole(contig: Contig) -> Region:
+    return Region(contig.name, 0, contig.length)
+
+
+class _Names:
+    """Contigs by the names that a user may give them: their own, else that of another naming.
+
+    Args:
+        contigs: By their own names.
+    """
+
+    def __init__(self, contigs: Mapping[str, Contig]) -> None:
+        self._contigs = contigs
+
+    def find(self, name: str, where: str) -> Contig:
+        """The contig of that name; `where` begins the message if there is none.
+
+        Raises:
+            InputError: There is none, or more than one.
+        """
+        if name in self._contigs:
+            return self._contigs[name]
+        found = self._aliases.get(name, [])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise InputError(f"{where}: '{name}' is {' and '.join(one.name for one in found)}; give one of these names")
+        other = name.removeprefix("chr") if name.startswith("chr") else f"chr{name}"
+        shown = ", ".join(list(self._contigs)[:NAMES_SHOWN]) + (", …" if len(self._contigs) > NAMES_SHOWN else "")
+        advice = f"did you mean '{other}'?" if other in self._contigs else f"it has {shown}"
+        raise InputError(f"{where}: the genome has no contig '{name}'; {advice}")
+
+    @cached_property
+    def _aliases(self) -> Mapping[str, list[Contig]]:
+        aliases: dict[str, list[Contig]] = {}
+        for contig in self._contigs.values():
+            for name in aliases_of(contig):
+                aliases.setdefault(name, []).append(contig)
+        return aliases

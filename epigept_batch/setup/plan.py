@@ -1,0 +1,295 @@
+"""What a set-up is going to do: what is wanted, what is there, and what that takes."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from epigept_batch.errors import InputError, OutputError
+from epigept_batch.files import in_words
+from epigept_batch.home import default_fasta, default_model, home
+from epigept_batch.setup.assembly import is_packed
+from epigept_batch.setup.catalogue import (
+    CHECKPOINT,
+    FOR_CONVERSION,
+    GENOME,
+    MODEL,
+    SCHEME,
+    Asset,
+    read_catalogue,
+)
+from epigept_batch.setup.download import digests, waiting_bytes
+from epigept_batch.setup.record import Record, is_as_stamped, is_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from epigept_batch.setup.catalogue import Catalogue
+    from epigept_batch.setup.record import Entry
+
+UP_TO_DATE, THERE, GIVEN = "up to date", "there", "given by you"
+MODEL_SHARE = 1.1
+"""Bytes of a model file by those of its checkpoint, about, in the largest precision."""
+
+
+@dataclass(frozen=True)
+class SetupRequest:
+    """What a user asks for.
+
+    Attributes:
+        catalogue: Name or path.
+        given: Paths or addresses of assets, by name, in place of the catalogue's.
+        precision: Of the model file.
+        force: Do again what is up to date, without what was given before, and replace what is not from here.
+    """
+
+    catalogue: str
+    given: Mapping[str, str] = field(default_factory=dict)
+    precision: str = "fp16"
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of the two files that runs look for.
+
+    Attributes:
+        path: Where it is to be.
+        assets: What it is made from.
+        precision: Of a model that is to be converted; else None.
+        state: What is to be done, in words.
+        due: Whether anything is.
+    """
+
+    path: Path
+    assets: tuple[Asset, ...]
+    precision: str | None
+    state: str
+    due: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a set-up is going to do.
+
+    Attributes:
+        catalogue: By which.
+        record: Of what is there.
+        targets: The model file and the genome.
+        force: Fetch again what is there.
+        needed: Bytes of disk that it takes, about.
+        free: Bytes that are free.
+    """
+
+    catalogue: Catalogue
+    record: Record
+    targets: tuple[Target, Target]
+    force: bool
+    needed: int
+    free: int
+
+    @property
+    def in_order(self) -> tuple[Target, ...]:
+        """The targets, first what needs no download, then no conversion: what is wrong with a file is soon known."""
+        return tuple(sorted(self.targets, key=_effort))
+
+    @property
+    def converts(self) -> bool:
+        """Whether a checkpoint is to be converted."""
+        return any(target.due and target.precision is not None for target in self.targets)
+
+    @property
+    def disk(self) -> str:
+        """What it takes and what there is, in words."""
+        return f"about {in_words(self.needed)} needed in {self.record.folder}, {in_words(self.free)} free"
+
+    def rows(self) -> Iterator[tuple[Asset, str, str]]:
+        """Every asset, what is to be fetched of it and what is to be done about it, in words."""
+        for target in self.targets:
+            for asset in target.assets:
+                size = in_words(asset.bytes) if asset.bytes and asset.is_remote else ""
+                yield asset, size, _asset_state(self.record, asset, due=target.due, force=self.force)
+
+
+def _effort(target: Target) -> int:
+    """How long it takes, by the slowest that it needs: a download, a conversion, neither."""
+    if any(asset.is_remote for asset in target.assets):
+        return 2
+    return 0 if target.precision is None else 1
+
+
+def plan_setup(request: SetupRequest) -> Plan:
+    """See what is wanted, what is there and what is to be done; nothing is written.
+
+    Raises:
+        EpiGePTError: A file that is given does not fit, or one would be replaced that is not from here.
+    """
+    catalogue = read_catalogue(request.catalogue)
+    record = Record.read(home())
+    given_now = request.given
+    request = replace(request, given={**_given_before(request, record), **given_now})
+    genome = (_wanted(GENOME, request, catalogue),)
+    converted = _converts(request, catalogue)
+    model = tuple(_wanted(name, request, catalogue) for name in (FOR_CONVERSION if converted else (MODEL,)))
+    precision = request.precision if converted else None
+    targets = (
+        _target(record, default_model(), model, precision=precision, force=request.force),
+        _target(record, default_fasta(), genome, force=request.force),
+    )
+    for target in targets:
+        for asset in target.assets:
+            if target.due or asset.name in given_now:
+                _check_local(asset)
+    needed = sum(_bytes_needed(record, target, catalogue, force=request.force) for target in targets if target.due)
+    folder = next(path for path in (home(), *home().absolute().parents) if path.exists())
+    return Plan(catalogue, record, targets, request.force, needed, shutil.disk_usage(folder).free)
+
+
+def _given_before(request: SetupRequest, record: Record) -> dict[str, str]:
+    """Locations that what is installed was made from by the user's choice, which holds until there is another one."""
+    if request.force:
+        return {}
+    entries = [pair for entry in record.installed.values() for pair in entry.get("made_from", {}).items()]
+    otherwise = FOR_CONVERSION if MODEL in request.given else (MODEL,) if {*FOR_CONVERSION} & {*request.given} else ()
+    return {name: entry["location"] for name, entry in entries if entry.get("given") and name not in otherwise}
+
+
+def _converts(request: SetupRequest, catalogue: Catalogue) -> bool:
+    """Whether the model is to be converted from a checkpoint, or is given or published ready-made.
+
+    Raises:
+        InputError: Both are asked for.
+    """
+    given = [name for name in FOR_CONVERSION if name in request.given]
+    if MODEL in request.given and given:
+        option = f"--{given[0].replace('_', '-')}"
+        raise InputError(f"--model gives a model file that is ready, {option} a part of one to be made; leave one out")
+    return MODEL not in request.given and (bool(given) or MODEL not in catalogue.assets)
+
+
+def _wanted(name: str, request: SetupRequest, catalogue: Catalogue) -> Asset:
+    """An asset as the user gives it, else as the catalogue does.
+
+    Raises:
+        InputError: Neither does.
+    """
+    asset = catalogue.assets.get(name)
+    if name in request.given and (asset is None or asset.location != request.given[name]):
+        return (asset or Asset(name, "")).given_as(request.given[name])
+    if asset is None:
+        option = Asset(name, "").option
+        raise InputError(f"has no {name.replace('_', ' ')}; give it by {option}", catalogue.name)
+    return asset
+
+
+def _check_local(asset: Asset) -> None:
+    """See that a file that is not to be fetched is there, and is as pinned.
+
+    Raises:
+        InputError: It is not.
+    """
+    if asset.is_remote:
+        return
+    what = asset.name.replace("_", " ")
+    if SCHEME in asset.location:
+        raise InputError(
+            f"is no address for a download; give http://, https:// or a file by {asset.option}", asset.location
+        )
+    try:
+        with asset.path.open("rb"):
+            pass
+        sha256, md5 = digests(asset.path) if asset.sha256 or asset.md5 else (None, None)
+    except OSError as error:
+        raise InputError(
+            f"{what} cannot be read: {error.strerror}; give another file by {asset.option}", asset.path
+        ) from error
+    for kind, pinned, found in (("sha256", asset.sha256, sha256), ("md5", asset.md5, md5)):
+        if pinned is not None and pinned != found:
+            raise InputError(
+                f"is not the file of {what} that the network was trained with: {kind} {found} instead of {pinned}; "
+                f"leave {asset.option} out to have that fetched",
+                asset.path,
+            )
+
+
+def _target(
+    record: Record, path: Path, assets: Sequence[Asset], *, precision: str | None = None, force: bool
+) -> Target:
+    """What is to be done about a file that runs look for.
+
+    Raises:
+        OutputError: Something else has its name.
+    """
+    verb = "install" if precision is None else f"convert to {precision}"
+    entry = record.installed.get(path.name, {})
+    made_from = entry.get("made_from", {})
+    ours = is_as_stamped(path, entry)
+    same = made_from.keys() == {asset.name for asset in assets} and all(
+        is_of(asset, made_from[asset.name]) for asset in assets
+    )
+    if ours and same and not force and precision in {None, entry.get("precision")}:
+        return Target(path, tuple(assets), precision, UP_TO_DATE, due=False)
+    if path.exists() and not (ours or force) and not _is_itself(path, assets):
+        raise OutputError(
+            "is not from setup, or changed since, so it is not replaced; keep it by "
+            f"{_keeping(path)}, or let --force replace it",
+            path,
+        )
+    changes = [*_changes(made_from, assets)] if ours else []
+    if ours and same and precision not in {None, entry.get("precision")}:
+        changes.append(f"{entry.get('precision')} before")
+    state = f"{verb} again ({', '.join(changes) or 'by --force'})" if ours else verb
+    return Target(path, tuple(assets), precision, state, due=True)
+
+
+def _keeping(path: Path) -> str:
+    return f"{'--genome' if path == default_fasta() else '--model'} {path}"
+
+
+def _is_itself(path: Path, assets: Sequence[Asset]) -> bool:
+    """Whether the user gives the very file that is there."""
+    return len(assets) == 1 and not assets[0].is_remote and assets[0].path.exists() and path.samefile(assets[0].path)
+
+
+def _changes(made_from: Mapping[str, Entry], assets: Sequence[Asset]) -> Iterator[str]:
+    """Which inputs of a file are others now."""
+    for asset in assets:
+        entry = made_from.get(asset.name, {})
+        if is_of(asset, entry):
+            continue
+        what, location = asset.name.replace("_", " "), entry.get("location", "elsewhere")
+        yield f"{what} changed since" if location == asset.location else f"{what} from {location} before"
+
+
+def _asset_state(record: Record, asset: Asset, *, due: bool, force: bool) -> str:
+    if asset.given:
+        doing = _asset_state(record, replace(asset, given=False), due=due, force=force)
+        return GIVEN if doing == THERE else f"{doing}, {GIVEN}"
+    if not due:
+        return UP_TO_DATE
+    if not asset.is_remote:
+        return THERE
+    if record.has(asset) and not force:
+        return THERE
+    waiting = waiting_bytes(record.file_of(asset))
+    return f"to fetch, {in_words(waiting)} are there" if waiting else "to fetch"
+
+
+def _bytes_needed(record: Record, target: Target, catalogue: Catalogue, *, force: bool) -> int:
+    """Disk that one file takes until it is installed, about."""
+    fetched = 0
+    for asset in target.assets:
+        if asset.is_remote and (force or not record.has(asset)):
+            fetched += max(0, (asset.bytes or 0) - waiting_bytes(record.file_of(asset)))
+    (main,) = (asset for asset in target.assets if asset.name in {GENOME, MODEL, CHECKPOINT})
+    size = (main.bytes or 0) if main.is_remote else main.path.stat().st_size
+    if main.name == CHECKPOINT:
+        return fetched + int(MODEL_SHARE * size)
+    if main.name == MODEL:
+        return fetched + size
+    if not main.is_remote and not is_packed(main.path):
+        return fetched
+    published = catalogue.assets[GENOME]
+    return fetched + (main.unpacked_bytes or published.unpacked_bytes or published.bytes or 0)

@@ -1,0 +1,1 @@
+"""Tracks: bigWig in and out, and the record of a run."""

@@ -1,0 +1,262 @@
+"""Runs of bins to a bigWig, written as they come.
+
+pyBigWig reads the whole file again when it closes, to make its zoom levels; that takes twice as long as writing the
+values, at the very end, and memory by the bin. Here zoom levels grow with the values, each from the one below it, so
+that a file is finished when its last value is there, and takes no more memory for a genome than for a region
+(benchmarks/RESULTS.md).
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from epigept_batch.errors import OutputError
+from epigept_batch.files import publish, temporary_beside
+from epigept_batch.tracks.bigwig_format import (
+    HEADER_BYTES,
+    MAGIC,
+    SUMMARY_BYTES,
+    ZOOM_BYTES,
+    ZOOM_RECORD,
+    BlockIndex,
+    Summary,
+    contig_tree,
+    file_header,
+    fixed_step,
+    one_interval,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.tiling import Contig
+
+BLOCK_VALUES = 1024
+"""Values, and zoom records, of a block: what a viewer unpacks at least."""
+LEVEL = 1  # of zlib: higher ones take twice the time for the noise in floats' last bits, and win nothing
+PENDING_VALUES = 4 * BLOCK_VALUES  # written together, since a call of numpy costs as much as 1,000 values
+PENDING_BYTES = 1 << 16  # then the file is opened, written and closed: any number of tracks needs no open files
+FIRST_ZOOM, ZOOM_STEP, MOST_ZOOMS = 16, 4, 10
+"""Bins of a record of the first zoom level, and of each in records of the one below.
+
+A viewer takes the coarsest level that still gives it a record or two a pixel. Below 16 bins a screen of 1,000 pixels
+has at most 32,000 bins, 32 blocks, which are read in a millisecond; a level of 4 bins would take twice as much room as
+the values themselves. A step of 4 wastes at most three records for each shown. pyBigWig makes the same levels."""
+
+
+class BigWigWriter:
+    """One track of one sample, fixed-step by bin.
+
+    The file has a hidden name until `publish` gives it its own; `discard` leaves nothing of it.
+
+    Args:
+        path: Its name when it is whole.
+        contigs: All of the FASTA's, in its order: they are the header.
+        bin_bp: Base pairs a bin.
+        temporary: A new file to write to; None to make one beside `path`.
+
+    Raises:
+        OutputError: It cannot be written, here and by every method.
+    """
+
+    def __init__(self, path: Path, contigs: Sequence[Contig], *, bin_bp: int, temporary: Path | None = None) -> None:
+        self.path = path
+        self._temporary = temporary_beside(path) if temporary is None else temporary
+        self._numbers = {contig: number for number, contig in enumerate(contigs)}
+        self._bin_bp = bin_bp
+        self._index, self._summary = BlockIndex(), Summary()
+        longest = max(contig.length for contig in contigs)
+        spans = [FIRST_ZOOM * ZOOM_STEP**number for number in range(MOST_ZOOMS)]
+        kept = [bins for bins in spans if bins * bin_bp <= longest]
+        self._zooms = [_Zoom(bins, bin_bp, self._append_block) for bins in kept]
+        self._contig: Contig | None = None
+        self._first, self._count = 0, 0
+        self._pending: list[NDArray[np.float32]] = []
+        self._closed = False
+        self._tree_at = HEADER_BYTES + ZOOM_BYTES * len(kept) + SUMMARY_BYTES
+        tree = contig_tree(contigs, self._tree_at)
+        self._values_at = self._tree_at + len(tree)
+        self._written, self._out = 0, bytearray(bytes(self._tree_at) + tree + bytes(8))
+
+    def write(self, contig: Contig, first_bin: int, values: NDArray[np.float32]) -> None:
+        """Append successive bins; a contig's last bin ends with it.
+
+        Args:
+            contig: In the header's order from call to call.
+            first_bin: Behind those written before.
+            values: float32, (bins,).
+        """
+        if contig != self._contig or first_bin != self._first + self._count:
+            self._end_run(contig)
+            self._first = first_bin
+        self._pending.append(values)
+        self._count += len(values)
+        if self._count >= PENDING_VALUES:
+            self._flush(self._count - self._count % BLOCK_VALUES)
+
+    def close(self) -> None:
+        """Write what is pending and the indexes."""
+        if self._closed:
+            return
+        self._end_run(None)
+        zooms = [(zoom.bins * self._bin_bp, *self._append_zoom_index(zoom)) for zoom in self._zooms]
+        index = self._append(b"")
+        self._append(self._index.pack(index, items_a_block=BLOCK_VALUES))
+        self._append(MAGIC.to_bytes(4, "little"))
+        self._store()
+        header = file_header(
+            zooms=zooms,
+            tree=self._tree_at,
+            values=self._values_at,
+            index=index,
+            summary=self._tree_at - SUMMARY_BYTES,
+            block_bytes=ZOOM_RECORD.itemsize * BLOCK_VALUES,
+        )
+        self._put(0, header + self._summary.pack())
+        self._put(self._values_at, len(self._index).to_bytes(8, "little"))
+        self._closed = True
+
+    def publish(self) -> None:
+        """Give the closed file its name."""
+        publish(self._temporary, self.path)
+
+    def discard(self) -> None:
+        """Leave nothing of it, unless it is published."""
+        self._closed = True
+        self._temporary.unlink(missing_ok=True)
+
+    def _end_run(self, contig: Contig | None) -> None:
+        """Write all that is pending; where another contig follows, or none, its zoom levels too."""
+        self._flush(self._count)
+        if contig != self._contig:
+            if self._contig is not None and self._zooms:
+                self._add_to_zoom(0, np.empty((0, 6)), last=True)
+            self._contig = contig
+
+    def _flush(self, count: int) -> None:
+        """Write the first `count` of the pending values."""
+        if not count or self._contig is None:
+            return
+        values = np.concatenate(self._pending)
+        self._pending, self._count = [values[count:]], self._count - count
+        contig, first, values = self._contig, self._first, values[:count]
+        self._first += count
+        number = self._numbers[contig]
+        whole = min(count, contig.length // self._bin_bp - first)  # but a contig's last bin may be shorter
+        for begin in range(0, whole, BLOCK_VALUES):
+            part = values[begin : min(begin + BLOCK_VALUES, whole)]
+            start = (first + begin) * self._bin_bp
+            section = fixed_step(number, start, self._bin_bp, part)
+            self._append_block(section, self._index, number, start, start + len(part) * self._bin_bp)
+        if whole < count:
+            start = (first + whole) * self._bin_bp
+            section = one_interval(number, start, contig.length, float(values[-1]))
+            self._append_block(section, self._index, number, start, contig.length)
+        self._summarise(contig, first, values)
+
+    def _summarise(self, contig: Contig, first: int, values: NDArray[np.float32]) -> None:
+        """Add bins to the summary and the first zoom level."""
+        bins = np.arange(first, first + len(values))
+        wide = values.astype(np.float64)
+        covered = np.minimum(contig.length - bins * self._bin_bp, self._bin_bp)
+        table = np.stack([bins, covered, wide, wide, wide * covered, wide * wide * covered], axis=1)
+        summary = self._summary
+        summary.covered += int(covered.sum())
+        summary.least, summary.most = min(summary.least, float(wide.min())), max(summary.most, float(wide.max()))
+        summary.sum += float(table[:, 4].sum())
+        summary.squares += float(table[:, 5].sum())
+        if self._zooms:
+            self._add_to_zoom(0, table, last=False)
+
+    def _add_to_zoom(self, level: int, table: NDArray[np.float64], *, last: bool) -> None:
+        """Add records to a level, and those that become whole to the levels above it."""
+        contig = self._contig
+        if contig is None or level == len(self._zooms):
+            return
+        done = self._zooms[level].add(table, self._numbers[contig], contig.length, last=last)
+        if last or len(done):
+            self._add_to_zoom(level + 1, done, last=last)
+
+    def _append_block(self, section: bytes, index: BlockIndex, contig: int, start: int, end: int) -> None:
+        packed = zlib.compress(section, LEVEL)
+        index.add(contig, start, end, offset=self._append(packed), size=len(packed))
+
+    def _append_zoom_index(self, zoom: _Zoom) -> tuple[int, int]:
+        """Where a level's data is said to begin, and its index."""
+        data = self._append(len(zoom.index).to_bytes(4, "little"))
+        place = self._append(b"")
+        self._append(zoom.index.pack(place, items_a_block=BLOCK_VALUES))
+        return data, place
+
+    def _append(self, content: bytes) -> int:
+        """Put bytes at the end; where they are."""
+        offset = self._written + len(self._out)
+        self._out += content
+        if len(self._out) >= PENDING_BYTES:
+            self._store()
+        return offset
+
+    def _store(self) -> None:
+        self._put(self._written, self._out)
+        self._written += len(self._out)
+        self._out = bytearray()
+
+    def _put(self, offset: int, content: bytes | bytearray) -> None:
+        try:
+            with self._temporary.open("r+b") as file:
+                file.seek(offset)
+                file.write(content)
+        except OSError as error:
+            reason = error.strerror
+            raise OutputError(f"cannot be written: {reason}; make room or give another --out", self.path) from error
+
+
+class _Zoom:
+    """A zoom level: records of so many bins, as rows of number, bases covered, least, most, sum and sum of squares."""
+
+    def __init__(self, bins: int, bin_bp: int, append: Callable[[bytes, BlockIndex, int, int, int], None]) -> None:
+        self.bins = bins
+        self.index = BlockIndex()
+        self._record_bp = bins * bin_bp
+        self._step = FIRST_ZOOM if bins == FIRST_ZOOM else ZOOM_STEP
+        self._append = append
+        self._pending = np.empty((0, 6))
+
+    def add(self, table: NDArray[np.float64], contig: int, length: int, *, last: bool) -> NDArray[np.float64]:
+        """Take records of the level below, write full blocks, and give their records; all of them when `last`."""
+        numbered = table.copy()
+        numbered[:, 0] //= self._step
+        pending = _joined(np.concatenate([self._pending, numbered]))
+        done = len(pending) if last else max(0, len(pending) - 1) // BLOCK_VALUES * BLOCK_VALUES
+        for first in range(0, done, BLOCK_VALUES):
+            self._write(pending[first : min(first + BLOCK_VALUES, done)], contig, length)
+        self._pending = pending[done:].copy()
+        return pending[:done]
+
+    def _write(self, rows: NDArray[np.float64], contig: int, length: int) -> None:
+        records = np.zeros(len(rows), dtype=ZOOM_RECORD)
+        records["contig"] = contig
+        records["start"] = rows[:, 0] * self._record_bp
+        records["end"] = np.minimum((rows[:, 0] + 1) * self._record_bp, length)
+        for column, name in enumerate(("covered", "least", "most", "sum", "squares"), 1):
+            records[name] = rows[:, column]
+        self._append(records.tobytes(), self.index, contig, int(records["start"][0]), int(records["end"][-1]))
+
+
+def _joined(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Successive rows of one number as one."""
+    if not len(rows):
+        return rows
+    edges = np.flatnonzero(np.diff(rows[:, 0], prepend=-1))
+    joined = rows[edges]
+    joined[:, 1] = np.add.reduceat(rows[:, 1], edges)
+    joined[:, 2] = np.minimum.reduceat(rows[:, 2], edges)
+    joined[:, 3] = np.maximum.reduceat(rows[:, 3], edges)
+    joined[:, 4:] = np.add.reduceat(rows[:, 4:], edges, axis=0)
+    return joined

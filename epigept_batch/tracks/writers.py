@@ -1,0 +1,184 @@
+"""All tracks of a run to bigWigs, in processes of their own, so that the run does not wait for them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from epigept_batch.errors import OutputError
+from epigept_batch.files import publish, sync_file, temporary_beside
+from epigept_batch.tracks.writer_process import DONE, REFUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.tiling import Contig
+
+PIPE_BYTES = 1 << 20
+"""What may wait for a process: some tens of windows of eight tracks; when it is full, `write` waits."""
+
+
+class TrackWriters:
+    """The bigWigs of a run; they have hidden names until `publish`, and `discard` leaves nothing of them.
+
+    Args:
+        paths: Their names when they are whole.
+        contigs: All of the FASTA's, in its order.
+        bin_bp: Base pairs a bin.
+        processes: How many write; at least one.
+
+    Raises:
+        OutputError: They cannot be written, here and by every method.
+    """
+
+    def __init__(self, paths: Sequence[Path], contigs: Sequence[Contig], *, bin_bp: int, processes: int) -> None:
+        self._numbers = {contig: number for number, contig in enumerate(contigs)}
+        self._files: list[tuple[Path, Path]] = []
+        self._processes: list[_Process] = []
+        processes = max(1, min(processes, len(paths)))
+        try:
+            for path in paths:
+                self._files.append((path, _temporary(path)))
+            for number in range(processes):
+                process = _Process()
+                self._processes.append(process)
+                process.send((self._files[number::processes], tuple(contigs), bin_bp))
+        except BaseException:
+            self.discard()
+            raise
+
+    @property
+    def pids(self) -> list[int]:
+        """Of its processes."""
+        return [process.pid for process in self._processes]
+
+    def write(self, contig: Contig, first_bin: int, values: NDArray[np.float32]) -> None:
+        """Append successive bins to every track.
+
+        Args:
+            contig: In the header's order from call to call.
+            first_bin: Behind those written before.
+            values: float32, (tracks, bins), a row a path.
+        """
+        step = len(self._processes)
+        for number, process in enumerate(self._processes):
+            share = np.ascontiguousarray(values[number::step], dtype=np.float32)
+            process.send((self._numbers[contig], first_bin, share.tobytes()))
+
+    def close(self) -> None:
+        """Have every file finished and on the disk, so that `publish` can hardly fail."""
+        for process in self._processes:
+            process.send(None)
+        for process in self._processes:
+            process.finish()
+        for path, temporary in self._files:
+            _sync(temporary, path)
+
+    def publish(self) -> None:
+        """Give the closed files their names."""
+        for path, temporary in self._files:
+            publish(temporary, path)
+
+    def discard(self) -> None:
+        """Leave no process, and nothing of the files unless they are published."""
+        # Files first: should this be cut off between the two, the processes are there to remove the rest themselves.
+        for _, temporary in self._files:
+            temporary.unlink(missing_ok=True)
+        for process in self._processes:
+            process.stop()
+
+
+def _temporary(path: Path) -> Path:
+    try:
+        return temporary_beside(path)
+    except OSError as error:
+        raise OutputError(f"cannot be created: {error.strerror}; make room or give another --out", path) from error
+
+
+def _sync(temporary: Path, path: Path) -> None:
+    try:
+        sync_file(temporary)
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}; make room or give another --out", path) from error
+
+
+class _Process:
+    """A `writer_process` and the pipes to it."""
+
+    def __init__(self) -> None:
+        folders = [folder for folder in sys.path if folder]
+        self._process = subprocess.Popen(
+            # Without -P a file of the current folder could stand for a module.
+            [sys.executable, "-P", "-m", "epigept_batch.tracks.writer_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+            process_group=0,  # Ctrl-C at a terminal is for the run, which then ends this
+        )
+        self.pid = self._process.pid
+        self._in, self._out = _open(self._process.stdin), _open(self._process.stdout)
+        _widen(self._in)
+
+    def send(self, message: object) -> None:
+        """Give it a message; waits while the pipe is full."""
+        try:
+            pickle.dump(message, self._in, protocol=5)
+            self._in.flush()
+        except BrokenPipeError:
+            self.finish()
+            raise OutputError("a process that writes bigWigs ended early; run again") from None
+
+    def finish(self) -> None:
+        """Wait for its end.
+
+        Raises:
+            OutputError: It could not write, or was killed.
+            RuntimeError: It failed otherwise.
+        """
+        with suppress(BrokenPipeError):
+            self._in.close()
+        try:
+            kind, text = pickle.load(self._out)  # noqa: S301 - from our own process
+        except (EOFError, pickle.UnpicklingError):
+            code = self._process.wait()
+            how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with code {code}"
+            raise OutputError(f"a process that writes bigWigs {how}; is there memory enough? run again") from None
+        self._process.wait()
+        if kind == REFUSED:
+            raise OutputError(text)
+        if kind != DONE:
+            raise RuntimeError(text)
+
+    def stop(self) -> None:
+        """End it, if it has not ended."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._in, self._out):
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _open(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise RuntimeError("a process was started without its pipes")
+    return pipe
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let more wait in a pipe, where the system allows it."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

@@ -1,0 +1,130 @@
+"""A sheet of samples."""
+
+import pytest
+
+from epigept_batch.errors import InputError
+from epigept_batch.expression.request import SampleRequest
+from epigept_batch.expression.samples import read_samples
+from epigept_batch.expression.sheet import read_sheet
+from expression import FACTORS
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a table, a matrix, and what writes a sheet into a folder below."""
+    (tmp_path / "sub").mkdir()
+    table(tmp_path / "a.tsv", 1)
+    table(tmp_path / "sub/b.tsv", 2)
+    rows = "".join(f"{name}\t{n}.5\t{n + 10}\t7\n" for n, name in enumerate(FACTORS))
+    (tmp_path / "m.tsv").write_text(f"gene\tliver\tlung\tbrain\n{rows}")
+    return tmp_path
+
+
+def table(path, value):
+    path.write_text("gene\tTPM\n" + "".join(f"{name}\t{value}\n" for name in FACTORS))
+
+
+@pytest.fixture
+def sheet(folder):
+    def write(text, name="sub/sheet.tsv"):
+        path = folder / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def read(path, tables=(), **options):
+    samples = read_samples(SampleRequest(tables, sheet=path, **options), FACTORS, None)
+    return {sample.name: sample for sample in samples}
+
+
+@pytest.mark.parametrize("separator", ["\t", ",", ";"])
+@pytest.mark.parametrize("start", ["", "\ufeff", "# of the lab\n\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_sheet_is_read_relative_to_its_folder_with_its_further_columns(sheet, separator, start, end):
+    text = f"{start}file,Sample,tissue,note\n../a.tsv,one,liver,first\n\nb.tsv, two ,lung,\n"
+    path = sheet(text.replace(",", separator).replace("\n", end))
+    samples = read(path)
+    assert list(samples) == ["one", "two"]
+    assert [sample.tpm.tpm[0] for sample in samples.values()] == [1, 2]
+    assert samples["one"].account()["sheet"] == {
+        "path": str(path.resolve()),
+        "columns": {"tissue": "liver", "note": "first"},
+    }
+    assert samples["two"].account()["sheet"]["columns"] == {"tissue": "lung", "note": ""}
+    assert [row.line for row in read_sheet(path)] == [2 + start.count("\n"), 4 + start.count("\n")]
+
+
+def test_quotes_and_absolute_files(folder, sheet):
+    path = sheet(f'sample,file,note\n"one","{folder / "a.tsv"}","x, ""y"""\n')
+    assert read(path)["one"].account()["sheet"]["columns"] == {"note": 'x, "y"'}
+
+
+def test_samples_of_a_matrix_go_by_column_or_by_their_name(sheet):
+    samples = read(sheet("sample\tfile\tcolumn\nx\t../m.tsv\tlung\nliver\t../m.tsv\t\ny\t../a.tsv\n"))
+    assert {name: sample.tpm.tpm[1] for name, sample in samples.items()} == {"x": 11, "liver": 1.5, "y": 1}
+    assert [sample.sources[0].column for sample in samples.values()] == ["lung", "liver", None]
+    assert samples["x"].account()["sheet"]["columns"] == {}
+
+
+def test_a_sheet_goes_with_tables_and_with_a_choice(folder, sheet):
+    path = sheet("sample\tfile\none\t../a.tsv\ntwo\tb.tsv\n")
+    assert list(read(path, ((None, folder / "m.tsv"),))) == ["liver", "lung", "brain", "one", "two"]
+    assert list(read(path, ((None, folder / "m.tsv"),), samples=("two", "lung"))) == ["lung", "two"]
+    assert read(path, ((None, folder / "a.tsv"),))["a"].account()["sheet"] is None
+    with pytest.raises(InputError, match="there are 2 samples 'one'"):
+        read(path, (("one", folder / "a.tsv"),))
+
+
+def test_merged_samples_keep_what_the_sheet_says_of_each(sheet):
+    merged = read(sheet("sample\tfile\tbatch\none\t../a.tsv\t1\ntwo\tb.tsv\t2\n"), merge="m")["m"]
+    assert merged.tpm.tpm.tolist() == [1.5] * 5
+    assert merged.account()["sheet"]["columns"] == [{"batch": "1"}, {"batch": "2"}]
+
+
+HEAD = "sample\tfile\tcolumn\tx\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", ": has no header; the first line names the columns: sample, file"),
+        ("\n\n# x\n", ": has no header"),
+        ("name\tfile\na\t../a.tsv\n", ":1: has no column sample (columns: name, file); the header of a sheet has"),
+        ("# x\nsample,fastq_1\n", ":2: has no column file (columns: sample, fastq_1)"),
+        ("a\t../a.tsv\n", ":1: has no column sample and no column file (columns: a, ../a.tsv)"),
+        ("sample\tfile\tx\tx\n", ":1: has 2 columns 'x'; give each a name of its own"),
+        ("Sample\tsample\tfile\n", ":1: has 2 columns 'sample'"),
+        (HEAD, ": has a header and no samples"),
+        (HEAD + "a\t../a.tsv\n\t../a.tsv\n", ":3: has no sample"),
+        (HEAD + "a\t\t\tx\n", ":2: has no file"),
+        (HEAD + "a\tabsent.tsv\n", "absent.tsv, which is not there; files are relative to the sheet's folder"),
+        (HEAD + "a\t../a.tsv\n\na\tb.tsv\n", ":4: has sample 'a' again, as in line 2"),
+        (HEAD + "a/b\t../a.tsv\n", ":2: has a sample 'a/b', which cannot be a file's name; give it another"),
+        (HEAD + ".a\t../a.tsv\n", ":2: has a sample '.a', which cannot be a file's name"),
+        (HEAD + "a\t../a.tsv\t\tx\ty\n", ":2: has 5 columns where the header has 4"),
+        (HEAD + "a\t../m.tsv\n", "m.tsv has no sample 'a'; it has liver, lung, brain; name it by a column `column`"),
+        (HEAD + "a\t../m.tsv\tlunk\n", "m.tsv has no sample 'lunk'; did you mean 'lung'?"),
+        (
+            HEAD + "a\t../m.tsv\tlung\nlung\t../m.tsv\n",
+            ":3: has the values of 'a' in line 2 for 'lung' again; give another file, or another `column` of a file",
+        ),
+        (HEAD + "a\t../a.tsv\nb\t../a.tsv\n", ":3: has the values of 'a' in line 2 for 'b' again"),
+        (b"\x1f\x8b12345", ": is no sheet of samples: give a table of text"),
+        (b"PK\x03\x0412345", ": is no sheet of samples: give a table of text"),
+        (b"sample\tfile\0", ": is no sheet of samples"),
+    ],
+)
+def test_what_is_wrong_with_a_sheet_is_said_with_its_line(sheet, text, said):
+    path = sheet(text)
+    with pytest.raises(InputError) as caught:
+        read(path)
+    assert str(caught.value).startswith(str(path))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sheet_that_is_not_there(folder):
+    with pytest.raises(InputError, match="sheet of samples cannot be read: No such file"):
+        read(folder / "absent.tsv")

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from epigept_batch.prediction.stitch import TileSignal, runs
+from epigept_batch.tiling import Contig, Geometry, Tile, make_tiles
+
+GEOMETRY = Geometry(bins=10, bin_bp=8)
+CONTIG = Contig("c", 1000)
+
+
+@pytest.mark.parametrize("length", [1, 79, 80, 81, 333, 800])
+@pytest.mark.parametrize("overlap", [0, 8, 40, 72])
+def test_stitching_the_tiles_of_a_signal_gives_the_signal(length, overlap):
+    bins = GEOMETRY.bins_of(length)
+    contig = Contig("c", length)
+    whole = np.random.default_rng(length).random((2, bins + 10, 3)).astype(np.float32)
+    stitched = np.full((2, bins, 3), np.nan, np.float32)
+    for tile in make_tiles([contig], {"c": [(0, bins)]}, geometry=GEOMETRY, overlap=overlap):
+        first = tile.start // 8
+        signal = TileSignal(tile, whole[:, first : first + 10], np.ones(10, bool))
+        for run in runs(signal, bin_bp=8):
+            assert run.contig == contig
+            stitched[:, run.first_bin : run.first_bin + run.values.shape[1]] = run.values
+    np.testing.assert_array_equal(stitched, whole[:, :bins])
+
+
+def test_bins_without_bases_are_left_out_and_cut_the_runs():
+    has_bases = np.array([0, 1, 1, 0, 0, 1, 0, 1, 1, 1], bool)
+    values = np.arange(10, dtype=np.float32).reshape(1, 10, 1)
+    tile = Tile(0, CONTIG, 160, ((20, 28), (29, 30)))
+    found = [
+        (run.first_bin, run.values[0, :, 0].tolist()) for run in runs(TileSignal(tile, values, has_bases), bin_bp=8)
+    ]
+    assert found == [(21, [1, 2]), (25, [5]), (27, [7]), (29, [9])]
+
+
+def test_a_window_that_was_not_computed_gives_nothing():
+    tile = Tile(0, CONTIG, 0, ((0, 10),))
+    assert list(runs(TileSignal(tile, None, np.zeros(10, bool)), bin_bp=8)) == []
+
+
+def test_what_is_taken_gives_the_same_runs_again():
+    has_bases = np.array([0, 1, 1, 0, 0, 1, 0, 1, 1, 1], bool)
+    values = np.random.default_rng(1).random((2, 10, 3)).astype(np.float32)
+    tile = Tile(0, CONTIG, 160, ((21, 26), (28, 30)))
+    signal = TileSignal(tile, values, has_bases)
+    taken = signal.taken(bin_bp=8)
+    assert (taken.shape, taken.dtype) == ((2, 7, 3), np.float32)
+    np.testing.assert_array_equal(np.isnan(taken[0, :, 0]), [False, False, True, True, False, False, False])
+    again = TileSignal.of_taken(tile, taken, bins=10, bin_bp=8)
+    found, expected = (list(runs(each, bin_bp=8)) for each in (again, signal))
+    assert [run.first_bin for run in found] == [run.first_bin for run in expected] == [21, 25, 28]
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine.values, theirs.values)
+
+
+def test_of_a_window_that_was_not_computed_nothing_is_taken():
+    tile = Tile(0, CONTIG, 0, ((0, 10),))
+    taken = TileSignal(tile, None, np.zeros(10, bool)).taken(bin_bp=8)
+    assert taken.size == 0
+    assert TileSignal.of_taken(tile, taken, bins=10, bin_bp=8).signal is None

@@ -1,0 +1,40 @@
+"""Paths with names in them."""
+
+from pathlib import Path
+
+import pytest
+
+from epigept_batch.tracks.track_files import TrackFiles
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("K562.CTCF.bw", "H1.CTCF.bw", "MCF 10A.CTCF.bw", "H1.DNase.bw", "H1.CTCF.bigWig", "CTCF.bw"):
+        (tmp_path / name).touch()
+    (tmp_path / "H9").mkdir()
+    (tmp_path / "H9/H9.CTCF.bw").touch()
+    return tmp_path
+
+
+def test_the_cells_that_have_a_track(folder):
+    found = TrackFiles(f"{folder}/{{cell}}.{{track}}.bw").cells("CTCF")
+    assert found == {cell: folder / f"{cell}.CTCF.bw" for cell in ("H1", "K562", "MCF 10A")}
+    assert TrackFiles(f"{folder}/{{cell}}/{{cell}}.{{track}}.bw").cells("CTCF") == {"H9": folder / "H9/H9.CTCF.bw"}
+    assert TrackFiles(f"{folder}/{{cell}}.{{track}}.bw").cells("H3K27ac") == {}
+
+
+def test_names_are_taken_as_they_are(tmp_path):
+    (tmp_path / "a[1].x*y.bw").touch()
+    (tmp_path / "a1.xzy.bw").touch()
+    assert TrackFiles(f"{tmp_path}/{{cell}}.{{track}}.bw").cells("x*y") == {"a[1]": tmp_path / "a[1].x*y.bw"}
+
+
+def test_one_file_is_its_own_cell(folder):
+    assert TrackFiles(f"{folder}/{{track}}.bw").cells("CTCF") == {"CTCF": folder / "CTCF.bw"}
+    assert TrackFiles(f"{folder}/absent.bw").cells("CTCF") == {}
+
+
+def test_places_take_names():
+    files = TrackFiles("a/{sample}/{track}.bw")
+    assert files.path(sample="s", track="t") == Path("a/s/t.bw")
+    assert (files.names("sample"), files.names("cell")) == (True, False)
