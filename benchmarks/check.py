@@ -22,12 +22,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import onnxruntime
 from golden import ROOT
 
 from epigept_batch.inference.check import check_bins, check_inputs, check_limit, compare_tracks, run_check
-from epigept_batch.inference.device import Wanted, parse_device
+from epigept_batch.inference.device import RunOptions, parse_device
 from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inference.ports import INPUTS
 from epigept_batch.inference.runtime import OPENVINO_PROVIDER
 from epigept_batch.inference.session import open_sessions
 from machine import processor
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from epigept_batch.spec import Spec
@@ -141,7 +142,7 @@ def measured(name: str, path: Path, *, threads: int) -> Iterator[Row]:
         for device in DEVICES.get(provider, ()):
             if spec.precision == "int8" and device != "cpu":
                 continue
-            wanted = Wanted(spec.precision, threads=threads)
+            wanted = RunOptions(spec.precision, threads=threads)
             session = open_sessions(path, parse_device(device), wanted, say=note)[0]
             error, r = worst(run_check(session, spec), spec)
             yield Row(name, spec.precision, device, session.provider, session.arithmetic, error, r)
@@ -158,7 +159,7 @@ def rounded(name: str, path: Path, *, threads: int) -> Row:
     network = load_network(make_checkpoint(path, architecture, seed=int(seed)))
     inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
     torch.set_num_threads(threads)
-    tokens, scores, expression = map(torch.from_numpy, inputs)
+    tokens, scores, expression = (torch.from_numpy(np.asarray(inputs[name])) for name in INPUTS)
     with torch.no_grad(), rounding():
         for weights in network.parameters():
             weights.copy_(weights.clone())

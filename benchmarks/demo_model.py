@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from golden import ROOT
+from linear_fit import LinearFit, to_json
 
-from epigept_batch.commands.demo import CONTIG, CONTIG_BP, LINEAR, MODEL, SEED, Truth
-from epigept_batch.demo.linear import LinearFit, LinearModel
+from epigept_batch.commands.demo import CONTIG, CONTIG_BP, SEED, Truth
+from epigept_batch.demo.package_data import LINEAR, MODEL
 from epigept_batch.evaluation.report import MEAN, PREDICTION
 from epigept_batch.expression.vector import network_expression
 from epigept_batch.inference.check import LIMITS
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from epigept_batch.demo.linear import LinearModel
     from epigept_batch.spec import ExpressionReference
 
 SCRIPTS = Path(sys.executable).parent
@@ -70,7 +72,7 @@ def main() -> None:
     evaluate(work, reference, linear)
     if options.install:
         shutil.copyfile(work / "fp32.onnx", ROOT / "epigept_batch/demo" / MODEL)
-        (ROOT / "epigept_batch/demo" / LINEAR).write_text(linear.to_json())
+        (ROOT / "epigept_batch/demo" / LINEAR).write_text(to_json(linear))
 
 
 def run_once(result: Path, command: list[str | Path]) -> bool:

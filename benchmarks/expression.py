@@ -19,7 +19,7 @@ import pandas as pd
 import polars as pl
 from golden import ROOT
 
-from epigept_batch.commands.expression import ExpressionReport, run_expression
+from epigept_batch.commands.expression import ExpressionRequest, run_expression
 from epigept_batch.commands.genome.plan import GenomeRequest, make_plan
 from epigept_batch.expression.gene_ids import published_factors
 from epigept_batch.expression.request import SampleRequest
@@ -82,7 +82,7 @@ def read(path: Path, reference: ExpressionReference, **options: object) -> Sampl
 
 def vector(sample: SampleExpression, reference: ExpressionReference) -> NDArray[np.float32]:
     """What the network reads of a sample."""
-    return network_expression(sample.tpm.tpm, reference.distribution)
+    return network_expression(sample.tpm.by_factor, reference.distribution)
 
 
 def row(name: str, sample: SampleExpression) -> Iterator[str]:
@@ -176,7 +176,7 @@ def growth(work: Path) -> None:
         values.columns = [f"S{number}" for number in range(samples)]
         values.to_csv(table, sep="\t", index_label="gene")
         wanted = SampleRequest(((None, table),))
-        report = spent(lambda wanted=wanted: run_expression(ExpressionReport(wanted, model=model)))
+        report = spent(lambda wanted=wanted: run_expression(ExpressionRequest(wanted, model=model)))
         plan = spent(lambda wanted=wanted: make_plan(GenomeRequest(wanted, fasta=fasta, model=model, out=work / "out")))
         cells = (f"{seconds:.2f} | {seconds / samples * 1e3:.2f}" for seconds in (report, plan))
         print(f"| {samples:,} | {' | '.join(cells)} |", flush=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from epigept_batch.inference.ports import Inputs
 from epigept_batch.sequence.genome import Genome
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ class Window(NamedTuple):
     motif_scores: np.ndarray  # float16, (factors, bins), zero beyond the contig's end
     expression: np.ndarray  # float32, (factors,)
     signal: np.ndarray  # float32, (bins of the contig, tracks)
+
+    def inputs(self, count: int = 1) -> Inputs:
+        """So many times this window, for its sample."""
+        return Inputs.of(
+            tokens=[self.tokens] * count, motif_scores=[self.motif_scores] * count, expression=self.expression[None]
+        )
 
 
 def make_checkpoint(folder: Path) -> Path:
@@ -78,7 +85,7 @@ def errors(session: Session, windows: Iterable[Window]) -> tuple[float, float]:
     """A network against golden windows: max abs error and least Pearson r of a track."""
     error, least = 0.0, 1.0
     for window in windows:
-        found = session.run([window.tokens], [window.motif_scores], window.expression[None])[0, 0, : len(window.signal)]
+        found = session.signal(window.inputs())[0, 0, : len(window.signal)]
         error = max(error, float(np.abs(found - window.signal).max()))
         pairs = zip(found.T, window.signal.T, strict=True)
         least = min(least, *(float(np.corrcoef(mine, theirs)[0, 1]) for mine, theirs in pairs))

@@ -27,7 +27,7 @@ from golden import ROOT, SCRIPTS, STARTS, errors, make_model, read_window
 
 from epigept_batch.commands.bench import HG38_BP
 from epigept_batch.inference.arithmetic import window_flop
-from epigept_batch.inference.device import Wanted, parse_device
+from epigept_batch.inference.device import RunOptions, parse_device
 from epigept_batch.inference.gpu.driver import CudaDriver
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.runtime import CUDA_PROVIDER, import_runtime
@@ -39,15 +39,15 @@ KERNELS = """
 import sys
 from pathlib import Path
 import numpy as np
-from epigept_batch.inference.device import Wanted, parse_device
+from epigept_batch.inference.device import RunOptions, parse_device
 from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inference.ports import Inputs
 from epigept_batch.inference.session import open_sessions
 
 path = Path(sys.argv[1])
 spec = read_spec(path)
-session = open_sessions(path, parse_device(sys.argv[2]), Wanted(spec.precision, batch_size=1), say=print)[0]
-shapes = ((1, spec.geometry.window_bp), (1, len(spec.factors), spec.geometry.bins), (1, len(spec.factors)))
-session.run(*(np.zeros(shape, kind) for shape, kind in zip(shapes, ("u1", "f2", "f4"))))
+session = open_sessions(path, parse_device(sys.argv[2]), RunOptions(spec.precision, batch_size=1), say=print)[0]
+session.run(Inputs.of(**{port.name: np.zeros((1, *port.shape), port.dtype) for port in session.ports.inputs}))
 """
 
 
@@ -87,17 +87,17 @@ def kernels(path: Path, device: str) -> list[str]:
 
 
 def rates(options: argparse.Namespace, models: dict[str, Path]) -> None:
-    """Print windows a second by batch size, the share of the peak, and errors on the golden windows."""
+    """Print windows per second by batch size, the share of the peak, and errors on the golden windows."""
     windows = [read_window(options.data, options.work, start) for start in STARTS]
     print(
-        "| precision | batch | windows a second, one feeder | all | TFLOP/s | of the measured peak | hg38, s ", end=""
+        "| precision | batch | windows per second, one feeder | all | TFLOP/s | of the measured peak | hg38, s ", end=""
     )
     print("| max abs error | least r |\n|---|---|---|---|---|---|---|---|---|")
     for precision, path in models.items():
         spec, peak = read_spec(path), 0.0
         flop = window_flop(spec)
         for size in options.sizes:
-            wanted = Wanted(precision, threads=len(os.sched_getaffinity(0)), batch_size=size)
+            wanted = RunOptions(precision, threads=len(os.sched_getaffinity(0)), batch_size=size)
             sessions = open_sessions(path, parse_device(options.device), wanted, say=note)
             peak = peak or measured_peak(sessions[0], threads=wanted.threads)
             error, least = errors(sessions[0], windows)
@@ -110,13 +110,13 @@ def rates(options: argparse.Namespace, models: dict[str, Path]) -> None:
 
 
 def rate(sessions: list[Session], window: object, size: int) -> float:
-    """Windows a second of sessions at once, their inputs ready: the median of a few rounds."""
-    inputs = ([window.tokens] * size, [window.motif_scores] * size, window.expression[None])
+    """Windows per second of sessions at once, their inputs ready: the median of a few rounds."""
+    inputs = window.inputs(size)
     seconds = []
     with ThreadPoolExecutor(len(sessions)) as pool:
         for _ in range(6):
             begun = time.perf_counter()
-            list(pool.map(lambda session: [session.run(*inputs) for _ in range(max(1, 16 // size))], sessions))
+            list(pool.map(lambda session: [session.signal(inputs) for _ in range(max(1, 16 // size))], sessions))
             seconds.append(time.perf_counter() - begun)
     return len(sessions) * size * max(1, 16 // size) / median(seconds[1:])
 
@@ -159,7 +159,8 @@ def runs(options: argparse.Namespace, models: dict[str, Path]) -> None:
     host.prepare(options)
     table = options.data / "expression/encode_rsem.tsv.gz"
     print(
-        "| run | windows | seconds | windows a second | at once | start, s | stages, s |\n|---|---|---|---|---|---|---|"
+        "| run | windows | seconds | windows per second | at once | start, s | stages, s |\n"
+        "|---|---|---|---|---|---|---|"
     )
     for precision, path in models.items():
         for mb, store in ((max(options.megabases), True), (min(options.megabases), False)):

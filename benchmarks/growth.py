@@ -34,7 +34,7 @@ from machine import processor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from epigept_batch.commands.genome.plan import Plan
+    from epigept_batch.commands.genome.plan import GenomePlan
     from epigept_batch.tiling import Tile
 
 GEOMETRY = Geometry(bins=1000, bin_bp=128)
@@ -115,7 +115,7 @@ def journals_of(folder: Path, tiles: Sequence[Tile], samples: int) -> RunJournal
         SimpleNamespace(files=SampleFiles(folder, f"s{number}", ("CTCF",)), inputs={"model": "m"})
         for number in range(samples)
     ]
-    return RunJournals(cast("Plan", plan), cast("Any", those), StageClock())
+    return RunJournals(cast("GenomePlan", plan), cast("Any", those), StageClock())
 
 
 def keep(folder: Path, tiles: Sequence[Tile], samples: int) -> None:

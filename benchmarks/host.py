@@ -29,6 +29,7 @@ from epigept_batch.commands.genome.plan import GenomeRequest
 from epigept_batch.expression.request import SampleRequest
 from epigept_batch.inference.device import Device
 from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inference.ports import SIGNAL, Ports
 from epigept_batch.inference.runtime import CUDA_PROVIDER
 from epigept_batch.inference.session import Session
 from epigept_batch.motifs.scan import GenomeScan, MotifScanner
@@ -38,7 +39,8 @@ from epigept_batch.tracks.writers import TrackWriters
 from machine import processor
 
 if TYPE_CHECKING:
-    from epigept_batch.inference.network import Inputs
+    from epigept_batch.inference.ports import Inputs
+    from epigept_batch.spec import Spec
 
 REPEATED = 18  # windows of the piece that are whole
 MAIN = 22  # chromosomes by number
@@ -106,22 +108,24 @@ def prepare(options: argparse.Namespace) -> None:
 class Instant:
     """Answers at once, as many values as a network would."""
 
-    def __init__(self, bins: int, tracks: int) -> None:
+    def __init__(self, spec: Spec) -> None:
+        self.ports = Ports.of_spec(spec)
+        (signal,) = self.ports.outputs
         rng = np.random.default_rng(1)
-        self._noise = np.abs(np.cumsum(rng.normal(0, 0.05, (1, 64, bins, tracks)), axis=2)).astype(np.float32)
+        self._noise = np.abs(np.cumsum(rng.normal(0, 0.05, (1, 64, *signal.shape)), axis=2)).astype(np.float32)
         self._noise += rng.random(self._noise.shape, dtype=np.float32) / 8
 
-    def __call__(self, inputs: Inputs) -> np.ndarray:
+    def __call__(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """What a call gives."""
         windows, samples = inputs.shape
-        return np.repeat(self._noise[:, :samples], windows, axis=0)
+        return {SIGNAL: np.repeat(self._noise[:, :samples], windows, axis=0)}
 
 
 def run_once(options: argparse.Namespace, mb: int, *, samples: int, threads: int, store: bool) -> None:
     """One run in this process; print its rates, times of stages and memory as JSON."""
     spec = read_spec(options.model)
-    network = Instant(spec.geometry.bins, len(spec.tracks))
-    session = Session(network, provider=CUDA_PROVIDER, device="cuda:0", arithmetic="fp16", runtime="none", batch_size=8)
+    said = {"provider": CUDA_PROVIDER, "device": "cuda:0", "arithmetic": "fp16", "runtime": "none"}
+    session = Session(Instant(spec), **said, batch_size=8)
     pipeline.open_sessions = lambda *_, **__: [session] * 2
     peaks: list[int] = []
     close = TrackWriters.close
@@ -198,12 +202,13 @@ def once(options: argparse.Namespace, mb: int, *, samples: int, threads: int, st
 
 
 def rates(options: argparse.Namespace) -> None:
-    """Print windows a second by cores, and where the time goes."""
+    """Print windows per second by cores, and where the time goes."""
     cores = [n for n in (1, 2, 4, 8) if n <= len(os.sched_getaffinity(0))]
     print(
-        "| cores | genome, Mb | scores | windows a second, median | best | of the run: sequence, s | scores, s ", end=""
+        "| cores | genome, Mb | scores | windows per second, median | best | of the run: sequence, s | scores, s",
+        end="",
     )
-    print("| stitch and send, s | CPU, s: run | writers |")
+    print(" | stitch and send, s | CPU, s: run | writers |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for number in cores:
         for mb, store in ((max(options.megabases), True), (min(options.megabases), False)):

@@ -160,12 +160,12 @@ def speed(data: Path, work: Path, models: dict[str, Path], *, rounds: int, threa
     """Time a window of each form and of PyTorch in turn; print medians and ratios, and what bounds them."""
     torch.set_num_threads(threads)
     architecture = ARCHITECTURES["hg38"]
-    tokens, scores, expression, _ = read_window(data, work, STARTS[0])
+    window = read_window(data, work, STARTS[0])
     published = PublishedNetwork(architecture, read_state_dict(make_checkpoint(work)))
-    runs = {"PyTorch": lambda: published(tokens, scores, expression)}
+    runs = {"PyTorch": lambda: published(window.tokens, window.motif_scores, window.expression)}
     for form, model in models.items():
         session = open_session(model, CPU, precision=form[:4], threads=threads, say=print)
-        runs[form] = lambda session=session: session.run(tokens[None], scores[None], expression[None])
+        runs[form] = lambda session=session: session.signal(window.inputs())
     layer, rest = work_of_a_window()
     rate = 0.0
     seconds = {name: [] for name in runs}
@@ -208,7 +208,7 @@ def work_of_a_window() -> tuple[dict[str, float], float]:
 
 
 def matrix_rate() -> float:
-    """FLOP a second of a product like those of the layers, the best of many."""
+    """FLOP per second of a product like those of the layers, the best of many."""
     left, right = torch.randn(1000, 968), torch.randn(968, 1024)
     times = []
     for _ in range(40):

@@ -46,20 +46,20 @@ class Runner:
         """Windows in the network, their inputs ready, in batches as a run has them: seconds."""
         key = json.dumps([model, device, threads])
         if key not in self._sessions:
-            from epigept_batch.inference.device import Wanted, parse_device
+            from epigept_batch.inference.device import RunOptions, parse_device
             from epigept_batch.inference.model_file import read_spec
             from epigept_batch.inference.session import open_sessions
 
-            wanted = Wanted(read_spec(Path(model)).precision, threads=threads)
+            wanted = RunOptions(read_spec(Path(model)).precision, threads=threads)
             self._sessions[key] = open_sessions(Path(model), parse_device(device), wanted, say=note)[0]
         session = self._sessions[key]
         window = read_window(Path(data), Path(work), STARTS[0])
-        step = session.windows_a_call(1)
+        step = session.windows_per_call(1)
 
         def run() -> None:
             for first in range(0, windows, step):
                 count = min(step, windows - first)
-                session.run([window.tokens] * count, [window.motif_scores] * count, window.expression[None])
+                session.signal(window.inputs(count))
 
         return {"seconds": timed(run)}
 
@@ -103,6 +103,8 @@ class Runner:
         from epigept_batch.commands.genome.plan import GenomeRequest
         from epigept_batch.expression.request import SampleRequest
         from epigept_batch.inference.device import parse_device
+        from epigept_batch.prediction import predict as prediction
+        from epigept_batch.prediction.schedule import ONE_AFTER_THE_OTHER
 
         out = Path(work) / f"out.{os.getpid()}"
         table = Path(data) / "expression/encode_rsem.tsv.gz"
@@ -116,13 +118,13 @@ class Runner:
             threads=threads,
             scores=None if store is None else Path(store),
         )
-        watch, schedule = Watch(), pipeline.make_schedule
+        watch, schedule = Watch(), prediction.make_schedule
         if not overlapped:
-            pipeline.make_schedule = lambda *_, **__: pipeline.ONE_AFTER_THE_OTHER
+            prediction.make_schedule = lambda *_, **__: ONE_AFTER_THE_OTHER
         try:
             pipeline.run_genome(request, watch)
         finally:
-            pipeline.make_schedule = schedule
+            prediction.make_schedule = schedule
             shutil.rmtree(out, ignore_errors=True)
         return {"seconds": watch.seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 

@@ -27,10 +27,10 @@ from zarr.codecs import BloscCodec, ZstdCodec
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.session import open_session
 from epigept_batch.motifs import scan as scanning
+from epigept_batch.motifs.kmer_tables import COLUMNS, aligned
 from epigept_batch.motifs.motif_set import read_motif_set
 from epigept_batch.motifs.scan import GenomeScan, MotifScanner
 from epigept_batch.motifs.store import BLOCK_BINS, ScoreStore
-from epigept_batch.motifs.tables import COLUMNS, aligned
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.spec import ScanWindow
 from machine import measured, processor
@@ -113,9 +113,9 @@ def in_blocks(scanner: MotifScanner, genome: Genome, start: int, bins: int, bloc
 
 def speed(data: Path, work: Path, sets: dict[str, MotifSet], *, rounds: int) -> None:
     """Print what a window takes beside the network and HOMER."""
-    tokens, scores, expression, _ = read_window(data, work, STARTS[0])
+    window = read_window(data, work, STARTS[0])
     session = open_session(make_model(data, work), CPU, precision="fp32", threads=1, say=print)
-    runs = {"network": lambda: session.run(tokens[None], scores[None], expression[None])}
+    runs = {"network": lambda: session.signal(window.inputs())}
     reach = reaching_tokens(data, work)
     for kind, motifs in sets.items():
         for threads in (1, 2):
@@ -259,7 +259,7 @@ def store(data: Path, work: Path, motifs: MotifSet, *, rounds: int) -> None:
     scores = source.read(contig, 0, windows * BLOCK_BINS)
     zarr.config.set({"threading.max_workers": 1, "async.concurrency": 1})
     print(f"{windows} windows of chr2, one thread; a file a window unless said.\n")
-    print("| codec | kB a window | GB for hg38 | write, ms | read, ms | windows a second |")
+    print("| codec | kB a window | GB for hg38 | write, ms | read, ms | windows per second |")
     print("|---|---|---|---|---|---|")
     for name, codec in CODECS.items():
         swapped = "bins ×" in name

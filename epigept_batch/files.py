@@ -75,7 +75,7 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def has_still_its_name(handle: int, path: Path) -> bool:
+def is_still_linked(handle: int, path: Path) -> bool:
     """Whether an open file is the one of that name, which a process that held its lock may have removed meanwhile."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())

@@ -1,7 +1,11 @@
-"""Names from inputs that become those of files."""
+"""Names: of what a file may hold, and those from inputs that become names of files."""
 
 from __future__ import annotations
 
+PRECISIONS = ("fp32", "fp16", "int8")
+"""What a model file may compute in."""
+SPACES = ("log1p", "linear")
+"""What tracks may hold: ln(1 + signal), as a network gives it, or the signal."""
 LONGEST_SAMPLE, LONGEST_TRACK = 150, 64
 """Bytes: a file system takes 255, and the two are joined by a dot, with an ending and what a temporary name needs."""
 

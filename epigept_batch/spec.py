@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from epigept_batch.errors import ModelError
-from epigept_batch.names import LONGEST_TRACK, can_be_file_name
+from epigept_batch.names import LONGEST_TRACK, PRECISIONS, can_be_file_name
 from epigept_batch.tiling import Geometry
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ LONGEST_WINDOW = 1 << 24
 MOST_FACTORS, MOST_TRACKS, MOST_CELLS, WIDEST_MOTIF = 20_000, 1_000, 100_000, 400
 FARTHEST = 1 << 20
 """Base pairs from a bin's start to where its motif hits are looked for."""
-PRECISIONS = ("fp32", "fp16", "int8")
 BACKGROUND = 0.25
 LEAST_PROBABILITY = 0.001
 
@@ -42,6 +41,10 @@ class ScanWindow:
 
     left: int
     right: int
+
+    def geometry(self, bins: int, bin_bp: int) -> Geometry:
+        """A window of so many bins, with what the hits in them need of the sequence around it."""
+        return Geometry(bins, bin_bp, before=max(0, -self.left), after=max(0, self.right - bin_bp))
 
     def __str__(self) -> str:
         return f"{self.left},{self.right}"
@@ -135,7 +138,7 @@ class Spec:
 
     Attributes:
         architecture: Name of the published architecture.
-        geometry: Bins of a window and base pairs of a bin.
+        geometry: Bins of a window, base pairs of a bin, and the sequence around it that motif hits need.
         tracks: Names of the outputs, in order.
         factors: Names of the factors, in the order of the network's features.
         motif_set: The motifs and the scan window.
@@ -150,7 +153,7 @@ class Spec:
             window numbers on the grid.
         training_cells: Names of the cells it was trained on, where they are known.
         contiguous: Whether it was trained on stretches of a chromosome, as `genome` runs it.
-        network: Sizes of the network by name, such as `layers`, `hidden` and `heads`; empty in older files.
+        network: Sizes of the network by name, such as `layers`, `hidden` and `heads`.
     """
 
     architecture: str
@@ -232,12 +235,13 @@ class Spec:
             cells = tuple(document["expression_reference"]["cells"])
             matrix = np.array(document["expression_reference"]["matrix"], dtype=np.float64)
             reference = ExpressionReference(cells, matrix.reshape(len(factors), len(cells)))
+        motif_set = _motif_set_from_json(document["motif_set"])
         return cls(
             architecture=document["architecture"],
-            geometry=Geometry(int(document["bins"]), int(document["bin_bp"])),
+            geometry=motif_set.window.geometry(int(document["bins"]), int(document["bin_bp"])),
             tracks=tuple(document["tracks"]),
             factors=factors,
-            motif_set=_motif_set_from_json(document["motif_set"]),
+            motif_set=motif_set,
             reference=reference,
             precision=document["precision"],
             attention=document["attention"],
@@ -248,9 +252,9 @@ class Spec:
                 contig: tuple((int(first), int(last)) for first, last in runs)
                 for contig, runs in document["training_windows"].items()
             },
-            training_cells=tuple(document.get("training_cells", ())),
+            training_cells=tuple(document["training_cells"]),
             contiguous=bool(document["contiguous"]),
-            network=document.get("network", {}),
+            network=document["network"],
             space=document["space"],
         )
 

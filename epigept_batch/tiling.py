@@ -20,17 +20,31 @@ Span = tuple[int, int]
 """Bins [first, last) of a contig."""
 
 
+def ceil_div(number: int, divisor: int) -> int:
+    """Number / divisor, rounded up."""
+    return -(-number // divisor)
+
+
 def bins_of(length: int, bin_bp: int) -> int:
     """Bins that a contig of `length` bp has; the last may be partial."""
-    return -(-length // bin_bp)
+    return ceil_div(length, bin_bp)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """A window of the network: `bins` bins of `bin_bp` base pairs."""
+    """A window of the network, and what else of the sequence its bins depend on.
+
+    Attributes:
+        bins: Bins of a window.
+        bin_bp: Base pairs of a bin.
+        before: Base pairs that are read before the first bin: motif hits may begin there.
+        after: Base pairs that are read after the last bin.
+    """
 
     bins: int
     bin_bp: int
+    before: int = 0
+    after: int = 0
 
     @property
     def window_bp(self) -> int:
@@ -40,6 +54,10 @@ class Geometry:
     def bins_of(self, length: int) -> int:
         """Bins that a contig of `length` bp has; the last may be partial."""
         return bins_of(length, self.bin_bp)
+
+    def reach(self, first: int, bins: int) -> tuple[int, int]:
+        """Base pairs [start, end) of a contig that successive bins from `first` on depend on."""
+        return first * self.bin_bp - self.before, (first + bins) * self.bin_bp + self.after
 
 
 @dataclass(frozen=True)
@@ -98,11 +116,11 @@ def select_bins(regions: Iterable[Region], bin_bp: int) -> dict[str, tuple[Span,
 
     Args:
         regions: In any order, overlapping or not, within their contigs.
-        bin_bp: Base pairs a bin.
+        bin_bp: Base pairs per bin.
     """
     spans: dict[str, list[Span]] = {}
     for region in regions:
-        spans.setdefault(region.contig, []).append((region.start // bin_bp, -(-region.end // bin_bp)))
+        spans.setdefault(region.contig, []).append((region.start // bin_bp, ceil_div(region.end, bin_bp)))
     return {contig: merge_spans(found) for contig, found in spans.items()}
 
 
@@ -164,4 +182,4 @@ def _owned_end(number: int, *, window: int, step: int) -> int:
 
 def _owner(bin_: int, *, window: int, step: int) -> int:
     """Number of the window that owns a bin: the least whose owned end lies beyond it."""
-    return max(0, -(-(bin_ + 1 - (window + step + 1) // 2) // step))
+    return max(0, ceil_div(bin_ + 1 - (window + step + 1) // 2, step))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import gzip
+import os
 import shutil
 import signal
 import subprocess
@@ -32,30 +34,6 @@ TESTS = Path(__file__).parent
 SHARED = TESTS.parent.parent / "shared" / "data"
 SYNTHETIC = TESTS / "data" / "synthetic"
 SCRIPTS = Path(sys.executable).parent
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """Where several processes run the tests: those that share model files of the published sizes go to one, first.
-
-    Such a file takes a minute to make. Everything else is shared by the tests of a module at most.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _GROUPS.get(item.get_closest_marker("xdist_group").args[0], len(_GROUPS)))
-
-
-_GROUPS = {"hg38": 0, "other networks": 1}
-
-
-def _group(item):
-    if {"make_hg38_model", "make_bare_model"}.isdisjoint(item.fixturenames):
-        return item.module.__name__
-    parameters = getattr(item, "callspec", None)
-    named = "hg38" if parameters is None else parameters.params.get("architecture", "hg38")
-    return "hg38" if named == "hg38" else "other networks"
 
 
 @pytest.fixture(autouse=True)
@@ -132,38 +110,49 @@ def chr22(shared, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def make_checkpoint(tmp_path_factory):
-    """Writer of checkpoints in the published layout, one of each architecture a session."""
-    made = {}
+def made_once(tmp_path_factory):
+    """Maker of large files, each once, also where several processes run the tests: path from a name and its maker."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made once"
+    folder.mkdir(exist_ok=True)
+
+    def made(name, make):
+        path = folder / name
+        with path.with_name(f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                make(path)
+        return path
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint(made_once):
+    """Writer of checkpoints in the published layout, one of each architecture."""
 
     def make(architecture):
-        if architecture not in made:
-            path = tmp_path_factory.mktemp("checkpoints") / f"{architecture}.ckpt"
-            name = architecture.replace("-", "_")
-            subprocess.run([sys.executable, TESTS / "make_checkpoint.py", name, path], check=True)
-            made[architecture] = path
-        return made[architecture]
+        command = [sys.executable, TESTS / "make_checkpoint.py", architecture.replace("-", "_")]
+        return made_once(f"{architecture}.ckpt", lambda path: subprocess.run([*command, path], check=True))
 
     return make
 
 
 @pytest.fixture(scope="session")
-def make_hg38_model(make_checkpoint, shared, tmp_path_factory):
+def make_hg38_model(make_checkpoint, made_once, shared):
     """Maker of model files of hg38 with the published motifs, by the installed command, one of each precision."""
-    folder = tmp_path_factory.mktemp("models")
 
-    @functools.cache
     def make(precision):
-        path = folder / f"hg38.{precision}.onnx"
         command = [
             *(SCRIPTS / "epigept-export", "convert", make_checkpoint("hg38"), "--precision", precision),
+            "--no-verify",  # what uses them compares them with the published network
             *("--motifs", shared / "motifs/all_motif_rmdup"),
             *("--motif-factors", shared / "motifs/MotifMatch_human_rmdup.mat"),
             *("--expression-reference", shared / "expression/reference_expression.tsv"),
-            *("--output", path),
         ]
-        subprocess.run(command, check=True)
-        return path
+        return made_once(
+            f"hg38.{precision}.onnx", lambda path: subprocess.run([*command, "--output", path], check=True)
+        )
 
     return make
 
@@ -180,23 +169,23 @@ def bare_motifs(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def make_bare_model(make_checkpoint, bare_motifs, tmp_path_factory, request):
-    """Maker of model files of the published sizes that need no data from elsewhere, one of each form a session.
+def make_bare_model(make_checkpoint, made_once, bare_motifs, request):
+    """Maker of model files of the published sizes that need no data from elsewhere, one of each form.
 
     Not verified by the command, for the tests that use them compare them with more. Where the real data are, hg38 in
     fp32 is the file with the real motifs, which other tests need as well: the network is the same.
     """
-    folder = tmp_path_factory.mktemp("models")
 
-    @functools.cache
     def make(architecture, *options):
         if SHARED.is_dir() and (architecture, *options) == ("hg38", "--precision", "fp32"):
             return request.getfixturevalue("make_hg38_model")("fp32")
-        path = folder / f"{'.'.join((architecture, *options))}.onnx"
-        words = ["convert", make_checkpoint(architecture), *bare_motifs, *options, "--no-verify", "--output", path]
-        done = outcome_of(export_cli, "epigept-export", words)
-        assert done.code == 0, done.err
-        return path
+        words = ["convert", make_checkpoint(architecture), *bare_motifs, *options, "--no-verify", "--output"]
+
+        def convert_it(path):
+            done = outcome_of(export_cli, "epigept-export", [*words, path])
+            assert done.code == 0, done.err
+
+        return made_once(f"{'.'.join((architecture, *options))}.onnx", convert_it)
 
     return make
 

@@ -212,7 +212,7 @@ def judge(form: Form, seed: int, path: Path) -> tuple[str, str]:
         return "wrong", f"samples {sorted(found)} for {sorted(written.truth)}"
     for name, truth in written.truth.items():
         sample = next(iter(found.values())) if single else found[name]
-        for factor, tpm in zip(FACTORS, sample.tpm.tpm, strict=True):
+        for factor, tpm in zip(FACTORS, sample.tpm.by_factor, strict=True):
             times = (
                 {1.0, 2.0} if factor == TWICE[1] and form.repeated == "gene" and factor in str(sample.notes) else {1.0}
             )

@@ -79,7 +79,7 @@ def test_windows_computed_or_from_a_journal_give_the_signal_without_the_bins_tha
     written, last = set(), (-1, -1)
     for signal in sorted(signals, key=lambda signal: signal.tile.index):
         taken = signal.taken(bin_bp=geometry.bin_bp)
-        again = TileSignal.of_taken(signal.tile, taken, bins=geometry.bins, bin_bp=geometry.bin_bp)
+        again = TileSignal.from_kept(signal.tile, taken, bins=geometry.bins, bin_bp=geometry.bin_bp)
         kept = [(run.first_bin, run.values.tolist()) for run in runs(again, bin_bp=geometry.bin_bp)]
         assert kept == [(run.first_bin, run.values.tolist()) for run in runs(signal, bin_bp=geometry.bin_bp)]
         for run in runs(signal, bin_bp=geometry.bin_bp):
@@ -157,7 +157,7 @@ def test_a_table_gives_the_factors_in_the_order_of_the_network_however_it_is_wri
     path = folder / "sample.tsv"
     path.write_text("".join(separator.join(row) + end for row in rows), newline="")
     (sample,) = read_samples(SampleRequest(((None, path),)), FACTORS, None)
-    assert sample.tpm.tpm.tolist() == values
+    assert sample.tpm.by_factor.tolist() == values
     assert sample.tpm.missing == ()
 
 

@@ -53,11 +53,10 @@ def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "device", f"{figures['device']}, {figures['arithmetic']}, {figures['provider']} of {figures['runtime']}"
     yield "batch size, threads", f"{figures['batch_size']}, {figures['threads']}"
     repeats = len(figures["repeats"])
-    yield "", f"windows a second, median of {repeats} (least to most)" if repeats > 1 else "windows a second"
+    yield "", f"windows per second, median of {repeats} (least to most)" if repeats > 1 else "windows per second"
     for name, spread in figures["spread"].items():
         yield name, _spread(spread, repeats)
-    if figures["gflop_per_window"] is not None:
-        yield "GFLOP a window", f"{figures['gflop_per_window']:,.3g}"
+    yield "GFLOP per window", f"{figures['gflop_per_window']:,.3g}"
     if figures["share_of_peak"] is not None:
         yield "share of this device's products", f"{figures['share_of_peak']:.0%}"
     of = " of float32" if figures["precision"] == "int8" else ""

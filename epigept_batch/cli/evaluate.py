@@ -13,11 +13,11 @@ import click
 from epigept_batch.cli.options import region_options
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.errors import InputError
+from epigept_batch.names import SPACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-SPACES = click.Choice(["log1p", "linear"])
 METRICS = {
     "pearson_log1p": "r, ln(1+x)",
     "pearson_linear": "r, linear",
@@ -64,11 +64,13 @@ METRICS = {
 )
 @region_options
 @click.option(
-    "--predicted-space", type=SPACES, help="What the predicted track holds.  [default: as in run.json, else log1p]"
+    "--predicted-space",
+    type=click.Choice(SPACES),
+    help="What the predicted track holds.  [default: as in run.json, else log1p]",
 )
 @click.option(
     "--measured-space",
-    type=SPACES,
+    type=click.Choice(SPACES),
     default="linear",
     show_default=True,
     help="What the measured and the training tracks hold: the signal, or ln(1 + signal).",
@@ -123,10 +125,10 @@ def evaluate(
       epigept-batch evaluate --predicted tracks --measured 'encode/{sample}.{track}.bw' \\
         --training 'training/{cell}.{track}.bw' --exclude hg38-blacklist.v2.bed.gz
     """
-    from epigept_batch.commands.evaluate import run_evaluation
-    from epigept_batch.evaluation.request import EvaluationRequest
+    from epigept_batch.commands.evaluate.request import EvaluateRequest
+    from epigept_batch.commands.evaluate.run import run_evaluate
 
-    request = EvaluationRequest(
+    request = EvaluateRequest(
         excludes=exclude,
         regions=region,
         chromosomes=chromosome,
@@ -135,7 +137,7 @@ def evaluate(
         **others,
     )
     with ProgressBar("contig") as progress:
-        documents = run_evaluation(request, progress)
+        documents = run_evaluate(request, progress)
     if as_json:
         click.echo(json.dumps(documents, indent=2))
         return

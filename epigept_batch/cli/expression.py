@@ -44,11 +44,11 @@ def expression(*, samples: SampleRequest, model: Path | None, write: Path | None
     Example:
       epigept-batch expression --tpm sample.tsv --model model.onnx --write vector.tsv
     """
-    from epigept_batch.commands.expression import ExpressionReport, run_expression
+    from epigept_batch.commands.expression import ExpressionRequest, run_expression
 
     if model is None and default_model().exists():
         model = default_model()
-    accounts = run_expression(ExpressionReport(samples, model=model, write=write))
+    accounts = run_expression(ExpressionRequest(samples, model=model, write=write))
     if as_json:
         click.echo(json.dumps(accounts, indent=2))
         return
@@ -82,7 +82,7 @@ def _shown_notes(accounts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _rows(account: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    """A row a table of the sample."""
+    """A row per table of the sample."""
     factors, nearest = account["factors"], account["nearest_cell"]
     total = factors["found"] + len(factors["missing"])
     found = f"{factors['found']} of {total}" + (f", {factors['by_alias']} by alias" if factors["by_alias"] else "")

@@ -19,6 +19,7 @@ from epigept_batch.cli.options import (
 )
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand, sample_options
+from epigept_batch.names import SPACES
 
 if TYPE_CHECKING:
     from epigept_batch.expression.request import SampleRequest
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--tracks", metavar="A,B", multiple=True, help="Tracks to write.  [default: all of the model's]")
 @click.option(
     "--space",
-    type=click.Choice(["log1p", "linear"]),
+    type=click.Choice(SPACES),
     default="log1p",
     show_default=True,
     help="Write ln(1 + signal), as the network gives it, or the signal.",

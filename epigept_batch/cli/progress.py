@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Never, Protocol, Self
+from typing import Never, Protocol, Self
 
 import click
 from tqdm import tqdm
 
 from epigept_batch.files import in_words
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
 
 BYTES = "B"
 LINE_EVERY_S = 30
@@ -73,9 +69,7 @@ class ProgressBar:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._meter is not None:
             self._meter.stop()
 

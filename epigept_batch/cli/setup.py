@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from epigept_batch.cli.progress import BYTES, ProgressBar, is_quiet, quiet_option
+from epigept_batch.names import PRECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from epigept_batch.setup.plan import Plan
+    from epigept_batch.commands.setup.plan import SetupPlan
 
 GIVEN = {
     "genome": "The genome: plain (linked), gzip or bgzip (unpacked).",
@@ -36,7 +37,7 @@ def _given_options(command: Callable[..., None]) -> Callable[..., None]:
 @_given_options
 @click.option(
     "--precision",
-    type=click.Choice(["fp16", "fp32", "int8"]),
+    type=click.Choice(PRECISIONS),
     default="fp16",
     show_default=True,
     help="Of the model file. fp16 serves GPUs and CPUs, int8 is the fastest on CPUs.",
@@ -59,8 +60,8 @@ def setup(*, catalogue: str, precision: str, dry_run: bool, force: bool, as_json
       epigept-batch setup hg38
     """
     # Loaded here so that --help need not wait for the index of genomes and the model's reader.
-    from epigept_batch.commands.setup import check_setup, run_setup
-    from epigept_batch.setup.plan import SetupRequest, plan_setup
+    from epigept_batch.commands.setup.plan import SetupRequest, plan_setup
+    from epigept_batch.commands.setup.run import check_setup, run_setup
 
     chosen = {name: location for name, location in given.items() if location is not None}
     plan = plan_setup(SetupRequest(catalogue, chosen, precision=precision, force=force))
@@ -76,7 +77,7 @@ def setup(*, catalogue: str, precision: str, dry_run: bool, force: bool, as_json
         click.echo(json.dumps(record, indent=2))
 
 
-def _table(plan: Plan) -> Iterator[str]:
+def _table(plan: SetupPlan) -> Iterator[str]:
     """What is wanted, from where, under which licence, how large, and what is there."""
     rows = [
         (asset.name.replace("_", " "), size, state, asset.licence, asset.location) for asset, size, state in plan.rows()

@@ -17,8 +17,9 @@ from epigept_batch.commands.genome.plan import GenomeRequest
 from epigept_batch.commands.genome.run import run_genome
 from epigept_batch.expression.request import SampleRequest
 from epigept_batch.inference.arithmetic import window_flop
-from epigept_batch.inference.device import AUTO, Device, Wanted
+from epigept_batch.inference.device import AUTO, Device, RunOptions
 from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inference.ports import Inputs
 from epigept_batch.inference.session import Session, measured_peak, open_sessions
 from epigept_batch.machine.bystanders import Bystanders
 from epigept_batch.motifs.scan import GenomeScan, MotifScanner
@@ -77,8 +78,8 @@ class Repeat:
     """What was measured, each thing once.
 
     Attributes:
-        rates: Windows a second of the model, of each stage and of the wholes, as measured.
-        peak: FLOP a second of products of matrices on the device, as measured.
+        rates: Windows per second of the model, of each stage and of the wholes, as measured.
+        peak: FLOP per second of products of matrices on the device, as measured.
         others: Share of the processors that others took meanwhile, None where that is not known.
         seconds: What all of it took.
     """
@@ -109,8 +110,8 @@ def run_bench(request: BenchRequest, progress: Progress) -> dict[str, Any]:
         progress: Told what is measured.
 
     Returns:
-        Windows a second of the model, of each stage and of the whole, as medians of the repeats, with their spread and
-        the repeats themselves; what follows for hg38; how busy the machine was; memory.
+        Windows per second of the model, of each stage and of the whole, as medians of the repeats, with their spread
+        and the repeats themselves; what follows for hg38; how busy the machine was; memory.
 
     Raises:
         EpiGePTError: The model or the device cannot be used.
@@ -129,21 +130,21 @@ def run_bench(request: BenchRequest, progress: Progress) -> dict[str, Any]:
     }
 
 
-def figures_of(repeats: Sequence[Repeat], *, flop: float | None, window_bp: int, precision: str) -> dict[str, Any]:
+def figures_of(repeats: Sequence[Repeat], *, flop: float, window_bp: int, precision: str) -> dict[str, Any]:
     """What repeats come to; no part is slower than the whole, and no product faster than the device.
 
     Args:
         repeats: What was measured, at least once.
-        flop: Floating-point operations of a window, None where the file does not tell.
+        flop: Floating-point operations of a window.
         window_bp: Base pairs of a window.
         precision: The model file's; products of integers are not measured, so int8 has no share of the device's.
     """
     bounded = [repeat.bounded() for repeat in repeats]
     rates = {name: _spread([one[name] for one in bounded]) for name in bounded[0]}
-    comparable = flop is not None and precision != "int8"
+    comparable = precision != "int8"
     # A network that computes faster than the products did has shown what the device can do at least.
     peaks = [
-        max(repeat.peak, one[MODEL] * flop) if comparable and flop is not None else repeat.peak
+        max(repeat.peak, one[MODEL] * flop) if comparable else repeat.peak
         for repeat, one in zip(repeats, bounded, strict=True)
     ]
     peak, windows = median(peaks), HG38_BP / window_bp
@@ -152,9 +153,9 @@ def figures_of(repeats: Sequence[Repeat], *, flop: float | None, window_bp: int,
     return {
         "windows_per_second": {name: spread["median"] for name, spread in rates.items()},
         "spread": rates,
-        "gflop_per_window": None if flop is None else flop / 1e9,
+        "gflop_per_window": flop / 1e9,
         "measured_peak_gflops": peak / 1e9,
-        "share_of_peak": rates[MODEL]["median"] * flop / peak if comparable and flop is not None else None,
+        "share_of_peak": rates[MODEL]["median"] * flop / peak if comparable else None,
         "hg38_hours": {
             **{f"first sample, {name.removeprefix('whole, ')}": hours[name] for name in WHOLES},
             "each further sample": hours[MODEL],
@@ -178,11 +179,11 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 class _Bench:
-    """Measures stages in windows a second, on random sequence."""
+    """Measures stages in windows per second, on random sequence."""
 
     def __init__(self, request: BenchRequest, spec: Spec, folder: Path, progress: Progress) -> None:
         self._request, self._spec, self._folder, self._progress = request, spec, folder, progress
-        self._wanted = Wanted(
+        self._wanted = RunOptions(
             spec.precision,
             threads=request.threads,
             batch_size=request.batch_size,
@@ -229,7 +230,7 @@ class _Bench:
         """
         sessions = open_sessions(self._request.model, self._request.device, self._wanted, say=self._say)
         session = sessions[0]
-        size = session.windows_a_call(1)
+        size = session.windows_per_call(1)
         self.about |= {
             "device": ", ".join(dict.fromkeys(session.device for session in sessions)),
             "provider": session.provider,
@@ -241,8 +242,10 @@ class _Bench:
         tokens, scores = self._tokens(0), self._scan(0)
         expression = np.log1p(self._tpm())[None].astype(np.float32)
 
+        inputs = Inputs.of(tokens=[tokens] * size, motif_scores=[scores] * size, expression=expression)
+
         def run(session: Session) -> object:
-            return session.run([tokens] * size, [scores] * size, expression)
+            return session.signal(inputs)
 
         number = len(sessions)
         with ThreadPoolExecutor(number) as pool:
@@ -309,7 +312,7 @@ class _Bench:
         return self._windows / watch.seconds
 
     def _rate(self, what: str, run: Callable[[int], object]) -> float:
-        """Times a second that something can be done, by number of the window; the first does not count."""
+        """Times per second that something can be done, by number of the window; the first does not count."""
         self._say(f"measuring {what}")
         run(0)
         begun, times = time.perf_counter(), 0

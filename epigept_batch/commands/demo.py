@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from epigept_batch.commands.genome.plan import GenomeRequest
 from epigept_batch.commands.genome.run import run_genome
-from epigept_batch.demo.linear import LinearModel
+from epigept_batch.demo.package_data import MODEL, packaged_baseline, packaged_model
 from epigept_batch.errors import OutputError
 from epigept_batch.evaluation.metrics import pearson
 from epigept_batch.expression.request import SampleRequest
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 SEED, CONTIG, CONTIG_BP = 1, "sim27", 2_000_000
 SAMPLES = ("cell39", "cell40")
 """A contig and cells that the demo's network has not seen."""
-MODEL, LINEAR, EVALUATION = "model.onnx", "linear.json", "evaluation.json"
+EVALUATION = "evaluation.json"
 UNFINISHED = ".epigept-demo"
 """Marks the folder of a demo until all of it is there: one that was stopped may be done again."""
 
@@ -142,10 +141,7 @@ def _write_inputs(out: Path, truth: Truth) -> None:
         fasta.write_bytes(as_fasta(CONTIG, truth.tokens))
     for cell in SAMPLES:
         write_table(out / f"{cell}.tsv", SEED, cell, make_expression(SEED, cell))
-    with (
-        resources.as_file(resources.files("epigept_batch.demo").joinpath(MODEL)) as model,
-        replacing(out / MODEL) as copy,
-    ):
+    with packaged_model() as model, replacing(out / MODEL) as copy:
         shutil.copyfile(model, copy)
 
 
@@ -171,7 +167,7 @@ def _write_track(path: Path, contig: Contig, signal: NDArray[np.float32]) -> Non
 
 def _evaluate(out: Path, truth: Truth, reference: ExpressionReference) -> dict[str, Any]:
     """Pearson r of ln(1 + signal) over the contig, by track and sample, beside two baselines."""
-    linear = LinearModel.from_json(resources.files("epigept_batch.demo").joinpath(LINEAR).read_text())
+    linear = packaged_baseline()
     training = np.stack([truth.log_signal(cell) for cell in reference.cells])
     mean: NDArray[np.float64] = np.asarray(training.mean(axis=0, dtype=np.float64))
     r: dict[str, dict[str, list[float]]] = {track: {} for track in TRACKS}

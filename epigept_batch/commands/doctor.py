@@ -6,10 +6,11 @@ import os
 import resource
 import shutil
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import epigept_batch
+from epigept_batch.commands.genome.journal import JOURNAL_BIN_BYTES
+from epigept_batch.demo.package_data import packaged_model
 from epigept_batch.errors import EpiGePTError
 from epigept_batch.expression.gene_ids import published_factors
 from epigept_batch.expression.notes import said_once
@@ -30,6 +31,8 @@ from epigept_batch.inference.session import open_session
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.genome_verdict import FAILED, OK, WARNING, judge_genome
 from epigept_batch.sequence.regions import select_regions
+from epigept_batch.tiling import ceil_div
+from epigept_batch.tracks.bigwig import TRACK_BIN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,8 +46,6 @@ if TYPE_CHECKING:
 
 FILES_ENOUGH = 256
 HOME_ENOUGH = 100 << 20
-TRACK_BYTES, JOURNAL_BYTES = 6, 4
-"""A bin of a track in its bigWig, zooms included (5.2 for real sequence), and, while the run lasts, in its journal."""
 HUMAN_BINS = 24_000_000
 WITHOUT_REFERENCE = "give tables of quantile-normalised TPM and --normalised, or convert with --expression-reference"
 
@@ -114,11 +115,13 @@ def run_doctor(request: DoctorRequest) -> Iterator[Finding]:
     yield from _checked("device", lambda: _device(request, spec))
     genome, finding = _fasta(request.fasta)
     yield finding
+    bins = HUMAN_BINS
     if genome is not None:
-        yield from _checked("sequence", lambda: _verdict(genome, spec, any_genome=request.any_genome))
+        with genome:
+            yield from _checked("sequence", lambda: _verdict(genome, spec, any_genome=request.any_genome))
+            bins = _bins(genome, spec)
     samples: list[SampleExpression] = []
     yield from _checked("table", lambda: _tables(request, spec, samples))
-    bins = HUMAN_BINS if genome is None else _bins(genome, spec)
     yield from _checked("disk", lambda: _disk(request.out, spec, bins, samples=max(1, len(samples))))
 
 
@@ -232,7 +235,7 @@ def _device(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
     if request.model is not None and spec is None:
         yield Finding("device", WARNING, "not tried, for the model file cannot be used")
         return
-    with resources.as_file(resources.files("epigept_batch.demo").joinpath("model.onnx")) as packaged:
+    with packaged_model() as packaged:
         path = request.model or packaged
         spec = spec or read_spec(path)
         heard: list[str] = []
@@ -320,7 +323,7 @@ def _kinds(sample: SampleExpression) -> str:
 def _bins(genome: Genome, spec: Spec | None) -> int:
     """Bins of a run that names no regions."""
     bin_bp = 128 if spec is None else spec.geometry.bin_bp
-    return sum(-(-(region.end - region.start) // bin_bp) for region in select_regions(genome.contigs))
+    return sum(ceil_div(region.end - region.start, bin_bp) for region in select_regions(genome.contigs))
 
 
 def _disk(out: Path, spec: Spec | None, bins: int, *, samples: int) -> Iterator[Finding]:
@@ -330,7 +333,7 @@ def _disk(out: Path, spec: Spec | None, bins: int, *, samples: int) -> Iterator[
         yield Finding("disk", FAILED, f"{out} cannot be written", "give another by --out")
         return
     tracks = 8 if spec is None else len(spec.tracks)
-    needed = bins * tracks * samples * (TRACK_BYTES + JOURNAL_BYTES)
+    needed = bins * tracks * samples * (TRACK_BIN_BYTES + JOURNAL_BIN_BYTES)
     free = shutil.disk_usage(place).free
     said = f"{out}: {in_words(free)} free; {bins:,} bins of {tracks} tracks take about {in_words(needed)}"
     if free < needed:

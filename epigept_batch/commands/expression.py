@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ExpressionReport:
+class ExpressionRequest:
     """What a user asks for.
 
     Attributes:
@@ -37,7 +37,7 @@ class ExpressionReport:
     write: Path | None = None
 
 
-def run_expression(request: ExpressionReport) -> list[dict[str, Any]]:
+def run_expression(request: ExpressionRequest) -> list[dict[str, Any]]:
     """Read the tables, and write the vector that the network would read.
 
     Args:
@@ -78,6 +78,8 @@ def _comments(sample: SampleExpression) -> Iterator[str]:
 def _rows(sample: SampleExpression, reference: ExpressionReference | None) -> Iterator[VectorRow]:
     """Each factor after each step."""
     tpm = sample.tpm
-    normalised = tpm.tpm if reference is None else quantile_normalise(tpm.tpm, reference.distribution)
-    for row in zip(tpm.factors, tpm.found_as, tpm.tpm, normalised, network_expression(normalised, None), strict=True):
+    normalised = tpm.by_factor if reference is None else quantile_normalise(tpm.by_factor, reference.distribution)
+    for row in zip(
+        tpm.factors, tpm.found_as, tpm.by_factor, normalised, network_expression(normalised, None), strict=True
+    ):
         yield VectorRow(*row)

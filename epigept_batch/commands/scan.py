@@ -11,10 +11,11 @@ from epigept_batch.files import in_words
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.motifs.scan import GenomeScan, MotifScanner
 from epigept_batch.motifs.store import ScoreKey, ScoreStore
-from epigept_batch.prediction.ahead import mapped
+from epigept_batch.prediction.ahead import map_ahead
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.genome_verdict import judge_genome
 from epigept_batch.sequence.regions import select_regions
+from epigept_batch.tiling import ceil_div
 from epigept_batch.timing import StageClock
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SAMPLED, SHARE = 32, 4
 """Windows that are scanned first, from all over what is to do, to say how large the store will be: at most so many, and
 at most one of so many."""
-AHEAD = 2  # blocks a thread that may wait for it
+AHEAD = 2  # blocks per thread that may wait for it
 
 Block = tuple["Contig", int]
 """Bins of a contig from number × 1,000 on."""
@@ -105,7 +106,7 @@ def _run(request: ScanRequest, spec: Spec, genome: Genome, *, clock: StageClock,
 def _scan_all(request: ScanRequest, scan: StoreScan, due: Sequence[Block], progress: Progress) -> None:
     """Scan blocks; after the first of them, which are from all over, say how large the store will be."""
     progress.start(len(due))
-    step = max(SHARE, -(-len(due) // SAMPLED))
+    step = max(SHARE, ceil_div(len(due), SAMPLED))
     sampled = due[::step]
     rest = [block for number, block in enumerate(due) if number % step]
     for _ in scan.run(sampled):
@@ -144,7 +145,7 @@ class StoreScan:
 
     def run(self, blocks: Sequence[Block]) -> Iterator[Block]:
         """The blocks in order, each when it is kept; whatever ends this early, none is half-kept."""
-        return mapped(self._keep, blocks, workers=self.threads, ahead=AHEAD * self.threads)
+        return map_ahead(self._keep, blocks, workers=self.threads, ahead=AHEAD * self.threads)
 
     def _keep(self, block: Block) -> Block:
         contig, number = block

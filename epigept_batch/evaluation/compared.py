@@ -110,7 +110,7 @@ class Comparison:
         measured: The measured track.
         predictors: By name, the mean of one or more tracks; the first is the prediction, the others, which have the
             space of the measured track, are what it is compared with.
-        bin_bp: Base pairs a bin.
+        bin_bp: Base pairs per bin.
     """
 
     def __init__(self, measured: Series, predictors: Mapping[str, Sequence[Series]], *, bin_bp: int) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from epigept_batch.errors import DeviceError
 from epigept_batch.evaluation.metrics import average_precision, precision_recall
 from epigept_batch.files import make_folder, replacing
+from epigept_batch.tiling import ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,7 +194,7 @@ def _draw_chromosomes(axes: Axes, document: Mapping[str, Any]) -> None:
         if any(value is not None for value in values):
             heights = [np.nan if value is None else value for value in values]
             axes.plot(heights, range(len(chromosomes)), "o", color=colour, label=TITLES[name], markersize=4)
-    named = range(0, len(chromosomes), -(-len(chromosomes) // MOST_NAMES))
+    named = range(0, len(chromosomes), ceil_div(len(chromosomes), MOST_NAMES))
     axes.set_yticks(named, [chromosomes[number]["part"] for number in named])
     axes.set_ylim(len(chromosomes) - 0.5, -0.5)
     axes.set_xlabel(R_LABEL)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from epigept_batch.assemblies import names_of
-from epigept_batch.tiling import bins_of
+from epigept_batch.tiling import bins_of, ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ def overlapped(regions: Iterable[Region], contig: Contig, bin_bp: int) -> NDArra
     """Bins of a contig that any of its regions overlaps, bool, (bins,)."""
     inside = np.zeros(bins_of(contig.length, bin_bp), dtype=np.bool_)
     for region in regions:
-        inside[region.start // bin_bp : -(-region.end // bin_bp)] = True
+        inside[region.start // bin_bp : ceil_div(region.end, bin_bp)] = True
     return inside
 
 
@@ -61,11 +61,11 @@ def in_windows(runs: Mapping[str, Sequence[Span]], contig: Contig, *, bin_bp: in
     Args:
         runs: Numbers [first, last) of windows, by contig, under any name of it.
         contig: The contig.
-        bin_bp: Base pairs a bin.
+        bin_bp: Base pairs per bin.
         window_bp: Step of the grid, which starts at 0.
     """
     found = next((runs[name] for name in names_of(contig) if name in runs), ())
     inside = np.zeros(bins_of(contig.length, bin_bp), dtype=np.bool_)
     for first, last in found:
-        inside[first * window_bp // bin_bp : -(-last * window_bp // bin_bp)] = True
+        inside[first * window_bp // bin_bp : ceil_div(last * window_bp, bin_bp)] = True
     return inside

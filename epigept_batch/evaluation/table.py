@@ -1,4 +1,4 @@
-"""The figures of an evaluation as a table: a row a sample, track, part of the genome and predictor."""
+"""The figures of an evaluation as a table: a row per sample, track, part of the genome and predictor."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_table(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:
 
     Args:
         path: The file; such a table that is there is replaced.
-        documents: Of `run_evaluation`.
+        documents: Of `run_evaluate`.
     """
     rows = [row for document in documents for row in _rows(document)]
     lines = ["\t".join(rows[0]), *("\t".join("" if x is None else str(x) for x in row.values()) for row in rows)]

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError
 from epigept_batch.expression.column_names import describes_genes, tells_samples_apart, unit_and_sample
-from epigept_batch.expression.layout import SHARE_OF_NUMBERS
+from epigept_batch.expression.grid import SHARE_OF_NUMBERS
 from epigept_batch.expression.numerals import NO_VALUE, is_no_value, is_number, share_of_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from epigept_batch.expression.layout import Grid
+    from epigept_batch.expression.grid import Grid
 
 ID_WORDS = ("gene", "name", "id", "symbol", "target", "factor")
 """Columns of numbers with one of these in their names may have ids."""

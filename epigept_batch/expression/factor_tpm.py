@@ -39,14 +39,14 @@ class FactorTPM:
 
     Attributes:
         factors: Names, in the network's order.
-        tpm: float64, (factors,); 0 where missing.
+        by_factor: float64, (factors,): TPM; 0 where missing.
         found_as: The id or symbol under which each was found; None where it was not.
         renamed: Those found under an alias: another symbol or id than their first.
         several: How many rows those have that have several, which became one; copies on Y are not counted.
     """
 
     factors: tuple[str, ...]
-    tpm: NDArray[np.float64]
+    by_factor: NDArray[np.float64]
     found_as: tuple[str | None, ...]
     renamed: tuple[str, ...]
     several: Mapping[str, int] = field(default_factory=dict)
@@ -286,7 +286,7 @@ def _first_found(tiers: Tiers, values: Mapping[str, NDArray[np.float64]], rows: 
 def mean_of(replicates: Sequence[FactorTPM]) -> FactorTPM:
     """The mean of replicates; a factor that some lack is that of the others, under the id in the first that has it."""
     found = np.array([[name is not None for name in one.found_as] for one in replicates])
-    total = np.sum([one.tpm for one in replicates], axis=0)
+    total = np.sum([one.by_factor for one in replicates], axis=0)
     factors = replicates[0].factors
     first = found.argmax(axis=0)
     renamed = [frozenset(one.renamed) for one in replicates]

@@ -18,7 +18,7 @@ from epigept_batch.expression.column_names import (
     why_no_tpm,
 )
 from epigept_batch.expression.columns import find_columns, find_samples, pick
-from epigept_batch.expression.layout import find_grid
+from epigept_batch.expression.grid import find_grid
 from epigept_batch.expression.long_tables import find_key
 from epigept_batch.expression.turned_tables import find_turned
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from epigept_batch.expression.columns import Columns
-    from epigept_batch.expression.layout import Grid
+    from epigept_batch.expression.grid import Grid
     from epigept_batch.expression.tables import TextTable
     from epigept_batch.expression.turned_tables import Turned
 

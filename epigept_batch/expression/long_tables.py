@@ -1,4 +1,4 @@
-"""Long tables: a row a gene and sample, so that a column says whose value a row has, as sleuth writes them.
+"""Long tables: a row per gene and sample, so that a column says whose value a row has, as sleuth writes them.
 
 The column is one that is named so (sample, Tissue, Cell line, …), or, where genes repeat in the first rows, the only
 column of text that tells their rows apart. The whole table decides: a gene's rows must differ by that column, all of

@@ -360,7 +360,7 @@ def _checked(
     """A sample whose values can be used."""
     column = choice.file.names[choice.number]
     of = f"sample '{column}' " if len(choice.file.names) > 1 else ""
-    if not quantified.tpm.tpm.any():
+    if not quantified.tpm.by_factor.any():
         raise InputError(f"{of}has TPM 0 for every factor; give a table of a sequenced sample", choice.file.path)
     verdict = _verdict(quantified, reference, normalised=normalised)
     if verdict.refused:
@@ -370,12 +370,12 @@ def _checked(
 
 def _verdict(quantified: Quantified, reference: ExpressionReference | None, *, normalised: bool) -> Verdict:
     if not normalised:
-        if reference is not None and is_normalised(quantified.tpm.tpm, reference):
+        if reference is not None and is_normalised(quantified.tpm.by_factor, reference):
             return Verdict("quantile-normalised", "the factors' TPM are normalised already, which changes nothing")
         return quantified.verdict
     if reference is None:
         return Verdict("quantile-normalised, by the user's word")
-    return judge_normalised(quantified.tpm.tpm, quantified.verdict, reference)
+    return judge_normalised(quantified.tpm.by_factor, quantified.verdict, reference)
 
 
 def _sample(name: str, sources: tuple[Source, ...], cells: TrainingCells | None) -> SampleExpression:
@@ -389,7 +389,7 @@ def _sample(name: str, sources: tuple[Source, ...], cells: TrainingCells | None)
         if lacking:
             partly = ", ".join(factor for factor in tpm.factors if factor in lacking)
             notes.append(f"the mean leaves out the tables that lack {partly}")
-    nearest = None if cells is None else cells.nearest(tpm.tpm)
+    nearest = None if cells is None else cells.nearest(tpm.by_factor)
     if nearest is not None and nearest.r < UNLIKE and len(tpm.factors) >= FEW:
         notes.append(
             Note(

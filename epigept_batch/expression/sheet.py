@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from epigept_batch.bounds import GZIP_MAGIC
 from epigept_batch.errors import InputError, reason
 from epigept_batch.names import can_be_file_name
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 SAMPLE, FILE, COLUMN = "sample", "file", "column"
 LARGEST = 1 << 26
 """Bytes; a line a sample takes a hundred."""
-NOT_TEXT = (b"\x1f\x8b", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff", b"\x89HDF")
+NOT_TEXT = (GZIP_MAGIC, b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff", b"\x89HDF")
 
 
 @dataclass(frozen=True)

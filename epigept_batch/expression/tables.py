@@ -1,4 +1,4 @@
-"""Text tables of any size: their first lines, then batches of rows as text, a row a line, whose lines can be named."""
+"""Text tables of any size: their first lines, then batches of rows as text, one per line, whose lines can be named."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class _Rows:
         self.is_mended = False
 
     def frame(self, wanted: Sequence[int]) -> pl.DataFrame:
-        """Columns of text, a row a line."""
+        """Columns of text, a row per line."""
         if not self._is_plain():
             self._mend(self._odd_lines())
         frame = self._parsed(wanted)

@@ -95,7 +95,7 @@ class TextQuantification:
     def _read_long(
         self, key: int, chosen: Sequence[int], factors: Sequence[str], transcript_map: TranscriptMap | None
     ) -> list[Quantified]:
-        """Read samples of a table that has a row a gene and sample."""
+        """Read samples of a table that has a row per gene and sample."""
         names = [str(self._layout.names[number]) for number in chosen]
         readings = {
             name: _Reading(self._table, self._layout, self._layout.values, FactorRows(factors), transcript_map, of=name)
@@ -282,7 +282,7 @@ class _Reading:
     def _quantified(self, number: int, tpm: FactorTPM) -> Quantified:
         total = float(self.abundance[number])
         if self.layout.unit is not Unit.TPM and total:
-            tpm = replace(tpm, tpm=tpm.tpm * (MILLION / total))
+            tpm = replace(tpm, by_factor=tpm.by_factor * (MILLION / total))
         return Quantified(
             format=self.layout.format,
             level=GENES if self.gene_source is None else TRANSCRIPTS,

@@ -14,13 +14,13 @@ import polars as pl
 
 from epigept_batch.errors import InputError
 from epigept_batch.expression.gene_ids import candidate_ids, published_factors
-from epigept_batch.expression.layout import SHARE_OF_NUMBERS
+from epigept_batch.expression.grid import SHARE_OF_NUMBERS
 from epigept_batch.expression.numerals import share_of_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from epigept_batch.expression.layout import Grid
+    from epigept_batch.expression.grid import Grid
 
 ENSEMBL = re.compile(r"(?:^|[^A-Za-z0-9])ENSG\d{11}(?:$|[^A-Za-z0-9])")
 NUMBERED = re.compile(r"\s*(?:\(\d+\)|\(ENSG\d{11}(?:\.\d+)?\)|\|\d+)$")

@@ -47,7 +47,7 @@ def check_vector_path(path: Path) -> None:
 
 
 def write_vector(path: Path, comments: Sequence[str], rows: Sequence[VectorRow]) -> None:
-    """Write a table: comments behind `#`, a header, a row a factor in the network's order.
+    """Write a table: comments behind `#`, a header, a row per factor in the network's order.
 
     Numbers are the shortest decimals that give them back.
 

@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from epigept_batch.spec import Spec
 
-PUBLISHED: Mapping[str, Mapping[str, Any]] = {
-    name: {
-        "layers": 12,
-        "hidden": 968,
-        "feed_forward": 1024,
-        "channels": (4, 32, 64, 96, 128, 256),
-        "kernels": (3, 5, 5, 3, 3),
-        "pools": (4, 4, 2, 2, 2),
-    }
-    for name in ("hg38", "hg19", "hg19-pretrain")
-}
-"""Sizes of published networks, for files that were made before they stood in them."""
 CHAINED = 8
 LEAST_S, MOST_TIMES = 0.5, 200
 
 
-def window_flop(spec: Spec) -> float | None:
-    """Floating-point operations of a window for one sample; None where the file does not tell the network's sizes.
+def window_flop(spec: Spec) -> float:
+    """Floating-point operations of a window for one sample.
 
     Products of the encoder and the convolutions; everything else is less than 1 %.
     """
-    sizes = spec.network or PUBLISHED.get(spec.architecture)
-    if not sizes:
-        return None
+    sizes = spec.network
     bins, hidden = spec.geometry.bins, sizes["hidden"]
     products = 2 * bins * (4 * hidden * hidden + 2 * hidden * sizes["feed_forward"]) + 4 * bins * bins * hidden
     total, length, channels = float(sizes["layers"] * products), spec.geometry.window_bp, sizes["channels"]
@@ -67,7 +53,7 @@ def product_graph(size: int, *, half: bool) -> bytes:
 
 
 def product_rate(run: Callable[[], object], size: int) -> float:
-    """FLOP a second of a loaded product graph: the best of many times."""
+    """FLOP per second of a loaded product graph: the best of many times."""
     run()
     least, begun = math.inf, time.perf_counter()
     for _ in range(MOST_TIMES):

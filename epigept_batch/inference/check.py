@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from epigept_batch.inference.ports import Inputs
 from epigept_batch.inference.runtime import CPU_PROVIDER, OPENVINO_PROVIDER
 from epigept_batch.spec import CHECK_BINS, NO_BASE
 
@@ -28,14 +29,6 @@ WINDOWS = ORDINARY, N_RUN, ALL_N, EXTREME = range(4)
 """Kinds of windows."""
 WHOLE_TPM = 1e6
 """The highest TPM there can be, for networks without a reference."""
-
-
-class CheckInputs(NamedTuple):
-    """What `Session.run` takes, with four windows and two samples."""
-
-    tokens: NDArray[np.uint8]
-    motif_scores: NDArray[np.float16]
-    expression: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -85,8 +78,8 @@ def check_bins(geometry: Geometry) -> NDArray[np.int64]:
 
 def check_inputs(
     geometry: Geometry, motif_set: MotifSet, reference: ExpressionReference | None, *, seed: int
-) -> CheckInputs:
-    """The inputs that a seed stands for, the same on every machine and with every version of numpy.
+) -> Inputs:
+    """Four windows and two samples that a seed stands for, the same on every machine and with every version of numpy.
 
     Args:
         geometry: The network's window.
@@ -107,7 +100,8 @@ def check_inputs(
     scores[N_RUN, :, run.start // geometry.bin_bp : run.stop // geometry.bin_bp] = 0
     scores[ALL_N] = 0
     scores[EXTREME] = best
-    return CheckInputs(tokens, scores.astype(np.float16), _expression(reference, draw, len(best)))
+    expression = _expression(reference, draw, len(best))
+    return Inputs.of(tokens=tokens, motif_scores=scores.astype(np.float16), expression=expression)
 
 
 def check_limit(precision: str, arithmetic: str, provider: str) -> Limit:
@@ -135,10 +129,9 @@ def run_check(session: Session, spec: Spec) -> NDArray[np.float32]:
     return run_inputs(session, inputs)[:, :, check_bins(spec.geometry)]
 
 
-def run_inputs(session: Session, inputs: CheckInputs) -> NDArray[np.float32]:
+def run_inputs(session: Session, inputs: Inputs) -> NDArray[np.float32]:
     """What a session gives for check inputs, a window per call: float32, (windows, samples, bins, tracks)."""
-    windows = zip(inputs.tokens, inputs.motif_scores, strict=True)
-    return np.concatenate([session.run(tokens[None], scores[None], inputs.expression) for tokens, scores in windows])
+    return np.concatenate([session.signal(inputs.part(slice(n, n + 1))) for n in range(inputs.shape[0])])
 
 
 def compare_tracks(

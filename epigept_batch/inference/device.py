@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from epigept_batch.errors import InputError
+from epigept_batch.inference.ports import SIGNAL
 
 FORMS = "auto, cpu, cuda, cuda:N or cuda:N,M, openvino or openvino:bf16"
 
@@ -26,15 +27,16 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunOptions:
     """How a model file is to run.
 
     Attributes:
         precision: The file's.
         threads: How many the CPU may use.
-        batch_size: Pairs of a window and a sample a call; None for what suits the device.
+        batch_size: Pairs of a window and a sample per call; None for what suits the device.
         samples: How many a run has.
         digest: The file's SHA-256, by which a trial on this device is known again; None to try anew.
+        outputs: Names of the outputs to compute.
     """
 
     precision: str
@@ -42,6 +44,7 @@ class Wanted:
     batch_size: int | None = None
     samples: int = 1
     digest: str | None = None
+    outputs: tuple[str, ...] = (SIGNAL,)
 
 
 AUTO = Device("auto")

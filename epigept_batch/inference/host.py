@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from epigept_batch.errors import DeviceError, ModelError
 from epigept_batch.inference.cpu_form import UNWANTED_FUSION, read_cpu_form
 from epigept_batch.inference.integers import loses_carries, read_unsigned_form
-from epigept_batch.inference.model_file import INPUTS, OUTPUT
+from epigept_batch.inference.ports import Ports
 from epigept_batch.inference.runtime import (
     CPU_PROVIDER,
     OPENVINO_PROVIDER,
@@ -23,36 +22,41 @@ from epigept_batch.inference.runtime import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
 
     from numpy.typing import NDArray
 
-    from epigept_batch.inference.network import Inputs
+    from epigept_batch.inference.ports import Inputs, Rows
 
 CPU_INFO = Path("/proc/cpuinfo")
 INSTALL_OPENVINO = "install epigept-batch with its [openvino] extra, in an environment without onnxruntime"
 
 
-@dataclass(frozen=True, eq=False)
 class HostNetwork:
-    """A graph whose inputs and outputs are in the processor's memory."""
+    """A graph whose inputs and outputs are in the processor's memory.
 
-    session: Any
+    Args:
+        session: Of ONNX Runtime.
+        outputs: Names of those to compute.
+    """
 
-    def __call__(self, inputs: Inputs) -> NDArray[np.float32]:
-        """One call of it: float32, (windows, samples, bins, tracks)."""
-        arrays = (_stacked(inputs.tokens), _stacked(inputs.motif_scores), inputs.expression)
+    def __init__(self, session: Any, outputs: Sequence[str]) -> None:  # noqa: ANN401 - untyped
+        self._session, self._outputs = session, list(outputs)
+        self.ports = Ports.of_session(session)
+
+    def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
+        """One call of it: each output by name, float32, (windows, samples, …)."""
+        arrays = {port.name: _stacked(inputs[port.name]) for port in self.ports.inputs}
         try:
-            signal: NDArray[np.float32] = self.session.run([OUTPUT], dict(zip(INPUTS, arrays, strict=True)))[0]
+            return dict(zip(self._outputs, self._session.run(self._outputs, arrays), strict=True))
         except Exception as error:
             if is_out_of_memory(error):
                 raise MemoryError from error
             raise
-        return signal
 
 
-def _stacked(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _stacked(rows: Rows) -> NDArray[Any]:
     """Rows as one array, without a copy where they are one."""
     if isinstance(rows, np.ndarray):
         return rows

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from epigept_batch.errors import DeviceError
+from epigept_batch.inference.gpu.driver import DRIVER_LIBRARY, CudaDriver
+
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
-DRIVER_LIBRARY = "libcuda.so.1"
 LIBRARIES = ("libcudart.so", "libcublas.so", "libcublasLt.so", "libcufft.so", "libcurand.so", "libcudnn.so")
 """What the CUDA provider of ONNX Runtime loads."""
 CUDA_MAJOR, LEAST_DRIVER = 13, 580
@@ -49,24 +51,21 @@ def find_driver() -> Driver | None:
         library = ctypes.CDLL(DRIVER_LIBRARY)
     except OSError:
         return None
-    version, count = ctypes.c_int(), ctypes.c_int()
+    version = ctypes.c_int()
     told = library.cuDriverGetVersion(ctypes.byref(version)) == 0
     cuda = divmod(version.value // 10, 100) if told and version.value else None
-    if library.cuInit(0) or library.cuDeviceGetCount(ctypes.byref(count)):
-        return Driver(_driver_version(), cuda, ())
-    return Driver(_driver_version(), cuda, tuple(_device_name(library, number) for number in range(count.value)))
+    try:
+        driver = CudaDriver()
+        devices = tuple(map(driver.device_name, range(driver.device_count())))
+    except DeviceError:
+        devices = ()
+    return Driver(_driver_version(), cuda, devices)
 
 
 def gpu_names() -> tuple[str, ...]:
     """Of the NVIDIA GPUs that this process may use."""
     driver = find_driver()
     return () if driver is None else driver.devices
-
-
-def _device_name(library: ctypes.CDLL, number: int) -> str:
-    name = ctypes.create_string_buffer(100)
-    library.cuDeviceGetName(name, len(name), number)
-    return name.value.decode(errors="replace")
 
 
 def _driver_version() -> str:

@@ -11,6 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from epigept_batch.errors import ModelError, reason
+from epigept_batch.inference.ports import check_ports
 from epigept_batch.spec import METADATA_KEY, Spec
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 METADATA_FIELD, GRAPH_FIELD, FUNCTIONS_FIELD = 14, 7, 25  # of ModelProto, onnx.proto
-NODE_FIELD, INITIALIZER_FIELD, INPUT_FIELD, SPARSE_FIELD = 1, 5, 11, 15  # of GraphProto
+NODE_FIELD, INITIALIZER_FIELD, INPUT_FIELD, OUTPUT_FIELD, SPARSE_FIELD = 1, 5, 11, 12, 15  # of GraphProto
 DIMS_FIELD, TYPE_FIELD, RAW_FIELD, EXTERNAL_FIELD, LOCATION_FIELD = 1, 2, 9, 13, 14  # of TensorProto
 VARINT, SIZED = 0, 2  # wire types of protocol buffers; the others in use have fixed sizes
 FIXED_SIZES = {1: 8, 5: 4}
@@ -37,8 +38,6 @@ ITEM_BYTES = {
     for name in ("FLOAT", "FLOAT16", "DOUBLE", "INT64", "INT32", "INT8", "UINT8", "BOOL", "BFLOAT16")
     for kind in (onnx.TensorProto.DataType.Value(name),)
 }
-INPUTS = ("tokens", "motif_scores", "expression")
-OUTPUT = "signal"
 
 
 def read_spec(path: Path) -> Spec:
@@ -59,17 +58,11 @@ def read_spec(path: Path) -> Spec:
     if METADATA_KEY not in texts:
         said = "is an ONNX model, but not one of EpiGePT" if head.nodes else "is no ONNX model"
         raise ModelError(f"{said}; make one with `epigept-export convert`", path)
-    if not set(INPUTS) <= set(head.inputs):
-        raise ModelError(f"lacks an input of {', '.join(INPUTS)}; convert the checkpoint again", path)
     try:
         spec = Spec.from_json(texts[METADATA_KEY])
+        check_ports(head.inputs, head.outputs, spec)
     except ModelError as error:
         raise ModelError(str(error), path) from error
-    window, factors, bins = spec.geometry.window_bp, len(spec.factors), spec.geometry.bins
-    shapes = dict(zip(INPUTS, ((0, window), (0, factors, bins), (0, factors)), strict=True))
-    for name, shape in shapes.items():
-        if head.inputs[name] != shape:
-            raise ModelError(f"its graph takes {name} of another shape than its spec says; convert again", path)
     return spec
 
 
@@ -79,6 +72,7 @@ class _Head:
 
     metadata: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    outputs: list[str] = field(default_factory=list)
     nodes: int = 0
 
 
@@ -115,6 +109,8 @@ def _read_graph(stream: BinaryIO, end: int, head: _Head) -> None:
         elif part == INPUT_FIELD:
             value = onnx.ValueInfoProto.FromString(_part(stream, length))
             head.inputs[value.name] = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        elif part == OUTPUT_FIELD:
+            head.outputs.append(onnx.ValueInfoProto.FromString(_part(stream, length)).name)
         elif part == SPARSE_FIELD:
             raise ModelError("has sparse weights, which no model file of ours has")
 

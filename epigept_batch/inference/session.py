@@ -8,11 +8,11 @@ import numpy as np
 
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference.arithmetic import product_graph, product_rate
-from epigept_batch.inference.device import Device, Wanted
+from epigept_batch.inference.device import Device, RunOptions
 from epigept_batch.inference.gpu.load import load_on_gpu, load_on_gpus
 from epigept_batch.inference.host import HostNetwork, lacks_bfloat16, load_in_openvino, load_on_cpu
 from epigept_batch.inference.installation import gpu_names
-from epigept_batch.inference.network import Inputs
+from epigept_batch.inference.ports import SIGNAL, Inputs, joined
 from epigept_batch.inference.runtime import (
     CPU_PROVIDER,
     CUDA_PROVIDER,
@@ -22,18 +22,23 @@ from epigept_batch.inference.runtime import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import ModuleType
 
     from numpy.typing import NDArray
 
     from epigept_batch.inference.network import Network
+    from epigept_batch.inference.ports import Ports
 
 CPU_BATCH, GPU_BATCH = 2, 8
-"""Pairs a call where nothing is tried; on a CPU 1, 2 and 4 are equally fast (benchmarks/RESULTS.md)."""
+"""Pairs per call where nothing is tried; on a CPU 1, 2 and 4 are equally fast (benchmarks/RESULTS.md)."""
 CPU_PRODUCT, GPU_PRODUCT = 1000, 8192
 """Rows of the matrices by which a device's peak is measured: those of a window, and enough to fill a GPU."""
+
+
+HOSTS = frozenset({"cpu", "openvino"})
+"""Devices that are the processor."""
 
 
 class Session:
@@ -42,6 +47,7 @@ class Session:
     What it gives for a window and a sample does not depend on what else a call holds.
 
     Attributes:
+        ports: What the network takes and gives.
         provider: Name of the ONNX Runtime provider that runs it.
         device: `cpu`, `cuda:N` or `openvino`.
         arithmetic: What it computes in: `fp32`, `fp16`, `int8` or `bf16`.
@@ -53,35 +59,37 @@ class Session:
         self, network: Network, *, provider: str, device: str, arithmetic: str, runtime: str, batch_size: int
     ) -> None:
         self._network = network
+        self.ports: Ports = network.ports
         self.provider = provider
         self.device = device
         self.arithmetic = arithmetic
         self.runtime = runtime
         self.batch_size = batch_size
 
-    def windows_a_call(self, samples: int) -> int:
+    @property
+    def on_host(self) -> bool:
+        """Whether it runs on the processor, which also does everything else."""
+        return self.device in HOSTS
+
+    def windows_per_call(self, samples: int) -> int:
         """How many windows go well together for so many samples."""
         return max(1, self.batch_size // samples)
 
-    def run(
-        self,
-        tokens: Sequence[NDArray[np.uint8]],
-        motif_scores: Sequence[NDArray[np.float16]],
-        expression: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        """Predict windows for samples.
+    def signal(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Predict windows for samples: ln(1 + signal), float32, (windows, samples, bins, tracks)."""
+        return self.run(inputs)[SIGNAL]
+
+    def run(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
+        """Predict windows for samples: each output that the session was opened for, by name.
 
         Args:
-            tokens: uint8, (windows, window_bp); an array or a list of rows.
-            motif_scores: float16, (windows, factors, bins); likewise.
-            expression: float32, (samples, factors).
+            inputs: A row per window or per sample of every input that the network takes.
 
         Returns:
-            float32, (windows, samples, bins, tracks): ln(1 + signal).
+            float32, (windows, samples, …), by name.
         """
-        inputs = Inputs(tokens, motif_scores, expression)
         windows, samples = inputs.shape
-        step, share = self.windows_a_call(samples), self.batch_size
+        step, share = self.windows_per_call(samples), self.batch_size
         by_window = [
             [
                 self._network(inputs.part(slice(first, first + step), slice(begin, begin + share)))
@@ -89,24 +97,24 @@ class Session:
             ]
             for first in range(0, windows, step)
         ]
-        joined = [parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1) for parts in by_window]
-        return joined[0] if len(joined) == 1 else np.concatenate(joined)
+        return joined([joined(parts, axis=1) for parts in by_window], axis=0)
 
 
 def open_session(path: Path, device: Device, *, precision: str, threads: int, say: Callable[[str], None]) -> Session:
     """Load a model file onto a device, to run from one thread; see `open_sessions`."""
-    wanted = Wanted(precision, threads=threads, batch_size=None if device.kind in {"cpu", "openvino"} else GPU_BATCH)
-    return open_sessions(path, device, wanted, say=say)[0]
+    batch_size = None if device.kind in HOSTS else GPU_BATCH
+    options = RunOptions(precision, threads=threads, batch_size=batch_size)
+    return open_sessions(path, device, options, say=say)[0]
 
 
-def open_sessions(path: Path, device: Device, wanted: Wanted, *, say: Callable[[str], None]) -> list[Session]:
+def open_sessions(path: Path, device: Device, options: RunOptions, *, say: Callable[[str], None]) -> list[Session]:
     """Load a model file onto a device, or several.
 
     Args:
         path: A model file of ours.
         device: What was asked for; `auto` takes CUDA where it can be had, else OpenVINO, else the CPU, and says so
             where a GPU was to be expected: there is one, or a runtime that could use it.
-        wanted: How it is to run.
+        options: How it is to run.
         say: Takes a sentence for the user.
 
     Returns:
@@ -121,12 +129,12 @@ def open_sessions(path: Path, device: Device, wanted: Wanted, *, say: Callable[[
     reason = ""
     if device.kind in {"auto", "cuda"}:
         try:
-            return _on_gpus(ort, path, device, wanted, runtime=runtime, say=say)
+            return _on_gpus(ort, path, device, options, runtime=runtime, say=say)
         except DeviceError as error:
             if device.kind == "cuda":
                 raise
             reason, _, _ = str(error).partition("; ")  # without what would mend it: the CPU will do
-    session = _on_host(ort, path, device, wanted, runtime=runtime)
+    session = _on_host(ort, path, device, options, runtime=runtime)
     if device.bf16 and session.arithmetic != "bf16":
         say("this processor has no bfloat16, so OpenVINO computes in float32")
     if reason and (CUDA_PROVIDER in ort.get_available_providers() or gpu_names()):
@@ -135,15 +143,15 @@ def open_sessions(path: Path, device: Device, wanted: Wanted, *, say: Callable[[
 
 
 def _on_gpus(
-    ort: ModuleType, path: Path, device: Device, wanted: Wanted, *, runtime: str, say: Callable[[str], None]
+    ort: ModuleType, path: Path, device: Device, options: RunOptions, *, runtime: str, say: Callable[[str], None]
 ) -> list[Session]:
-    networks, batch_size = load_on_gpus(ort, path, device, wanted, runtime=runtime, say=say)
+    networks, batch_size = load_on_gpus(ort, path, device, options, runtime=runtime, say=say)
     return [
         Session(
             network,
             provider=CUDA_PROVIDER,
             device=f"cuda:{index}",
-            arithmetic=wanted.precision,
+            arithmetic=options.precision,
             runtime=runtime,
             batch_size=batch_size,
         )
@@ -151,32 +159,32 @@ def _on_gpus(
     ]
 
 
-def _on_host(ort: ModuleType, path: Path, device: Device, wanted: Wanted, *, runtime: str) -> Session:
-    integers = wanted.precision == "int8"
+def _on_host(ort: ModuleType, path: Path, device: Device, options: RunOptions, *, runtime: str) -> Session:
+    integers = options.precision == "int8"
     there = OPENVINO_PROVIDER in ort.get_available_providers()
     openvino = device.kind == "openvino" or (device.kind == "auto" and there and not integers)
     if not openvino:
-        session = load_on_cpu(ort, path, wanted.threads, integers=integers)
+        session = load_on_cpu(ort, path, options.threads, integers=integers)
         arithmetic = "int8" if integers else "fp32"
     elif integers:
         raise DeviceError("an int8 model file is for --device cpu; for OpenVINO give one in fp32 or fp16")
     else:
         bf16 = device.bf16 and not lacks_bfloat16()
-        session = load_in_openvino(ort, path, wanted.threads, bf16=bf16)
+        session = load_in_openvino(ort, path, options.threads, bf16=bf16)
         arithmetic = "bf16" if bf16 else "fp32"
     return Session(
-        HostNetwork(session),
+        HostNetwork(session, options.outputs),
         provider=OPENVINO_PROVIDER if openvino else CPU_PROVIDER,
         device="openvino" if openvino else "cpu",
         arithmetic=arithmetic,
         runtime=runtime,
         # A dynamically quantised graph takes its scales over all that a call holds.
-        batch_size=1 if integers else wanted.batch_size or CPU_BATCH,
+        batch_size=1 if integers else options.batch_size or CPU_BATCH,
     )
 
 
 def measured_peak(session: Session, *, threads: int) -> float:
-    """FLOP a second of products of matrices where a session runs, in its arithmetic; integers are measured as float32.
+    """FLOP per second of matrix products where a session runs, in its arithmetic; integers are measured as float32.
 
     Args:
         session: Made by `open_sessions`.

@@ -60,7 +60,7 @@ class _Record:
 def parse_matrices(lines: Sequence[Line], path: Path) -> list[Matrix]:
     """The motifs of a file of any of the three formats, told apart by what it holds.
 
-    - HOMER: `>consensus TAB name TAB threshold`, then a row of four probabilities a position.
+    - HOMER: `>consensus TAB name TAB threshold`, then a row of four probabilities per position.
     - MEME, minimal or as its tools print it: `MEME version`, then `MOTIF name` and a letter-probability matrix each.
     - JASPAR: `>name …`, then a row of counts of each of `A`, `C`, `G` and `T`, `A [ 1 2 3 ]` in any order, or bare
       rows in that order. Probabilities are a position's counts by their sum.

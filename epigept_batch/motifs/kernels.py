@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from epigept_batch.motifs.tables import COLUMNS, KMERS, PIECE
+from epigept_batch.motifs.kmer_tables import COLUMNS, KMERS, PIECE
 from epigept_batch.spec import NO_BASE
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from epigept_batch.motifs.tables import Block
+    from epigept_batch.motifs.kmer_tables import Block
 
 WRITTEN_OUT = 8  # pieces whose sum is written out: motifs of up to 32 bp
 NOTHING = np.iinfo(np.int16).min

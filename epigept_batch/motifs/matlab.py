@@ -11,6 +11,8 @@ import math
 import zlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from epigept_batch.tiling import ceil_div
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -82,7 +84,7 @@ def _elements(data: memoryview, order: _Order) -> Iterator[tuple[int, memoryview
         else:
             kind, size, begin = first, int.from_bytes(data[place + 4 : place + 8], order.bytes), place + TAG
             end = begin + size
-            place = end if kind == PACKED else begin + -(-size // ALIGNMENT) * ALIGNMENT
+            place = end if kind == PACKED else begin + ceil_div(size, ALIGNMENT) * ALIGNMENT
         if begin + size > min(end, len(data)):
             raise ValueError("an element is cut short")
         yield kind, data[begin : begin + size]

@@ -12,7 +12,7 @@ from epigept_batch.errors import InputError, reason
 from epigept_batch.motifs.formats import Line, Matrix, is_motif_line, parse_matrices
 from epigept_batch.motifs.matlab import TooLargeError, read_text_cells
 from epigept_batch.motifs.thresholds import best_word_probability, threshold_at
-from epigept_batch.spec import Motif, MotifSet, ScanWindow
+from epigept_batch.spec import WIDEST_MOTIF, Motif, MotifSet, ScanWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,6 @@ NO_PAIRS = f"holds no motif-factor pairs: variable {MAT_VARIABLE!r} is no cell a
 PAIR_FIELDS = 2
 P_VALUE = 1e-4
 NAMES_SHOWN = 5
-WIDEST = 400
 """bp of a motif: far above any, and what the scan's 16-bit tables can hold."""
 
 
@@ -88,7 +87,7 @@ def read_factor_pairs(path: Path) -> list[tuple[str, str]]:
     """Read (motif, factor) pairs.
 
     Args:
-        path: A MATLAB file whose `Match2` holds a pair a row, as published; or tab-separated text with the motif in
+        path: A MATLAB file whose `Match2` holds a pair per row, as published; or tab-separated text with the motif in
             the first column and the factor in the second, with or without a header `motif TAB factor`.
 
     Raises:
@@ -129,8 +128,10 @@ def _motifs(
     motifs: list[Motif] = []
     short: list[str] = []
     for matrix in matrices:
-        if len(matrix.probabilities) > WIDEST:
-            raise InputError(f"motif {matrix.name} is {len(matrix.probabilities):,} bp wide, more than {WIDEST}", path)
+        if len(matrix.probabilities) > WIDEST_MOTIF:
+            raise InputError(
+                f"motif {matrix.name} is {len(matrix.probabilities):,} bp wide, more than {WIDEST_MOTIF}", path
+            )
         factors = tuple(sorted(factors_of.get(matrix.name, ())))
         motif = Motif(matrix.name, matrix.probabilities, matrix.threshold or 0.0, factors)
         if matrix.threshold is None:

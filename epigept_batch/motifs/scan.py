@@ -24,18 +24,20 @@ import numpy as np
 
 from epigept_batch.errors import InputError
 from epigept_batch.motifs.kernels import NOTHING, maxima_kernel, take_best
-from epigept_batch.motifs.tables import COLUMNS, PIECE, aligned, kmer_rows, make_blocks
+from epigept_batch.motifs.kmer_tables import COLUMNS, PIECE, aligned, kmer_rows, make_blocks
+from epigept_batch.sequence.stretch import read_stretch
 from epigept_batch.spec import NO_BASE
+from epigept_batch.tiling import bins_of, ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
     from epigept_batch.sequence.genome import Genome
+    from epigept_batch.sequence.stretch import Stretch
     from epigept_batch.spec import MotifSet, ScanWindow
-    from epigept_batch.tiling import Contig
+    from epigept_batch.tiling import Contig, Geometry
 
 SEGMENT = 16  # positions; 8 and 32 were no faster
 SHARE = 256  # bins scanned at a time, whose maxima and scores are all that takes memory
@@ -48,7 +50,7 @@ class MotifScanner:
     Args:
         motif_set: Motifs and scan window.
         factors: Names in the order wanted; a factor without a motif scores 0 everywhere.
-        bin_bp: Base pairs a bin.
+        bin_bp: Base pairs per bin.
         threads: How many work at once; the result is the same for any number.
 
     Raises:
@@ -69,9 +71,7 @@ class MotifScanner:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class MotifScanner:
             float32, (factors, bins): in nats, 0 without a hit.
         """
         scores = np.empty((len(self.factors), bins), dtype=np.float32)
-        parts = max(self._threads, -(-bins // SHARE))
+        parts = max(self._threads, ceil_div(bins, SHARE))
         shares = [share for share in np.array_split(np.arange(bins), parts) if share.size]
         work = [
             self._pool.submit(self._scan_share, tokens, offset, int(share[0]), scores[:, share[0] : share[-1] + 1])
@@ -109,6 +109,18 @@ class MotifScanner:
         ]
         for share_done in work:
             share_done.result()
+        return scores
+
+    def geometry(self, bins: int) -> Geometry:
+        """So many bins, with what their scan needs of the sequence around them."""
+        return self.window.geometry(bins, self.bin_bp)
+
+    def scores(self, stretch: Stretch) -> NDArray[np.float16]:
+        """Scores of a stretch's bins as the network reads them, float16, (factors, bins); 0 beyond the contig's end."""
+        scores = np.zeros((len(self.factors), stretch.bins), dtype=np.float16)
+        inside = min(stretch.bins, bins_of(stretch.contig.length, self.bin_bp) - stretch.first)
+        if inside > 0 and (stretch.reach != NO_BASE).any():
+            scores[:, :inside] = self.scan(stretch.reach, offset=stretch.geometry.before, bins=inside)
         return scores
 
     def _scan_share(self, tokens: NDArray[np.uint8], offset: int, first_bin: int, scores: NDArray[np.float32]) -> None:
@@ -146,9 +158,7 @@ class GenomeScan:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._scanner.close()
 
     def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float16]:
@@ -159,15 +169,8 @@ class GenomeScan:
             first: The first bin.
             bins: How many.
         """
-        scanner, bin_bp = self._scanner, self._scanner.bin_bp
-        start = first * bin_bp
-        before, after = max(0, -scanner.window.left), max(0, scanner.window.right - bin_bp)
-        tokens = self._genome.tokens(contig, start - before, start + bins * bin_bp + after)
-        scores = np.zeros((len(scanner.factors), bins), dtype=np.float16)
-        inside = min(bins, -(-contig.length // bin_bp) - first)
-        if inside > 0 and (tokens != NO_BASE).any():
-            scores[:, :inside] = scanner.scan(tokens, offset=before, bins=inside)
-        return scores
+        geometry = self._scanner.geometry(bins)
+        return self._scanner.scores(read_stretch(self._genome, contig, first, bins, geometry=geometry))
 
 
 def _padded(tokens: NDArray[np.uint8], start: int, length: int) -> NDArray[np.uint8]:

@@ -22,6 +22,7 @@ from zarr.codecs import ZstdCodec
 
 import epigept_batch
 from epigept_batch.errors import REMEDIES, InputError, OutputError, reason
+from epigept_batch.tiling import ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from epigept_batch.sequence.stretch import Stretch
     from epigept_batch.spec import MotifSet, Spec
     from epigept_batch.tiling import Contig, Span
 
@@ -55,7 +57,7 @@ class ScoreKey:
         motifs: How many there are.
         matrices: Digest of the motifs with thresholds and factors.
         window: Where a bin's hits lie, `LEFT,RIGHT`.
-        bin_bp: Base pairs a bin.
+        bin_bp: Base pairs per bin.
         factors: Names, in the network's order.
     """
 
@@ -221,7 +223,7 @@ class ScoreStore:
 
     def blocks(self, contig: Contig) -> range:
         """Numbers of a contig's blocks."""
-        return range(-(-self._bins(contig) // BLOCK_BINS))
+        return range(ceil_div(self._bins(contig), BLOCK_BINS))
 
     def span(self, contig: Contig, block: int) -> Span:
         """The bins of a block."""
@@ -268,11 +270,19 @@ class ScoreStore:
             return self._read_block(contig, first // BLOCK_BINS)
         scores = np.zeros((len(self.key.factors), bins), dtype=np.float16)
         last = min(first + bins, self._bins(contig))
-        for block in range(first // BLOCK_BINS, -(-last // BLOCK_BINS)):
+        for block in range(first // BLOCK_BINS, ceil_div(last, BLOCK_BINS)):
             start = block * BLOCK_BINS
             begin, end = max(first, start), max(first, min(last, start + BLOCK_BINS))
             scores[:, begin - first : end - first] = self._read_block(contig, block)[:, begin - start : end - start]
         return scores
+
+    def scores(self, stretch: Stretch) -> NDArray[np.float16]:
+        """Those of a stretch's bins, float16, (factors, bins); 0 beyond the contig's end.
+
+        Raises:
+            InputError: They are damaged.
+        """
+        return self.read(stretch.contig, stretch.first, stretch.bins)
 
     def _read_block_from_disk(self, contig: Contig, block: int) -> NDArray[np.float16]:
         """All of a block, (factors, 1,000), 0 beyond the contig's end.
@@ -305,7 +315,7 @@ class ScoreStore:
         if not isinstance(array, zarr.Array):
             raise InputError("is no array; delete this folder and run epigept-batch scan again", folder)
         length, factors = array.attrs.get("length"), len(self.key.factors)
-        bins = -(-length // self.key.bin_bp) if isinstance(length, int) else None
+        bins = ceil_div(length, self.key.bin_bp) if isinstance(length, int) else None
         form = (array.shape, array.chunks, array.dtype)
         if form != ((factors, bins), (factors, BLOCK_BINS), np.dtype(np.float16)) or "md5" not in array.attrs:
             raise InputError("is of another form; delete this folder and run epigept-batch scan again", folder)
@@ -317,7 +327,7 @@ class ScoreStore:
         return self.path / _node(contig) / f"c.0.{block}"
 
     def _bins(self, contig: Contig) -> int:
-        return -(-contig.length // self.key.bin_bp)
+        return ceil_div(contig.length, self.key.bin_bp)
 
 
 def _raise_of_the_system(error: Exception, path: Path) -> None:

@@ -42,14 +42,14 @@ class TileSignal:
         return np.concatenate(parts, axis=1)
 
     @classmethod
-    def of_taken(cls, tile: Tile, taken: NDArray[np.float32], *, bins: int, bin_bp: int) -> Self:
+    def from_kept(cls, tile: Tile, taken: NDArray[np.float32], *, bins: int, bin_bp: int) -> Self:
         """What gave these `taken`, but for the bins that were not.
 
         Args:
             tile: The window.
             taken: float32, (samples, bins, tracks).
             bins: Of a window.
-            bin_bp: Base pairs a bin.
+            bin_bp: Base pairs per bin.
         """
         has_bases = np.zeros(bins, dtype=np.bool_)
         if not taken.size:

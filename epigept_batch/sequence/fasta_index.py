@@ -23,7 +23,7 @@ from epigept_batch.sequence.fasta_layout import SIGNS, read_layout
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-BGZIP_MAGIC = b"\x1f\x8b\x08\x04"
+BGZIP_MAGIC = GZIP_MAGIC + b"\x08\x04"
 GZIP_ENDINGS = (".gz", ".bgz")
 BLOCK_BYTES = 1 << 16  # of a bgzip, unpacked, at most
 HEADER_BYTES = 4096

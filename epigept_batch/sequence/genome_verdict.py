@@ -16,7 +16,7 @@ from epigept_batch.assemblies import (
     recognise,
     standard_name,
 )
-from epigept_batch.errors import one_line
+from epigept_batch.errors import InputError, one_line
 from epigept_batch.sequence.composition import Composition, composition_of
 from epigept_batch.sequence.regions import is_main
 from epigept_batch.tiling import Region
@@ -37,6 +37,7 @@ MASKED = 0.05
 RNA = 0.5
 """Share of U among T and U from which a sequence is RNA."""
 KNOWN = f"known assembly ({', '.join(assemblies())})"
+NOTHING_TO_PREDICT = "there is no base but N in the selected regions: nothing to predict"
 SHORTER = "some contigs are shorter than those of their names that the network was trained on"
 
 
@@ -127,6 +128,28 @@ def trained_on(spec: Spec | None) -> str | None:
     """
     name = "" if spec is None else spec.architecture.partition("-")[0]
     return name if name in assemblies() else None
+
+
+def accept_genome(genome: Genome, regions: Sequence[Region], spec: Spec, *, chosen: bool, any_genome: bool) -> Verdict:
+    """What is to be said of a genome on which a network shall predict.
+
+    Args:
+        genome: The sequence.
+        regions: Those selected.
+        spec: Of the model file.
+        chosen: Whether the user named them.
+        any_genome: Whether the user means it, whatever it is.
+
+    Raises:
+        InputError: It is not one for the network, and not any is meant; or it has no base.
+    """
+    verdict = judge_genome(genome, regions, spec, chosen=chosen)
+    if verdict.is_blank:
+        raise InputError(NOTHING_TO_PREDICT, genome.path)
+    for remark in verdict.refusals:
+        if not any_genome:
+            raise InputError(remark.sentence, genome.path)
+    return verdict
 
 
 def judge_genome(genome: Genome, regions: Sequence[Region], spec: Spec | None, *, chosen: bool) -> Verdict:

@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from epigept_batch.assemblies import names_of
+from epigept_batch.bounds import GZIP_MAGIC
 from epigept_batch.errors import InputError, OutputError, reason
 from epigept_batch.tiling import Contig
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 BLOCK = 4 << 20
 LONGEST_HEADER = 1 << 20
-GZIP_MAGIC = b"\x1f\x8b"
 DAMAGE = (EOFError, OSError, zlib.error)
 """What reading gzip raises; gzip.BadGzipFile is an OSError."""
 

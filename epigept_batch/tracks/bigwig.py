@@ -41,6 +41,8 @@ BLOCK_VALUES = 1024
 """Values, and zoom records, of a block: what a viewer unpacks at least."""
 LEVEL = 1  # of zlib: higher ones take twice the time for the noise in floats' last bits, and win nothing
 PENDING_VALUES = 4 * BLOCK_VALUES  # written together, since a call of numpy costs as much as 1,000 values
+TRACK_BIN_BYTES = 6
+"""Of a bin on the disk, zooms included, about: 5.2 for real sequence."""
 PENDING_BYTES = 1 << 16  # then the file is opened, written and closed: any number of tracks needs no open files
 FIRST_ZOOM, ZOOM_STEP, MOST_ZOOMS = 16, 4, 10
 """Bins of a record of the first zoom level, and of each in records of the one below.
@@ -58,7 +60,7 @@ class BigWigWriter:
     Args:
         path: Its name when it is whole.
         contigs: All of the FASTA's, in its order: they are the header.
-        bin_bp: Base pairs a bin.
+        bin_bp: Base pairs per bin.
         temporary: A new file to write to; None to make one beside `path`.
 
     Raises:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from epigept_batch.tiling import ceil_div
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -99,10 +101,10 @@ def contig_tree(contigs: Sequence[Contig], offset: int) -> bytes:
     key = max(len(name) for name, _, _ in named)
     counts = [len(named)]
     while counts[-1] > fan:
-        counts.append(-(-counts[-1] // fan))
+        counts.append(ceil_div(counts[-1], fan))
     starts = [offset + TREE_HEADER_BYTES]  # of each tier, the root's first
     for count in counts[:0:-1]:
-        starts.append(starts[-1] + -(-count // fan) * NODE_BYTES + count * (key + 8))
+        starts.append(starts[-1] + ceil_div(count, fan) * NODE_BYTES + count * (key + 8))
     node_bytes = NODE_BYTES + fan * (key + 8)
     tiers = [[struct.pack(f"<{key}sII", *entry) for entry in named]]
     for depth, (count, below) in enumerate(zip(counts[1:], starts[:0:-1], strict=True), 1):
@@ -166,4 +168,4 @@ def _parents(tier: NDArray[np.void]) -> NDArray[np.void]:
 
 
 def _tier_bytes(tier: NDArray[np.void]) -> int:
-    return max(1, -(-len(tier) // FAN)) * NODE_BYTES + tier.nbytes
+    return max(1, ceil_div(len(tier), FAN)) * NODE_BYTES + tier.nbytes

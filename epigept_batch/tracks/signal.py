@@ -104,7 +104,7 @@ class SignalTrack:
                 data.
             first: The first bin.
             bins: How many.
-            bin_bp: Base pairs a bin.
+            bin_bp: Base pairs per bin.
             zero_fill: Take bases of which the file says nothing for a signal of 0, as in a pileup: then the mean is
                 over all bases of the bin that the contig has, but those that the file has as NaN.
             check: Called with the values of the bases and the position of the first, before means are taken.
@@ -213,7 +213,7 @@ class BinnedTrack:
 
     Args:
         track: The file.
-        bin_bp: Base pairs a bin.
+        bin_bp: Base pairs per bin.
         space: What it holds: `linear` signal, or `log1p` of it.
         wanted: What is wanted of it, likewise.
         zero_fill: As `SignalTrack.bins` takes it.

@@ -34,7 +34,7 @@ class TrackWriters:
     Args:
         paths: Their names when they are whole.
         contigs: All of the FASTA's, in its order.
-        bin_bp: Base pairs a bin.
+        bin_bp: Base pairs per bin.
         processes: How many write; at least one.
 
     Raises:

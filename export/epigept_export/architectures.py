@@ -152,7 +152,7 @@ class Architecture:
 
     @property
     def geometry(self) -> Geometry:
-        """Bins and base pairs a bin, which is what the pools make of it."""
+        """Bins and base pairs per bin, which is what the pools make of it."""
         return Geometry(self.bins, math.prod(self.pools))
 
     @property

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from epigept_batch.tiling import ceil_div
+
 FUSED_ATTENTION = "com.microsoft::Attention"
 HEAD_MULTIPLE = 8
 """CUDA's fused attention kernels (flash, cuDNN, memory-efficient) take head sizes that are multiples of 8."""
@@ -101,7 +103,7 @@ def padded_head(head: int) -> int:
     """The size to which heads are padded: 128 for the published 121, else the next multiple of 8."""
     if PADDED_HEAD - HEAD_MULTIPLE < head <= PADDED_HEAD:
         return PADDED_HEAD
-    return -(-head // HEAD_MULTIPLE) * HEAD_MULTIPLE
+    return ceil_div(head, HEAD_MULTIPLE) * HEAD_MULTIPLE
 
 
 def pad_heads(x: Tensor, heads: int, padded: int) -> Tensor:

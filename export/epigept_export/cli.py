@@ -15,6 +15,7 @@ from epigept_batch.cli.options import device_option, threads_option
 from epigept_batch.cli.progress import quiet_option, say
 from epigept_batch.cli.streams import secure_streams
 from epigept_batch.errors import DeviceError, InputError
+from epigept_batch.names import PRECISIONS
 from epigept_batch.spec import ScanWindow
 from epigept_export.architectures import ARCHITECTURES, homer_200, homer_given
 
@@ -67,7 +68,7 @@ def cli() -> None:
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp16", "fp32", "int8"]),
+    type=click.Choice(PRECISIONS),
     default="fp16",
     show_default=True,
     help="Arithmetic of the transformer. fp16 serves GPUs and CPUs, int8 is the fastest on CPUs.",

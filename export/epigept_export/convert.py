@@ -172,7 +172,7 @@ def _make_spec(
 ) -> Spec:
     return Spec(
         architecture=architecture.name,
-        geometry=architecture.geometry,
+        geometry=motif_set.window.geometry(architecture.geometry.bins, architecture.geometry.bin_bp),
         tracks=architecture.tracks,
         factors=motif_set.factors,
         motif_set=motif_set,

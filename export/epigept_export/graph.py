@@ -11,7 +11,7 @@ import onnx
 import torch
 
 from epigept_batch.errors import ModelError
-from epigept_batch.inference.model_file import INPUTS, OUTPUT
+from epigept_batch.inference.ports import INPUTS, SIGNAL
 from epigept_batch.spec import METADATA_KEY
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def export_graph(network: EpiGePT, operators: Mapping[str, int]) -> onnx.ModelPr
     """
     network.eval()
     architecture = network.architecture
-    windows, samples = torch.export.Dim("windows"), torch.export.Dim("samples")
+    rows = {kind: torch.export.Dim(kind) for kind, _ in INPUTS.values()}
     example = (  # two of each, because torch takes a size of 1 for a constant
         torch.zeros(2, architecture.geometry.window_bp, dtype=torch.uint8),
         torch.zeros(2, architecture.factors, architecture.bins, dtype=torch.float16),
@@ -51,9 +51,9 @@ def export_graph(network: EpiGePT, operators: Mapping[str, int]) -> onnx.ModelPr
             example,
             dynamo=True,
             opset_version=OPSET,
-            input_names=INPUTS,
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: windows}, {0: windows}, {0: samples}),
+            input_names=list(INPUTS),
+            output_names=[SIGNAL],
+            dynamic_shapes=tuple({0: rows[kind]} for kind, _ in INPUTS.values()),
             verbose=False,
         )
     if program is None:

@@ -23,7 +23,7 @@ BASES = 4
 
 
 class SequenceModule(nn.Module):
-    """Five convolutions, each followed by ReLU and max pooling: one-hot bases to 256 channels a bin."""
+    """Five convolutions, each followed by ReLU and max pooling: one-hot bases to 256 channels per bin."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from epigept_batch.errors import InputError
+from epigept_batch.names import PRECISIONS
 from epigept_export import fused, quantised
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from epigept_export.model import EpiGePT
 
-PRECISIONS = FP16, FP32, INT8 = "fp16", "fp32", "int8"
+FP32, FP16, INT8 = PRECISIONS
 ATTENTIONS = FUSED, PLAIN = "fused", "plain"
 
 KEPT_FP32 = {

@@ -3,7 +3,7 @@
 Activations are quantised to uint8 with one scale a tensor, weights to int8 with one a column. Done plainly, that costs
 most of the accuracy where it is least needed: an activation's mean over the window's bins is large, so it takes up the
 range of the integers, and it meets the rounding of every weight, although what tells bins apart is only the deviation
-from it. So only deviations pass through integers; the mean, one row a window, meets the weights in float:
+from it. So only deviations pass through integers; the mean, one row per window, meets the weights in float:
 
     x W = (x - m) W8 + m W
 

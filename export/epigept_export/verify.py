@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from epigept_batch.errors import EpiGePTError, ModelError
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from epigept_batch.inference.check import CheckInputs, Limit, TrackFigures
+    from epigept_batch.inference.check import Limit, TrackFigures
     from epigept_batch.inference.device import Device
+    from epigept_batch.inference.ports import Inputs
     from epigept_batch.spec import Spec
     from epigept_export.architectures import Architecture
     from epigept_export.model import EpiGePT
@@ -115,12 +116,12 @@ def _check_sizes(architecture: Architecture, spec: Spec, checkpoint: Path) -> No
     Raises:
         ModelError: It is of another network.
     """
-    theirs = (architecture.geometry, architecture.factors, len(architecture.tracks))
-    ours = (spec.geometry, len(spec.factors), len(spec.tracks))
+    theirs = (architecture.geometry.bins, architecture.geometry.bin_bp, architecture.factors, len(architecture.tracks))
+    ours = (spec.geometry.bins, spec.geometry.bin_bp, len(spec.factors), len(spec.tracks))
     if theirs != ours:
         words = [
-            f"{grid.window_bp:,} bp, {factors:,} factors and {tracks} tracks"
-            for grid, factors, tracks in (theirs, ours)
+            f"{bins * bin_bp:,} bp, {factors:,} factors and {tracks} tracks"
+            for bins, bin_bp, factors, tracks in (theirs, ours)
         ]
         raise ModelError(
             f"is of another network than the model file: {words[0]}, not {words[1]}; give what the model was made from",
@@ -128,27 +129,35 @@ def _check_sizes(architecture: Architecture, spec: Spec, checkpoint: Path) -> No
         )
 
 
-def original_signal(network: EpiGePT, inputs: CheckInputs, *, threads: int) -> NDArray[np.float32]:
+def original_signal(network: EpiGePT, inputs: Inputs, *, threads: int) -> NDArray[np.float32]:
     """What the plain network gives in torch, one window and one sample at a time.
 
     Returns:
         float32, (windows, samples, bins, tracks).
     """
     torch.set_num_threads(threads)
-    tokens, scores, expression = (torch.from_numpy(values) for values in inputs)
+    windows, samples = inputs.shape
     with torch.inference_mode():
-        windows = [
-            torch.cat([network(tokens[w, None], scores[w, None], sample[None]) for sample in expression], dim=1)
-            for w in range(len(tokens))
+        by_window = [
+            torch.cat([_alone(network, inputs, window, sample) for sample in range(samples)], dim=1)
+            for window in range(windows)
         ]
-    signal: NDArray[np.float32] = torch.cat(windows).numpy()
+    signal: NDArray[np.float32] = torch.cat(by_window).numpy()
+    return signal
+
+
+def _alone(network: EpiGePT, inputs: Inputs, window: int, sample: int) -> torch.Tensor:
+    """What the network gives for one window and one sample."""
+    one = inputs.part(slice(window, window + 1), slice(sample, sample + 1))
+    rows = {**one.windows, **one.samples}
+    signal: torch.Tensor = network(**{name: torch.from_numpy(np.asarray(values)) for name, values in rows.items()})
     return signal
 
 
 def compare_file(
     model: Path,
     spec: Spec,
-    inputs: CheckInputs,
+    inputs: Inputs,
     expected: NDArray[np.float32],
     device: Device,
     *,

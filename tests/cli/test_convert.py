@@ -28,7 +28,6 @@ def test_convert_ends_with_the_figures_of_its_verification(command, make_checkpo
     assert (again.returncode, again.stdout) == (0, done.stdout)
 
 
-@pytest.mark.xdist_group("other networks")
 def test_verify_exits_with_1_on_a_miss_and_2_on_another_network(
     command, export, make_bare_model, make_checkpoint, tmp_path
 ):
@@ -59,7 +58,6 @@ def normalised(tmp_path):
     return path
 
 
-@pytest.mark.xdist_group("other networks")
 def test_genome_runs_the_dnase_network_and_says_that_it_extrapolates(
     command, make_bare_model, normalised, fasta, tmp_path
 ):

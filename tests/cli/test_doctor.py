@@ -192,8 +192,8 @@ class AnotherDevice:
         self.provider, self.arithmetic = provider, arithmetic
         self.device, self.runtime = "elsewhere", session.runtime
 
-    def run(self, *inputs):
-        return self._change(self._session.run(*inputs))
+    def signal(self, inputs):
+        return self._change(self._session.signal(inputs))
 
 
 @pytest.mark.parametrize(

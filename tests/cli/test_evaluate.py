@@ -612,7 +612,9 @@ def test_windows_seen_in_training_are_told_apart(data, evaluate, small_model):
     window_bp = spec.geometry.window_bp
     inside = selection.in_windows(windows, selection_contig(), bin_bp=BIN, window_bp=window_bp)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("epigept_batch.commands.evaluate.read_spec", lambda _: replace(spec, training_windows=windows))
+        patch.setattr(
+            "epigept_batch.commands.evaluate.run.read_spec", lambda _: replace(spec, training_windows=windows)
+        )
         document = one(evaluate("--json", model=small_model))
     x, y = flat(data["predicted"]), np.log1p(flat(data["measured"]))
     seen = np.zeros(len(x), bool)

@@ -81,7 +81,7 @@ def test_the_vector_has_every_step(expression, tpm, small_model, cells, vector):
     assert header == ["factor", "found_as", "TPM", "quantile_normalised_TPM", "ln(1+quantile_normalised_TPM)"]
     assert tuple(row[0] for row in rows) == tuple(row[1] for row in rows) == FACTORS
     raw, normalised, read = np.array([row[2:] for row in rows], dtype=float).T
-    values = read_tpm(tpm, FACTORS).tpm
+    values = read_tpm(tpm, FACTORS).by_factor
     np.testing.assert_array_equal(raw, values)
     np.testing.assert_allclose(read, reference.network_expression(values, cells.matrix), rtol=1e-6)
     np.testing.assert_allclose(np.expm1(read), normalised, rtol=1e-5, atol=1e-7)

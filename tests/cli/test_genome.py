@@ -16,7 +16,8 @@ from epigept_batch.cli.progress import ProgressBar
 from epigept_batch.commands.genome import plan
 from epigept_batch.commands.genome import run as pipeline
 from epigept_batch.inference.session import Session
-from epigept_batch.motifs.scan import GenomeScan
+from epigept_batch.motifs.scan import MotifScanner
+from epigept_batch.prediction import predict as prediction
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.tracks.writers import TrackWriters
 from epigept_export.convert import read_expression_reference
@@ -49,7 +50,7 @@ def expected(sequences, synthetic, small_state, small_reference, tpm):
     network.load_state_dict(small_state)
     factors = tuple(f"F{n:02d}" for n in range(15))
     cells = read_expression_reference(small_reference, factors)
-    vector = reference.network_expression(read_tpm(tpm, factors).tpm, cells.matrix).astype(np.float32)
+    vector = reference.network_expression(read_tpm(tpm, factors).by_factor, cells.matrix).astype(np.float32)
     homer = np.load(synthetic / "scores.homer-200.npy")
     firsts = dict(zip(CONTIGS, np.cumsum([0, 157, 6]), strict=True))
 
@@ -196,8 +197,10 @@ def test_two_samples_in_one_run_are_those_of_two_runs(genome, tmp_path, tpm):
 
 def schedule(monkeypatch, *, overlapped):
     """Have stages run side by side, as with kept scores, or one after the other, as scan and network on a CPU."""
-    real = pipeline.make_schedule
-    monkeypatch.setattr(pipeline, "make_schedule", lambda *names, **o: real(*names, **(o | {"scans": not overlapped})))
+    real = prediction.make_schedule
+    monkeypatch.setattr(
+        prediction, "make_schedule", lambda *names, **o: real(*names, **(o | {"scans": not overlapped}))
+    )
 
 
 @pytest.mark.parametrize("overlapped", [True, False])
@@ -226,7 +229,7 @@ def test_a_stage_that_fails_ends_the_run_and_leaves_no_thread(genome, tmp_path, 
     schedule(monkeypatch, overlapped=overlapped)
     place, name = {
         "sequence": (Genome, "tokens"),
-        "scan": (GenomeScan, "read"),
+        "scan": (MotifScanner, "scores"),
         "network": (Session, "run"),
         "order": (pipeline, "runs"),
         "write": (TrackWriters, "write"),
@@ -271,7 +274,7 @@ def test_normalised_values_are_taken_as_they_are(genome, tmp_path, tpm, small_re
     factors = tuple(f"F{n:02d}" for n in range(15))
     values = read_tpm(tpm, factors)
     cells = read_expression_reference(small_reference, factors)
-    vector = np.expm1(reference.network_expression(values.tpm, cells.matrix))
+    vector = np.expm1(reference.network_expression(values.by_factor, cells.matrix))
     ready = tmp_path / "ready.tsv"
     ready.write_text("gene_id\tTPM\n" + "".join(f"{n}\t{v!r}\n" for n, v in zip(factors, vector.tolist(), strict=True)))
     genome()

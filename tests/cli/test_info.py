@@ -47,7 +47,6 @@ def test_json_has_all_names(make_small_model):
     assert set(document["versions"]) == {"epigept-batch", "torch", "onnx", "onnxscript"}
 
 
-@pytest.mark.xdist_group("other networks")
 def test_a_published_network_without_reference(make_bare_model):
     out = info(make_bare_model("dnase", "--precision", "fp32")).stdout
     assert "expression reference  none: tables must be --normalised\n" in out

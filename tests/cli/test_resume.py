@@ -15,6 +15,7 @@ from epigept_batch.commands.genome import run as pipeline
 from epigept_batch.commands.genome.journal import Journal
 from epigept_batch.errors import OutputError
 from epigept_batch.inference.session import Session
+from epigept_batch.prediction import predict as prediction
 from epigept_batch.tracks import writers
 
 ROOT = Path(__file__).parent.parent.parent
@@ -26,9 +27,9 @@ UNDER_WAY = 4
 @pytest.fixture(autouse=True)
 def side_by_side(monkeypatch):
     """Stages run ahead of each other, as they do with kept scores: more is under way when a run stops."""
-    real = pipeline.make_schedule
+    real = prediction.make_schedule
     monkeypatch.setattr(
-        pipeline, "make_schedule", lambda *names, **options: real(*names, **(options | {"scans": False}))
+        prediction, "make_schedule", lambda *names, **options: real(*names, **(options | {"scans": False}))
     )
 
 
@@ -67,11 +68,11 @@ def computed(monkeypatch):
 
     count, real = Count(), Session.run
 
-    def run(self, tokens, *rest):
+    def run(self, inputs):
         if count.limit is not None and count.windows >= count.limit:
             raise KeyboardInterrupt
-        count.windows += len(tokens)
-        return real(self, tokens, *rest)
+        count.windows += inputs.shape[0]
+        return real(self, inputs)
 
     monkeypatch.setattr(Session, "run", run)
     return count
@@ -246,10 +247,10 @@ def test_a_second_run_into_the_same_files_is_refused(genome, computed, tmp_path)
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_stops_the_run_and_is_not_kept(genome, tmp_path, monkeypatch, bad):
-    real, calls = Session.run, []
+    real, calls = Session.signal, []
 
-    def run(self, *arguments):
-        signal = real(self, *arguments)
+    def computed(self, inputs):
+        signal = real(self, inputs)
         calls.append(1)
         if len(calls) == 5:
             signal = signal.copy()
@@ -257,7 +258,7 @@ def test_what_is_no_number_stops_the_run_and_is_not_kept(genome, tmp_path, monke
         return signal
 
     with monkeypatch.context() as patch:
-        patch.setattr(Session, "run", run)
+        patch.setattr(Session, "signal", computed)
         done = genome(**{"batch-size": 1})
     assert done.code == 1
     window = 1 + 4 * 20 * 128

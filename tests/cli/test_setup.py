@@ -20,8 +20,9 @@ from Bio import bgzf
 
 import bigwigs
 from conftest import SCRIPTS, runner_of
+from epigept_batch.commands.setup import plan
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.setup import exporter, plan
+from epigept_batch.setup import exporter
 from epigept_batch.setup.catalogue import read_catalogue
 from epigept_export.load import embedded
 from small import SMALL

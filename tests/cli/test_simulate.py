@@ -47,7 +47,7 @@ def test_the_files_hold_what_was_simulated(simulate, tmp_path):
 def test_the_tables_are_tpm_of_all_genes(simulate, tmp_path):
     simulate()
     sample = read_one(tmp_path / "sim/tables/cell1.tsv", FACTORS)
-    np.testing.assert_array_equal(sample.tpm.tpm, make_expression(5, "cell1"))
+    np.testing.assert_array_equal(sample.tpm.by_factor, make_expression(5, "cell1"))
     assert sample.sources[0].verdict.kind == "TPM"
 
 

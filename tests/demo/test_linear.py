@@ -1,8 +1,14 @@
 """The linear baseline against numpy's least squares."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 
-from epigept_batch.demo.linear import LinearFit, LinearModel, features
+from epigept_batch.demo.linear import LinearModel, features
+
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/linear_fit.py"))
+LinearFit, to_json = SCRIPT["LinearFit"], SCRIPT["to_json"]
 
 
 def test_the_fit_is_least_squares_over_all_that_was_added():
@@ -19,7 +25,7 @@ def test_the_fit_is_least_squares_over_all_that_was_added():
     model = fit.model()
     np.testing.assert_allclose(model.weights, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(model.predict(scores, expression), parts[-1][0] @ model.weights)
-    again = LinearModel.from_json(model.to_json())
+    again = LinearModel.from_json(to_json(model))
     np.testing.assert_allclose(again.weights, model.weights, atol=1e-6)
     assert (again.tracks, again.factors) == (("a", "b"), ("f", "g", "h"))
 

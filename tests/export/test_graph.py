@@ -12,6 +12,7 @@ from epigept_batch.errors import InputError, ModelError
 from epigept_batch.inference.check import LIMITS
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inference.ports import Inputs
 from epigept_batch.inference.session import open_session
 from epigept_export.convert import convert
 from epigept_export.graph import export_graph, operator_counts
@@ -38,7 +39,7 @@ def synthetic_error(path, architecture, synthetic):
     """Largest error against the published code on generated inputs."""
     session = open_session(path, CPU, precision=read_spec(path).precision, threads=2, say=pytest.fail)
     with np.load(synthetic / f"network_{architecture.replace('-', '_')}.npz") as golden:
-        found = session.run(golden["tokens"], golden["motif_scores"], golden["expression"])
+        found = session.signal(Inputs.of(**{name: golden[name] for name in ("tokens", "motif_scores", "expression")}))
         return np.abs(found - golden["signal"]).max()
 
 
@@ -114,7 +115,7 @@ def test_the_file_is_the_network_for_any_windows_and_samples(make_small_model, s
     tolerance = {"fp32": NETWORK_TORCH, "fp16": tolerances.SMALL_FP16, "int8": tolerances.SMALL_INT8}[precision]
     for windows, samples in ((1, 1), (1, 3), (4, 1), (3, 2)):
         inputs = random_inputs(SMALL, windows, samples)
-        found = session.run(**inputs)
+        found = session.signal(Inputs.of(**inputs))
         assert np.abs(found - predict(network, inputs)).max() <= tolerance
 
 

@@ -86,7 +86,7 @@ def test_the_files_own_check_is_the_original_networks_signal(small_model):
     spec = read_spec(small_model)
     inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
     session = open_session(small_model, CPU, precision="fp32", threads=1, say=pytest.fail)
-    found = session.run(*inputs)[:, :, check_bins(spec.geometry)]
+    found = session.signal(inputs)[:, :, check_bins(spec.geometry)]
     assert found.shape == spec.check.signal.shape == (4, 2, 16, 3)
     assert np.abs(found - spec.check.signal).max() <= NETWORK_TORCH
     assert spec.check.signal.std() > 0.1

@@ -69,8 +69,8 @@ def test_all_formats_that_carry_one_samples_tpm_give_one_vector(source, name, ex
     path = SAME[name](source, tmp_path)
     options = {"samples": (SAMPLE,)} if name in OF_MATRIX else {}
     found = read_one(path, PUBLISHED, tx2gene=gtf if name in NEEDS_MAP else None, **options)
-    np.testing.assert_allclose(found.tpm.tpm, expected, rtol=1e-6)
-    vectors = (network_expression(values, distribution) for values in (found.tpm.tpm, expected))
+    np.testing.assert_allclose(found.tpm.by_factor, expected, rtol=1e-6)
+    vectors = (network_expression(values, distribution) for values in (found.tpm.by_factor, expected))
     assert np.abs(np.subtract(*vectors)).max() <= EXPRESSION
     quantified = found.sources[0].quantified
     assert (quantified.format, quantified.level) == FORMATS[name]
@@ -82,7 +82,7 @@ def test_all_formats_that_carry_one_samples_tpm_give_one_vector(source, name, ex
 def test_each_column_of_a_matrix_is_a_sample(name, expected, source, tmp_path):
     both = read_all(SAME[name](source, tmp_path), factors=PUBLISHED)
     assert set(both) == {SAMPLE, OTHER}
-    np.testing.assert_allclose(both[OTHER].tpm.tpm, 2 * expected, rtol=1e-12)
+    np.testing.assert_allclose(both[OTHER].tpm.by_factor, 2 * expected, rtol=1e-12)
     assert "FPKM" in both[OTHER].sources[0].verdict.kind  # they sum to two million
 
 
@@ -95,7 +95,7 @@ def test_feature_counts_become_tpm_by_length(source, tmp_path):
     assert list(both) == [SAMPLE, OTHER]
     wanted = [tpm[ensembl] for ensembl, _ in quantifications.published_ids()]
     for sample in both.values():
-        np.testing.assert_allclose(sample.tpm.tpm, wanted, rtol=1e-9)
+        np.testing.assert_allclose(sample.tpm.by_factor, wanted, rtol=1e-9)
     account = both[SAMPLE].account()["tables"][0]
     assert account["verdict"] == "counts / length"
     assert account["sum"] == table[f"bams/{SAMPLE}.bam"].sum()
@@ -104,7 +104,7 @@ def test_feature_counts_become_tpm_by_length(source, tmp_path):
 def test_the_golden_vector_from_the_encode_table(shared):
     sample = read_one(shared / "expression/encode_rsem.tsv.gz", PUBLISHED)
     cells = read_expression_reference(shared / "expression/reference_expression.tsv", PUBLISHED)
-    found = network_expression(sample.tpm.tpm, cells.distribution)
+    found = network_expression(sample.tpm.by_factor, cells.distribution)
     golden = np.load(shared / "golden/hg38_chr2_1792000_encode.npz")["expression"]
     assert found.dtype == np.float32
     assert np.abs(found - golden).max() <= EXPRESSION
@@ -123,7 +123,7 @@ def test_the_golden_vector_from_the_encode_table(shared):
 def test_real_tables_give_a_column_of_the_reference_each(shared, name, column, missing, aliases):
     cells = read_expression_reference(shared / "expression/reference_expression.tsv", PUBLISHED)
     sample = read_one(shared / "expression" / name, PUBLISHED, cells)
-    np.testing.assert_allclose(sample.tpm.tpm, cells.matrix[:, column], rtol=1e-5)
+    np.testing.assert_allclose(sample.tpm.by_factor, cells.matrix[:, column], rtol=1e-5)
     assert sample.tpm.missing == missing
     assert len(sample.tpm.renamed) == aliases
     assert sample.sources[0].verdict.kind == "TPM"
@@ -138,7 +138,7 @@ def test_other_methods_on_the_same_reads_come_near_rsem(shared, name):
     sample = read_one(folder / name, PUBLISHED, tx2gene=folder / "tx2gene.csv.gz")
     assert sample.tpm.missing == ()
     assert sample.notes == ()
-    ranks = pd.DataFrame({"rsem": rsem.tpm, "other": sample.tpm.tpm}).corr(method="spearman")
+    ranks = pd.DataFrame({"rsem": rsem.by_factor, "other": sample.tpm.by_factor}).corr(method="spearman")
     assert 0.98 < ranks.loc["rsem", "other"] < 0.99  # measured 0.987 and 0.985
 
 
@@ -151,7 +151,7 @@ def test_gdc_tables_are_read_without_the_rows_of_unmapped_reads(tmp_path):
         "ENSG00000106546.14\tAHR\tprotein_coding\t900\t450\t7.5\t3.1\n"
     )
     sample = read_one(path, ("AHR",))
-    assert sample.tpm.tpm.tolist() == [7.5]
+    assert sample.tpm.by_factor.tolist() == [7.5]
     assert sample.sources[0].quantified.format == "GDC"
     assert sample.sources[0].quantified.rows == 1
 
@@ -159,14 +159,14 @@ def test_gdc_tables_are_read_without_the_rows_of_unmapped_reads(tmp_path):
 def test_ids_of_tcga(tmp_path):
     path = tmp_path / "tcga.tsv"
     path.write_text("gene_id\ts1\nAHR|196\t7\nCTCF|10664\t8\n")
-    assert read_one(path, ("AHR", "CTCF")).tpm.tpm.tolist() == [7, 8]
+    assert read_one(path, ("AHR", "CTCF")).tpm.by_factor.tolist() == [7, 8]
 
 
 def test_gct_of_single_tissues_and_of_other_sizes(tmp_path):
     path = tmp_path / "tissue.gct"
     rows = "0\tENSG00000106546.14\tAHR\t1\t2\n1\tENSG00000102974.1\tCTCF\t3\t4\n"
     path.write_text("#1.2\n2\t2\nid\tName\tDescription\ta\tb\n" + rows)
-    assert read_all(path, factors=("AHR", "CTCF"))["b"].tpm.tpm.tolist() == [2, 4]
+    assert read_all(path, factors=("AHR", "CTCF"))["b"].tpm.by_factor.tolist() == [2, 4]
     path.write_text(path.read_text().replace("#1.2\n2\t", "#1.2\n56200\t"))
     with pytest.raises(InputError, match="has 2 rows where its dimensions say 56,200; it may be cut short"):
         read_all(path, factors=("AHR", "CTCF"))
@@ -201,15 +201,15 @@ def test_samples_may_have_numbers_for_names(tmp_path, header):
     path = tmp_path / "m.tsv"
     path.write_text(f"{header}\nAHR\t1\t2\nCTCF\t3\t4\n")
     first, second = read_all(path, factors=("AHR", "CTCF")).values()
-    assert first.tpm.tpm.tolist() == [1, 3]
-    assert second.tpm.tpm.tolist() == [2, 4]
+    assert first.tpm.by_factor.tolist() == [1, 3]
+    assert second.tpm.by_factor.tolist() == [2, 4]
 
 
 def test_a_comma_in_the_name_of_a_sample_shifts_nothing(tmp_path):
     path = tmp_path / "m.csv"
     path.write_text('id,"liver, left",B,C\nCTCF,100,20,3\nAHR,90,10,"2"\n')
     found = read_all(path, factors=("AHR", "CTCF"))
-    assert {name: sample.tpm.tpm.tolist() for name, sample in found.items()} == {
+    assert {name: sample.tpm.by_factor.tolist() for name, sample in found.items()} == {
         "liver, left": [90, 100],
         "B": [10, 20],
         "C": [2, 3],
@@ -242,7 +242,7 @@ def test_rows_that_were_averaged_are_said_but_not_the_copies_on_y(tmp_path):
     assert read_one(path, names).notes == ("rows of one gene were averaged for 1 factor: G3 (2 rows)",)
     path.write_text("gene\tTPM\nENSG00000214717.11\t6\nENSG00000214717.11_PAR_Y\t0\n")
     sample = read_one(path, ("ZBED1",))
-    assert (sample.tpm.tpm.tolist(), sample.notes) == ([3], ())
+    assert (sample.tpm.by_factor.tolist(), sample.notes) == ([3], ())
 
 
 def test_replicates_of_other_scales_are_not_averaged(source, tmp_path):

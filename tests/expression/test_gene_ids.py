@@ -112,7 +112,7 @@ def test_no_name_stands_for_two_factors():
 def test_ids_with_and_without_version_symbols_old_and_new(write, rows, end):
     path = write(("gene_id\tname\tTPM\nspike\t\t9\n10904\tt\t0\n" + rows).replace("\n", end))
     values = read_tpm(path)
-    np.testing.assert_array_equal(values.tpm, [1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(values.by_factor, [1, 2, 3, 4, 5])
     assert values.factors == FACTORS
     own = {"ARNTL", "T", "GTF2I", "CTCF", "AHR"}
     later = [f for f, name in zip(FACTORS, values.found_as, strict=True) if name not in own and "ENSG00000" not in name]
@@ -124,7 +124,7 @@ def test_rows_of_one_gene_are_averaged_and_its_first_id_wins(write):
         "gene_id\tTPM\nENSG00000106546.1\t2\nENSG00000106546.1_PAR_Y\t4\nENSG00000077809\t50\nENSG00000263001\t7\n"
         "ENSG00000133794.3\t1\nENSG00000164458\t1\nENSG00000102974\t1\n"
     )
-    np.testing.assert_array_equal(read_tpm(path).tpm, [3, 1, 1, 7, 1])
+    np.testing.assert_array_equal(read_tpm(path).by_factor, [3, 1, 1, 7, 1])
 
 
 def test_the_column_of_ids_is_the_one_in_which_most_factors_are_found(write):
@@ -137,7 +137,7 @@ def test_the_column_of_ids_is_the_one_in_which_most_factors_are_found(write):
     text = "".join(f"{symbol}\t{number}\t{ensembl}\n" for number, (ensembl, symbol) in enumerate(rows))
     path = write("symbol\tTPM\tgene_id\n" + text + "CTCF\t7\t\n" * 5)
     factors = ("AHR", "ARNTL", "T", "CTCF")
-    assert read_tpm(path, factors).tpm.tolist() == [0, 1, 2, 3]
+    assert read_tpm(path, factors).by_factor.tolist() == [0, 1, 2, 3]
 
 
 def test_rows_without_an_id_are_nobodys(write):
@@ -148,7 +148,7 @@ def test_rows_without_an_id_are_nobodys(write):
 
 def test_a_factor_of_a_users_own_model_is_found_by_its_name(write):
     path = write("gene\tTPM\nmine\t4\n")
-    assert read_tpm(path, ["mine"]).tpm == [4]
+    assert read_tpm(path, ["mine"]).by_factor == [4]
 
 
 @pytest.mark.parametrize("factor", ["T", "TBXT", "BMAL1", "ARNTL", "PASD3"])
@@ -157,7 +157,7 @@ def test_a_model_may_name_its_factors_by_any_symbol(write, factor, row):
     brachyury = {"T", "TBXT", "ENSG00000164458"}
     path = write(f"gene\tTPM\n{row}\t4\n")
     if (factor in brachyury) == (row in brachyury):
-        assert read_tpm(path, [factor]).tpm == [4]
+        assert read_tpm(path, [factor]).by_factor == [4]
         assert read_tpm(path, [factor]).renamed == (() if row == factor or "ENSG" in row else (factor,))
     else:
         with pytest.raises(InputError, match="no column with human gene ids"):
@@ -169,7 +169,7 @@ def test_up_to_five_percent_may_be_missing_and_count_as_0(write):
     path = write("gene\tTPM\n" + "".join(f"{name}\t1\n" for name in names[5:]))
     values = read_tpm(path, names)
     assert values.missing == tuple(names[:5])
-    assert values.tpm.sum() == 95
+    assert values.by_factor.sum() == 95
     path = write("gene\tTPM\n" + "".join(f"{name}\t1\n" for name in names[6:]))
     with pytest.raises(InputError, match=r"only 94 of 100 factors are found \(missing: G0, G1, G2, G3, G4, …\)"):
         read_tpm(path, names)
@@ -225,7 +225,7 @@ def test_every_published_factor_has_a_number_at_ncbi_of_its_own():
 def test_a_table_by_numbers_at_ncbi_is_read(write, form):
     rows = [f"{form.format(number)}\t{place}.5\n" for place, number in enumerate(numbers())]
     values = read_tpm(write("GeneID\tTPM\n" + form.format("100287102") + "\t9\n" + "".join(rows)), PUBLISHED)
-    np.testing.assert_array_equal(values.tpm, np.arange(711) + 0.5)
+    np.testing.assert_array_equal(values.by_factor, np.arange(711) + 0.5)
     assert values.found_as == tuple(numbers())
     assert (values.renamed, values.missing, values.several) == ((), (), {})
 
@@ -244,7 +244,7 @@ def test_names_go_before_numbers(write):
     ]
     others = "".join(f"{number}\tx{number}\t9\n" for number in numbers()[:300])  # by which numbers find more than names
     values = read_tpm(write("id\tgene\tTPM\n" + "".join(names[:400]) + others), PUBLISHED, max_missing=0.5)
-    np.testing.assert_array_equal(values.tpm[:400], np.arange(400) + 0.5)
+    np.testing.assert_array_equal(values.by_factor[:400], np.arange(400) + 0.5)
     assert values.missing == PUBLISHED[400:]
 
 
@@ -269,7 +269,7 @@ def test_symbols_with_their_numbers_are_read(write, form):
     rows = zip(PUBLISHED, numbers(), strict=True)
     text = "".join(f"{form.format(symbol=s, number=n)}\t{place}.5\n" for place, (s, n) in enumerate(rows))
     values = read_tpm(write("gene\tTPM\n" + text), PUBLISHED)
-    np.testing.assert_array_equal(values.tpm, np.arange(711) + 0.5)
+    np.testing.assert_array_equal(values.by_factor, np.arange(711) + 0.5)
     assert values.renamed == ()
 
 

@@ -114,7 +114,7 @@ def test_what_programs_write_is_read_right(name, tmp_path):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     found = read_all(path, factors=GENES)
     names = ["1001", "1002"] if "1001" in name else ["A", "B"]
-    assert {sample: one.tpm.tpm.tolist() for sample, one in found.items()} == dict(
+    assert {sample: one.tpm.by_factor.tolist() for sample, one in found.items()} == dict(
         zip(names, [list(A), list(B)], strict=False)
     )
 
@@ -285,7 +285,7 @@ def test_rows_of_other_lengths_that_even_out_are_refused_where_few_columns_are_r
 def test_sample_picks_a_column_that_would_be_none(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_text(READ["sequencing service"])
-    assert read_all(path, factors=GENES, samples=("A_tpm",))["A_tpm"].tpm.tpm.tolist() == list(A)
+    assert read_all(path, factors=GENES, samples=("A_tpm",))["A_tpm"].tpm.by_factor.tolist() == list(A)
     (note,) = read_all(path, factors=GENES, samples=("A",))["A"].notes
     assert note == "columns that are taken for no samples: A_count, B_fpkm"
 
@@ -296,7 +296,7 @@ def test_a_column_that_could_tell_samples_apart_and_does_not_is_no_key(tmp_path)
         f"{gene}\t{number % 3}x\t{number}.5\n" for number, gene in enumerate([*GENES, *(f"G{n}" for n in range(30))])
     ]
     path.write_text("gene\tcluster\tTPM\n" + "".join([*rows, "G3\t2x\t9.5\n"]))
-    assert read_one(path, GENES).tpm.tpm.tolist() == [0.5, 1.5, 2.5, 3.5]
+    assert read_one(path, GENES).tpm.by_factor.tolist() == [0.5, 1.5, 2.5, 3.5]
 
 
 def test_a_column_without_a_value_and_one_that_begins_late_are_said(tmp_path):
@@ -322,14 +322,14 @@ def test_columns_of_text_that_begin_empty_are_no_samples(tmp_path):
         "gene\tnote\tA\n" + "AHR\t\t1.5\n" + "".join(f"G{n}\t\t1.5\n" for n in range(99)) + "G99\twords\t2.5\n"
     )
     (sample,) = read_all(path, factors=("AHR",)).values()
-    assert (sample.tpm.tpm.tolist(), sample.notes) == ([1.5], ())
+    assert (sample.tpm.by_factor.tolist(), sample.notes) == ([1.5], ())
 
 
 def test_how_decimals_are_written_may_show_late(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("gene;A\n" + "".join(f"G{n};0\n" for n in range(99)) + "AHR;3,84\nCTCF;1,234\n")
     (sample,) = read_all(path, factors=("AHR", "CTCF")).values()
-    assert sample.tpm.tpm.tolist() == [3.84, 1.234]
+    assert sample.tpm.by_factor.tolist() == [3.84, 1.234]
     assert sample.notes == ("commas are read as decimal points",)
 
 
@@ -346,7 +346,7 @@ def test_cuffdiff(tmp_path):
     found = read_all(path, factors=GENES)
     assert list(found) == ["q1", "q2"]
     for one, values in zip(found.values(), (A, B), strict=True):
-        assert one.tpm.tpm.tolist() == pytest.approx([value / sum(values) * 1e6 for value in values])
+        assert one.tpm.by_factor.tolist() == pytest.approx([value / sum(values) * 1e6 for value in values])
         assert one.sources[0].verdict.kind == "FPKM"
 
 
@@ -357,7 +357,7 @@ def test_isofox(tmp_path):
         + "".join(f"{IDS[g]},{g},7,{999 + n},5,7_1,40,{A[n]},{B[n]},1.0\n" for n, g in enumerate(GENES))
     )
     (sample,) = read_all(path, factors=GENES).values()
-    assert sample.tpm.tpm.tolist() == list(A)
+    assert sample.tpm.by_factor.tolist() == list(A)
     assert sample.sources[0].quantified.format == "isofox"
 
 
@@ -378,7 +378,9 @@ def test_samples_as_rows_are_turned(name, tmp_path):
     found = read_all(path, factors=GENES)
     of_symbol = dict(zip(ALL.symbols, ALL.tpm, strict=True))
     for k, sample in enumerate(("ACH-0", "ACH-1")):
-        assert found[sample].tpm.tpm.tolist() == pytest.approx([of_symbol[g] * (1 + k) / 1.5 for g in GENES], rel=1e-5)
+        assert found[sample].tpm.by_factor.tolist() == pytest.approx(
+            [of_symbol[g] * (1 + k) / 1.5 for g in GENES], rel=1e-5
+        )
     assert list(read_all(path, factors=GENES, samples=("ACH-1",))) == ["ACH-1"]
 
 
@@ -411,4 +413,4 @@ def test_samples_that_are_named_for_genes_are_columns(tmp_path):
     path.write_text("\t".join(["gene", *factors]) + "\n" + "\n".join(rows))
     found = read_all(path, factors=("AHR", "AIRE"))
     assert list(found) == factors
-    assert found["AHR"].tpm.tpm.tolist() == [2.5, 2.5]
+    assert found["AHR"].tpm.by_factor.tolist() == [2.5, 2.5]

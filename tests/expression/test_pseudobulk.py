@@ -40,7 +40,7 @@ def test_groups_are_samples(path, monkeypatch, cells_at_once):
     data = anndata.read_h5ad(path)
     for name, sample in found.items():
         wanted = expected(data, (data.obs["kind"] == name).to_numpy())
-        np.testing.assert_allclose(sample.tpm.tpm, wanted, rtol=1e-6)
+        np.testing.assert_allclose(sample.tpm.by_factor, wanted, rtol=1e-6)
         account = sample.account()["tables"][0]
         assert (account["format"], account["verdict"]) == ("AnnData, layers/counts", "raw counts")
         assert account["column"] == name
@@ -53,7 +53,7 @@ def test_groups_are_samples(path, monkeypatch, cells_at_once):
 def test_without_groups_all_cells_are_one_sample(path):
     found = read_all(path, factors=PUBLISHED)
     assert list(found) == ["cells"]
-    np.testing.assert_allclose(found["cells"].tpm.tpm, expected(anndata.read_h5ad(path), slice(None)), rtol=1e-6)
+    np.testing.assert_allclose(found["cells"].tpm.by_factor, expected(anndata.read_h5ad(path), slice(None)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("form", ["csr", "csc", "dense", "raw", "X"])
@@ -71,7 +71,7 @@ def test_counts_are_found_wherever_and_however_they_are_kept(path, form):
         data.layers["counts"] = {"csr": counts, "csc": counts.tocsc(), "dense": counts.toarray()}[form]
     data.write_h5ad(path)
     found = read_all(path, factors=PUBLISHED, group_by="kind")
-    np.testing.assert_allclose(found[SAMPLE].tpm.tpm, wanted, rtol=1e-6)
+    np.testing.assert_allclose(found[SAMPLE].tpm.by_factor, wanted, rtol=1e-6)
     place = {"raw": "raw/X", "X": "X"}.get(form, "layers/counts")
     assert found[SAMPLE].sources[0].quantified.format == f"AnnData, {place}"
 

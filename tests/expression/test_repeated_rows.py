@@ -26,7 +26,7 @@ def stringtie(tmp_path):
 
 def of(path, factors=FACTORS, **options):
     sample = read_one(path, factors, **options)
-    return dict(zip(sample.tpm.factors, sample.tpm.tpm.tolist(), strict=True)), sample.notes
+    return dict(zip(sample.tpm.factors, sample.tpm.by_factor.tolist(), strict=True)), sample.notes
 
 
 REST = [("ENSG00000185960", "SHOX", "chrX", 5), ("ENSG00000184895", "SRY", "chrY", 6)]
@@ -113,7 +113,7 @@ def test_other_rows_of_one_gene_are_averaged_and_counted(tmp_path):
     sample = read_one(path, PUBLISHED)
     assert sample.notes == ("rows of one gene were averaged for 2 factors: AHR (3 rows), CTCF (2 rows)",)
     place = PUBLISHED.index("CTCF")
-    np.testing.assert_allclose(sample.tpm.tpm[place], (place + 0.5) / 2)
+    np.testing.assert_allclose(sample.tpm.by_factor[place], (place + 0.5) / 2)
     assert sample.tpm.several == {"AHR": 3, "CTCF": 2}
     assert sample.account()["factors"]["repeated"] == {"AHR": 3, "CTCF": 2}
 
@@ -129,6 +129,6 @@ def test_a_table_in_which_most_genes_have_several_rows_is_refused(tmp_path):
 def test_the_shared_cases(shared, name, expected):
     sample = read_one(shared.parent / f"cases/02_stringtie_duplicate_rows/{name}.tab", PUBLISHED)
     truth = [line.split("\t") for line in (shared.parent / "cases/truth.tsv").read_text().splitlines()[1:]]
-    np.testing.assert_allclose(sample.tpm.tpm, [float(row[2]) for row in truth], rtol=2e-3)
-    assert sample.tpm.tpm[PUBLISHED.index("AFP")] == pytest.approx(expected)
+    np.testing.assert_allclose(sample.tpm.by_factor, [float(row[2]) for row in truth], rtol=2e-3)
+    assert sample.tpm.by_factor[PUBLISHED.index("AFP")] == pytest.approx(expected)
     assert sample.notes == ()

@@ -105,7 +105,7 @@ def test_replicates_that_were_filtered_alike_are_averaged(coding):
     one, two = coding("a.tsv", 912_000), coding("b.tsv", 861_234)
     assert read_one(one).sources[0].verdict.kind == "FPKM, or TPM of some genes"
     merged = read_all(one, two, merge="m")["m"]
-    assert merged.tpm.tpm.tolist() == [1, 2, 3, 4, 5]
+    assert merged.tpm.by_factor.tolist() == [1, 2, 3, 4, 5]
     assert merged.notes == (
         "averaged as TPM of some genes: each table has the same 15,000 genes, and sums are 861,234 to 912,000",
     )
@@ -119,7 +119,7 @@ def test_the_order_of_the_rows_does_not_matter(coding):
     one, two = coding("a.tsv", 912_000), coding("b.tsv", 861_234)
     header, *rows = two.read_text().splitlines()
     two.write_text("\n".join([header, *rows[::-1]]) + "\n")
-    assert read_all(one, two, merge="m")["m"].tpm.tpm.tolist() == [1, 2, 3, 4, 5]
+    assert read_all(one, two, merge="m")["m"].tpm.by_factor.tolist() == [1, 2, 3, 4, 5]
 
 
 def test_other_rows_are_noticed_wherever_they_are(coding, monkeypatch):
@@ -166,7 +166,7 @@ def test_samples_are_picked_by_name_in_the_order_of_the_tables(write, matrix):
     plain = write("b.tsv", range(5))
     found = read_all(matrix, plain, samples=("b", "brain"))
     assert list(found) == ["brain", "b"]
-    assert found["brain"].tpm.tpm.tolist() == [5, 4, 3, 2, 1]
+    assert found["brain"].tpm.by_factor.tolist() == [5, 4, 3, 2, 1]
     assert found["brain"].account()["tables"][0]["column"] == "brain"
 
 
@@ -181,9 +181,9 @@ def test_replicates_are_averaged(write, matrix):
     one, two = write("a/quant.tsv", [1, 2, 3, 4, 5]), write("b/quant.tsv", [3, 2, 1, 0, 1])
     merged = read_all(one, two, merge="both")
     assert list(merged) == ["both"]
-    assert merged["both"].tpm.tpm.tolist() == [2, 2, 2, 2, 3]
+    assert merged["both"].tpm.by_factor.tolist() == [2, 2, 2, 2, 3]
     assert merged["both"].paths == (one, two)
-    assert read_one(matrix, samples=("liver", "brain"), merge="x").tpm.tpm.tolist() == [3, 3, 3, 3, 3]
+    assert read_one(matrix, samples=("liver", "brain"), merge="x").tpm.by_factor.tolist() == [3, 3, 3, 3, 3]
     assert read_one(matrix, samples=("liver", "brain"), merge="x").paths == (matrix,)
 
 
@@ -192,7 +192,7 @@ def test_a_factor_that_some_replicates_lack_is_that_of_the_others(write, tmp_pat
     part = tmp_path / "b.tsv"
     part.write_text("gene\tTPM\nAHR\t3\nBMAL1\t2\nTBXT\t1\nGTF2I\t8\n")
     merged = read_all(whole, part, merge="m", max_missing=0.2)["m"]
-    assert merged.tpm.tpm.tolist() == [2, 2, 2, 6, 5]
+    assert merged.tpm.by_factor.tolist() == [2, 2, 2, 6, 5]
     assert merged.tpm.missing == ()
     assert merged.tpm.renamed == ()
     assert merged.notes == ("the mean leaves out the tables that lack CTCF",)
@@ -262,7 +262,7 @@ def test_a_sample_like_no_training_cell_is_said(tmp_path, reference):
     assert sample.notes == (
         f"like no training cell: the nearest, {sample.nearest.cell}, has a rank correlation of {sample.nearest.r:.2f}",
     )
-    like = ExpressionReference(("a", "twin"), np.column_stack([reference.matrix[:, 0], sample.tpm.tpm * 2]))
+    like = ExpressionReference(("a", "twin"), np.column_stack([reference.matrix[:, 0], sample.tpm.by_factor * 2]))
     twin = read_one(path, PUBLISHED, like)
     assert (twin.nearest.cell, twin.nearest.r, twin.notes) == ("twin", pytest.approx(1), ())
 

@@ -47,7 +47,7 @@ def test_a_sheet_is_read_relative_to_its_folder_with_its_further_columns(sheet, 
     path = sheet(text.replace(",", separator).replace("\n", end))
     samples = read(path)
     assert list(samples) == ["one", "two"]
-    assert [sample.tpm.tpm[0] for sample in samples.values()] == [1, 2]
+    assert [sample.tpm.by_factor[0] for sample in samples.values()] == [1, 2]
     assert samples["one"].account()["sheet"] == {
         "path": str(path.resolve()),
         "columns": {"tissue": "liver", "note": "first"},
@@ -63,7 +63,7 @@ def test_quotes_and_absolute_files(folder, sheet):
 
 def test_samples_of_a_matrix_go_by_column_or_by_their_name(sheet):
     samples = read(sheet("sample\tfile\tcolumn\nx\t../m.tsv\tlung\nliver\t../m.tsv\t\ny\t../a.tsv\n"))
-    assert {name: sample.tpm.tpm[1] for name, sample in samples.items()} == {"x": 11, "liver": 1.5, "y": 1}
+    assert {name: sample.tpm.by_factor[1] for name, sample in samples.items()} == {"x": 11, "liver": 1.5, "y": 1}
     assert [sample.sources[0].column for sample in samples.values()] == ["lung", "liver", None]
     assert samples["x"].account()["sheet"]["columns"] == {}
 
@@ -79,7 +79,7 @@ def test_a_sheet_goes_with_tables_and_with_a_choice(folder, sheet):
 
 def test_merged_samples_keep_what_the_sheet_says_of_each(sheet):
     merged = read(sheet("sample\tfile\tbatch\none\t../a.tsv\t1\ntwo\tb.tsv\t2\n"), merge="m")["m"]
-    assert merged.tpm.tpm.tolist() == [1.5] * 5
+    assert merged.tpm.by_factor.tolist() == [1.5] * 5
     assert merged.account()["sheet"]["columns"] == [{"batch": "1"}, {"batch": "2"}]
 
 

@@ -90,7 +90,7 @@ def test_transcripts_are_summed_and_copies_of_a_gene_averaged(write):
     table = write("target_id\ttpm\nt1\t1\nt2\t2\nt3\t8\nt4\t5\nt9\t4\n", "abundance.tsv")
     genes = write("t1\tENSG00000106546.2\nt2\tENSG00000106546.2\nt3\tENSG00000106546.2_PAR_Y\nt4\tENSG00000102974\n")
     sample = read_one(table, ("AHR", "CTCF"), tx2gene=genes)
-    assert sample.tpm.tpm.tolist() == [5.5, 5]
+    assert sample.tpm.by_factor.tolist() == [5.5, 5]
     assert sample.notes == ("1 of 5 transcripts, 20.0% of the TPM, have no gene",)
     assert sample.tpm.several == {}
     assert sample.sources[0].quantified.level == "transcripts"
@@ -99,7 +99,7 @@ def test_transcripts_are_summed_and_copies_of_a_gene_averaged(write):
 def test_a_map_is_not_applied_to_genes(write):
     table = write("gene_id\tTPM\nAHR\t3\nCTCF\t4\n", "genes.tsv")
     sample = read_one(table, ("AHR", "CTCF"), tx2gene=write("t1\tAHR\nt2\tCTCF\n"))
-    assert sample.tpm.tpm.tolist() == [3, 4]
+    assert sample.tpm.by_factor.tolist() == [3, 4]
     assert sample.sources[0].quantified.level == "genes"
 
 
@@ -114,7 +114,7 @@ def test_a_map_that_has_some_transcripts_is_used_and_the_rest_said(write):
     rows = "".join(f"ENST{n:011d}\t{9 if n == 4 else 1}\n" for n in range(9))
     table = write("target_id\ttpm\n" + rows, "abundance.tsv")
     sample = read_one(table, ("AHR",), tx2gene=write("ENST00000000004\tAHR\n"))
-    assert sample.tpm.tpm.tolist() == [9]
+    assert sample.tpm.by_factor.tolist() == [9]
     assert sample.notes == ("8 of 9 transcripts, 47.1% of the TPM, have no gene",)
     table.write_text(table.read_text().replace("\t9", "\t7"))
     with pytest.raises(InputError, match="8 of 9 transcripts, 53.3% of the TPM, have no gene in the file of --tx2gene"):
@@ -147,7 +147,7 @@ def test_transcripts_beside_their_genes_are_summed_wherever_they_stand(write, na
     table = write("\n".join("\t".join(row) for row in [header.split(), *rows]) + "\n", "table.tsv")
     sample = read_one(table, ("AHR", "CTCF"))
     scale = 1e6 / 65 if "FPKM" in header else 1
-    np.testing.assert_allclose(sample.tpm.tpm, [40 * scale, 25 * scale])
+    np.testing.assert_allclose(sample.tpm.by_factor, [40 * scale, 25 * scale])
     assert sample.sources[0].quantified.level == "transcripts"
 
 
@@ -179,7 +179,7 @@ def test_transcripts_of_ncbi_s_gff3_with_and_without_its_prefix(write, prefix, v
     rows = [(f"NM_006565{version}", 3), ("XM_1.1", 2), ("NM_000451.4", 5), ("RNR1", 8)]
     table = write("target_id\ttpm\n" + "".join(f"{prefix}{name}\t{tpm}\n" for name, tpm in rows), "abundance.tsv")
     sample = read_one(table, ("CTCF", "SHOX"), tx2gene=genes)
-    assert sample.tpm.tpm.tolist() == [5, 5]
+    assert sample.tpm.by_factor.tolist() == [5, 5]
     assert sample.sources[0].quantified.level == "transcripts"
     assert sample.notes == ()
 
@@ -188,7 +188,7 @@ def test_the_copies_of_a_transcript_on_x_and_y_are_averaged(write):
     rows = "rna-NM_006565.4\t3\nrna-NM_000451.4\t5\nrna-NM_000451.4-2\t1\n"
     table = write("target_id\ttpm\n" + rows, "abundance.tsv")
     sample = read_one(table, ("CTCF", "SHOX"), tx2gene=write(NCBI, "genomic.gff"))
-    assert sample.tpm.tpm.tolist() == [3, 3]
+    assert sample.tpm.by_factor.tolist() == [3, 3]
     assert (sample.tpm.several, sample.notes) == ({}, ())
 
 
@@ -207,4 +207,4 @@ def test_transcripts_by_the_ids_of_ensembl_s_gff3(write):
     )
     genes = write(line.replace("transcript_id=x", "transcript_id=ENST00000264010"), "genes.gff3")
     table = write("target_id\ttpm\ntranscript:ENST00000264010\t4\n", "abundance.tsv")
-    assert read_one(table, ("CTCF",), tx2gene=genes).tpm.tpm.tolist() == [4]
+    assert read_one(table, ("CTCF",), tx2gene=genes).tpm.by_factor.tolist() == [4]

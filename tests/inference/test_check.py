@@ -38,45 +38,45 @@ def inputs(spec):
 
 def test_a_seed_stands_for_the_same_inputs_everywhere(inputs):
     """Written down once; the numbers come from PCG64's raw bits, which numpy promises not to change."""
-    assert inputs.tokens[ORDINARY, :12].tolist() == [2, 1, 3, 3, 0, 0, 1, 2, 2, 0, 0, 0]
-    assert inputs.motif_scores[ORDINARY, 3, :8].tolist() == [0, 27.875, 0, 0, 0, 0, 0, 25.734375]
-    assert inputs.expression[0, :4].tolist() == pytest.approx([3.3293, 0.1976, 4.0025, 1.0996], abs=5e-5)
+    assert inputs["tokens"][ORDINARY, :12].tolist() == [2, 1, 3, 3, 0, 0, 1, 2, 2, 0, 0, 0]
+    assert inputs["motif_scores"][ORDINARY, 3, :8].tolist() == [0, 27.875, 0, 0, 0, 0, 0, 25.734375]
+    assert inputs["expression"][0, :4].tolist() == pytest.approx([3.3293, 0.1976, 4.0025, 1.0996], abs=5e-5)
 
 
 def test_the_inputs_are_what_a_session_takes(inputs):
-    assert inputs.tokens.dtype == np.uint8
-    assert inputs.tokens.shape == (4, 2560)
-    assert inputs.motif_scores.dtype == np.float16
-    assert inputs.motif_scores.shape == (4, 15, 20)
-    assert inputs.expression.dtype == np.float32
-    assert inputs.expression.shape == (2, 15)
+    assert inputs["tokens"].dtype == np.uint8
+    assert inputs["tokens"].shape == (4, 2560)
+    assert inputs["motif_scores"].dtype == np.float16
+    assert inputs["motif_scores"].shape == (4, 15, 20)
+    assert inputs["expression"].dtype == np.float32
+    assert inputs["expression"].shape == (2, 15)
 
 
 def test_the_inputs_are_hard_ones(spec, inputs):
-    hits = inputs.motif_scores[ORDINARY] > 0
+    hits = inputs["motif_scores"][ORDINARY] > 0
     assert 0.15 < hits.mean() < 0.55
-    assert set(np.unique(inputs.tokens[ORDINARY])) == {0, 1, 2, 3}
-    assert 0.3 < (inputs.tokens[N_RUN] == 4).mean() < 0.4
-    within = (inputs.tokens[N_RUN].reshape(20, 128) == 4).all(axis=1)
-    assert not inputs.motif_scores[N_RUN][:, within].any()
-    assert (inputs.tokens[ALL_N] == 4).all()
-    assert not inputs.motif_scores[ALL_N].any()
+    assert set(np.unique(inputs["tokens"][ORDINARY])) == {0, 1, 2, 3}
+    assert 0.3 < (inputs["tokens"][N_RUN] == 4).mean() < 0.4
+    within = (inputs["tokens"][N_RUN].reshape(20, 128) == 4).all(axis=1)
+    assert not inputs["motif_scores"][N_RUN][:, within].any()
+    assert (inputs["tokens"][ALL_N] == 4).all()
+    assert not inputs["motif_scores"][ALL_N].any()
     for number, factor in enumerate(spec.factors):
         scores = [motif.best_score for motif in spec.motif_set.motifs if factor in motif.factors]
-        assert inputs.motif_scores[EXTREME, number] == pytest.approx(max(scores), rel=1e-3)
-        assert inputs.motif_scores[:, number].max() <= max(scores) * 1.001
-    np.testing.assert_allclose(inputs.expression[1], np.log1p(spec.reference.distribution[-1]), rtol=1e-6)
-    np.testing.assert_allclose(np.sort(inputs.expression[0]), np.log1p(spec.reference.distribution), rtol=1e-6)
+        assert inputs["motif_scores"][EXTREME, number] == pytest.approx(max(scores), rel=1e-3)
+        assert inputs["motif_scores"][:, number].max() <= max(scores) * 1.001
+    np.testing.assert_allclose(inputs["expression"][1], np.log1p(spec.reference.distribution[-1]), rtol=1e-6)
+    np.testing.assert_allclose(np.sort(inputs["expression"][0]), np.log1p(spec.reference.distribution), rtol=1e-6)
 
 
 def test_without_a_reference_the_highest_expression_is_all_of_a_sample(spec):
     inputs = check_inputs(spec.geometry, spec.motif_set, None, seed=711)
-    np.testing.assert_allclose(inputs.expression[1], math.log(1_000_001), rtol=1e-6)
+    np.testing.assert_allclose(inputs["expression"][1], math.log(1_000_001), rtol=1e-6)
 
 
 def test_other_seeds_are_other_inputs(spec, inputs):
     other = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=712)
-    assert (other.tokens[ORDINARY] != inputs.tokens[ORDINARY]).mean() > 0.5
+    assert (other["tokens"][ORDINARY] != inputs["tokens"][ORDINARY]).mean() > 0.5
 
 
 @pytest.mark.parametrize("bins", [1000, 50, 16, 3, 1])
@@ -206,12 +206,12 @@ def test_the_check_runs_a_window_at_a_time_and_keeps_the_specs_bins(packaged):
     calls = []
 
     class Session:
-        def run(self, tokens, scores, expression):
-            calls.append((tokens.shape, scores.shape, expression.shape))
+        def signal(self, inputs):
+            calls.append(inputs.shape)
             windows = np.full((1, 2, packaged.geometry.bins, 5), len(calls), np.float32)
             return windows * np.arange(packaged.geometry.bins)[None, None, :, None]
 
     found = run_check(Session(), packaged)
     assert found.shape == packaged.check.signal.shape
-    assert len(calls) == 4
+    assert calls == [(1, 2)] * 4
     np.testing.assert_array_equal(found[2, 1, :, 0], 3 * check_bins(packaged.geometry))

@@ -10,6 +10,7 @@ import pytest
 from epigept_batch.inference import host
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.integers import loses_carries, read_unsigned_form
+from epigept_batch.inference.ports import Inputs
 from epigept_batch.inference.session import open_session
 from small import SMALL, random_inputs
 from tolerances import SAME
@@ -52,7 +53,7 @@ def test_both_forms_give_the_same(make_small_model, monkeypatch):
     for loses in (True, False):
         monkeypatch.setattr(host, "loses_carries", lambda _, loses=loses: loses)
         session = open_session(make_small_model("int8"), CPU, precision="int8", threads=1, say=pytest.fail)
-        found[loses] = session.run(**inputs)
+        found[loses] = session.signal(Inputs.of(**inputs))
     if loses_carries(onnxruntime):
         assert np.abs(found[True] - found[False]).max() > SAME  # what is lost where nothing is done
     else:

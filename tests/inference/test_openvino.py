@@ -10,7 +10,7 @@ from epigept_batch.errors import DeviceError
 from epigept_batch.inference import host
 from epigept_batch.inference import session as session_module
 from epigept_batch.inference.check import check_inputs, check_limit, compare_tracks, run_check
-from epigept_batch.inference.device import Device, Wanted
+from epigept_batch.inference.device import Device, RunOptions
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.runtime import OPENVINO_PROVIDER
 from epigept_batch.inference.session import open_sessions
@@ -21,7 +21,7 @@ DEMO = resources.files("epigept_batch.demo") / "model.onnx"
 
 
 def open_one(path, device, precision="fp32", **wanted):
-    return open_sessions(path, device, Wanted(precision, **wanted), say=pytest.fail)[0]
+    return open_sessions(path, device, RunOptions(precision, **wanted), say=pytest.fail)[0]
 
 
 @pytest.mark.skipif(not absent, reason="onnxruntime-openvino is installed")
@@ -47,7 +47,7 @@ def test_the_demos_model_passes_its_own_check(bf16):
     said = []
     with resources.as_file(DEMO) as path:
         spec = read_spec(path)
-        openvino = open_sessions(path, Device("openvino", bf16=bf16), Wanted("fp32", threads=2), say=said.append)[0]
+        openvino = open_sessions(path, Device("openvino", bf16=bf16), RunOptions("fp32", threads=2), say=said.append)[0]
     arithmetic = "bf16" if bf16 and not host.lacks_bfloat16() else "fp32"
     here = "this processor has no bfloat16, so OpenVINO computes in float32"
     assert said == ([here] if bf16 and arithmetic == "fp32" else [])
@@ -86,8 +86,8 @@ def test_batch_and_threads_change_no_value(batch_size, threads):
     with resources.as_file(DEMO) as path:
         spec = read_spec(path)
         inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=4)
-        whole = open_one(path, Device("openvino"), batch_size=1).run(*inputs)
-        found = open_one(path, Device("openvino"), batch_size=batch_size, threads=threads).run(*inputs)
+        whole = open_one(path, Device("openvino"), batch_size=1).signal(inputs)
+        found = open_one(path, Device("openvino"), batch_size=batch_size, threads=threads).signal(inputs)
     np.testing.assert_allclose(found, whole, rtol=1e-6, atol=1e-6)
 
 
@@ -96,7 +96,7 @@ def test_auto_takes_it_in_full_precision(monkeypatch):
     said = []
     monkeypatch.setattr(session_module, "gpu_names", lambda: ("NVIDIA L4",))
     with resources.as_file(DEMO) as path:
-        found = open_sessions(path, Device("auto"), Wanted("fp32"), say=said.append)[0]
+        found = open_sessions(path, Device("auto"), RunOptions("fp32"), say=said.append)[0]
     assert (found.device, found.arithmetic) == ("openvino", "fp32")
     assert said == ["running on the CPU by OpenVINO: this ONNX Runtime has no CUDA"]
 
@@ -105,4 +105,4 @@ def test_auto_takes_it_in_full_precision(monkeypatch):
 def test_nobody_misses_a_gpu_that_there_is_not(monkeypatch):
     monkeypatch.setattr(session_module, "gpu_names", lambda: ())
     with resources.as_file(DEMO) as path:
-        assert open_sessions(path, Device("auto"), Wanted("fp32"), say=pytest.fail)[0].device == "openvino"
+        assert open_sessions(path, Device("auto"), RunOptions("fp32"), say=pytest.fail)[0].device == "openvino"

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,7 +12,7 @@ from epigept_batch.inference import session as session_module
 from epigept_batch.inference.device import CPU, Device
 from epigept_batch.inference.host import HostNetwork
 from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.inference.network import Inputs
+from epigept_batch.inference.ports import Inputs
 from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER
 from epigept_batch.inference.session import open_session
 from small import SMALL, random_inputs
@@ -33,7 +35,7 @@ def test_the_session_says_what_runs(cpu):
 
 
 def test_the_signal_has_windows_samples_bins_and_tracks(cpu, inputs):
-    signal = cpu.run(**inputs)
+    signal = cpu.signal(Inputs.of(**inputs))
     assert signal.shape == (3, 2, 20, 3)
     assert signal.dtype == np.float32
     assert signal.min() >= 0
@@ -44,14 +46,11 @@ def test_the_signal_has_windows_samples_bins_and_tracks(cpu, inputs):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_window_and_a_sample_alone_give_what_they_give_together(make_small_model, inputs, precision, threads):
     session = open_session(make_small_model(precision), CPU, precision=precision, threads=threads, say=pytest.fail)
-    together = session.run(**inputs)
+    together = session.signal(Inputs.of(**inputs))
     for window in range(3):
         for sample in range(2):
-            alone = session.run(
-                inputs["tokens"][window : window + 1],
-                inputs["motif_scores"][window : window + 1],
-                inputs["expression"][sample : sample + 1],
-            )
+            rows = {"tokens": window, "motif_scores": window, "expression": sample}
+            alone = session.signal(Inputs.of(**{name: inputs[name][row : row + 1] for name, row in rows.items()}))
             np.testing.assert_allclose(alone[0, 0], together[window, sample], rtol=SAME, atol=SAME)
 
 
@@ -108,11 +107,17 @@ def test_want_of_memory_is_not_laid_to_the_file(small_model, monkeypatch, error)
 
 def test_want_of_memory_in_a_call_is_said(inputs):
     class Short:
+        def get_inputs(self):
+            return [SimpleNamespace(name=name, shape=[1, *values.shape[1:]]) for name, values in inputs.items()]
+
+        def get_outputs(self):
+            return []
+
         def run(self, *_):
             raise RuntimeError("Failed to allocate memory for requested buffer of size 1")
 
     with pytest.raises(MemoryError):
-        HostNetwork(Short())(Inputs(**inputs))
+        HostNetwork(Short(), ("signal",))(Inputs.of(**inputs))
 
 
 def test_an_error_without_words_has_a_name():
@@ -157,7 +162,7 @@ def test_two_runtimes_in_one_environment_are_said(small_model, monkeypatch):
 def test_cuda_gives_what_the_cpu_gives(make_small_model, cpu, inputs, precision):
     cuda = open_session(make_small_model(precision), Device("cuda"), precision=precision, threads=1, say=pytest.fail)
     assert cuda.provider == CUDA_PROVIDER
-    np.testing.assert_allclose(cuda.run(**inputs), cpu.run(**inputs), atol=1e-2)
+    np.testing.assert_allclose(cuda.signal(Inputs.of(**inputs)), cpu.signal(Inputs.of(**inputs)), atol=1e-2)
 
 
 def test_a_graph_that_cannot_be_loaded_is_said(tmp_path):
@@ -191,7 +196,7 @@ def damage_spec(model):
     ("change", "message"),
     [
         (strip_metadata, "is an ONNX model, but not one of EpiGePT; make one with `epigept-export convert`"),
-        (rename_input, "lacks an input of tokens, motif_scores, expression"),
+        (rename_input, "its graph lacks tokens; convert the checkpoint again"),
         (damage_spec, "the spec in the model file is damaged"),
     ],
 )

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import reference
+from epigept_batch.motifs.kmer_tables import apart, make_blocks, off_by
 from epigept_batch.motifs.scan import MotifScanner
-from epigept_batch.motifs.tables import apart, make_blocks, off_by
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
 
 PIECES = (2, 3, 4, 5, 7, 8, 9, 13)  # the sum of up to 8 is written out in the kernel

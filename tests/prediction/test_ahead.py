@@ -3,14 +3,14 @@ from contextlib import closing
 
 import pytest
 
-from epigept_batch.prediction.ahead import mapped
+from epigept_batch.prediction.ahead import map_ahead
 
 MODES = [(0, 0), (1, 0), (1, 2), (3, 1), (3, 8)]
 
 
 @pytest.mark.parametrize(("workers", "ahead"), MODES)
 def test_results_come_in_order(workers, ahead):
-    assert list(mapped(lambda x: x * x, range(50), workers=workers, ahead=ahead)) == [x * x for x in range(50)]
+    assert list(map_ahead(lambda x: x * x, range(50), workers=workers, ahead=ahead)) == [x * x for x in range(50)]
 
 
 @pytest.mark.parametrize(("workers", "ahead"), MODES)
@@ -22,14 +22,14 @@ def test_no_more_than_so_many_are_ahead_of_the_consumer(workers, ahead):
             taken.append(number)
             yield number
 
-    for number in mapped(lambda x: x, items(), workers=workers, ahead=ahead):
+    for number in map_ahead(lambda x: x, items(), workers=workers, ahead=ahead):
         assert len(taken) <= number + 1 + ahead
     assert len(taken) == 30
 
 
 def test_the_next_is_under_way_while_the_consumer_has_one():
     begun = [threading.Event() for _ in range(3)]
-    results = mapped(lambda x: begun[x].set(), range(3), workers=1, ahead=2)
+    results = map_ahead(lambda x: begun[x].set(), range(3), workers=1, ahead=2)
     next(results)
     assert begun[2].wait(5)
     results.close()
@@ -50,8 +50,8 @@ def chain(workers, failing, error):
         for x in range(10):
             yield stage("source")(x)
 
-    first = mapped(stage("first"), source(), workers=workers, ahead=2)
-    return mapped(stage("second"), first, workers=workers, ahead=2)
+    first = map_ahead(stage("first"), source(), workers=workers, ahead=2)
+    return map_ahead(stage("second"), first, workers=workers, ahead=2)
 
 
 @pytest.mark.timeout(30)
@@ -81,8 +81,8 @@ def test_a_consumer_that_fails_leaves_no_thread_and_closes_the_source(workers):
             closed.append(True)
 
     def consume():
-        inner = mapped(lambda x: x, source(), workers=workers, ahead=4)
-        with closing(mapped(lambda x: x, inner, workers=workers, ahead=4)) as results:
+        inner = map_ahead(lambda x: x, source(), workers=workers, ahead=4)
+        with closing(map_ahead(lambda x: x, inner, workers=workers, ahead=4)) as results:
             for x in results:
                 if x == 5:
                     raise KeyboardInterrupt

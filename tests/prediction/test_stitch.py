@@ -47,7 +47,7 @@ def test_what_is_taken_gives_the_same_runs_again():
     taken = signal.taken(bin_bp=8)
     assert (taken.shape, taken.dtype) == ((2, 7, 3), np.float32)
     np.testing.assert_array_equal(np.isnan(taken[0, :, 0]), [False, False, True, True, False, False, False])
-    again = TileSignal.of_taken(tile, taken, bins=10, bin_bp=8)
+    again = TileSignal.from_kept(tile, taken, bins=10, bin_bp=8)
     found, expected = (list(runs(each, bin_bp=8)) for each in (again, signal))
     assert [run.first_bin for run in found] == [run.first_bin for run in expected] == [21, 25, 28]
     for mine, theirs in zip(found, expected, strict=True):
@@ -58,4 +58,4 @@ def test_of_a_window_that_was_not_computed_nothing_is_taken():
     tile = Tile(0, CONTIG, 0, ((0, 10),))
     taken = TileSignal(tile, None, np.zeros(10, bool)).taken(bin_bp=8)
     assert taken.size == 0
-    assert TileSignal.of_taken(tile, taken, bins=10, bin_bp=8).signal is None
+    assert TileSignal.from_kept(tile, taken, bins=10, bin_bp=8).signal is None

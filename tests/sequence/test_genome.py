@@ -103,7 +103,7 @@ def bad(tmp_path, name, content):
     [
         ("empty.fa", b"", "FASTA is empty"),
         ("none.fa", b"\n\n", "holds no record; a FASTA has a line >NAME before each sequence"),
-        ("gzip.fa.gz", gzip.compress(b">a\nACGT\n"), "is gzip, not bgzip; run gunzip -k"),
+        ("gzip.fa.gz", gzip.compress(b">a\nACGT\n", mtime=0), "is gzip, not bgzip; run gunzip -k"),
         ("hidden.fa", b"\x1f\x8b\x08\x04" + bytes(20), "is bgzip but not named so"),
         ("plain.fa.gz", b">a\nACGT\n", "is named as compressed but is not"),
     ],

@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from epigept_batch.errors import OutputError
-from epigept_batch.files import has_still_its_name
+from epigept_batch.files import is_still_linked
 from epigept_batch.tracks.made_from import differing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -38,6 +37,8 @@ MOST_VALUES = 1 << 26
 """In a record; more is damage."""
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 HEADER_BLOCK = 1 << 20
+JOURNAL_BIN_BYTES = 4
+"""Of a bin of a track."""
 LONGEST_HEADER = 1 << 30
 """A million scaffolds, with a digest and the selected bins of each, take a tenth of it; more is damage."""
 
@@ -81,9 +82,7 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _read(self, *, fresh: bool) -> dict[str, Any] | None:
@@ -116,7 +115,7 @@ class Journal:
         return header if known and all(isinstance(header.get(key), dict) for key in ("inputs", "session")) else None
 
     def _first_line(self) -> bytes:
-        """Up to its end, where the file then is; by the block, for the unbuffered file's own takes a call a byte."""
+        """Up to its end, where the file then is; by the block, for the unbuffered file's own takes a call per byte."""
         self._file.seek(0)
         line = bytearray()
         while len(line) < LONGEST_HEADER and (block := self._file.read(HEADER_BLOCK)):
@@ -267,7 +266,7 @@ def _opened_and_locked(path: Path) -> Any:  # noqa: ANN401 - an unbuffered binar
             if error.errno not in NO_LOCKS:
                 file.close()
                 raise _unwritable(path, error) from error
-        if has_still_its_name(file.fileno(), path):
+        if is_still_linked(file.fileno(), path):
             return file
         file.close()  # the process that had it was removing it: there is another by now, or none
 

@@ -12,11 +12,12 @@ from epigept_batch.expression.samples import SampleExpression, read_samples
 from epigept_batch.expression.vector import network_expression
 from epigept_batch.inference.device import AUTO, Device
 from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.motifs.store import BLOCK_BINS, ScoreKey, ScoreStore
+from epigept_batch.prediction.scores import open_store
 from epigept_batch.sequence.genome import Genome
-from epigept_batch.sequence.genome_verdict import judge_genome
+from epigept_batch.sequence.genome_verdict import accept_genome
 from epigept_batch.sequence.regions import select_regions
 from epigept_batch.tiling import make_tiles, select_bins
+from epigept_batch.tracks.chosen import choose_tracks
 from epigept_batch.tracks.made_from import GENOME
 from epigept_batch.tracks.run_record import SampleFiles
 
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.expression.request import SampleRequest
+    from epigept_batch.motifs.store import ScoreStore
     from epigept_batch.sequence.genome_verdict import Verdict
     from epigept_batch.spec import ExpressionReference, Spec
-    from epigept_batch.tiling import Contig, Region, Span, Tile
-
-NO_BASE = "there is no base but N in the selected regions: nothing to predict"
+    from epigept_batch.tiling import Span, Tile
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class GenomePlan:
     """A request whose inputs have been read and found good."""
 
     request: GenomeRequest
@@ -120,10 +120,10 @@ class Plan:
         return [self.spec.tracks.index(track) for track in self.tracks]
 
 
-def make_plan(request: GenomeRequest) -> Plan:
+def make_plan(request: GenomeRequest) -> GenomePlan:
     """Read and check all inputs of a run; the genome stays open for it."""
     spec = read_spec(request.model)
-    tracks = _choose_tracks(request.tracks, spec)
+    tracks = choose_tracks(request.tracks, spec)
     with ExitStack() as stack:
         genome = stack.enter_context(Genome(request.fasta))
         plan = _plan(request, spec, tracks, genome)
@@ -131,7 +131,7 @@ def make_plan(request: GenomeRequest) -> Plan:
     return plan
 
 
-def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: Genome) -> Plan:
+def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: Genome) -> GenomePlan:
     """Of a model and a genome that can be read, the rest."""
     regions = select_regions(
         genome.contigs,
@@ -140,10 +140,11 @@ def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: G
         beds=request.beds,
         all_contigs=request.all_contigs,
     )
-    verdict = _judge(genome, regions, spec, request)
+    chosen = request.all_contigs or bool(request.regions or request.chromosomes or request.beds)
+    verdict = accept_genome(genome, regions, spec, chosen=chosen, any_genome=request.any_genome)
     selection = select_bins(regions, spec.geometry.bin_bp)
     tiles = make_tiles(genome.contigs, selection, geometry=spec.geometry, overlap=request.overlap)
-    store = None if request.scores is None else _open_store(request.scores, request, spec, genome, tiles)
+    store = None if request.scores is None else open_store(request.scores, spec, genome, tiles, model=request.model)
     normalised = request.samples.normalised
     reference = _reference(spec, request)
     distribution = None if normalised or reference is None else reference.distribution
@@ -159,71 +160,13 @@ def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: G
     samples = tuple(
         Sample(
             source=source,
-            expression=network_expression(source.tpm.tpm, distribution),
+            expression=network_expression(source.tpm.by_factor, distribution),
             files=SampleFiles(request.out, source.name, tracks),
             inputs={**shared, "expression": _expression_digest(source, normalised=normalised)},
         )
         for source in sources
     )
-    return Plan(request, spec, genome, verdict, selection, tiles, tracks, samples, store)
-
-
-def _judge(genome: Genome, regions: Sequence[Region], spec: Spec, request: GenomeRequest) -> Verdict:
-    """What is to be said of the genome.
-
-    Raises:
-        InputError: It is not one for the network, and not any is meant; or it has no base.
-    """
-    chosen = request.all_contigs or bool(request.regions or request.chromosomes or request.beds)
-    verdict = judge_genome(genome, regions, spec, chosen=chosen)
-    if verdict.is_blank:
-        raise InputError(NO_BASE, request.fasta)
-    for remark in verdict.refusals:
-        if not request.any_genome:
-            raise InputError(remark.sentence, request.fasta)
-    return verdict
-
-
-def _open_store(path: Path, request: GenomeRequest, spec: Spec, genome: Genome, tiles: Sequence[Tile]) -> ScoreStore:
-    """The store that was given, if it has what the tiles need, for this model and this sequence."""
-    store = ScoreStore.open(path)
-    if difference := ScoreKey.of(spec).difference(store.key):
-        raise InputError(f"has scores {difference}; make a store for this model by epigept-batch scan", path)
-    needed: dict[Contig, set[int]] = {}
-    for tile in tiles:
-        first = tile.start // spec.geometry.bin_bp
-        last = min(first + spec.geometry.bins, spec.geometry.bins_of(tile.contig.length))
-        needed.setdefault(tile.contig, set()).update(range(first // BLOCK_BINS, -(-last // BLOCK_BINS)))
-    lacking = []
-    for contig, blocks in needed.items():
-        if difference := store.difference(contig, genome.md5(contig)):
-            raise InputError(f"{difference} as in {genome.path}; give the store of this genome", path)
-        if missing := len(store.missing(contig, blocks)):
-            lacking.append((contig.name, f"{missing:,} of {len(blocks):,} windows of {contig.name}"))
-    if lacking and store.contig_names and not any(map(store.has, needed)):
-        raise InputError(
-            f"has scores of {store.contig_names[0]}, and none of {lacking[0][0]} or any other contig that is selected; "
-            "give the store of this genome",
-            path,
-        )
-    if lacking:
-        names = " ".join(f"--chromosome {name}" for name, _ in lacking)
-        raise InputError(
-            f"lacks {', '.join(words for _, words in lacking)}; complete it by: epigept-batch scan --fasta "
-            f"{request.fasta} --model {request.model} --out {path} {names}",
-            path,
-        )
-    return store
-
-
-def _choose_tracks(wanted: Sequence[str], spec: Spec) -> tuple[str, ...]:
-    """The wanted tracks, in the network's order."""
-    by_name = {track.casefold(): track for track in spec.tracks}
-    for name in wanted:
-        if name.casefold() not in by_name:
-            raise InputError(f"--tracks: the model has no track '{name}'; it has {', '.join(spec.tracks)}")
-    chosen = {by_name[name.casefold()] for name in wanted}
-    return tuple(track for track in spec.tracks if not wanted or track in chosen)
+    return GenomePlan(request, spec, genome, verdict, selection, tiles, tracks, samples, store)
 
 
 def _reference(spec: Spec, request: GenomeRequest) -> ExpressionReference | None:
@@ -238,4 +181,4 @@ def _reference(spec: Spec, request: GenomeRequest) -> ExpressionReference | None
 
 
 def _expression_digest(source: SampleExpression, *, normalised: bool) -> dict[str, Any]:
-    return {"sha256": hashlib.sha256(source.tpm.tpm.tobytes()).hexdigest(), "normalised": normalised}
+    return {"sha256": hashlib.sha256(source.tpm.by_factor.tobytes()).hexdigest(), "normalised": normalised}

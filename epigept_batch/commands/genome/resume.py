@@ -16,9 +16,8 @@ from epigept_batch.prediction.stitch import TileSignal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from types import TracebackType
 
-    from epigept_batch.commands.genome.plan import Plan, Sample
+    from epigept_batch.commands.genome.plan import GenomePlan, Sample
     from epigept_batch.inference.session import Session
     from epigept_batch.tiling import Tile
     from epigept_batch.timing import StageClock
@@ -44,7 +43,7 @@ class RunJournals:
         OutputError: Another run is at work, a run of other inputs was stopped here, or they cannot be written.
     """
 
-    def __init__(self, plan: Plan, samples: Sequence[Sample], clock: StageClock) -> None:
+    def __init__(self, plan: GenomePlan, samples: Sequence[Sample], clock: StageClock) -> None:
         self._plan = plan
         self._clock = clock
         _allow_open_files(len(samples) + OTHER_FILES)
@@ -57,9 +56,7 @@ class RunJournals:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def begin(self, session: Session) -> None:
@@ -104,7 +101,7 @@ class RunJournals:
     def _read(self, tile: Tile) -> TileSignal:
         geometry = self._plan.spec.geometry
         taken = np.stack([journal.read(tile.index) for journal in self._journals])
-        return TileSignal.of_taken(tile, taken, bins=geometry.bins, bin_bp=geometry.bin_bp)
+        return TileSignal.from_kept(tile, taken, bins=geometry.bins, bin_bp=geometry.bin_bp)
 
     def _keep(self, signal: TileSignal) -> None:
         nothing = np.zeros((0, 0), dtype=np.float32)
@@ -128,7 +125,7 @@ class RunJournals:
             journal.remove()
 
 
-def forget(plan: Plan, sample: Sample) -> None:
+def forget(plan: GenomePlan, sample: Sample) -> None:
     """Remove what a run that was stopped at its very end left of a sample that is complete.
 
     The journal of a run with other inputs, which was to replace the sample's files, stays: that run can go on.
@@ -142,7 +139,7 @@ def forget(plan: Plan, sample: Sample) -> None:
     sample.files.changing.unlink(missing_ok=True)
 
 
-def _journal(plan: Plan, sample: Sample) -> Journal:
+def _journal(plan: GenomePlan, sample: Sample) -> Journal:
     inputs = {**sample.inputs, "version of epigept-batch": epigept_batch.__version__}
     return Journal(sample.files.journal, inputs, fresh=plan.request.fresh)
 
@@ -158,7 +155,7 @@ def _allow_open_files(needed: int) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise OutputError(
-            f"{needed:,} open files are needed for so many samples, {hard:,} are allowed; give fewer samples a run, or "
-            "raise the limit (ulimit -n)"
+            f"{needed:,} open files are needed for so many samples, {hard:,} are allowed; give fewer samples per run, "
+            "or raise the limit (ulimit -n)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -27,7 +27,7 @@ class Trial:
 
     Attributes:
         batch_size: The choice.
-        rates: Pairs a second by batch size.
+        rates: Pairs per second by batch size.
     """
 
     batch_size: int
@@ -35,7 +35,7 @@ class Trial:
 
     def __str__(self) -> str:
         rates = ", ".join(f"{size}: {rate:,.0f}" for size, rate in self.rates.items())
-        return f"batch size {self.batch_size} (windows a second by batch size: {rates})"
+        return f"batch size {self.batch_size} (windows per second by batch size: {rates})"
 
 
 def kept_trial(key: str, make: Callable[[], Trial]) -> Trial:

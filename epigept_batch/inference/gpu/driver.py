@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LIBRARY = "libcuda.so.1"
+DRIVER_LIBRARY = "libcuda.so.1"
 PORTABLE = 1  # CU_MEMHOSTREGISTER_PORTABLE: page-locked for every context of the process
 NAME_BYTES = 256
 
@@ -34,7 +34,7 @@ class CudaDriver:
 
     def __init__(self) -> None:
         try:
-            self._library: Any = ctypes.CDLL(LIBRARY)
+            self._library: Any = ctypes.CDLL(DRIVER_LIBRARY)
         except OSError as error:
             raise DeviceError("there is no NVIDIA driver on this machine; install one, 580 or later") from error
         self._call("cuInit", 0)

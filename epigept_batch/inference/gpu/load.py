@@ -9,26 +9,24 @@ from contextlib import redirect_stdout
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference.gpu.batch_size import Trial, kept_trial, try_sizes
 from epigept_batch.inference.gpu.driver import CudaDriver
 from epigept_batch.inference.gpu.network import CudaNetwork, FixedShapes
-from epigept_batch.inference.network import Inputs
+from epigept_batch.inference.ports import Ports
 from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER, first_line, is_out_of_memory, session_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import ModuleType
 
-    from epigept_batch.inference.device import Device, Wanted
+    from epigept_batch.inference.device import Device, RunOptions
     from epigept_batch.inference.network import Network
 
 WARNING, SILENT = 2, 4  # ONNX Runtime's log levels: its own default, and fatal errors only
 FEEDERS = 2
-"""Networks a GPU: while one computes, the other's inputs are copied and its results are read."""
+"""Networks per GPU: while one computes, the other's inputs are copied and its results are read."""
 PAIR_BYTES_A_BP = 1600
 """Memory that a pair of a window and a sample takes on a GPU, a base pair of the window: convolutions and attention."""
 INSTALL_GPU = "install epigept-batch with its [gpu] extra, in an environment without onnxruntime"
@@ -45,45 +43,46 @@ def load_on_gpus(
     ort: ModuleType,
     path: Path,
     device: Device,
-    wanted: Wanted,
+    options: RunOptions,
     *,
     runtime: str,
     say: Callable[[str], None],
 ) -> tuple[list[OnGPU], int]:
-    """Networks on every GPU asked for, several on each, and how many pairs of a window and a sample a call takes.
+    """Networks on every GPU asked for, several on each, and how many pairs of a window and a sample per call takes.
 
     Args:
         ort: The onnxruntime module.
         path: A model file.
         device: `cuda`, with or without indices; for `auto` the first.
-        wanted: How it is to run.
+        options: How it is to run.
         runtime: Name and version of that module.
         say: Takes a sentence for the user.
 
     Raises:
         DeviceError: There is no CUDA, no driver or no such GPU, or the file is not for one; says what to do.
     """
-    if wanted.precision == "int8":
+    if options.precision == "int8":
         raise DeviceError("an int8 model file is for CPUs; for a GPU convert with --precision fp16")
     if CUDA_PROVIDER not in ort.get_available_providers():
         raise DeviceError(f"this ONNX Runtime has no CUDA; for a GPU {INSTALL_GPU}")
     first = device.indices[0] if device.indices else 0
-    loaded = {first: load_on_gpu(ort, path, first, wanted.threads)}
+    loaded = {first: load_on_gpu(ort, path, first, options.threads)}
     driver = CudaDriver()
     asked = device.kind == "cuda" and not device.indices
     for index in range(driver.device_count()) if asked else device.indices or (first,):
         if index not in loaded:
-            loaded[index] = load_on_gpu(ort, path, index, wanted.threads)
-    makers = {index: _network_maker(ort, session, driver, index) for index, session in loaded.items()}
-    batch_size = wanted.batch_size
+            loaded[index] = load_on_gpu(ort, path, index, options.threads)
+    makers = {index: _network_maker(ort, session, driver, index, options.outputs) for index, session in loaded.items()}
+    batch_size = options.batch_size
     if batch_size is None:
         memory, name = driver.memory(first), driver.device_name(first)
-        try_it = partial(_try_sizes, makers[first], wanted.samples, memory.free)
-        key = json.dumps([name, memory.total, wanted.digest, wanted.precision, wanted.samples, runtime])
-        trial = try_it() if wanted.digest is None else kept_trial(key, try_it)
+        try_it = partial(_try_sizes, makers[first], options.samples, memory.free)
+        key = json.dumps([name, memory.total, options.digest, options.precision, options.samples, runtime])
+        trial = try_it() if options.digest is None else kept_trial(key, try_it)
         say(f"{name}: {trial}")
         batch_size = trial.batch_size
-    networks = [OnGPU(index, FixedShapes(make, say)) for _ in range(FEEDERS) for index, make in makers.items()]
+    ports = Ports.of_session(loaded[first])
+    networks = [OnGPU(index, FixedShapes(make, ports, say)) for _ in range(FEEDERS) for index, make in makers.items()]
     return networks, batch_size
 
 
@@ -148,14 +147,12 @@ def _network_maker(
     session: Any,  # noqa: ANN401
     driver: CudaDriver,
     index: int,
+    outputs: Sequence[str],
 ) -> Callable[[tuple[int, int]], CudaNetwork]:
-    """What makes networks of a GPU's session by windows and samples a call."""
-    tokens, scores, _ = (value.shape for value in session.get_inputs())
-    window = ((int(tokens[1]),), (int(scores[1]), int(scores[2])))
-    tracks = int(session.get_outputs()[0].shape[3])
+    """What makes networks of a GPU's session by windows and samples per call."""
 
     def make(shape: tuple[int, int]) -> CudaNetwork:
-        return CudaNetwork(ort, session, driver, index, window=window, tracks=tracks, shape=shape)
+        return CudaNetwork(ort, session, driver, index, outputs=outputs, shape=shape)
 
     return make
 
@@ -169,16 +166,15 @@ def _try_sizes(make: Callable[[tuple[int, int]], CudaNetwork], samples: int, fre
         free: Bytes of the GPU's memory.
     """
     networks: dict[tuple[int, int], CudaNetwork] = {}
-    nothing = Inputs((), (), np.empty((0, 0), dtype=np.float32))  # buffers have what to compute, whatever it is
 
-    def run(size: int) -> None:
+    def run(size: int) -> None:  # whatever the buffers hold
         shape = (max(1, size // samples), min(size, samples))
         if shape not in networks:
             for network in networks.values():
                 network.close()
             networks.clear()
             networks[shape] = make(shape)
-        networks[shape](nothing)
+        networks[shape].run()
 
     most = free // FEEDERS // (make((1, 1)).window_bp * PAIR_BYTES_A_BP)
     try:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from epigept_batch.errors import DeviceError
-from epigept_batch.inference.model_file import INPUTS, OUTPUT
+from epigept_batch.inference.ports import SAMPLES, TOKENS, WINDOWS, Ports, joined
 from epigept_batch.inference.runtime import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
 
     from numpy.typing import NDArray
 
     from epigept_batch.inference.gpu.driver import CudaDriver
-    from epigept_batch.inference.network import Inputs
+    from epigept_batch.inference.ports import Inputs
 
 
 class CudaNetwork:
@@ -34,9 +34,8 @@ class CudaNetwork:
         session: Whose first provider is CUDA.
         driver: To lock pages.
         index: Of the GPU.
-        window: Shapes of a window's tokens and scores, as the graph has them: (bp,) and (factors, bins).
-        tracks: The graph's outputs a bin.
-        shape: Windows and samples of a call.
+        outputs: Names of those to compute.
+        shape: Windows and samples per call.
     """
 
     def __init__(
@@ -46,19 +45,13 @@ class CudaNetwork:
         driver: CudaDriver,
         index: int,
         *,
-        window: tuple[tuple[int], tuple[int, int]],
-        tracks: int,
+        outputs: Sequence[str],
         shape: tuple[int, int],
     ) -> None:
-        (bp,), (factors, bins) = window
-        windows, samples = shape
         self._session, self._driver = session, driver
-        self.shape, self.window_bp = shape, bp
-        self._host: tuple[NDArray[Any], NDArray[Any], NDArray[Any]] = (
-            np.zeros((windows, bp), dtype=np.uint8),
-            np.zeros((windows, factors, bins), dtype=np.float16),
-            np.zeros((samples, factors), dtype=np.float32),
-        )
+        self.shape, self.ports = shape, Ports.of_session(session)
+        rows = dict(zip((WINDOWS, SAMPLES), shape, strict=True))
+        self._host = [np.zeros((rows[port.rows], *port.shape), port.dtype) for port in self.ports.inputs]
         self._locked: list[NDArray[Any]] = []
         for array in self._host:
             with suppress(DeviceError):  # where the system does not allow it, copies are slower
@@ -66,23 +59,37 @@ class CudaNetwork:
                 self._locked.append(array)
         make = ort.OrtValue.ortvalue_from_shape_and_type
         self._device = [make(list(array.shape), array.dtype.type, "cuda", index) for array in self._host]
-        self._signal = make([windows, samples, bins, tracks], np.float32, "cuda", index)
+        self._outputs = {
+            port.name: make([*shape, *port.shape], np.float32, "cuda", index)
+            for port in self.ports.outputs
+            if port.name in outputs
+        }
         self._binding = session.io_binding()
-        for name, value in zip(INPUTS, self._device, strict=True):
-            self._binding.bind_ortvalue_input(name, value)
-        self._binding.bind_ortvalue_output(OUTPUT, self._signal)
+        for port, value in zip(self.ports.inputs, self._device, strict=True):
+            self._binding.bind_ortvalue_input(port.name, value)
+        for name, value in self._outputs.items():
+            self._binding.bind_ortvalue_output(name, value)
 
-    def __call__(self, inputs: Inputs) -> NDArray[np.float32]:
+    @property
+    def window_bp(self) -> int:
+        """Base pairs of a window."""
+        return next(port.shape[0] for port in self.ports.inputs if port.name == TOKENS)
+
+    def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
         """One call of it, with no more windows and samples than its shape."""
-        for host, rows, device in zip(self._host, inputs, self._device, strict=True):
-            for number, row in enumerate(rows):
+        for host, port, device in zip(self._host, self.ports.inputs, self._device, strict=True):
+            for number, row in enumerate(inputs[port.name]):
                 host[number] = row
             device.update_inplace(host)
+        windows, samples = inputs.shape
+        return {name: np.array(value[:windows, :samples]) for name, value in self.run().items()}
+
+    def run(self) -> Mapping[str, NDArray[np.float32]]:
+        """Compute what the buffers hold: each output by name, float32, (windows, samples, …) of its shape."""
         self._binding.synchronize_inputs()
         self._session.run_with_iobinding(self._binding)
         self._binding.synchronize_outputs()
-        windows, samples = inputs.shape
-        return np.array(self._signal.numpy()[:windows, :samples])
+        return {name: value.numpy() for name, value in self._outputs.items()}
 
     def close(self) -> None:
         """Give the pages back."""
@@ -96,15 +103,18 @@ class FixedShapes:
 
     Args:
         make: Makes the network of a shape.
+        ports: What it takes and gives.
         say: Takes a sentence for the user.
     """
 
-    def __init__(self, make: Callable[[tuple[int, int]], CudaNetwork], say: Callable[[str], None]) -> None:
-        self._make, self._say = make, say
+    def __init__(
+        self, make: Callable[[tuple[int, int]], CudaNetwork], ports: Ports, say: Callable[[str], None]
+    ) -> None:
+        self._make, self.ports, self._say = make, ports, say
         self._network: CudaNetwork | None = None
         self._most: int | None = None
 
-    def __call__(self, inputs: Inputs) -> NDArray[np.float32]:
+    def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
         """Compute them in as few calls as memory allows.
 
         Raises:
@@ -122,7 +132,9 @@ class FixedShapes:
         if pairs == 1:
             raise DeviceError("the GPU has no memory for one window; free some, or give --device cpu")
         self._most = pairs // 2
-        self._say(f"the GPU has no memory for {pairs} pairs of a window and a sample a call; goes on with {self._most}")
+        self._say(
+            f"the GPU has no memory for {pairs} pairs of a window and a sample per call; goes on with {self._most}"
+        )
         return self._halved(inputs)
 
     def _network_for(self, shape: tuple[int, int]) -> CudaNetwork:
@@ -133,15 +145,15 @@ class FixedShapes:
             self._network = self._make(shape)
         return self._network
 
-    def _halved(self, inputs: Inputs) -> NDArray[np.float32]:
+    def _halved(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
         windows, samples = inputs.shape
         if windows > 1:
             half = windows // 2
-            parts = (inputs.part(slice(half)), inputs.part(slice(half, None)))
-            return np.concatenate([self(part) for part in parts])
-        half = samples // 2
-        parts = (inputs.part(samples=slice(half)), inputs.part(samples=slice(half, None)))
-        return np.concatenate([self(part) for part in parts], axis=1)
+            parts, axis = (inputs.part(slice(half)), inputs.part(slice(half, None))), 0
+        else:
+            half = samples // 2
+            parts, axis = (inputs.part(samples=slice(half)), inputs.part(samples=slice(half, None))), 1
+        return joined([self(part) for part in parts], axis=axis)
 
     def _release(self) -> None:
         if self._network is not None:

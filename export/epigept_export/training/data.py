@@ -22,6 +22,7 @@ from epigept_batch.motifs.scan import GenomeScan, MotifScanner
 from epigept_batch.motifs.store import ScoreKey, ScoreStore
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.spec import NO_BASE, ExpressionReference
+from epigept_batch.tiling import ceil_div
 from epigept_batch.tracks.signal import SignalTrack
 from epigept_export.convert import read_expression_reference
 
@@ -114,7 +115,7 @@ def read_data(config: TrainingConfig, work: Path, *, threads: int, say: Callable
     windows = tuple(
         Window(contig, number)
         for contig in contigs
-        for number in range(-(-geometry.bins_of(contig.length) // geometry.bins))
+        for number in range(ceil_div(geometry.bins_of(contig.length), geometry.bins))
     )
     return TrainingData(
         genome=genome,

@@ -9,6 +9,7 @@ import lightning
 import torch
 from torch import nn
 
+from epigept_batch.tiling import ceil_div
 from epigept_export.attention import OnePassSelfAttention
 from epigept_export.load import ARCHITECTURE_KEY, embedded
 from epigept_export.model import EpiGePT
@@ -156,7 +157,7 @@ class TrainedEpiGePT(EpiGePT):
 
 def sines(positions: int, width: int) -> Tensor:
     """Sines and cosines of wavelengths from 4 to all positions, float32, (positions, width)."""
-    half = -(-width // 2)
+    half = ceil_div(width, 2)
     wavelengths = 4 * (positions / 4) ** (torch.arange(half) / max(half - 1, 1))
     angles = 2 * math.pi * torch.arange(positions)[:, None] / wavelengths
     return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]

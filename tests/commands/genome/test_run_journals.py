@@ -10,7 +10,7 @@ import pytest
 import epigept_batch
 from epigept_batch.commands.genome.journal import Journal
 from epigept_batch.commands.genome.resume import RunJournals
-from epigept_batch.prediction.ahead import mapped
+from epigept_batch.prediction.ahead import map_ahead
 from epigept_batch.prediction.stitch import TileSignal
 from epigept_batch.tiling import Contig, Geometry, make_tiles
 from epigept_batch.timing import StageClock
@@ -88,7 +88,7 @@ def test_windows_that_end_early_wait_for_their_turn(tmp_path, workers, ahead):
 
     with open_journals(tmp_path) as journals:
         journals.begin(SESSION)
-        found = list(journals.joined(mapped(slow, journals.due, workers=workers, ahead=ahead)))
+        found = list(journals.joined(map_ahead(slow, journals.due, workers=workers, ahead=ahead)))
     assert [signal.tile for signal in found] == TILES
     for signal in found:
         np.testing.assert_array_equal(signal.signal, signal_of(signal.tile).signal)
@@ -153,7 +153,7 @@ def reads():
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs Linux's account of a process")
 def test_the_header_of_a_genome_of_many_contigs_is_read_by_the_block(tmp_path):
-    """A digest and the selected bins of each of 10,000 scaffolds: a call a byte would take a second a sample."""
+    """A digest and the selected bins of each of 10,000 scaffolds: a call per byte would take a second a sample."""
     names = [f"scaffold_{number}_length_2000_cov_3.2" for number in range(10_000)]
     inputs = {"genome": dict.fromkeys(names, "0" * 32), "selection": {name: [[0, 16]] for name in names}}
     path = tmp_path / ".s.journal"

@@ -53,4 +53,4 @@ def test_a_trial_is_made_once_for_what_it_depends_on(home):
 
 
 def test_a_trial_says_what_it_found():
-    assert str(Trial(8, {4: 100.4, 8: 1800.0})) == "batch size 8 (windows a second by batch size: 4: 100, 8: 1,800)"
+    assert str(Trial(8, {4: 100.4, 8: 1800.0})) == "batch size 8 (windows per second by batch size: 4: 100, 8: 1,800)"

@@ -7,12 +7,12 @@ import onnxruntime
 import pytest
 
 from epigept_batch.errors import DeviceError
-from epigept_batch.inference.device import CPU, Device, Wanted
+from epigept_batch.inference.device import CPU, Device, RunOptions
 from epigept_batch.inference.gpu import driver as cuda_driver
 from epigept_batch.inference.gpu import load as cuda
 from epigept_batch.inference.gpu.driver import CudaDriver
 from epigept_batch.inference.gpu.network import CudaNetwork, FixedShapes, is_out_of_memory
-from epigept_batch.inference.network import Inputs
+from epigept_batch.inference.ports import SIGNAL, Inputs, Ports
 from epigept_batch.inference.runtime import CUDA_PROVIDER
 from epigept_batch.inference.session import open_session, open_sessions
 from small import SMALL, random_inputs
@@ -62,11 +62,15 @@ def make(small_model):
     loaded = onnxruntime.InferenceSession(small_model, providers=["CPUExecutionProvider"])
 
     def make(shape, driver=None):
-        window = ((SMALL.bins * 128,), (SMALL.factors, SMALL.bins))
-        driver = driver or Driver()
-        return CudaNetwork(ort, loaded, driver, 0, window=window, tracks=len(SMALL.tracks), shape=shape)
+        return CudaNetwork(ort, loaded, driver or Driver(), 0, outputs=[SIGNAL], shape=shape)
 
     return make
+
+
+@pytest.fixture
+def ports(small_model):
+    """Of the small network."""
+    return Ports.of_session(onnxruntime.InferenceSession(small_model, providers=["CPUExecutionProvider"]))
 
 
 @pytest.mark.parametrize("refuses", [False, True])
@@ -76,17 +80,17 @@ def test_calls_of_one_shape_give_what_free_ones_give(make, plain, inputs, refuse
     assert len(driver.locked) == (0 if refuses else 3)
     found = {}
     for first, last, samples in ((0, 4, 3), (4, 5, 3), (1, 3, 2)):
-        rows = [list(inputs[name][first:last]) for name in ("tokens", "motif_scores")]
-        found[first, last, samples] = network(Inputs(*rows, inputs["expression"][:samples]))
+        rows = {name: list(inputs[name][first:last]) for name in ("tokens", "motif_scores")}
+        found[first, last, samples] = network(Inputs.of(**rows, expression=inputs["expression"][:samples]))[SIGNAL]
     network.close()
     assert driver.locked == []
-    whole = plain.run(**inputs)
+    whole = plain.signal(Inputs.of(**inputs))
     for (first, last, samples), signal in found.items():
         np.testing.assert_allclose(signal, whole[first:last, :samples], rtol=1e-5, atol=SAME)
 
 
 @pytest.mark.parametrize("fit", [1, 2, 4, 7])
-def test_when_memory_runs_out_calls_become_smaller_and_values_stay(make, plain, inputs, fit):
+def test_when_memory_runs_out_calls_become_smaller_and_values_stay(make, plain, ports, inputs, fit):
     said, made, open_networks = [], [], set()
 
     def of_limited_memory(shape):
@@ -99,35 +103,35 @@ def test_when_memory_runs_out_calls_become_smaller_and_values_stay(make, plain, 
         network.close = lambda: (real(), open_networks.discard(network))
         return network
 
-    shapes = FixedShapes(of_limited_memory, said.append)
-    found = [shapes(Inputs(**inputs)) for _ in range(2)]
+    shapes = FixedShapes(of_limited_memory, ports, said.append)
+    found = [shapes(Inputs.of(**inputs))[SIGNAL] for _ in range(2)]
     for signal in found:
-        np.testing.assert_allclose(signal, plain.run(**inputs), rtol=1e-5, atol=SAME)
+        np.testing.assert_allclose(signal, plain.signal(Inputs.of(**inputs)), rtol=1e-5, atol=SAME)
     assert len([shape for shape in made if shape[0] * shape[1] > fit]) == len(said)
-    assert said[0] == "the GPU has no memory for 15 pairs of a window and a sample a call; goes on with 7"
+    assert said[0] == "the GPU has no memory for 15 pairs of a window and a sample per call; goes on with 7"
     assert len(open_networks) == 1
 
 
-def test_no_memory_for_one_window_is_an_error(inputs):
+def test_no_memory_for_one_window_is_an_error(ports, inputs):
     def fail(_):
         raise RuntimeError("CUDA error: out of memory")
 
-    shapes = FixedShapes(fail, lambda _: None)
+    shapes = FixedShapes(fail, ports, lambda _: None)
     with pytest.raises(DeviceError, match="the GPU has no memory for one window; free some, or give --device cpu"):
-        shapes(Inputs(**inputs))
+        shapes(Inputs.of(**inputs))
 
 
-def test_other_errors_are_not_taken_for_a_lack_of_memory(inputs):
+def test_other_errors_are_not_taken_for_a_lack_of_memory(ports, inputs):
     def fail(_):
         raise RuntimeError("misaligned address")
 
     with pytest.raises(RuntimeError, match="misaligned"):
-        FixedShapes(fail, pytest.fail)(Inputs(**inputs))
+        FixedShapes(fail, ports, pytest.fail)(Inputs.of(**inputs))
     assert is_out_of_memory(RuntimeError("CUDA failure 2: out of memory ; GPU=0"))
 
 
 def test_a_machine_without_a_driver_is_said(monkeypatch):
-    monkeypatch.setattr(cuda_driver, "LIBRARY", "libcuda-is-not-here.so")
+    monkeypatch.setattr(cuda_driver, "DRIVER_LIBRARY", "libcuda-is-not-here.so")
     with pytest.raises(DeviceError, match="there is no NVIDIA driver on this machine"):
         CudaDriver()
 
@@ -139,7 +143,7 @@ def test_every_gpu_has_its_own_session_and_feeders(small_model, monkeypatch):
     loaded = onnxruntime.InferenceSession(small_model, providers=["CPUExecutionProvider"])
     monkeypatch.setattr(cuda, "load_on_gpu", lambda _ort, _path, index, _threads: opened.append(index) or loaded)
     monkeypatch.setattr(cuda, "CudaDriver", lambda: SimpleNamespace(device_count=lambda: 3))
-    wanted = Wanted("fp32", batch_size=2)
+    wanted = RunOptions("fp32", batch_size=2)
     for device, indices in ((Device("cuda"), [0, 1, 2]), (Device("cuda", (2, 0)), [2, 0]), (Device("auto"), [0])):
         opened.clear()
         sessions = open_sessions(small_model, device, wanted, say=pytest.fail)
@@ -154,10 +158,11 @@ def test_every_gpu_has_its_own_session_and_feeders(small_model, monkeypatch):
 @pytest.mark.parametrize("batch_size", [1, 3, 8, None])
 def test_a_gpu_gives_what_the_cpu_gives_whatever_the_batch(make_small_model, plain, inputs, precision, batch_size):
     path = make_small_model(precision)
-    wanted = Wanted(precision, batch_size=batch_size, samples=3)
+    wanted = RunOptions(precision, batch_size=batch_size, samples=3)
     cuda = open_sessions(path, Device("cuda", (0,)), wanted, say=lambda _: None)
+    expected, atol = plain.signal(Inputs.of(**inputs)), 1e-2 if precision == "fp16" else 1e-4
     for one in cuda:
-        np.testing.assert_allclose(one.run(**inputs), plain.run(**inputs), atol=1e-2 if precision == "fp16" else 1e-4)
+        np.testing.assert_allclose(one.signal(Inputs.of(**inputs)), expected, atol=atol)
 
 
 @pytest.mark.gpu

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class EvaluationRequest:
+class EvaluateRequest:
     """What a user asks for.
 
     Attributes:
@@ -29,7 +29,7 @@ class EvaluationRequest:
         scale: By which the measured and the training signals are multiplied; `match` for what gives each of them the
             mean of the predicted.
         model: The model file, for the windows and cells it was trained on; None for the one in `run.json`.
-        bin_bp: Base pairs a bin; None for that of the predicted track.
+        bin_bp: Base pairs per bin; None for that of the predicted track.
         write: A table of all figures.
         figures: Folder of plots.
     """

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 import epigept_batch
+from epigept_batch.commands.setup.plan import UP_TO_DATE
 from epigept_batch.errors import InputError, ModelError, OutputError
-from epigept_batch.files import has_still_its_name, in_words, make_folder, publish, replacing
+from epigept_batch.files import in_words, is_still_linked, make_folder, publish, replacing
 from epigept_batch.home import VARIABLE, default_fasta, home
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.motifs.motif_set import read_factor_pairs, read_motifs
@@ -19,19 +20,18 @@ from epigept_batch.setup.assembly import check_assembly, is_packed, read_contigs
 from epigept_batch.setup.catalogue import CHECKPOINT, GENOME, MODEL, MOTIF_FACTORS, MOTIFS
 from epigept_batch.setup.download import download
 from epigept_batch.setup.exporter import check_exporter, convert
-from epigept_batch.setup.plan import UP_TO_DATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from epigept_batch.commands.setup.plan import SetupPlan, Target
     from epigept_batch.progress import Progress
     from epigept_batch.setup.catalogue import Asset
-    from epigept_batch.setup.plan import Plan, Target
     from epigept_batch.setup.record import Record
 
 
-def check_setup(plan: Plan) -> dict[str, str]:
+def check_setup(plan: SetupPlan) -> dict[str, str]:
     """See, before anything is fetched or written, that it can be done.
 
     There must be room and, where a checkpoint is to be converted, the exporter; local files must be what they are
@@ -73,7 +73,7 @@ def _check_local(asset: Asset, target: Target, contigs: Mapping[str, int]) -> No
         read_factor_pairs(asset.path)
 
 
-def run_setup(plan: Plan, versions: Mapping[str, str], progress: Progress) -> dict[str, Any]:
+def run_setup(plan: SetupPlan, versions: Mapping[str, str], progress: Progress) -> dict[str, Any]:
     """Do what is planned; what was done before an error stays, and the next set-up goes on from it.
 
     Args:
@@ -135,7 +135,7 @@ def _locked(stream: TextIO, lock: Path) -> bool:
         raise OutputError("another setup is at work in this folder; wait until it is done", lock.parent) from error
     except OSError:
         return True  # a file system without locks
-    return has_still_its_name(stream.fileno(), lock)
+    return is_still_linked(stream.fileno(), lock)
 
 
 def _remove_empty(folder: Path) -> None:
@@ -149,7 +149,7 @@ def _remove_empty(folder: Path) -> None:
 class _Setup:
     """A plan at work."""
 
-    plan: Plan
+    plan: SetupPlan
     progress: Progress
 
     @property

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from epigept_batch.spec import NO_BASE
+from epigept_batch.tiling import ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from epigept_batch.spec import Motif
 
-PIECE = 4  # bases a table
+PIECE = 4  # bases per table
 KMERS = sum(4**length for length in range(PIECE + 1))
 """Rows of a table: 4-mers, and what is left of them before a first base that is not ACGT."""
 COLUMNS = 128  # motifs a block: a row is 4 AVX-512 vectors for each strand; 64 were slower, 256 no faster
@@ -127,7 +128,7 @@ def make_blocks(motifs: Sequence[Motif], factors: Sequence[str]) -> list[Block]:
 
 def _make_block(chosen: Sequence[tuple[Motif, Sequence[int]]]) -> Block:
     widths = np.array([len(motif.probabilities) for motif, _ in chosen])
-    pieces = max(2, -(-int(widths.max()) // PIECE))
+    pieces = max(2, ceil_div(int(widths.max()), PIECE))
     tables = aligned((pieces, KMERS, 2, COLUMNS), 0)
     log_odds = np.zeros((COLUMNS, 2, pieces * PIECE, 4))
     units, thresholds, cuts = np.ones(COLUMNS), np.zeros(COLUMNS), np.zeros(COLUMNS, dtype=np.int16)

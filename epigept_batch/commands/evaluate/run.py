@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from epigept_batch.commands.evaluate.plan import Areas, Pair, Training, find_areas, find_pairs, find_training
 from epigept_batch.errors import InputError
 from epigept_batch.evaluation.compared import MATCH, MEASURED, ComparedBins, Comparison
-from epigept_batch.evaluation.plan import Areas, Pair, Training, find_areas, find_pairs, find_training
 from epigept_batch.evaluation.report import MEAN, NEAREST, PREDICTION, differs, figures
 from epigept_batch.evaluation.seen import seen_cell, seen_genome
 from epigept_batch.evaluation.table import check_table_path, write_table
@@ -22,8 +22,8 @@ from epigept_batch.tracks.signal import BinnedTrack, SignalTrack
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from epigept_batch.commands.evaluate.request import EvaluateRequest
     from epigept_batch.evaluation.compared import Series
-    from epigept_batch.evaluation.request import EvaluationRequest
     from epigept_batch.progress import Progress
     from epigept_batch.sequence.genome_verdict import Verdict
     from epigept_batch.spec import Spec
@@ -43,7 +43,7 @@ SIGNALS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class EvaluatePlan:
     """A pair with all that it is compared by.
 
     Attributes:
@@ -52,7 +52,7 @@ class Plan:
         training: The training cells' tracks.
         areas: Where they are compared.
         contigs: Of the predicted track.
-        bin_bp: Base pairs a bin.
+        bin_bp: Base pairs per bin.
         verdict: On the predicted track's genome.
         unknown: Why it is not known which bins the network was trained on; None where it is, or is not published.
     """
@@ -67,7 +67,7 @@ class Plan:
     unknown: str | None
 
 
-def run_evaluation(request: EvaluationRequest, progress: Progress) -> list[dict[str, Any]]:
+def run_evaluate(request: EvaluateRequest, progress: Progress) -> list[dict[str, Any]]:
     """Compare every predicted track with the measured one of its name.
 
     Args:
@@ -75,7 +75,7 @@ def run_evaluation(request: EvaluationRequest, progress: Progress) -> list[dict[
         progress: Told of each contig.
 
     Returns:
-        A document a pair, of what JSON can hold.
+        A document per pair, of what JSON can hold.
 
     Raises:
         EpiGePTError: What the user can mend, in one line.
@@ -105,7 +105,7 @@ def _plotter(folder: Path) -> Any:  # noqa: ANN401 - its type is in a module tha
     return Plotter(folder)
 
 
-def _specs(request: EvaluationRequest, pairs: Sequence[Pair]) -> dict[str, Spec | None]:
+def _specs(request: EvaluateRequest, pairs: Sequence[Pair]) -> dict[str, Spec | None]:
     """The spec of the model that made each sample's prediction, None where that is not to be had."""
     if request.model is not None:
         return dict.fromkeys((pair.sample for pair in pairs), read_spec(request.model))
@@ -128,7 +128,7 @@ def _spec_of(path: str, sha256: str) -> Spec | None:
     return read_spec(file) if file.is_file() and file_sha256(file) == sha256 else None
 
 
-def _plans(request: EvaluationRequest, pairs: Sequence[Pair]) -> list[Plan]:
+def _plans(request: EvaluateRequest, pairs: Sequence[Pair]) -> list[EvaluatePlan]:
     """Everything that can be found wrong before the tracks are read."""
     specs = _specs(request, pairs)
     plans = []
@@ -146,11 +146,11 @@ def _plans(request: EvaluationRequest, pairs: Sequence[Pair]) -> list[Plan]:
         verdict = seen_genome(contigs, pair.record, spec)
         compared = [contig for contig in contigs if contig.name in areas.wanted]
         unknown = None if spec is None else windows_not_known(contigs, compared, spec)
-        plans.append(Plan(pair, spec, training, areas, contigs, bin_bp, verdict, unknown))
+        plans.append(EvaluatePlan(pair, spec, training, areas, contigs, bin_bp, verdict, unknown))
     return plans
 
 
-def _compare(request: EvaluationRequest, plan: Plan, progress: Progress) -> ComparedBins:
+def _compare(request: EvaluateRequest, plan: EvaluatePlan, progress: Progress) -> ComparedBins:
     """Read the tracks of one pair, bin by bin."""
     pair, training = plan.pair, plan.training
     with ExitStack() as stack:
@@ -186,7 +186,7 @@ def _compare(request: EvaluationRequest, plan: Plan, progress: Progress) -> Comp
             raise InputError(str(error), f"{pair.predicted} and {pair.measured}") from error
 
 
-def _document(request: EvaluationRequest, plan: Plan, bins: ComparedBins) -> dict[str, Any]:
+def _document(request: EvaluateRequest, plan: EvaluatePlan, bins: ComparedBins) -> dict[str, Any]:
     """All that is known of a pair."""
     pair, training = plan.pair, plan.training
     cell = seen_cell(pair.sample, pair.nearest_cell, plan.spec)
@@ -213,7 +213,7 @@ def _document(request: EvaluationRequest, plan: Plan, bins: ComparedBins) -> dic
     }
 
 
-def _notes(request: EvaluationRequest, bins: ComparedBins, plan: Plan) -> Iterator[str]:
+def _notes(request: EvaluateRequest, bins: ComparedBins, plan: EvaluatePlan) -> Iterator[str]:
     """What to know of a pair's figures."""
     for remark in plan.verdict.remarks:
         if remark.aloud and remark.said != plan.unknown:
@@ -252,7 +252,7 @@ def _bins(number: int) -> str:
     return f"{number:,} bin{'' if number == 1 else 's'}"
 
 
-def _notes_on_scale(request: EvaluationRequest, bins: ComparedBins) -> Iterator[str]:
+def _notes_on_scale(request: EvaluateRequest, bins: ComparedBins) -> Iterator[str]:
     """What the signals show, their means above all."""
     if bins.counts.compared == 1:
         yield "r is not defined of one bin"
@@ -263,7 +263,7 @@ def _notes_on_scale(request: EvaluationRequest, bins: ComparedBins) -> Iterator[
         yield from _notes_on_depth(request, bins)
 
 
-def _notes_on_factors(request: EvaluationRequest, bins: ComparedBins) -> Iterator[str]:
+def _notes_on_factors(request: EvaluateRequest, bins: ComparedBins) -> Iterator[str]:
     """What was multiplied by what."""
     names = [SIGNALS[name] for name in bins.scales]
     several = names[0] if names[1:] == [] else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -279,7 +279,7 @@ def _were(names: Sequence[str]) -> str:
     return "were" if names[1:] else "was"
 
 
-def _notes_on_depth(request: EvaluationRequest, bins: ComparedBins) -> Iterator[str]:
+def _notes_on_depth(request: EvaluateRequest, bins: ComparedBins) -> Iterator[str]:
     """Whether the signals are of one depth, by their means as they are in the files."""
     ratio = bins.ratios[MEASURED]
     said = f"the predicted signal is on average {ratio:.3g} times the measured"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from epigept_batch.evaluation.request import EvaluationRequest
+    from epigept_batch.commands.evaluate.request import EvaluateRequest
     from epigept_batch.progress import Progress
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig, Region
@@ -65,7 +65,7 @@ class Training:
     given: bool = False
 
 
-def find_pairs(request: EvaluationRequest, progress: Progress) -> Iterator[Pair]:
+def find_pairs(request: EvaluateRequest, progress: Progress) -> Iterator[Pair]:
     """Every predicted track that has a measured one; those without are named.
 
     Raises:
@@ -111,7 +111,7 @@ def _predicted(path: Path) -> dict[tuple[str, str], tuple[Path, Mapping[str, Any
     return mine or {(sample or track, track if sample else ""): (path, None)}
 
 
-def find_training(request: EvaluationRequest, pair: Pair, spec: Spec | None) -> Training:
+def find_training(request: EvaluateRequest, pair: Pair, spec: Spec | None) -> Training:
     """The training tracks of a pair's track, and which is of the nearest cell.
 
     Files of cells that the network was not trained on are left out, where the model tells and the names are its own,
@@ -174,7 +174,7 @@ class Areas:
         )
 
 
-def find_areas(request: EvaluationRequest, pair: Pair, contigs: Sequence[Contig]) -> Areas:
+def find_areas(request: EvaluateRequest, pair: Pair, contigs: Sequence[Contig]) -> Areas:
     """Read what is asked for, excluded, and a peak.
 
     Raises:

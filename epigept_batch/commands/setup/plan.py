@@ -71,7 +71,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SetupPlan:
     """What a set-up is going to do.
 
     Attributes:
@@ -120,7 +120,7 @@ def _effort(target: Target) -> int:
     return 0 if target.precision is None else 1
 
 
-def plan_setup(request: SetupRequest) -> Plan:
+def plan_setup(request: SetupRequest) -> SetupPlan:
     """See what is wanted, what is there and what is to be done; nothing is written.
 
     Raises:
@@ -144,7 +144,7 @@ def plan_setup(request: SetupRequest) -> Plan:
                 _check_local(asset)
     needed = sum(_bytes_needed(record, target, catalogue, force=request.force) for target in targets if target.due)
     folder = next(path for path in (home(), *home().absolute().parents) if path.exists())
-    return Plan(catalogue, record, targets, request.force, needed, shutil.disk_usage(folder).free)
+    return SetupPlan(catalogue, record, targets, request.force, needed, shutil.disk_usage(folder).free)
 
 
 def _given_before(request: SetupRequest, record: Record) -> dict[str, str]:

@@ -1,0 +1,113 @@
+"""Samples as a network reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from epigept_batch.errors import InputError
+from epigept_batch.expression.request import MOST_MISSING, SampleRequest
+from epigept_batch.expression.samples import read_samples
+from epigept_batch.expression.vector import network_expression
+from epigept_batch.inference.model_file import read_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.spec import Spec
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """What a network reads of samples.
+
+    Attributes:
+        samples: Their names.
+        factors: Names of the transcription factors, in the network's order.
+        values: float32, (samples, factors): ln(1 + quantile-normalised TPM).
+        notes: What to know of each sample, a sentence each.
+    """
+
+    samples: tuple[str, ...]
+    factors: tuple[str, ...]
+    values: NDArray[np.float32]
+    notes: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        """See that the parts fit each other.
+
+        Raises:
+            InputError: They do not, or a value is negative or no number.
+        """
+        if self.values.shape != (len(self.samples), len(self.factors)):
+            raise InputError(
+                f"expression of shape {self.values.shape} does not fit {len(self.samples)} samples and "
+                f"{len(self.factors)} factors; give a row per sample and a column per factor"
+            )
+        if not (np.isfinite(self.values).all() and (self.values >= 0).all()):
+            raise InputError("expression has values that are negative or no numbers; give ln(1 + TPM)")
+
+
+def read_expression(
+    tables: str | PathLike[str] | Iterable[str | PathLike[str]],
+    model: str | PathLike[str],
+    *,
+    samples: Iterable[str] = (),
+    merge: str | None = None,
+    tx2gene: str | PathLike[str] | None = None,
+    max_missing: float = MOST_MISSING,
+    normalised: bool = False,
+) -> Expression:
+    """Read quantifications as `epigept-batch genome --tpm` does.
+
+    Args:
+        tables: A file, or several: of RSEM, salmon, kallisto, StringTie, featureCounts, GCT, a matrix, .h5ad.
+        model: The model file, for its factors and the expression reference to which samples are normalised.
+        samples: Names of the samples wanted; all by default.
+        merge: Name under which all become one, the mean of replicates.
+        tx2gene: Genes of transcripts: GTF, GFF3 or a table.
+        max_missing: Share of the factors that a table may lack; they count as TPM 0.
+        normalised: Whether the tables hold quantile-normalised TPM.
+
+    Raises:
+        InputError: A table cannot be read, or holds no TPM.
+        ModelError: The model file is none, or has no expression reference and `normalised` is not set.
+    """
+    request = SampleRequest(
+        tables=tuple((None, path) for path in as_paths(tables)),
+        samples=tuple(samples),
+        merge=merge,
+        tx2gene=None if tx2gene is None else Path(tx2gene),
+        max_missing=max_missing,
+        normalised=normalised,
+    )
+    return expression_of(request, read_spec(Path(model)), model=Path(model))
+
+
+def as_paths(files: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
+    """The paths of one file or several."""
+    return [Path(files)] if isinstance(files, str | PathLike) else [Path(file) for file in files]
+
+
+def expression_of(request: SampleRequest, spec: Spec, *, model: Path) -> Expression:
+    """The samples of a request as a network reads them.
+
+    Raises:
+        InputError: A table cannot be read; or the model has nothing to normalise TPM by.
+    """
+    if spec.reference is None and not request.normalised:
+        raise InputError("has no expression reference; give quantile-normalised TPM and normalised=True", model)
+    distribution = None if request.normalised or spec.reference is None else spec.reference.distribution
+    found = read_samples(request, spec.factors, spec.reference)
+    return Expression(
+        samples=tuple(sample.name for sample in found),
+        factors=spec.factors,
+        values=np.stack([network_expression(sample.tpm.by_factor, distribution) for sample in found]),
+        notes=tuple(sample.sentences for sample in found),
+    )

@@ -1,0 +1,186 @@
+"""A network on a device, ready to predict regions."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from epigept_batch.api.expression import Expression, as_paths, expression_of
+from epigept_batch.api.values import Bins, MotifScores, Prediction
+from epigept_batch.errors import InputError
+from epigept_batch.expression.request import SampleRequest
+from epigept_batch.inference.device import RunOptions, parse_device
+from epigept_batch.inference.model_file import read_spec
+from epigept_batch.inference.session import open_sessions
+from epigept_batch.machine.processors import usable_processors
+from epigept_batch.motifs.scan import GenomeScan
+from epigept_batch.names import SPACES
+from epigept_batch.prediction.predict import predict_tiles
+from epigept_batch.prediction.scores import make_scanner, open_store
+from epigept_batch.prediction.stitch import runs
+from epigept_batch.sequence.genome import Genome
+from epigept_batch.sequence.genome_verdict import accept_genome
+from epigept_batch.sequence.regions import select_regions
+from epigept_batch.tiling import make_tiles, select_bins
+from epigept_batch.timing import StageClock
+from epigept_batch.tracks.chosen import choose_tracks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from os import PathLike
+
+    from epigept_batch.spec import Spec
+    from epigept_batch.tiling import Region
+
+    File = str | PathLike[str]
+
+
+def load_model(path: File, *, device: str = "auto", batch_size: int | None = None, threads: int | None = None) -> Model:
+    """Load a model file onto a device.
+
+    Args:
+        path: Made by `epigept-export convert`.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `openvino` or `openvino:bf16`, as of `genome --device`.
+        batch_size: Pairs of a window and a sample per call; None for what suits the device.
+        threads: How many the CPU may use; None for all that this process may.
+
+    Raises:
+        InputError: No such device.
+        ModelError: No model file.
+        DeviceError: The device cannot be had.
+    """
+    return Model(Path(path), device=device, batch_size=batch_size, threads=threads)
+
+
+class Model:
+    """A network on a device, made by `load_model`; from one thread at a time.
+
+    Attributes:
+        path: Its file.
+        tracks: Names of its tracks.
+        factors: Names of its transcription factors.
+        bin_bp: Base pairs of a bin.
+        window_bp: Base pairs that it reads at once.
+        device: Where it runs.
+        notes: What was said while it was loaded, such as why it runs on the CPU.
+    """
+
+    def __init__(self, path: Path, *, device: str, batch_size: int | None, threads: int | None) -> None:
+        self.path = path
+        self._spec: Spec = read_spec(path)
+        self._threads = threads or usable_processors()
+        heard: list[str] = []
+        options = RunOptions(self._spec.precision, threads=self._threads, batch_size=batch_size)
+        self._sessions = open_sessions(path, parse_device(device), options, say=heard.append)
+        self.tracks, self.factors = self._spec.tracks, self._spec.factors
+        self.bin_bp, self.window_bp = self._spec.geometry.bin_bp, self._spec.geometry.window_bp
+        self.device = self._sessions[0].device
+        self.notes = tuple(heard)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.path.name}: {', '.join(self.tracks)} on {self.device}>"
+
+    def predict(
+        self,
+        expression: Expression | File | Iterable[File],
+        regions: str | Iterable[str],
+        *,
+        fasta: File,
+        tracks: Iterable[str] = (),
+        space: str = "log1p",
+        overlap: int = 0,
+        scores: File | None = None,
+        any_genome: bool = False,
+    ) -> Prediction:
+        """Predict the tracks of regions for samples, with the values that `genome` writes there.
+
+        Args:
+            expression: What `read_expression` gives, or tables for it.
+            regions: As samtools writes them, 1-based and inclusive, such as `chr2:1,000,001-2,000,000`; one or several.
+            fasta: The genome, plain or bgzip.
+            tracks: Names of those wanted; all by default.
+            space: `log1p` for ln(1 + signal), `linear` for the signal.
+            overlap: Base pairs that neighbouring windows share.
+            scores: Motif scores kept by `epigept-batch scan`.
+            any_genome: Whether a genome of another assembly than the model's is meant.
+
+        Raises:
+            InputError: A table, genome, region, track or space that cannot be used.
+        """
+        if space not in SPACES:
+            raise InputError(f"no space '{space}'; give {' or '.join(SPACES)}")
+        read = expression if isinstance(expression, Expression) else self.read(expression)
+        if read.factors != self.factors:
+            raise InputError("expression is of other factors than the model's; read it for this model")
+        chosen = choose_tracks(tuple(tracks), self._spec)
+        numbers = [self.tracks.index(track) for track in chosen]
+        with ExitStack() as stack:
+            genome = stack.enter_context(Genome(Path(fasta)))
+            chosen_regions = self._regions(genome, regions)
+            verdict = accept_genome(genome, chosen_regions, self._spec, chosen=True, any_genome=any_genome)
+            bins = Bins(genome.contigs, select_bins(chosen_regions, self.bin_bp), self.bin_bp)
+            tiles = make_tiles(genome.contigs, bins.spans, geometry=self._spec.geometry, overlap=overlap)
+            values = np.full((len(read.samples), len(bins), len(numbers)), np.nan, dtype=np.float32)
+            store = None
+            if scores is not None:
+                store = open_store(Path(scores), self._spec, genome, tiles, model=self.path)
+            signals = predict_tiles(
+                genome,
+                tiles,
+                read.values,
+                self._sessions,
+                spec=self._spec,
+                store=store,
+                tracks=numbers,
+                threads=self._threads,
+                say=lambda _: None,
+                clock=StageClock(),
+            )
+            for signal in stack.enter_context(closing(signals)):
+                for run in runs(signal, bin_bp=self.bin_bp):
+                    begin = bins.place(run.contig, run.first_bin)
+                    values[:, begin : begin + run.values.shape[1]] = run.values
+            genome.check_unchanged()
+        if space == "linear":
+            np.expm1(values, out=values)
+        return Prediction(values, bins, read.samples, chosen, space, verdict.notes)
+
+    def scan(self, regions: str | Iterable[str], *, fasta: File) -> MotifScores:
+        """Best motif hits of the model's factors, as the network reads them.
+
+        Args:
+            regions: As `predict` takes them.
+            fasta: The genome.
+
+        Raises:
+            InputError: A region that cannot be used.
+        """
+        with (
+            Genome(Path(fasta)) as genome,
+            GenomeScan(genome, make_scanner(self._spec, threads=self._threads, say=lambda _: None)) as source,
+        ):
+            selected = select_bins(self._regions(genome, regions), self.bin_bp)
+            bins = Bins(genome.contigs, selected, self.bin_bp)
+            parts = [source.read(contig, first, last - first) for contig, first, last in bins.runs()]
+            genome.check_unchanged()
+        return MotifScores(np.concatenate(parts, axis=1), bins, self.factors)
+
+    def read(self, tables: File | Iterable[File]) -> Expression:
+        """Tables as this model reads them; `read_expression` has more to choose."""
+        request = SampleRequest(tuple((None, path) for path in as_paths(tables)))
+        return expression_of(request, self._spec, model=self.path)
+
+    @staticmethod
+    def _regions(genome: Genome, regions: str | Iterable[str]) -> list[Region]:
+        """The regions that are asked for.
+
+        Raises:
+            InputError: A region that cannot be used, or none.
+        """
+        asked = [regions] if isinstance(regions, str) else list(regions)
+        if not asked:
+            raise InputError("no region is given; give one as samtools writes it, such as 'chr2:1,000,001-2,000,000'")
+        return select_regions(genome.contigs, regions=asked)

@@ -1,0 +1,207 @@
+"""What a prediction or a scan gives: values by bin, with their places and names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from epigept_batch.errors import InputError
+from epigept_batch.files import make_folder
+from epigept_batch.names import can_be_file_name
+from epigept_batch.tracks.bigwig import BigWigWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.tiling import Contig, Span
+
+FRAMES = ("polars", "pandas")
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Bins of a genome, in genome order.
+
+    Attributes:
+        contigs: All contigs of the genome, in the FASTA's order.
+        spans: By contig the bins [first, last) that are there.
+        bin_bp: Base pairs of a bin.
+    """
+
+    contigs: tuple[Contig, ...]
+    spans: Mapping[str, tuple[Span, ...]]
+    bin_bp: int
+
+    def runs(self) -> Iterator[tuple[Contig, int, int]]:
+        """Contig, first and end bin of each run of bins."""
+        for contig in self.contigs:
+            for first, last in self.spans.get(contig.name, ()):
+                yield contig, first, last
+
+    def place(self, contig: Contig, bin_: int) -> int:
+        """Where a bin that is there stands among all of them."""
+        before = 0
+        for name, first, last in self.runs():
+            if name == contig and first <= bin_ < last:
+                return before + bin_ - first
+            before += last - first
+        raise KeyError((contig.name, bin_))
+
+    def __len__(self) -> int:
+        return sum(last - first for _, first, last in self.runs())
+
+    @property
+    def contig(self) -> NDArray[np.str_]:
+        """Name of each bin's contig, (bins,)."""
+        runs = list(self.runs())
+        names = np.array([contig.name for contig, _, _ in runs], dtype=np.str_)
+        return np.repeat(names, [last - first for _, first, last in runs])
+
+    @property
+    def start(self) -> NDArray[np.int64]:
+        """First base of each bin, 0-based, (bins,)."""
+        numbers = [np.arange(first, last, dtype=np.int64) for _, first, last in self.runs()]
+        starts: NDArray[np.int64] = np.concatenate([np.zeros(0, np.int64), *numbers]) * self.bin_bp
+        return starts
+
+    @property
+    def end(self) -> NDArray[np.int64]:
+        """End of each bin, half-open; the last of a contig ends with it, (bins,)."""
+        lengths = [np.full(last - first, contig.length, dtype=np.int64) for contig, first, last in self.runs()]
+        ends: NDArray[np.int64] = np.concatenate([np.zeros(0, np.int64), *lengths])
+        return np.minimum(self.start + self.bin_bp, ends, out=ends)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Predicted tracks of samples.
+
+    Attributes:
+        values: float32, (samples, bins, tracks); NaN where a bin has no base.
+        bins: Where they lie.
+        samples: Names of the samples.
+        tracks: Names of the tracks.
+        space: `log1p` where values are ln(1 + signal), else `linear`.
+        notes: What to know of the genome, a sentence each.
+    """
+
+    values: NDArray[np.float32]
+    bins: Bins
+    samples: tuple[str, ...]
+    tracks: tuple[str, ...]
+    space: str
+    notes: tuple[str, ...] = ()
+
+    def to_frame(self, kind: str = "polars") -> Any:  # noqa: ANN401 - of either library
+        """A table with a row per sample and bin: sample, contig, start, end, and a column per track.
+
+        Args:
+            kind: `polars`, which comes with this program, or `pandas` where that is installed.
+
+        Raises:
+            InputError: Another kind.
+        """
+        count = len(self.bins)
+        columns = {
+            "sample": np.repeat(np.array(self.samples, dtype=np.str_), count),
+            **{name: np.tile(values, len(self.samples)) for name, values in places(self.bins).items()},
+            **{track: self.values[..., number].ravel() for number, track in enumerate(self.tracks)},
+        }
+        return make_frame(columns, kind)
+
+    def to_bigwig(self, folder: str | PathLike[str]) -> list[Path]:
+        """Write SAMPLE.TRACK.bw for each sample and track, as `genome` does.
+
+        Args:
+            folder: Made where it is not there.
+
+        Returns:
+            Their paths.
+
+        Raises:
+            InputError: A sample's name cannot be a file's.
+            OutputError: They cannot be written.
+        """
+        for sample in self.samples:
+            if not can_be_file_name(sample):
+                raise InputError(f"sample '{sample}' cannot be a file's name; name it otherwise")
+        make_folder(Path(folder), option="another folder")
+        return [
+            self._write(Path(folder) / f"{sample}.{track}.bw", self.values[number, :, place])
+            for number, sample in enumerate(self.samples)
+            for place, track in enumerate(self.tracks)
+        ]
+
+    def _write(self, path: Path, values: NDArray[np.float32]) -> Path:
+        writer = BigWigWriter(path, self.bins.contigs, bin_bp=self.bins.bin_bp)
+        try:
+            begin = 0
+            for contig, first, last in self.bins.runs():
+                of_run = values[begin : begin + last - first]
+                edges = np.flatnonzero(np.diff(~np.isnan(of_run), prepend=False, append=False))
+                for start, end in edges.reshape(-1, 2):
+                    writer.write(contig, first + int(start), of_run[start:end])
+                begin += last - first
+            writer.close()
+            writer.publish()
+        finally:
+            writer.discard()
+        return path
+
+
+@dataclass(frozen=True, eq=False)
+class MotifScores:
+    """Best motif hits of factors.
+
+    Attributes:
+        values: float16, (factors, bins): in nats, 0 without a hit.
+        bins: Where they lie.
+        factors: Names of the factors.
+    """
+
+    values: NDArray[np.float16]
+    bins: Bins
+    factors: tuple[str, ...]
+
+    def to_frame(self, kind: str = "polars") -> Any:  # noqa: ANN401 - of either library
+        """A table with a row per bin: contig, start, end, and a column per factor.
+
+        Raises:
+            InputError: Neither `polars` nor `pandas`.
+        """
+        columns = {factor: self.values[number].astype(np.float32) for number, factor in enumerate(self.factors)}
+        return make_frame({**places(self.bins), **columns}, kind)
+
+
+def places(bins: Bins) -> dict[str, NDArray[Any]]:
+    """Columns of a table that say where bins lie."""
+    return {"contig": bins.contig, "start": bins.start, "end": bins.end}
+
+
+def make_frame(columns: Mapping[str, NDArray[Any]], kind: str) -> Any:  # noqa: ANN401 - of either library
+    """A table of columns of equal length.
+
+    Raises:
+        InputError: Neither `polars` nor `pandas`, or pandas is not installed.
+    """
+    if kind not in FRAMES:
+        raise InputError(f"no frame of the kind '{kind}'; give {_either(FRAMES)}")
+    if kind == "polars":
+        import polars as pl
+
+        return pl.DataFrame(dict(columns))
+    try:
+        import pandas as pd  # type: ignore[import-untyped, unused-ignore]
+    except ImportError as error:
+        raise InputError("pandas is not installed; install it, or ask for kind='polars'") from error
+    return pd.DataFrame(dict(columns))
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(f"'{name}'" for name in names)

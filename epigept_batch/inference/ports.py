@@ -1,0 +1,172 @@
+"""What a network takes and gives: the inputs and outputs of its graph, by name.
+
+Which inputs there can be is fixed here, since something has to make them; which of them a network takes, and what it
+gives, is what its model file declares. Nothing else counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from epigept_batch.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import DTypeLike
+
+    from epigept_batch.spec import Spec
+
+WINDOWS, SAMPLES = "windows", "samples"
+"""What the rows of an input may be."""
+TOKENS, MOTIF_SCORES, EXPRESSION = "tokens", "motif_scores", "expression"
+SIGNAL = "signal"
+INPUTS: Mapping[str, tuple[str, DTypeLike]] = {
+    TOKENS: (WINDOWS, np.uint8),
+    MOTIF_SCORES: (WINDOWS, np.float16),
+    EXPRESSION: (SAMPLES, np.float32),
+}
+"""Every input that a network may take: what its rows are, and its type."""
+NEEDED = (TOKENS, EXPRESSION)
+
+
+Rows = NDArray[Any] | Sequence[NDArray[Any]]
+"""Of an input: an array, or a list of arrays."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of a network.
+
+    Attributes:
+        name: One of `INPUTS`.
+        shape: Of a row, which is a window's or a sample's.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def rows(self) -> str:
+        """What its rows are, `WINDOWS` or `SAMPLES`."""
+        return INPUTS[self.name][0]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its values."""
+        return np.dtype(INPUTS[self.name][1])
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output of a network: float32, (windows, samples, *shape)."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """All that a network takes and gives, in the order of its graph."""
+
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+
+    @classmethod
+    def of_session(cls, session: Any) -> Ports:  # noqa: ANN401 - untyped
+        """Those of a graph that ONNX Runtime has loaded."""
+        inputs = tuple(Input(port.name, tuple(port.shape[1:])) for port in session.get_inputs())
+        return cls(inputs, tuple(Output(port.name, tuple(port.shape[2:])) for port in session.get_outputs()))
+
+    @classmethod
+    def of_spec(cls, spec: Spec) -> Ports:
+        """Those of a network like the published, which takes every input and gives the signal."""
+        inputs = tuple(Input(name, shape) for name, shape in row_shapes(spec).items())
+        return cls(inputs, (Output(SIGNAL, (spec.geometry.bins, len(spec.tracks))),))
+
+    def takes(self, name: str) -> bool:
+        """Whether the network has an input of this name."""
+        return any(port.name == name for port in self.inputs)
+
+
+def row_shapes(spec: Spec) -> Mapping[str, tuple[int, ...]]:
+    """The shape of a row of every input that a network may take, by name."""
+    geometry, factors = spec.geometry, len(spec.factors)
+    return {TOKENS: (geometry.window_bp,), MOTIF_SCORES: (factors, geometry.bins), EXPRESSION: (factors,)}
+
+
+def check_ports(shapes: Mapping[str, tuple[int, ...]], outputs: Iterable[str], spec: Spec) -> None:
+    """See that a graph's inputs can be made and are of the sizes that its spec says.
+
+    Args:
+        shapes: By input; 0 for a size that is not fixed.
+        outputs: Their names.
+        spec: The model file's.
+
+    Raises:
+        ModelError: One is not known, lacks, or has another shape.
+    """
+    wanted = row_shapes(spec)
+    lacking = [name for name in NEEDED if name not in shapes] + [SIGNAL] * (SIGNAL not in outputs)
+    if lacking:
+        raise ModelError(f"its graph lacks {', '.join(lacking)}; convert the checkpoint again")
+    for name, shape in shapes.items():
+        if name not in wanted:
+            raise ModelError(f"its graph takes '{name}', which this version cannot make; use the version that wrote it")
+        if shape != (0, *wanted[name]):
+            raise ModelError(f"its graph takes {name} of another shape than its spec says; convert again")
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Windows and samples, of which every pair is predicted.
+
+    Attributes:
+        windows: A row per window of each input that has such rows, by name.
+        samples: A row per sample, likewise.
+    """
+
+    windows: Mapping[str, Rows]
+    samples: Mapping[str, Rows]
+
+    @classmethod
+    def of(cls, **rows: Rows) -> Inputs:
+        """Those of these names, such as `tokens`, `motif_scores` and `expression`."""
+        by_kind: dict[str, dict[str, Rows]] = {WINDOWS: {}, SAMPLES: {}}
+        for name, values in rows.items():
+            by_kind[INPUTS[name][0]][name] = values
+        return cls(by_kind[WINDOWS], by_kind[SAMPLES])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Windows and samples."""
+        windows, samples = (next(map(len, rows.values()), 0) for rows in (self.windows, self.samples))
+        return windows, samples
+
+    def __getitem__(self, name: str) -> Rows:
+        """The rows of an input."""
+        return (self.windows if INPUTS[name][0] == WINDOWS else self.samples)[name]
+
+    def part(self, windows: slice = slice(None), samples: slice = slice(None)) -> Inputs:
+        """Some of the windows for some of the samples."""
+        return Inputs(
+            {name: rows[windows] for name, rows in self.windows.items()},
+            {name: rows[samples] for name, rows in self.samples.items()},
+        )
+
+
+def joined(parts: Sequence[Mapping[str, NDArray[np.float32]]], *, axis: int) -> Mapping[str, NDArray[np.float32]]:
+    """Outputs of several calls as of one; without a copy where it was one.
+
+    Args:
+        parts: Outputs by name, each float32, (windows, samples, …).
+        axis: 0 where they are of other windows, 1 where they are of other samples.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts], axis=axis) for name in parts[0]}

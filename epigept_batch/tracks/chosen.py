@@ -1,0 +1,26 @@
+"""Which of a network's tracks are wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from epigept_batch.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from epigept_batch.spec import Spec
+
+
+def choose_tracks(wanted: Sequence[str], spec: Spec) -> tuple[str, ...]:
+    """The wanted tracks, in the network's order, whatever their case; all where none is named.
+
+    Raises:
+        InputError: The model has none of a name.
+    """
+    by_name = {track.casefold(): track for track in spec.tracks}
+    for name in wanted:
+        if name.casefold() not in by_name:
+            raise InputError(f"--tracks: the model has no track '{name}'; it has {', '.join(spec.tracks)}")
+    chosen = {by_name[name.casefold()] for name in wanted}
+    return tuple(track for track in spec.tracks if not wanted or track in chosen)

@@ -1,0 +1,198 @@
+"""The Python API, against the command and against a run by two processes."""
+
+import pickle
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pyBigWig
+import pytest
+
+import epigept_batch as eb
+from bigwigs import bins
+from epigept_batch.inference.device import CPU
+from epigept_batch.inference.model_file import read_spec
+from epigept_batch.prediction.part import Part
+from epigept_batch.sequence.genome import Genome
+from epigept_batch.sequence.regions import select_regions
+from epigept_batch.tiling import make_tiles, select_bins
+from held import new_workers, open_links
+from tolerances import SAME
+
+REGION = "one:2,001-16,000"
+HALF = """
+import pickle, sys
+from epigept_batch.inference.model_file import read_spec
+from epigept_batch.prediction.part import predict_part
+from epigept_batch.prediction.stitch import runs
+
+part = pickle.load(sys.stdin.buffer)
+bin_bp = read_spec(part.model).geometry.bin_bp
+found = [run for signal in predict_part(part, say=lambda _: None) for run in runs(signal, bin_bp=bin_bp)]
+pickle.dump([(run.first_bin, run.values) for run in found], sys.stdout.buffer)
+"""
+
+
+@pytest.fixture
+def model(small_model):
+    return eb.load_model(small_model, device="cpu", threads=1)
+
+
+@pytest.fixture
+def expression(tpm, small_model):
+    return eb.read_expression(tpm, small_model)
+
+
+def in_another_process(part):
+    """First bin and values of the runs of a part's bins."""
+    done = subprocess.run([sys.executable, "-c", HALF], input=pickle.dumps(part), capture_output=True, check=True)
+    return pickle.loads(done.stdout)  # noqa: S301 - from our own process
+
+
+def test_a_region_by_the_api_by_genome_and_by_two_processes(model, expression, genome, small_model, fasta, tmp_path):
+    assert genome("--region", REGION).code == 0
+    expected = np.stack(
+        [bins(tmp_path / f"out/sample.{track}.bw", "one", bin_bp=128) for track in model.tracks], axis=1
+    )
+
+    prediction = model.predict(expression, REGION, fasta=fasta)
+    assert prediction.values.shape == (1, len(prediction.bins), 3)
+    by_api = np.full_like(expected, np.nan)
+    by_api[prediction.bins.start // 128] = prediction.values[0]
+    np.testing.assert_allclose(by_api, expected, rtol=SAME)
+
+    spec, sequence = read_spec(small_model), Genome(fasta)
+    selection = select_bins(select_regions(sequence.contigs, regions=[REGION]), 128)
+    tiles = make_tiles(sequence.contigs, selection, geometry=spec.geometry)
+    half = len(tiles) // 2
+    by_two = np.full_like(expected, np.nan)
+    for some in (tiles[:half], tiles[half:]):
+        found = in_another_process(Part(small_model, fasta, tuple(some), expression.values, (0, 1, 2), device=CPU))
+        assert found
+        for first, values in found:
+            by_two[first : first + values.shape[1]] = values[0]
+    np.testing.assert_allclose(by_two, expected, rtol=SAME)
+
+
+def test_tables_regions_and_tracks_are_chosen(model, tpm, fasta, tmp_path):
+    other = tmp_path / "other.tsv"
+    other.write_text(tpm.read_text().replace("F03\t", "F03\t9"))
+    found = model.predict([tpm, other], ["two", "one:1-256"], fasta=fasta, tracks=["ctcf"], space="linear")
+    assert (found.samples, found.tracks, found.space) == (("sample", "other"), ("CTCF",), "linear")
+    assert found.bins.contig.tolist() == ["one"] * 2 + ["two"] * 6
+    assert found.bins.start.tolist() == [0, 128, 0, 128, 256, 384, 512, 640]
+    assert found.bins.end.tolist() == [128, 256, 128, 256, 384, 512, 640, 700]
+    log = model.predict([tpm, other], ["two", "one:1-256"], fasta=fasta)
+    np.testing.assert_allclose(found.values[..., 0], np.expm1(log.values[..., 1]), rtol=1e-6)
+    assert (log.values[0] != log.values[1]).any()
+
+
+@pytest.mark.parametrize("kind", ["polars", "pandas"])
+def test_a_frame_has_a_row_per_sample_and_bin(model, tpm, fasta, kind):
+    found = model.predict(tpm, "two", fasta=fasta)
+    frame = found.to_frame(kind)
+    assert list(frame.columns) == ["sample", "contig", "start", "end", *model.tracks]
+    assert list(frame["end"])[-1] == 700
+    np.testing.assert_array_equal(frame["CTCF"].to_numpy(), found.values[0, :, 1])
+    with pytest.raises(eb.InputError, match="no frame of the kind 'arrow'; give 'polars' or 'pandas'"):
+        found.to_frame("arrow")
+
+
+def test_bigwigs_are_those_of_genome(model, tpm, fasta, genome, tmp_path):
+    genome()
+    paths = model.predict(tpm, ["one", "two", "three"], fasta=fasta).to_bigwig(tmp_path / "api")
+    assert [path.name for path in paths] == [f"sample.{track}.bw" for track in model.tracks]
+    for path in paths:
+        with pyBigWig.open(str(path)) as mine, pyBigWig.open(str(tmp_path / "out" / path.name)) as theirs:
+            assert mine.chroms() == theirs.chroms()
+            for contig in theirs.chroms():
+                ours, expected = mine.intervals(contig), theirs.intervals(contig)
+                assert [i[:2] for i in ours or ()] == [i[:2] for i in expected or ()]
+                np.testing.assert_allclose([i[2] for i in ours or ()], [i[2] for i in expected or ()], rtol=SAME)
+
+
+def test_motif_scores_are_those_that_the_network_reads(model, fasta, synthetic):
+    found = model.scan("one", fasta=fasta)
+    expected = np.load(synthetic / "scores.homer-200.npy")[: len(found.bins)]
+    np.testing.assert_array_equal(found.values, expected.T.astype(np.float16))
+    assert found.to_frame().columns[:4] == ["contig", "start", "end", model.factors[0]]
+
+
+def test_kept_scores_give_the_same_and_must_fit(model, tpm, fasta, scan, tmp_path):
+    scan()
+    scanned, kept = (model.predict(tpm, "one", fasta=fasta, scores=s).values for s in (None, tmp_path / "scores"))
+    np.testing.assert_allclose(kept, scanned, rtol=SAME)
+    text = fasta.read_text()
+    fasta.write_text(text.replace("ACG", "ACC", 1))
+    with pytest.raises(eb.InputError, match="give the store of this genome"):
+        model.predict(tpm, "one", fasta=fasta, scores=tmp_path / "scores")
+
+
+def test_a_genome_that_the_network_is_not_for_is_refused_unless_it_is_meant(model, expression, fasta):
+    head, *lines = fasta.read_text().splitlines()
+    fasta.write_text("\n".join([head, *(line if line[0] == ">" else line.replace("T", "U") for line in lines), ""]))
+    with pytest.raises(eb.InputError, match="RNA"):
+        model.predict(expression, "one", fasta=fasta)
+    found = model.predict(expression, "one", fasta=fasta, any_genome=True)
+    assert any("RNA" in note for note in found.notes)
+    assert np.isfinite(found.values).any()
+
+
+def test_sequence_without_a_base_is_refused(model, expression, tmp_path):
+    path = tmp_path / "n.fa"
+    path.write_text(f">n\n{'N' * 4000}\n")
+    with pytest.raises(eb.InputError, match="no base but N"):
+        model.predict(expression, "n", fasta=path)
+
+
+def test_nothing_stays_open(model, expression, fasta):
+    threads = threading.enumerate()
+    model.predict(expression, "two", fasta=fasta)
+    model.scan("two", fasta=fasta)
+    assert not new_workers(threads)
+    assert not open_links(fasta)
+
+
+def test_vectors_of_other_factors_or_shapes_are_refused(model, fasta):
+    with pytest.raises(eb.InputError, match="expression is of other factors than the model's"):
+        model.predict(eb.Expression(("a",), ("X",), np.zeros((1, 1), np.float32)), "one", fasta=fasta)
+    with pytest.raises(eb.InputError, match="does not fit 2 samples and 15 factors"):
+        eb.Expression(("a", "b"), model.factors, np.zeros((1, 15), np.float32))
+    with pytest.raises(eb.InputError, match="negative or no numbers"):
+        eb.Expression(("a",), model.factors, np.full((1, 15), -1, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"regions": "four"}, "the genome has no contig 'four'"),
+        ({"regions": []}, "no region is given"),
+        ({"tracks": ["H3"]}, "the model has no track 'H3'"),
+        ({"space": "log2"}, "no space 'log2'; give log1p or linear"),
+        ({"overlap": 7}, "must be a multiple of the bin"),
+    ],
+)
+def test_what_cannot_be_used_is_said(model, expression, fasta, options, said):
+    arguments = {"regions": "one", "fasta": fasta} | options
+    with pytest.raises(eb.InputError, match=said):
+        model.predict(expression, **arguments)
+
+
+def test_the_names_are_listed_once_and_loaded_when_used():
+    script = (
+        "import sys, epigept_batch as eb; heavy = {'numba', 'onnxruntime', 'polars', 'torch', 'onnx', 'zarr'};"
+        "print(len(heavy & set(sys.modules)), sorted(eb.PUBLIC) == sorted(eb.__all__),"
+        "all(getattr(eb, name).__name__ == name for name in eb.__all__), set(dir(eb)) == {*eb.__all__, '__version__'})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "0 True True True\n"
+    with pytest.raises(AttributeError, match="has no attribute 'predict'"):
+        eb.predict  # noqa: B018
+
+
+def test_the_program_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "epigept_batch", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"epigept-batch, version {eb.__version__}\n"
