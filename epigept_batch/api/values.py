@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from epigept_batch.errors import InputError
+from epigept_batch.errors import InputError, OutputError
 from epigept_batch.files import make_folder
 from epigept_batch.names import can_be_file_name
 from epigept_batch.tracks.bigwig import BigWigWriter
+from epigept_batch.tracks.run_record import SampleFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,13 +50,26 @@ class Bins:
                 yield contig, first, last
 
     def place(self, contig: Contig, bin_: int) -> int:
-        """Where a bin that is there stands among all of them."""
-        before = 0
-        for name, first, last in self.runs():
-            if name == contig and first <= bin_ < last:
-                return before + bin_ - first
-            before += last - first
-        raise KeyError((contig.name, bin_))
+        """Where a bin stands among all that are there.
+
+        Raises:
+            KeyError: It is not there.
+        """
+        spans = self.spans.get(contig.name, ())
+        number = bisect_right(spans, bin_, key=itemgetter(0)) - 1
+        if number < 0 or bin_ >= spans[number][1]:
+            raise KeyError((contig.name, bin_))
+        return self._before[contig.name][number] + bin_ - spans[number][0]
+
+    @cached_property
+    def _before(self) -> Mapping[str, Sequence[int]]:
+        """By contig, how many bins stand before each of its runs."""
+        before: dict[str, list[int]] = {}
+        count = 0
+        for contig, first, last in self.runs():
+            before.setdefault(contig.name, []).append(count)
+            count += last - first
+        return before
 
     def __len__(self) -> int:
         return sum(last - first for _, first, last in self.runs())
@@ -116,7 +134,7 @@ class Prediction:
         return make_frame(columns, kind)
 
     def to_bigwig(self, folder: str | PathLike[str]) -> list[Path]:
-        """Write SAMPLE.TRACK.bw for each sample and track, as `genome` does.
+        """Write SAMPLE.TRACK.bw for each sample and track, as `genome` does; they get their names when all are whole.
 
         Args:
             folder: Made where it is not there.
@@ -126,33 +144,35 @@ class Prediction:
 
         Raises:
             InputError: A sample's name cannot be a file's.
-            OutputError: They cannot be written.
+            OutputError: They cannot be written, or `genome` has written there: its record would no longer be true.
         """
         for sample in self.samples:
             if not can_be_file_name(sample):
                 raise InputError(f"sample '{sample}' cannot be a file's name; name it otherwise")
+        of_samples = [SampleFiles(Path(folder), sample, self.tracks) for sample in self.samples]
+        for record in (files.record for files in of_samples if files.record.exists()):
+            raise OutputError("tells of tracks that genome wrote here; give another folder", record)
         make_folder(Path(folder), option="another folder")
-        return [
-            self._write(Path(folder) / f"{sample}.{track}.bw", self.values[number, :, place])
-            for number, sample in enumerate(self.samples)
-            for place, track in enumerate(self.tracks)
-        ]
+        with ExitStack() as stack:
+            writers = []
+            for files, values in zip(of_samples, self.values, strict=True):
+                for path, of_track in zip(files.bigwigs, values.T, strict=True):
+                    writers.append(BigWigWriter(path, self.bins.contigs, bin_bp=self.bins.bin_bp))
+                    stack.callback(writers[-1].discard)
+                    self._write(writers[-1], of_track)
+            for writer in writers:
+                writer.publish()
+        return [writer.path for writer in writers]
 
-    def _write(self, path: Path, values: NDArray[np.float32]) -> Path:
-        writer = BigWigWriter(path, self.bins.contigs, bin_bp=self.bins.bin_bp)
-        try:
-            begin = 0
-            for contig, first, last in self.bins.runs():
-                of_run = values[begin : begin + last - first]
-                edges = np.flatnonzero(np.diff(~np.isnan(of_run), prepend=False, append=False))
-                for start, end in edges.reshape(-1, 2):
-                    writer.write(contig, first + int(start), of_run[start:end])
-                begin += last - first
-            writer.close()
-            writer.publish()
-        finally:
-            writer.discard()
-        return path
+    def _write(self, writer: BigWigWriter, values: NDArray[np.float32]) -> None:
+        begin = 0
+        for contig, first, last in self.bins.runs():
+            of_run = values[begin : begin + last - first]
+            edges = np.flatnonzero(np.diff(~np.isnan(of_run), prepend=False, append=False))
+            for start, end in edges.reshape(-1, 2):
+                writer.write(contig, first + int(start), of_run[start:end])
+            begin += last - first
+        writer.close()
 
 
 @dataclass(frozen=True, eq=False)

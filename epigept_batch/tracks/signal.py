@@ -218,16 +218,25 @@ class BinnedTrack:
         wanted: What is wanted of it, likewise.
         zero_fill: As `SignalTrack.bins` takes it.
         finite: Refuse infinite values, which are read as they are otherwise.
+        otherwise: What to do where it holds the signal and is taken for its logarithm, for the message.
     """
 
     def __init__(
-        self, track: SignalTrack, *, bin_bp: int, space: str, wanted: str, zero_fill: bool = False, finite: bool = False
+        self,
+        track: SignalTrack,
+        *,
+        bin_bp: int,
+        space: str,
+        wanted: str,
+        zero_fill: bool = False,
+        finite: bool = False,
+        otherwise: str = "say so by --measured-space linear or --predicted-space linear",
     ) -> None:
         self._track = track
         self._bin_bp = bin_bp
         self._space, self._wanted = space, wanted
         self._zero_fill = zero_fill
-        self._finite = finite
+        self._finite, self._otherwise = finite, otherwise
 
     def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float32]:
         """Successive bins, float32, (bins,), NaN without data and beyond the contig, infinite where any base is.
@@ -263,13 +272,13 @@ class BinnedTrack:
             )
         if self._finite and (infinite := np.isinf(values)).any():
             raise InputError(
-                f"has an infinite value, as at {place(infinite)}; a prediction has none, so make this track again",
+                f"has an infinite value, as at {place(infinite)}; signal is finite, so make this track again",
                 self._track.path,
             )
         if self._space == "log1p" and (large := (values > LARGEST_LOG1P) & np.isfinite(values)).any():
             raise InputError(
                 f"is taken for ln(1 + signal) and has {values[large.argmax()]:,.0f} at {place(large)}; where it holds "
-                "the signal itself, say so by --measured-space linear or --predicted-space linear",
+                f"the signal itself, {self._otherwise}",
                 self._track.path,
             )
 

@@ -16,7 +16,8 @@ from epigept_batch.inference.model_file import read_spec
 from epigept_batch.prediction.part import Part
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.regions import select_regions
-from epigept_batch.tiling import make_tiles, select_bins
+from epigept_batch.tiling import Contig, make_tiles, select_bins
+from epigept_batch.tracks.bigwig import BigWigWriter
 from held import new_workers, open_links
 from tolerances import SAME
 
@@ -110,6 +111,41 @@ def test_bigwigs_are_those_of_genome(model, tpm, fasta, genome, tmp_path):
                 ours, expected = mine.intervals(contig), theirs.intervals(contig)
                 assert [i[:2] for i in ours or ()] == [i[:2] for i in expected or ()]
                 np.testing.assert_allclose([i[2] for i in ours or ()], [i[2] for i in expected or ()], rtol=SAME)
+
+
+def test_bigwigs_do_not_go_beside_a_record_of_other_tracks(model, tpm, fasta, genome, tmp_path):
+    genome()
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    with pytest.raises(eb.OutputError, match="tells of tracks that genome wrote here; give another folder"):
+        model.predict(tpm, "two", fasta=fasta).to_bigwig(tmp_path / "out")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_all_bigwigs_get_their_names_or_none(model, tpm, fasta, tmp_path, monkeypatch):
+    found = model.predict(tpm, "two", fasta=fasta)
+    closed, close = [], BigWigWriter.close
+
+    def fail_at_last(self):
+        closed.append(self)
+        if len(closed) == len(model.tracks):
+            raise eb.OutputError("is full", self.path)
+        close(self)
+
+    monkeypatch.setattr(BigWigWriter, "close", fail_at_last)
+    with pytest.raises(eb.OutputError, match="is full"):
+        found.to_bigwig(tmp_path / "api")
+    assert not list((tmp_path / "api").iterdir())
+
+
+def test_bins_know_where_they_stand():
+    one, two, three = (Contig(name, 128 * 100) for name in ("one", "two", "three"))
+    bins = eb.Bins((one, two, three), {"one": ((3, 5), (9, 10)), "three": ((0, 2),)}, 128)
+    assert len(bins) == 5
+    places = [bins.place(contig, bin_) for contig, bin_ in ((one, 3), (one, 4), (one, 9), (three, 0), (three, 1))]
+    assert places == [0, 1, 2, 3, 4]
+    for contig, bin_ in ((one, 2), (one, 5), (one, 10), (two, 0), (three, 2)):
+        with pytest.raises(KeyError):
+            bins.place(contig, bin_)
 
 
 def test_motif_scores_are_those_that_the_network_reads(model, fasta, synthetic):

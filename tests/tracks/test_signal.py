@@ -184,7 +184,7 @@ def test_a_bin_with_an_infinite_base_is_infinite(tmp_path, zero_fill):
         np.testing.assert_array_equal(np.isinf(found), [True, False, False, False])
         np.testing.assert_array_equal(np.isnan(found), [False, not zero_fill, False, not zero_fill])
     binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="linear", wanted="linear", finite=True)
-    with pytest.raises(InputError, match="ratio.bw: has an infinite value, as at one:101; a prediction has none"):
+    with pytest.raises(InputError, match="ratio.bw: has an infinite value, as at one:101; signal is finite"):
         binned.read(Contig("one", 400), 0, 4)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,7 +24,7 @@ from epigept_batch.motifs.store import ScoreKey, ScoreStore
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.spec import NO_BASE, ExpressionReference
 from epigept_batch.tiling import ceil_div
-from epigept_batch.tracks.signal import SignalTrack
+from epigept_batch.tracks.signal import BinnedTrack, SignalTrack
 from epigept_export.convert import read_expression_reference
 
 if TYPE_CHECKING:
@@ -209,19 +210,27 @@ def _bin_tracks(
 
 
 def _bin_track(config: TrainingConfig, path: str, windows: Sequence[Window], out: NDArray[np.float16]) -> None:
-    """Fill in one track of one cell, (windows, bins); one without a file has no data."""
+    """Fill in one track of one cell, (windows, bins); one without a file has no data.
+
+    Raises:
+        InputError: A value can be no signal.
+    """
     if not Path(path).exists():
         out[:] = np.nan
         return
     geometry, data = config.architecture.geometry, config.data
-    track = SignalTrack(Path(path))
-    try:
+    with closing(SignalTrack(Path(path))) as track:
+        binned = BinnedTrack(
+            track,
+            bin_bp=geometry.bin_bp,
+            space=data.space,
+            wanted="log1p",
+            zero_fill=data.zero_fill,
+            finite=True,
+            otherwise=f'say so by space = "linear" in {config.path}',
+        )
         for number, window in enumerate(windows):
-            first = window.number * geometry.bins
-            values = track.bins(window.contig, first, geometry.bins, bin_bp=geometry.bin_bp, zero_fill=data.zero_fill)
-            out[number] = values if data.space == "log1p" else np.log1p(np.maximum(values, 0))
-    finally:
-        track.close()
+            out[number] = binned.read(window.contig, window.number * geometry.bins, geometry.bins)
 
 
 class WindowDataset(Dataset[Example]):

@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pyBigWig
 import pytest
 
 import bigwigs
@@ -143,3 +144,28 @@ def test_what_is_wrong_with_the_data_is_said(export, simulated, tmp_path, old, n
     assert message in done.err
     assert done.err.splitlines()[-1].startswith("epigept-export: ")
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("value", "space", "message"),
+    [
+        (-0.5, "linear", "cell1.CTCF.bw: has values below 0, as at sim1:129"),
+        (np.inf, "linear", "cell1.CTCF.bw: has an infinite value, as at sim1:129"),
+        (5000.0, "log1p", 'where it holds the signal itself, say so by space = "linear" in'),
+    ],
+)
+def test_a_signal_that_can_be_none_is_refused(export, simulated, tmp_path, value, space, message):
+    for path in (simulated / "signal").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    bad = tmp_path / "cell1.CTCF.bw"
+    bad.unlink()
+    with pyBigWig.open(str(bad), "w") as track:
+        track.addHeader([(f"sim{number}", 40_000) for number in (1, 2, 3)])
+        track.addEntries("sim1", 0, values=[1.0, value, 1.0], span=128, step=128)
+    text = (simulated / "tiny1.toml").read_text().replace("signal/{cell}", f"{tmp_path}/{{cell}}")
+    config = simulated / f"{space}{value}.toml"
+    config.write_text(text.replace("[data]", f'[data]\nspace = "{space}"'))
+    done = export("train", config, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert message in done.err.splitlines()[-1]
+    assert not list((tmp_path / "out").glob("*.ckpt"))
