@@ -1,6 +1,7 @@
 """Who may import whom: the tiers of ARCHITECTURE.md. The exporter knows the runtime, never the reverse."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -120,3 +121,17 @@ def test_the_commands_answer_help_without_loading_heavy_libraries():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_page_on_the_architecture_names_files_and_rooms_that_are_there():
+    root = Path(__file__).parent.parent
+    page = (root / "ARCHITECTURE.md").read_text()
+    there = [path.as_posix() for folder in (RUNTIME, EXPORT, root / "tests") for path in folder.rglob("*.*")]
+    named = set(re.findall(r"`([\w/]+\.(?:py|tsv))`", page)) - {
+        "commands/NAME.py",
+        "cli/NAME.py",
+        "benchmarks/bad_inputs.py",
+    }
+    assert len(named) > 30
+    assert not [name for name in named if not any(path.endswith(f"/{name}") for path in there)]
+    assert {room for tier in TIERS for room in tier} <= set(re.findall(r"\w+", page))

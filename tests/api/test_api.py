@@ -1,9 +1,11 @@
 """The Python API, against the command and against a run by two processes."""
 
 import pickle
+import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pyBigWig
@@ -225,6 +227,11 @@ def test_the_names_are_listed_once_and_loaded_when_used():
     assert done.stdout == "0 True True True\n"
     with pytest.raises(AttributeError, match="has no attribute 'predict'"):
         eb.predict  # noqa: B018
+
+
+def test_every_public_name_is_documented():
+    page = (Path(__file__).parents[2] / "docs/python.md").read_text()
+    assert not [name for name in eb.PUBLIC if not re.search(rf"\b{name}\b", page)]
 
 
 def test_the_program_runs_as_a_module():
