@@ -15,7 +15,7 @@ import epigept_batch as eb
 from bigwigs import bins
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.prediction.part import Part
+from epigept_batch.prediction.part import Part, predict_part
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.regions import select_regions
 from epigept_batch.tiling import Contig, make_tiles, select_bins
@@ -69,13 +69,36 @@ def test_a_region_by_the_api_by_genome_and_by_two_processes(model, expression, g
     selection = select_bins(select_regions(sequence.contigs, regions=[REGION]), 128)
     tiles = make_tiles(sequence.contigs, selection, geometry=spec.geometry)
     half = len(tiles) // 2
-    by_two = np.full_like(expected, np.nan)
+    by_two, tracks = np.full_like(expected[:, :2], np.nan), (2, 0)
     for some in (tiles[:half], tiles[half:]):
-        found = in_another_process(Part(small_model, fasta, tuple(some), expression.values, (0, 1, 2), device=CPU))
+        found = in_another_process(Part(small_model, fasta, tuple(some), expression.values, tracks, device=CPU))
         assert found
         for first, values in found:
             by_two[first : first + values.shape[1]] = values[0]
-    np.testing.assert_allclose(by_two, expected, rtol=SAME)
+    np.testing.assert_allclose(by_two, expected[:, tracks], rtol=SAME)
+
+
+@pytest.mark.parametrize("way", ["predict", "scan", "part"])
+def test_a_genome_that_is_replaced_on_the_way_is_said(model, expression, small_model, fasta, monkeypatch, way):
+    with Genome(fasta) as genome:
+        tiles = tuple(make_tiles(genome.contigs, {"two": ((0, 2),)}, geometry=read_spec(small_model).geometry))
+    real = Genome.tokens
+
+    def replacing(self, *what):
+        found = real(self, *what)
+        fasta.with_name("new").write_bytes(fasta.read_bytes())
+        fasta.with_name("new").replace(fasta)
+        return found
+
+    monkeypatch.setattr(Genome, "tokens", replacing)
+    part = Part(small_model, fasta, tiles, expression.values, (0,), device=CPU)
+    ways = {
+        "predict": lambda: model.predict(expression, "two", fasta=fasta),
+        "scan": lambda: model.scan("two", fasta=fasta),
+        "part": lambda: list(predict_part(part, say=pytest.fail)),
+    }
+    with pytest.raises(eb.InputError, match="was replaced while it was read"):
+        ways[way]()
 
 
 def test_tables_regions_and_tracks_are_chosen(model, tpm, fasta, tmp_path):
