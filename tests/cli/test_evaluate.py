@@ -488,7 +488,10 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
         ({"training": "ratio.bw"}, "ratio.bw: has values below 0, as at chr1:129; give signal"),
         ({"measured": "log0.bw"}, "log0.bw: has values below 0, as at chr1:65; give signal"),
         ({"predicted": "inf.bw"}, "inf.bw: has an infinite value, as at chr1:65; signal is finite, so make"),
-        ({"predicted": "inf.bw", "predicted-space": "linear"}, "inf.bw: has an infinite value, as at chr1:65; a"),
+        (
+            {"predicted": "inf.bw", "predicted-space": "linear"},
+            "inf.bw: has an infinite value, as at chr1:65; signal is finite",
+        ),
         ({"scale": "1_0"}, "--scale 1_0: is neither a number above 0 nor match"),
         ({"measured": "hg19.bw"}, "hg19.bw: has chr1 with 30,000 bp, the genome 25,617; give tracks of this genome"),
         (

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from epigept_batch.errors import ModelError
 from epigept_batch.inference.device import CPU, RunOptions
 from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inference.ports import Inputs, Ports
+from epigept_batch.inference.ports import Inputs, Ports, check_ports, row_shapes
 from epigept_batch.inference.session import open_session, open_sessions
 from small import SMALL, random_inputs
 from tolerances import SAME
@@ -105,3 +105,17 @@ def test_ports_that_are_not_known_are_said(changed, old, new, said):
 
     with pytest.raises(ModelError, match=said):
         read_spec(changed(rename))
+
+
+def test_a_graph_that_does_not_fit_its_spec_is_refused(small_model):
+    spec = read_spec(small_model)
+    good = {name: (0, *shape) for name, shape in row_shapes(spec).items()}
+    check_ports(good, ["signal"], spec)
+    for name, shape in good.items():
+        for other in ((*shape[:-1], shape[-1] + 1), (1, *shape[1:]), shape[:-1]):
+            with pytest.raises(ModelError, match=f"its graph takes {name} of another shape than its spec says"):
+                check_ports(good | {name: other}, ["signal"], spec)
+    with pytest.raises(ModelError, match="its graph takes 'methylation', which this version cannot make"):
+        check_ports(good | {"methylation": (0, 5)}, ["signal"], spec)
+    with pytest.raises(ModelError, match="its graph lacks expression, signal"):
+        check_ports({"tokens": good["tokens"]}, ["other"], spec)
