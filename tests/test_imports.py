@@ -126,7 +126,11 @@ def test_the_commands_answer_help_without_loading_heavy_libraries():
 def test_the_page_on_the_architecture_names_files_and_rooms_that_are_there():
     root = Path(__file__).parent.parent
     page = (root / "ARCHITECTURE.md").read_text()
-    there = [path.as_posix() for folder in (RUNTIME, EXPORT, root / "tests") for path in folder.rglob("*.*")]
+    there = [
+        path.as_posix()
+        for folder in (root / "epigept_batch", root / "export", root / "tests")
+        for path in folder.rglob("*.*")
+    ]
     named = set(re.findall(r"`([\w/]+\.(?:py|tsv))`", page)) - {
         "commands/NAME.py",
         "cli/NAME.py",

@@ -78,6 +78,9 @@ def test_a_second_output_is_given_where_it_is_asked_for(changed, small_model, in
     expected = plain(small_model, inputs)
     np.testing.assert_allclose(found["signal"], expected, rtol=SAME, atol=SAME)
     np.testing.assert_allclose(found["doubled"], 2 * expected, rtol=SAME, atol=SAME)
+    turned = RunOptions("fp32", batch_size=batch_size, outputs=("doubled", "signal"))
+    signal = open_sessions(path, CPU, turned, say=pytest.fail)[0].signal(inputs)
+    np.testing.assert_allclose(signal, expected, rtol=SAME, atol=SAME)
     assert list(open_sessions(path, CPU, RunOptions("fp32"), say=pytest.fail)[0].run(inputs)) == ["signal"]
 
 

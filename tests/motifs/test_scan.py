@@ -193,6 +193,21 @@ def test_the_widest_motif_that_is_read():
     np.testing.assert_array_equal(found, expected.astype(np.float32))
 
 
+def test_bins_beyond_the_end_score_nothing_though_their_scan_window_reaches_into_the_contig(tmp_path):
+    """A motif of the contig's last 8 bp: of the next bin's scan window, too, which begins 20 bp before the bin."""
+    probabilities = np.full((8, 4), 0.01)
+    for place, base in enumerate("GATTACAG"):
+        probabilities[place, "ACGT".index(base)] = 0.97
+    motif = Motif("m", probabilities, 5.0, ("f",))
+    (tmp_path / "g.fa").write_text(f">c\n{'C' * 120}GATTACAG\n")
+    scanner = MotifScanner(MotifSet((motif,), ScanWindow(-20, 64)), ("f",), bin_bp=64)
+    with Genome(tmp_path / "g.fa") as genome, GenomeScan(genome, scanner) as source:
+        (contig,) = genome.contigs
+        scores = source.read(contig, 0, 4)
+    assert scores[0, 1] > 5
+    np.testing.assert_array_equal(scores[0, [0, 2, 3]], 0)
+
+
 def test_any_threads_may_scan_at_once(synthetic, fasta):
     motifs = read_motif_set(
         synthetic / "synthetic.motifs", synthetic / "synthetic.factors.tsv", window=WINDOWS["homer-200"]
