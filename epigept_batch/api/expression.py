@@ -103,7 +103,7 @@ def expression_of(request: SampleRequest, spec: Spec, *, model: Path) -> Express
     """
     if spec.reference is None and not request.normalised:
         raise InputError("has no expression reference; give quantile-normalised TPM and normalised=True", model)
-    distribution = None if request.normalised or spec.reference is None else spec.reference.distribution
+    distribution = request.distribution(spec.reference)
     found = read_samples(request, spec.factors, spec.reference)
     return Expression(
         samples=tuple(sample.name for sample in found),

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from epigept_batch.spec import ExpressionReference
+
 MOST_MISSING = 0.05
 
 
@@ -34,3 +39,11 @@ class SampleRequest:
     max_missing: float = MOST_MISSING
     normalised: bool = False
     sheet: Path | None = None
+
+    def distribution(self, reference: ExpressionReference | None) -> NDArray[np.float64] | None:
+        """What TPM of the tables is normalised to, as `network_expression` takes it; None for what is so already.
+
+        Args:
+            reference: Of the model; None for a model without, which takes normalised tables alone.
+        """
+        return None if self.normalised or reference is None else reference.distribution

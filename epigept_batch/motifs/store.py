@@ -22,7 +22,7 @@ from zarr.codecs import ZstdCodec
 
 import epigept_batch
 from epigept_batch.errors import REMEDIES, InputError, OutputError, reason
-from epigept_batch.tiling import ceil_div
+from epigept_batch.tiling import bins_of, ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -315,7 +315,7 @@ class ScoreStore:
         if not isinstance(array, zarr.Array):
             raise InputError("is no array; delete this folder and run epigept-batch scan again", folder)
         length, factors = array.attrs.get("length"), len(self.key.factors)
-        bins = ceil_div(length, self.key.bin_bp) if isinstance(length, int) else None
+        bins = bins_of(length, self.key.bin_bp) if isinstance(length, int) else None
         form = (array.shape, array.chunks, array.dtype)
         if form != ((factors, bins), (factors, BLOCK_BINS), np.dtype(np.float16)) or "md5" not in array.attrs:
             raise InputError("is of another form; delete this folder and run epigept-batch scan again", folder)
@@ -327,7 +327,7 @@ class ScoreStore:
         return self.path / _node(contig) / f"c.0.{block}"
 
     def _bins(self, contig: Contig) -> int:
-        return ceil_div(contig.length, self.key.bin_bp)
+        return bins_of(contig.length, self.key.bin_bp)
 
 
 def _raise_of_the_system(error: Exception, path: Path) -> None:

@@ -66,9 +66,7 @@ def predict_part(part: Part, *, say: Callable[[str], None]) -> Generator[TileSig
     options = RunOptions(spec.precision, threads=part.threads, batch_size=part.batch_size, samples=len(part.expression))
     sessions = open_sessions(part.model, part.device, options, say=say)
     with Genome(part.fasta) as genome:
-        store = None
-        if part.store is not None:
-            store = open_store(part.store, spec, genome, part.tiles, model=part.model)
+        store = None if part.store is None else open_store(part.store, spec, genome, part.tiles, model=part.model)
         signals = predict_tiles(
             genome,
             part.tiles,

@@ -26,7 +26,7 @@ import numpy as np
 from epigept_batch.motifs.scan import MotifScanner
 from epigept_batch.simulation.streams import stream
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
-from epigept_batch.tiling import ceil_div
+from epigept_batch.tiling import bins_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +95,7 @@ class Grammar:
     def motif_scores(self, tokens: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Best hits of a whole contig, float32, (factors, bins)."""
         with MotifScanner(self.motif_set, FACTORS, bin_bp=BIN_BP, threads=self._threads) as scanner:
-            return scanner.scan(tokens, offset=0, bins=ceil_div(len(tokens), BIN_BP))
+            return scanner.scan(tokens, offset=0, bins=bins_of(len(tokens), BIN_BP))
 
     def truth(
         self, tokens: NDArray[np.uint8], scores: NDArray[np.float32], tpm: NDArray[np.float64]
@@ -142,7 +142,7 @@ def _left_by(bound: Mapping[str, NDArray[np.float64]], factors: Sequence[str]) -
 
 def _islands(tokens: NDArray[np.uint8]) -> NDArray[np.float64]:
     """How much of a CpG island each bin is, from 0 to 1, float64, (bins,)."""
-    pairs = np.zeros(ceil_div(len(tokens), BIN_BP) * BIN_BP)
+    pairs = np.zeros(bins_of(len(tokens), BIN_BP) * BIN_BP)
     pairs[: len(tokens) - 1] = (tokens[:-1] == C) & (tokens[1:] == G)
     share = pairs.reshape(-1, BIN_BP).mean(axis=1)
     islands: NDArray[np.float64] = np.clip((share - BACKGROUND_CPG) / (ISLAND_CPG - BACKGROUND_CPG), 0, 1)

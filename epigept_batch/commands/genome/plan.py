@@ -147,7 +147,7 @@ def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: G
     store = None if request.scores is None else open_store(request.scores, spec, genome, tiles, model=request.model)
     normalised = request.samples.normalised
     reference = _reference(spec, request)
-    distribution = None if normalised or reference is None else reference.distribution
+    distribution = request.samples.distribution(reference)
     sources = read_samples(request.samples, spec.factors, reference)
     shared = {
         "model": file_sha256(request.model),
