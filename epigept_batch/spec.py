@@ -173,6 +173,16 @@ class Spec:
     network: Mapping[str, Any] = field(default_factory=dict)
     space: str = "log1p"
 
+    @property
+    def caution(self) -> str | None:
+        """What to know of its predictions for a genome, a sentence; None for nothing."""
+        if self.contiguous:
+            return None
+        return (
+            f"the {self.architecture} network was trained on open bins joined into windows; on contiguous sequence, "
+            "as here, it extrapolates"
+        )
+
     def to_json(self) -> str:
         """The spec as JSON, the same bytes for the same spec."""
         reference = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +29,10 @@ from epigept_batch.timing import StageClock
 from epigept_batch.tracks.chosen import choose_tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from os import PathLike
+
+    from numpy.typing import NDArray
 
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Region
@@ -65,14 +67,14 @@ class Model:
         bin_bp: Base pairs of a bin.
         window_bp: Base pairs that it reads at once.
         device: Where it runs.
-        notes: What was said while it was loaded, such as why it runs on the CPU.
+        notes: What to know of it, such as why it runs on the CPU, a sentence each.
     """
 
     def __init__(self, path: Path, *, device: str, batch_size: int | None, threads: int | None) -> None:
         self.path = path
         self._spec: Spec = read_spec(path)
         self._threads = threads or usable_processors()
-        heard: list[str] = []
+        heard = [] if self._spec.caution is None else [self._spec.caution]
         options = RunOptions(self._spec.precision, threads=self._threads, batch_size=batch_size)
         self._sessions = open_sessions(path, parse_device(device), options, say=heard.append)
         self.tracks, self.factors = self._spec.tracks, self._spec.factors
@@ -116,37 +118,47 @@ class Model:
         if read.factors != self.factors:
             raise InputError("expression is of other factors than the model's; read it for this model")
         chosen = choose_tracks(tuple(tracks), self._spec)
-        numbers = [self.tracks.index(track) for track in chosen]
-        with ExitStack() as stack:
-            genome = stack.enter_context(Genome(Path(fasta)))
-            chosen_regions = self._regions(genome, regions)
-            verdict = accept_genome(genome, chosen_regions, self._spec, chosen=True, any_genome=any_genome)
-            bins = Bins(genome.contigs, select_bins(chosen_regions, self.bin_bp), self.bin_bp)
-            tiles = make_tiles(genome.contigs, bins.spans, geometry=self._spec.geometry, overlap=overlap)
-            values = np.full((len(read.samples), len(bins), len(numbers)), np.nan, dtype=np.float32)
-            store = None
-            if scores is not None:
-                store = open_store(Path(scores), self._spec, genome, tiles, model=self.path)
-            signals = predict_tiles(
-                genome,
-                tiles,
-                read.values,
-                self._sessions,
-                spec=self._spec,
-                store=store,
-                tracks=numbers,
-                threads=self._threads,
-                say=lambda _: None,
-                clock=StageClock(),
-            )
-            for signal in stack.enter_context(closing(signals)):
-                for run in runs(signal, bin_bp=self.bin_bp):
-                    begin = bins.place(run.contig, run.first_bin)
-                    values[:, begin : begin + run.values.shape[1]] = run.values
+        with Genome(Path(fasta)) as genome:
+            asked = self._regions(genome, regions)
+            verdict = accept_genome(genome, asked, self._spec, chosen=True, any_genome=any_genome)
+            bins = Bins(genome.contigs, select_bins(asked, self.bin_bp), self.bin_bp)
+            values = self._values(genome, bins, read, chosen, overlap=overlap, scores=scores)
             genome.check_unchanged()
         if space == "linear":
             np.expm1(values, out=values)
         return Prediction(values, bins, read.samples, chosen, space, verdict.notes)
+
+    def _values(
+        self,
+        genome: Genome,
+        bins: Bins,
+        expression: Expression,
+        tracks: Sequence[str],
+        *,
+        overlap: int,
+        scores: File | None,
+    ) -> NDArray[np.float32]:
+        """ln(1 + signal), float32, (samples, bins, tracks); NaN where a bin has no base."""
+        tiles = make_tiles(genome.contigs, bins.spans, geometry=self._spec.geometry, overlap=overlap)
+        signals = predict_tiles(
+            genome,
+            tiles,
+            expression.values,
+            self._sessions,
+            spec=self._spec,
+            store=None if scores is None else open_store(Path(scores), self._spec, genome, tiles, model=self.path),
+            tracks=[self.tracks.index(track) for track in tracks],
+            threads=self._threads,
+            say=lambda _: None,
+            clock=StageClock(),
+        )
+        values = np.full((len(expression.samples), len(bins), len(tracks)), np.nan, dtype=np.float32)
+        with closing(signals):
+            for signal in signals:
+                for run in runs(signal, bin_bp=self.bin_bp):
+                    begin = bins.place(run.contig, run.first_bin)
+                    values[:, begin : begin + run.values.shape[1]] = run.values
+        return values
 
     def scan(self, regions: str | Iterable[str], *, fasta: File) -> MotifScores:
         """Best motif hits of the model's factors, as the network reads them.

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pyBigWig
 import pytest
 
@@ -18,6 +19,7 @@ from epigept_batch.inference.model_file import read_spec
 from epigept_batch.prediction.part import Part, predict_part
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.regions import select_regions
+from epigept_batch.spec import METADATA_KEY
 from epigept_batch.tiling import Contig, make_tiles, select_bins
 from epigept_batch.tracks.bigwig import BigWigWriter
 from held import new_workers, open_links
@@ -76,6 +78,18 @@ def test_a_region_by_the_api_by_genome_and_by_two_processes(model, expression, g
         for first, values in found:
             by_two[first : first + values.shape[1]] = values[0]
     np.testing.assert_allclose(by_two, expected[:, tracks], rtol=SAME)
+
+
+def test_a_model_says_what_genome_would_say_of_it(small_model, genome, tmp_path):
+    model = onnx.load(small_model)
+    (entry,) = (entry for entry in model.metadata_props if entry.key == METADATA_KEY)
+    assert '"contiguous":true' in entry.value
+    entry.value = entry.value.replace('"contiguous":true', '"contiguous":false')
+    onnx.save(model, tmp_path / "joined.onnx")
+    (note,) = eb.load_model(tmp_path / "joined.onnx", device="cpu").notes
+    assert note.endswith("on contiguous sequence, as here, it extrapolates")
+    assert f"epigept-batch: {note}\n" in genome(model=tmp_path / "joined.onnx").err
+    assert eb.load_model(small_model, device="cpu").notes == ()
 
 
 @pytest.mark.parametrize("way", ["predict", "scan", "part"])

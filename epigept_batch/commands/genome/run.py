@@ -87,11 +87,8 @@ def _run(plan: GenomePlan, due: Sequence[Sample], *, clock: StageClock, progress
 
 def _notes(plan: GenomePlan, due: AbstractSet[Sample]) -> Iterator[str]:
     """What to know of the network, the genome and the samples."""
-    if not plan.spec.contiguous:
-        yield (
-            f"the {plan.spec.architecture} network was trained on open bins joined into windows; on contiguous "
-            "sequence, as here, it extrapolates"
-        )
+    if plan.spec.caution is not None:
+        yield plan.spec.caution
     yield from said_once([(s.files.sample, s.source.sentences if s in due else ("up to date",)) for s in plan.samples])
 
 
