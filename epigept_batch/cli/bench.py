@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from epigept_batch.cli.options import batch_size_option, device_option, model_option, threads_option
+from epigept_batch.cli.options import batch_size_option, device_option, json_option, model_option, threads_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 
 if TYPE_CHECKING:
@@ -15,21 +15,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command(short_help="Measure a model on this machine.")
+@click.command(short_help="Measure a model's speed on this machine.")
 @model_option
 @device_option("auto", "the network")
 @batch_size_option
 @threads_option
-@click.option(
-    "--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Times that everything is measured."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, with those of each repeat.")
+@click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Number of measurements.")
+@json_option("the figures, with those of each repeat,")
 @quiet_option
 def bench(*, model: Path, device: str, batch_size: int | None, threads: int, repeats: int, as_json: bool) -> None:
-    """Measure the network, each stage around it, and the whole, and say what hg38 would take.
+    """Measure the network, each stage and the whole run, and estimate the time for hg38.
 
-    Needs no data: sequence and sample are made up. Takes a minute or two. Everything is measured several times, in
-    turn; figures are medians, with the least and the most. How busy other programs kept the processors is said.
+    Needs no data: sequence and sample are synthetic. Takes one or two minutes. Prints the median, least and most of
+    several measurements, and how busy other programs kept the processors.
 
     \b
     Example:
@@ -49,7 +47,7 @@ def bench(*, model: Path, device: str, batch_size: int | None, threads: int, rep
 
 
 def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The figures as names and values."""
+    """Yield the figures as names and values."""
     yield "device", f"{figures['device']}, {figures['arithmetic']}, {figures['provider']} of {figures['runtime']}"
     yield "batch size, threads", f"{figures['batch_size']}, {figures['threads']}"
     repeats = len(figures["repeats"])
@@ -58,18 +56,18 @@ def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield name, _spread(spread, repeats)
     yield "GFLOP per window", f"{figures['gflop_per_window']:,.3g}"
     if figures["share_of_peak"] is not None:
-        yield "share of this device's products", f"{figures['share_of_peak']:.0%}"
+        yield "share of the device's peak", f"{figures['share_of_peak']:.0%}"
     of = " of float32" if figures["precision"] == "int8" else ""
-    yield "products, GFLOP/s", f"{figures['measured_peak_gflops']:,.0f}{of}"
+    yield "peak of matrix products, GFLOP/s", f"{figures['measured_peak_gflops']:,.0f}{of}"
     yield "", "hg38, hours"
     for name, hours in figures["hg38_hours"].items():
         yield name, f"{hours:,.1f}" if hours >= 1 else f"{hours:.2g}"
-    yield "memory at most", f"{figures['peak_memory_bytes'] / 1e9:.2f} GB"
+    yield "peak memory", f"{figures['peak_memory_bytes'] / 1e9:.2f} GB"
     yield "other programs", _bystanders(figures)
 
 
 def _spread(spread: Mapping[str, float], repeats: int) -> str:
-    """A rate, and how much the repeats differ."""
+    """Return a rate and the range of its repeats."""
     middle = _rate(spread["median"])
     return middle if repeats == 1 else f"{middle} ({_rate(spread['least'])} to {_rate(spread['most'])})"
 
@@ -79,10 +77,10 @@ def _rate(value: float) -> str:
 
 
 def _bystanders(figures: Mapping[str, Any]) -> str:
-    """How much of the processors others took, and what that means for the figures."""
+    """Return the share of the processors that other programs used, and what that means."""
     if figures["others_share"] is None:
-        return "how much of the processors they took is not known here"
-    took = f"took {figures['others_share']:.0%} of the processors"
+        return "unknown share of the processors"
+    took = f"used {figures['others_share']:.0%} of the processors"
     if not figures["busy"]:
         return took
-    return f"{took} meanwhile: the machine was busy, and alone it is faster than these figures say"
+    return f"{took}: the machine was busy, and is faster when idle"

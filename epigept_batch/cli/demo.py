@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from epigept_batch.cli.options import threads_option
+from epigept_batch.cli.options import out_option, threads_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 
 if TYPE_CHECKING:
@@ -16,17 +16,15 @@ if TYPE_CHECKING:
 COLUMNS = {"model": "network", "mean_of_training_cells": "mean of training cells", "linear": "linear"}
 
 
-@click.command(short_help="See the main job done on built-in data, in a minute.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("epigept-demo"), show_default=True, help="Folder to make."
-)
+@click.command(short_help="Run the whole workflow on built-in data, in a minute.")
+@out_option("Folder to create.", default=Path("epigept-demo"), show_default=True)
 @threads_option
 @quiet_option
 def demo(*, out: Path, threads: int) -> None:
-    """Predict the tracks of two samples over a small synthetic genome, and compare them with the truth.
+    """Predict tracks of two samples over a small synthetic genome, and compare them with the truth.
 
-    Needs no data and no training: a small network comes with the program. It was trained on a genome of the same
-    grammar; the contig and the two samples here it has not seen.
+    Needs no data: a small trained network comes with the program. It was trained on a genome with the same grammar, but
+    not on this contig or these samples.
 
     \b
     Example:
@@ -41,23 +39,24 @@ def demo(*, out: Path, threads: int) -> None:
 
 
 def _report(out: Path, evaluation: Mapping[str, Any]) -> Iterator[str]:
-    """What was made, how near it comes, and what to do next."""
-    samples = " and ".join(evaluation["samples"])
+    """Yield what was made, how close it is to the truth, and what to do next."""
+    tables = ", ".join(f"{sample}.tsv" for sample in evaluation["samples"])
     yield ""
-    yield f"Made in {out}/: genome.fa (a contig the network has not seen), the TPM tables of {samples} (nor"
-    yield "these), model.onnx, tracks/ with a bigWig for each sample and track; and the truth, in measured/ for them"
-    yield "and in training/ for the cells that the network was trained on."
+    yield f"Created {out}/ for two samples and a contig that the network was not trained on:"
+    yield "  genome.fa, model.onnx    the contig, and the network"
+    yield f"  {tables:23}  their TPM"
+    yield "  tracks/                  predictions: one bigWig per sample and track"
+    yield "  measured/, training/     the truth, for these samples and for the training cells"
     yield ""
-    yield "Pearson r with the known truth, mean of both samples:"
+    yield "Pearson r of ln(1 + signal) with the known truth, mean of both samples:"
     yield ""
     yield "          " + "  ".join(COLUMNS.values())
     for track in evaluation["tracks"]:
         figures = "  ".join(f"{track[key]:{len(title)}.3f}" for key, title in COLUMNS.items())
         yield f"{track['name']:8}  {figures}"
     yield ""
-    yield f"Next: open {out}/tracks/*.bw in IGV with {out}/genome.fa; compare in more ways than this:"
+    yield f"Next: open {out}/tracks/*.bw in IGV with the genome {out}/genome.fa, or compare in more detail:"
     yield f"  epigept-batch evaluate --predicted {out}/tracks --measured '{out}/measured/{{sample}}.{{track}}.bw' \\"
     yield f"    --training '{out}/training/{{cell}}.{{track}}.bw'"
-    yield "or predict your own sample:"
+    yield "or predict your own sample (setup downloads genome and weights once, and needs the [export] extra):"
     yield "  epigept-batch setup && epigept-batch genome --tpm sample.tsv --out tracks"
-    yield "where setup fetches the genome and the published weights, once, with the extra [export] (see the README)."

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from epigept_batch.cli.options import any_genome_option, device_option, threads_option
+from epigept_batch.cli.options import (
+    INSTALLED,
+    any_genome_option,
+    device_option,
+    folder_option,
+    json_option,
+    threads_option,
+)
 from epigept_batch.cli.samples import SampleCommand, optional_sample_options
 from epigept_batch.home import default_fasta, default_model
 
@@ -21,17 +28,13 @@ SIGNS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
 
 @click.command(cls=SampleCommand, short_help="Check the installation and the inputs before a run.")
 @optional_sample_options
-@click.option(
-    "--model", type=click.Path(path_type=Path), help="Model file.  [default: model.onnx in EPIGEPT_BATCH_HOME]"
-)
-@click.option("--fasta", type=click.Path(path_type=Path), help="Genome.  [default: genome.fa in EPIGEPT_BATCH_HOME]")
+@click.option("--model", type=click.Path(path_type=Path), help=f"Model file from epigept-export.  {INSTALLED}")
+@click.option("--fasta", type=click.Path(path_type=Path), help=f"Genome FASTA, plain or bgzip.  {INSTALLED}")
 @any_genome_option
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path(), show_default="current folder", help="Folder of outputs."
-)
+@folder_option
 @device_option("auto", "the network")
 @threads_option
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@json_option("the findings")
 @click.pass_context
 def doctor(
     context: click.Context,
@@ -45,13 +48,11 @@ def doctor(
     threads: int,
     as_json: bool,
 ) -> None:
-    """Check everything that a run takes, and say what to do where something is not in order.
+    """Check everything that a run needs, and say how to fix each problem.
 
-    Looks at the packages of ONNX Runtime, the NVIDIA driver and libraries, the device that is really obtained, whether
-    the network gives there what the original gave, the FASTA and its index, its assembly and
-    sequence, the tables, the disk. Without
-    a model, the small network that comes with the program is run. Exits with 1 where a run would fail, also for want of
-    a model or a genome.
+    Checks ONNX Runtime, the NVIDIA driver and libraries, and the device. Runs the network there and compares it with
+    the original's output. Checks the FASTA, its index and assembly, the tables and the free disk space. Without a
+    model, it runs the small built-in network. Exits with 1 if a run would fail, for example because there is no genome.
 
     \b
     Example:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from epigept_batch.cli.options import region_options
+from epigept_batch.cli.completion import completes_files
+from epigept_batch.cli.options import json_option, out_option, region_options
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.errors import InputError
 from epigept_batch.names import SPACES
@@ -29,79 +30,87 @@ METRICS = {
 }
 
 
-@click.command(short_help="Say how good predicted tracks are, against measured ones.")
+@click.command(short_help="Compare predicted tracks with measured ones.")
 @click.option(
     "--predicted",
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR|FILE",
-    help="Folder that `genome` wrote, or one bigWig.",
+    help="Output folder of `genome`, or one bigWig.",
 )
 @click.option(
     "--measured",
     required=True,
     metavar="FILE",
-    help="Measured bigWig; for several tracks a path with {sample} and {track} where their names stand.",
+    shell_complete=completes_files,
+    help="Measured bigWig. For several tracks, a path with {sample} and {track} as placeholders.",
 )
 @click.option(
     "--training",
     metavar="FILE",
-    help="Tracks of the training cells, a path with {cell} and {track}; or one file of their mean.",
+    shell_complete=completes_files,
+    help="Tracks of the training cells, a path with {cell} and {track}; or one bigWig of their mean.",
 )
 @click.option(
     "--nearest",
     metavar="CELL",
-    help="The training cell to compare with.  [default: the one of nearest expression, as in run.json]",
+    help="Training cell to compare with.  [default: the nearest by expression, as in run.json]",
 )
 @click.option(
-    "--peaks", metavar="FILE", help="Peaks for AUROC and AUPRC, BED or narrowPeak; may hold {sample} and {track}."
+    "--peaks",
+    metavar="FILE",
+    shell_complete=completes_files,
+    help="BED or narrowPeak of peaks, for AUROC and AUPRC; {sample} and {track} are placeholders.",
 )
 @click.option(
     "--exclude",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="BED of what is left out, such as ENCODE's blacklist; repeatable.",
+    help="BED of regions to leave out, such as the ENCODE blacklist; repeatable.",
 )
 @region_options
 @click.option(
     "--predicted-space",
     type=click.Choice(SPACES),
-    help="What the predicted track holds.  [default: as in run.json, else log1p]",
+    help="Space of the predicted track.  [default: as in run.json, else log1p]",
 )
 @click.option(
     "--measured-space",
     type=click.Choice(SPACES),
     default="linear",
     show_default=True,
-    help="What the measured and the training tracks hold: the signal, or ln(1 + signal).",
+    help="Space of the measured and training tracks: the signal, or ln(1 + signal).",
 )
 @click.option(
     "--zero-fill",
     is_flag=True,
-    help="Take bases without measured data for a signal of 0, as in a pileup.  [default: leave such bins out]",
+    help="Treat bases without measured data as 0, as in a pileup.  [default: leave such bins out]",
 )
 @click.option(
     "--scale",
     default="1",
     show_default=True,
     metavar="NUMBER|match",
-    help="Multiply the measured and the training signals, which share a space; match: each so that its mean is that of "
-    "the predicted.",
+    help="Factor for the measured and training signals. 'match' gives each the mean of the predicted signal.",
 )
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
-    help="Model file, which knows the windows and cells of its training.  [default: the one in run.json]",
+    help="Model file, for its training windows and cells.  [default: as in run.json]",
 )
 @click.option(
-    "--bin", "bin_bp", type=click.IntRange(min=1), metavar="BP", help="Bin.  [default: that of the predicted track]"
+    "--bin",
+    "bin_bp",
+    type=click.IntRange(min=1),
+    metavar="BP",
+    help="Bin size.  [default: that of the predicted track]",
 )
-@click.option("--by-chromosome", is_flag=True, help="Print each chromosome's figures, too.")
-@click.option("--write", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as a table.")
+@click.option("--by-chromosome", is_flag=True, help="Also print the figures of each chromosome.")
+@out_option("Write all figures to a table.", name="write", aliases=("--write",), metavar="FILE")
 @click.option(
-    "--figures", type=click.Path(path_type=Path), metavar="DIR", help="Draw plots; needs the [figures] extra."
+    "--figures", type=click.Path(path_type=Path), metavar="DIR", help="Folder for plots; needs the [figures] extra."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+@json_option("all figures")
 @quiet_option
 def evaluate(
     *,
@@ -116,9 +125,9 @@ def evaluate(
 ) -> None:
     """Compare predicted tracks with measured ones, bin by bin.
 
-    Beside the prediction stand what one would have had without it: the mean of the training cells' tracks and the track
-    of the training cell whose expression is nearest; and r of what prediction and measurement each add to that mean,
-    which alone tells whether the sample's own is predicted. Windows and cells of the training are told apart.
+    With --training, also reports two baselines: the mean of the training cells' tracks, and the track of the nearest
+    training cell. The correlation of differences from that mean shows whether sample-specific signal is predicted.
+    Training windows and cells are reported separately.
 
     \b
     Example:
@@ -146,10 +155,10 @@ def evaluate(
 
 
 def _scale(text: str) -> float | str:
-    """A number above 0, or `match`.
+    """Return a number above 0, or `match`.
 
     Raises:
-        InputError: Neither.
+        InputError: The text is neither.
     """
     if text == "match":
         return text
@@ -158,12 +167,12 @@ def _scale(text: str) -> float | str:
     except ValueError:
         number = -1
     if not 0 < number < float("inf"):
-        raise InputError(f"--scale {text}: is neither a number above 0 nor match")
+        raise InputError(f"--scale {text}: not a number above 0, and not 'match'")
     return number
 
 
 def _reports(documents: Sequence[Mapping[str, Any]], *, by_chromosome: bool) -> Iterator[str]:
-    """The figures of all pairs; what is true of all tracks, or all of a sample, is said once and before them."""
+    """Yield the figures of all pairs. Notes on all tracks, or on all of a sample, come once and first."""
     of_all = _common(documents)
     yield from _said_once("all tracks", of_all)
     for sample, group in groupby(documents, key=itemgetter("sample")):
@@ -176,13 +185,13 @@ def _reports(documents: Sequence[Mapping[str, Any]], *, by_chromosome: bool) -> 
 
 
 def _facts(document: Mapping[str, Any]) -> list[str]:
-    """What is said of a pair before its figures."""
+    """Return the notes on a pair."""
     counts = document["bins"]
     return [f"{_bins(counts['compared'])} of {document['bin_bp']} bp{_left_out(counts)}", *document["notes"]]
 
 
 def _common(documents: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is said of each of several pairs."""
+    """Return the notes that several pairs share."""
     first, *others = map(_facts, documents)
     return [fact for fact in first if all(fact in facts for facts in others)] if others else []
 
@@ -199,7 +208,7 @@ def _bins(number: int) -> str:
 
 
 def _report(document: Mapping[str, Any], facts: Sequence[str], *, by_chromosome: bool) -> Iterator[str]:
-    """A pair's figures, its parts below each other."""
+    """Yield the figures of a pair, a block per part."""
     yield f"{document['sample']} {document['track']}".rstrip()
     yield from (f"  {fact}" for fact in facts)
     parts = [part for part in document["parts"] if by_chromosome or part["kind"] != "contig"]
@@ -231,8 +240,8 @@ def _left_out(counts: Mapping[str, int]) -> str:
 
 
 def _names_of(training: Mapping[str, Any]) -> dict[str, str]:
-    """What each predictor is to the user; a cell that was given is not said to be the nearest."""
-    nearest = "training cell of --nearest" if training["nearest_given"] else "nearest training cell"
+    """Return the name of each predictor. A cell chosen with --nearest is not called the nearest."""
+    nearest = "chosen training cell" if training["nearest_given"] else "nearest training cell"
     return {
         "prediction": "prediction",
         "mean_of_training_cells": f"mean of training cells ({training['cells']})",
@@ -241,7 +250,7 @@ def _names_of(training: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _rows(part: Mapping[str, Any], shown: Sequence[str], names: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
-    """The predictors of a part, and what the prediction adds to the mean."""
+    """Yield a row per predictor of a part, and the correlation of differences from the mean."""
     share = f", {part['bins_in_peaks']:,} in peaks" if part["bins_in_peaks"] is not None else ""
     yield (f"{part['part']}, {_bins(part['bins'])}{share}", *("" for _ in shown))
     for predictor, metrics in part["predictors"].items():
@@ -249,7 +258,7 @@ def _rows(part: Mapping[str, Any], shown: Sequence[str], names: Mapping[str, str
     if part["pearson_of_differences"] is not None:
         values = ("pearson_log1p",)
         cell = _number(part["pearson_of_differences"])
-        yield ("  differences from that mean", *(cell if key in values else "" for key in shown))
+        yield ("  differences from the mean", *(cell if key in values else "" for key in shown))
 
 
 def _number(value: float | None) -> str:

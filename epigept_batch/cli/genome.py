@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from epigept_batch.cli.options import (
+    all_contigs_option,
     any_genome_option,
     batch_size_option,
     device_option,
     fasta_option,
+    folder_option,
+    json_option,
     model_option,
     region_options,
     threads_option,
@@ -25,27 +28,21 @@ if TYPE_CHECKING:
     from epigept_batch.expression.request import SampleRequest
 
 
-@click.command(cls=SampleCommand, short_help="Predict the tracks of a genome.")
+@click.command(cls=SampleCommand, short_help="Predict genome-wide tracks from a sample's TPM.")
 @sample_options
 @fasta_option
 @model_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    show_default="current folder",
-    help="Output folder.",
-)
+@folder_option
 @region_options
-@click.option("--all-contigs", is_flag=True, help="Every contig of the FASTA, not chr1-22, X and Y alone.")
+@all_contigs_option
 @any_genome_option
-@click.option("--tracks", metavar="A,B", multiple=True, help="Tracks to write.  [default: all of the model's]")
+@click.option("--tracks", metavar="A,B", multiple=True, help="Tracks to write.  [default: all tracks of the model]")
 @click.option(
     "--space",
     type=click.Choice(SPACES),
     default="log1p",
     show_default=True,
-    help="Write ln(1 + signal), as the network gives it, or the signal.",
+    help="Write ln(1 + signal), which is what the network predicts, or the signal.",
 )
 @click.option(
     "--overlap",
@@ -53,7 +50,7 @@ if TYPE_CHECKING:
     default=0,
     show_default=True,
     metavar="BP",
-    help="Let windows overlap, by a multiple of the bin, and take each bin from the window in whose centre it lies "
+    help="Overlap of neighbouring windows, a multiple of the bin size. Each bin comes from the window whose centre is "
     "nearest.",
 )
 @device_option("auto", "the network")
@@ -63,11 +60,11 @@ if TYPE_CHECKING:
     "--scores",
     type=click.Path(path_type=Path),
     metavar="STORE",
-    help="Motif scores kept by `epigept-batch scan`.  [default: scan on the way]",
+    help="Motif scores from `epigept-batch scan`.  [default: scan during the run]",
 )
 @click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs.")
-@click.option("--fresh", is_flag=True, help="Start over, where else a run that was stopped would go on.")
-@click.option("--json", "as_json", is_flag=True, help="Print the samples' run.json to standard output.")
+@click.option("--fresh", is_flag=True, help="Discard saved progress and start over.")
+@json_option("each sample's run record")
 @quiet_option
 def genome(
     *,
@@ -93,15 +90,15 @@ def genome(
 ) -> None:
     """Predict DNase, CTCF and histone tracks over a genome from a sample's TPM.
 
-    Writes SAMPLE.TRACK.bw for each track and SAMPLE.run.json. Stopped, by whatever, it goes on when it is run again;
-    run again on finished outputs, it says that they are up to date. Options also come from variables:
-    EPIGEPT_BATCH_GENOME_TPM, EPIGEPT_BATCH_GENOME_FASTA, …
+    Writes SAMPLE.TRACK.bw for each track, and SAMPLE.run.json. Interrupted runs resume when you rerun the same command.
+    Finished outputs are not computed again. Every option can also be set by an environment variable, such as
+    EPIGEPT_BATCH_GENOME_FASTA.
 
     \b
     Example:
       epigept-batch genome --tpm sample.tsv --fasta hg38.fa --model model.onnx --region chr2:1,000,001-2,000,000
     """
-    # Loaded here so that --help need not wait for the compiler and the table library.
+    # Imported here so that --help does not wait for the compiler and the table library.
     from epigept_batch.commands.genome.plan import GenomeRequest
     from epigept_batch.commands.genome.run import run_genome
     from epigept_batch.inference.device import parse_device

@@ -1,4 +1,4 @@
-"""A command group that turns our errors into one line and an exit code; Click keeps its own form for usage errors."""
+"""A command group that turns errors into one line and an exit code. Usage errors keep Click's form."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 FAILED, INTERRUPTED = 1, 130
 SHORT_OF_MEMORY = ("failed to map segment", "annot allocate memory")
-"""In errors of any type, from libraries that are loaded."""
+"""Parts of messages of any type of error, raised while a library loads."""
 NOT_LOADED = "Could not find/load shared object file"
-"""LLVM's loader does not tell why."""
+"""LLVM's loader gives no reason."""
 SHORT_OF_THREADS = ("can't start new thread", "Resource temporarily unavailable")
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -29,10 +29,14 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Group(click.Group):
     """The one place where an error becomes an exit code."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as Click has it
-        """Run the command: 2 for what the user can mend, 130 when interrupted; the unexpected keeps its traceback.
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as Click has it
+        """List commands in the order in which they were added, not by name."""
+        return list(self.commands)
 
-        Where the system is short of files, room or memory, it is not the command's fault either: a line and 1.
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as Click has it
+        """Run the command and exit: 2 for what the user can fix, 130 when interrupted.
+
+        One line and 1 when the system runs out of files, disk or memory. Unexpected errors keep their traceback.
         """
         with _interruptible():
             try:
@@ -41,7 +45,7 @@ class Group(click.Group):
                 click.echo(f"{ctx.info_name}: {error}", err=True)
                 ctx.exit(error.exit_code)
             except KeyboardInterrupt:
-                # Python's own end gives these signals back to the system, by which one that comes then were a kill.
+                # Python restores the default handlers when it ends; a signal that arrives then would kill the process.
                 atexit.register(_ignore_signals)
                 click.echo(f"{ctx.info_name}: interrupted", err=True)
                 ctx.exit(INTERRUPTED)
@@ -53,7 +57,7 @@ class Group(click.Group):
 
 
 def _shortage(error: BaseException) -> str:
-    """What the system is short of, and what to do; nothing where it is something else."""
+    """What the system lacks, and what to do; an empty string for any other error."""
     if isinstance(error, OSError) and error.errno in REMEDIES:
         return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
     limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
@@ -64,24 +68,24 @@ def _shortage(error: BaseException) -> str:
         or (limited and isinstance(error, OSError) and NOT_LOADED in said)
     ):
         if limited:
-            return "out of memory under the limit of ulimit -v; raise it, or run where there is more"
-        return "out of memory; close other programs, or run where there is more"
+            return "out of memory: ulimit -v limits this process; raise the limit, or use a machine with more memory"
+        return "out of memory; close other programs, or use a machine with more memory"
     if not isinstance(error, OSError) and any(sign in said for sign in SHORT_OF_THREADS):
-        return "the system gives no more threads; raise the limits of ulimit -u and ulimit -v, or give fewer --threads"
+        return "cannot start more threads; raise the limits ulimit -u and ulimit -v, or use fewer --threads"
     return ""
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C, a batch system's end of time and a closed terminal end what is done in good order; the second at once."""
-    # Under nohup SIGHUP is ignored and must stay so: such a run outlives its terminal.
+    """Stop cleanly on Ctrl-C, SIGTERM and a closed terminal; a second signal stops at once."""
+    # nohup ignores SIGHUP, and that must stay so: such a run outlives its terminal.
     heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, _interrupt) for number in heeded}
     try:
         yield
     finally:
         for number, handler in before.items():
-            if signal.getsignal(number) is _interrupt:  # else the process is about to end, and still leaves at once
+            if signal.getsignal(number) is _interrupt:  # otherwise the process is about to end
                 signal.signal(number, handler)
 
 
@@ -93,13 +97,13 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _ignore_signals() -> None:
-    """Let the process end that is about to."""
+    """Let the process finish ending."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(*_: object) -> NoReturn:
-    """Not wait for what is under way: journals hold whole records only, and other processes end with this one."""
+    """End without waiting. Journals hold whole records only, and child processes end with this one."""
     with suppress(OSError):  # a full disk, a terminal that is gone
-        os.write(sys.stderr.fileno(), b"interrupted again: leaving at once\n")
+        os.write(sys.stderr.fileno(), b"interrupted again: stopping now\n")
     os._exit(INTERRUPTED)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from epigept_batch.cli.options import installed_model
+from epigept_batch.cli.options import installed_model, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 NAMES_SHOWN = 3
 
 
-@click.command(short_help="Say what a model file is.")
+@click.command(short_help="Describe a model file.")
 @click.argument("model", type=click.Path(path_type=Path), required=False, callback=installed_model)
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with all names.")
+@json_option("the description, with all names,")
 def info(*, model: Path, as_json: bool) -> None:
-    """Say what MODEL is: its network, what it was made from and how it computes.
+    """Describe a model file: its network, what it was made from, and its precision.
 
-    Without MODEL, the one that `epigept-batch setup` installed.
+    Without MODEL, describe the file that `epigept-batch setup` installed.
 
     \b
     Example:
@@ -39,10 +39,10 @@ def info(*, model: Path, as_json: bool) -> None:
 
 
 def describe(model: Path) -> dict[str, Any]:
-    """A model file in words and numbers that JSON can hold.
+    """Describe a model file in values that JSON can hold.
 
     Raises:
-        ModelError: It is none of ours.
+        ModelError: The file is not an EpiGePT model file.
     """
     from epigept_batch.inference.model_file import file_sha256, read_spec
 
@@ -77,11 +77,11 @@ def describe(model: Path) -> dict[str, Any]:
 
 
 def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """The document as a table's names and values."""
+    """Return the description as names and values."""
     motifs, reference = document["motif_set"], document["expression_reference"]
     left, right = motifs["window"]
-    trained = f"{document['training_windows']:,} windows" if document["training_windows"] else "windows not published"
-    joined = "" if document["contiguous"] else ", open bins joined: on contiguous sequence it extrapolates"
+    trained = f"{document['training_windows']:,} windows" if document["training_windows"] else "unpublished windows"
+    joined = "" if document["contiguous"] else " of joined open bins; on contiguous sequence the network extrapolates"
     return [
         ("file", f"{document['path']}, {document['bytes'] / 1e6:.3g} MB, sha256 {document['sha256']}"),
         ("architecture", document["architecture"]),
@@ -90,7 +90,7 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("trained on", trained + joined),
         ("tracks", ", ".join(document["tracks"])),
         ("factors", _some(document["factors"])),
-        ("motifs", f"{motifs['motifs']:,}, hits of a bin from its start {left:+} to {right:+} bp"),
+        ("motifs", f"{motifs['motifs']:,}, counted for a bin from {left:+} to {right:+} bp of its start"),
         (
             "expression reference",
             f"cells, {_some(reference['cells'])}" if reference else "none: tables must be --normalised",
@@ -108,6 +108,6 @@ def _size(size: Any) -> str:  # noqa: ANN401 - a number or several
 
 
 def _some(names: Sequence[str]) -> str:
-    """How many there are, and the first few."""
+    """Return the number of names, and the first few."""
     shown = names if len(names) <= NAMES_SHOWN + 1 else (*names[:NAMES_SHOWN], "…", names[-1])
     return f"{len(names)}: {', '.join(shown)}"

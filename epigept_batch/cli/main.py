@@ -6,6 +6,7 @@ import click
 
 import epigept_batch
 from epigept_batch.cli.bench import bench
+from epigept_batch.cli.completion import completion_command
 from epigept_batch.cli.demo import demo
 from epigept_batch.cli.doctor import doctor
 from epigept_batch.cli.evaluate import evaluate
@@ -24,7 +25,9 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEP
 @click.group(cls=Group, context_settings=SETTINGS)
 @click.version_option(epigept_batch.__version__, prog_name="epigept-batch")
 def cli() -> None:
-    """See the epigenome of a sample whose RNA-seq you have, predicted by EpiGePT.
+    """Predict the epigenome of a sample from its RNA-seq, with EpiGePT.
+
+    To convert a checkpoint or train a network, use epigept-export.
 
     \b
     Example:
@@ -32,16 +35,18 @@ def cli() -> None:
     """
 
 
-cli.add_command(bench)
+# In the order in which a user meets them; the help lists them so.
 cli.add_command(demo)
+cli.add_command(setup)
 cli.add_command(doctor)
-cli.add_command(evaluate)
 cli.add_command(expression)
 cli.add_command(genome)
-cli.add_command(info)
 cli.add_command(scan)
-cli.add_command(setup)
+cli.add_command(evaluate)
+cli.add_command(info)
+cli.add_command(bench)
 cli.add_command(simulate)
+cli.add_command(completion_command("epigept-batch"))
 
 
 def main() -> None:

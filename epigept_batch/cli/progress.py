@@ -1,4 +1,4 @@
-"""What a person at a terminal, and who reads a log file, sees of a run."""
+"""Progress on standard error: a bar on a terminal, plain lines in a log file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ quiet_option = click.option(
     "-q",
     "--quiet",
     is_flag=True,
-    is_eager=True,  # other options have something to say
+    is_eager=True,  # other options may print notes
     expose_value=False,
     callback=lambda context, _option, value: context.meta.__setitem__(QUIET, value),
     help="Print errors only.",
@@ -28,13 +28,13 @@ quiet_option = click.option(
 
 
 def is_quiet() -> bool:
-    """Whether the command under way was asked to print errors only."""
+    """Whether the current command was asked to print errors only."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.meta.get(QUIET))
 
 
 def say(sentence: str) -> None:
-    """Print a sentence on standard error, under the program's name, unless the command is to be quiet."""
+    """Print a sentence with the program's name on standard error, unless --quiet is set."""
     if not is_quiet():
         click.echo(f"{_program()}: {sentence}", err=True)
 
@@ -45,7 +45,7 @@ def _program() -> str:
 
 
 class _Meter(Protocol):
-    """Shows how far a run is."""
+    """Shows the progress of a run."""
 
     def start(self, total: int | None, *, done: int) -> None: ...
     def advance(self, by: int) -> None: ...
@@ -54,10 +54,10 @@ class _Meter(Protocol):
 
 
 class ProgressBar:
-    """How far a run is, on standard error: a bar on a terminal, lines in a log file, nothing where it is to be quiet.
+    """Progress of a run on standard error: a bar on a terminal, lines in a log file, nothing with --quiet.
 
     Args:
-        unit: What is counted, where not windows.
+        unit: What is counted, by default windows.
     """
 
     def __init__(self, unit: str = "window") -> None:
@@ -79,24 +79,24 @@ class ProgressBar:
             self._meter.say(sentence)
 
     def start(self, total: int | None, *, done: int = 0) -> None:
-        """Count so many windows, in place of those before."""
+        """Start to count a new total."""
         if self._meter is not None:
             self._meter.start(total, done=done)
 
     def advance(self, by: int = 1) -> None:
-        """One window more, or so many bytes."""
+        """Count further units."""
         if self._meter is not None:
             self._meter.advance(by)
 
     def finish(self, sentence: str) -> None:
-        """Show no more of the windows, and say what came of them."""
+        """Stop counting, and print a sentence about the result."""
         if self._meter is not None:
             self._meter.stop()
         self.say(sentence)
 
 
 class _Bar:
-    """For a terminal: a bar that is drawn again and again."""
+    """A bar, for a terminal."""
 
     def __init__(self, unit: str, program: str) -> None:
         self._unit, self._program = unit, program
@@ -131,9 +131,9 @@ class _Bar:
 
 
 class _Lines:
-    """For a log file: a plain line with the first window, and then at most every 30 s.
+    """Plain lines for a log file: one with the first window, then at most one every 30 s.
 
-    None before: what cannot be read at all is an error of one line.
+    There is no line before the first window, so that an unreadable input leaves only its error.
     """
 
     def __init__(self, unit: str, program: str) -> None:
@@ -154,7 +154,7 @@ class _Lines:
         click.echo(f"{self._program}: {sentence}", err=True)
 
     def stop(self) -> None:
-        """Nothing is left on the screen that would have to go."""
+        """Do nothing: lines stay."""
 
     def _print_if_due(self) -> None:
         if time.monotonic() >= self._due:
@@ -162,7 +162,7 @@ class _Lines:
             self.say(", ".join(self._parts()))
 
     def _parts(self) -> list[str]:
-        """How many of how many, how many a second, and how long that leaves."""
+        """Return the count, the rate and the time left."""
         parts = [f"{self._count(self._done)} of {self._count(self._total)}" if self._total else self._count(self._done)]
         if self._unit != BYTES:
             parts[0] += f" {self._unit}{'' if self._total == 1 else 's'}"
@@ -179,12 +179,12 @@ class _Lines:
 
 
 def _figure(rate: float) -> str:
-    """Two digits or more."""
+    """Return a rate with at least two digits."""
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"  # noqa: PLR2004
 
 
 def _duration(seconds: float) -> str:
-    """Seconds in words, as exact as a guess is."""
+    """Return a duration in words, rounded as an estimate is."""
     if seconds < MINUTE_S:
         return f"{seconds:.0f} s"
     if seconds < HOUR_S:

@@ -1,13 +1,15 @@
-"""Options that say which samples of which tables are wanted."""
+"""Options that select samples and their tables."""
 
 from __future__ import annotations
 
 import functools
+import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from epigept_batch.cli.completion import completes_files
 from epigept_batch.errors import InputError
 from epigept_batch.expression.request import MOST_MISSING, SampleRequest
 
@@ -18,22 +20,24 @@ TPM, SHEET = "--tpm", "--samples"
 
 
 class SampleCommand(click.Command):
-    """A command of which `--tpm` takes every word up to the next option, as a shell writes out `*.tsv`."""
+    """A command whose `--tpm` takes all words up to the next option, so that `--tpm *.tsv` works."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the words as if each of those stood behind a `--tpm` of its own."""
+        """Put `--tpm` before each of its values, then parse as Click does."""
+        if ctx.resilient_parsing:  # a shell asks for completions, and the last value may be missing
+            return super().parse_args(ctx, args)
         return super().parse_args(ctx, list(_each_with_its_option(args)))
 
 
 def _each_with_its_option(words: Sequence[str]) -> Iterator[str]:
-    """The words of a command, with `--tpm` before each of its values; what stands behind `--` is left as it is."""
+    """Yield the words of a command with `--tpm` before each of its values. Words after `--` stay as they are."""
     taking = False
     for number, word in enumerate(words):
         if word == "--":
             yield from words[number:]
             return
         if word == TPM or word.startswith(f"{TPM}="):
-            taking = word != TPM  # the word behind a bare one is its value anyway
+            taking = word != TPM  # the word after a bare --tpm is its value in any case
             if not taking and _is_option(next(iter(words[number + 1 :]), "--")):
                 raise click.UsageError(f"Option '{TPM}' requires an argument.")
             yield word
@@ -56,49 +60,50 @@ OPTIONS = (
         TPM,
         multiple=True,
         metavar="[NAME=]FILE …",
-        help="Quantification: of RSEM, salmon, kallisto, StringTie, featureCounts, GCT, a matrix, .h5ad; one or more, "
-        "repeatable.",
+        shell_complete=completes_files,
+        help="Expression table: RSEM, salmon, kallisto, StringTie, featureCounts, GCT, a matrix or .h5ad. One or more "
+        "files or quoted patterns; repeatable.",
     ),
     click.option(
         SHEET,
         type=click.Path(path_type=Path),
         metavar="SHEET",
-        help="Table of samples with columns `sample` and `file`, which is relative to the sheet's folder. Where a file "
-        "has several samples, `column` names the one, else it is the one called `sample`. Further columns go into "
-        "run.json. With --tpm too: both.",
+        help="Sample sheet: a table with columns `sample` and `file`, relative to the sheet. In files with several "
+        "samples, `column` names the column, by default `sample`. Other columns are copied into run.json. Can be "
+        "combined with --tpm.",
     ),
-    click.option("--sample", multiple=True, metavar="NAME", help="A sample of the tables; repeatable.  [default: all]"),
-    click.option("--merge", metavar="NAME", help="Make one sample of all, the mean of replicates."),
+    click.option("--sample", multiple=True, metavar="NAME", help="Sample to use; repeatable.  [default: all]"),
+    click.option("--merge", metavar="NAME", help="Average all samples, as replicates, into one of this name."),
     click.option(
         "--tx2gene",
         type=click.Path(path_type=Path),
-        help="Genes of transcripts, for tables of transcripts: GTF, GFF3, or a table.",
+        help="Genes of transcripts, for transcript-level tables: GTF, GFF3 or a table.",
     ),
-    click.option("--group-by", metavar="COLUMN", help="Column of obs whose groups of cells are an .h5ad's samples."),
+    click.option("--group-by", metavar="COLUMN", help="For .h5ad: column of obs whose groups of cells become samples."),
     click.option(
         "--max-missing",
         type=click.FloatRange(0, 1),
         default=MOST_MISSING,
         show_default=True,
         metavar="SHARE",
-        help="Share of the factors that a table may lack; they count as TPM 0.",
+        help="Largest allowed share of missing factors, which are treated as TPM 0.",
     ),
-    click.option("--normalised", is_flag=True, help="The tables hold quantile-normalised TPM."),
+    click.option("--normalised", is_flag=True, help="The tables contain quantile-normalised TPM already."),
 )
 
 
 def sample_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command of class `SampleCommand` the options, as one argument `samples`."""
+    """Add the options to a `SampleCommand`; they arrive as one argument, `samples`."""
     return _with_samples(command, required=True)
 
 
 def optional_sample_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Likewise, where `samples` may be None."""
+    """Add the options to a `SampleCommand` whose `samples` may be None."""
     return _with_samples(command, required=False)
 
 
 def _with_samples(command: Callable[..., None], *, required: bool) -> Callable[..., None]:
-    """A command with all of the options."""
+    """Return the command with all options."""
 
     @functools.wraps(command)
     def with_samples(
@@ -114,7 +119,7 @@ def _with_samples(command: Callable[..., None], *, required: bool) -> Callable[.
         **others: Any,  # noqa: ANN401 - the command's own
     ) -> None:
         request = SampleRequest(
-            tables=tuple(parse_table(value) for value in tpm),
+            tables=tuple(table for value in tpm for table in parse_tables(value)),
             samples=sample,
             merge=merge,
             tx2gene=tx2gene,
@@ -134,31 +139,51 @@ def _with_samples(command: Callable[..., None], *, required: bool) -> Callable[.
 
 
 def _or_none(request: SampleRequest) -> SampleRequest | None:
-    """The request; None where it says nothing.
+    """Return the request, or None if no option is given.
 
     Raises:
-        InputError: It says how to read tables, and names none.
+        InputError: Options say how to read tables, but no table is given.
     """
     if request.tables or request.sheet is not None:
         return request
     if request != SampleRequest(()):
         raise InputError(
-            f"options say which samples of which tables, and no table is given; give {TPM} FILE or {SHEET} SHEET"
+            f"options select samples, but there is no table to select from; add {TPM} FILE or {SHEET} SHEET"
         )
     return None
 
 
-def parse_table(value: str) -> tuple[str | None, Path]:
-    """The name that a table's sample is given, None for none, and the table, of `FILE` or `NAME=FILE`.
+def parse_tables(value: str) -> list[tuple[str | None, Path]]:
+    """Read a value of `--tpm`: `FILE`, `NAME=FILE`, or a pattern such as `'quants/*/quant.sf'`.
+
+    Returns:
+        Name of the sample, or None, and path of each table; several where a pattern matches several files, sorted.
 
     Raises:
-        InputError: A name without a file, or none before the equals sign.
+        InputError: There is no name before the equals sign, or no file after it; a pattern matches no file, or several
+            files share one name.
     """
     name, equals, file = value.partition("=")
     if not equals or Path(value).exists():
-        return None, Path(value)
+        return [(None, path) for path in _matching(value)]
     if not file:
-        raise InputError(f"--tpm {value}: names no file; give --tpm NAME=FILE")
+        raise InputError(f"--tpm {value}: no file after '='; use --tpm NAME=FILE")
     if not name:
-        raise InputError(f"--tpm {value}: '' cannot be a sample's name; give --tpm NAME=FILE")
-    return name, Path(file)
+        raise InputError(f"--tpm {value}: no sample name before '='; use --tpm NAME=FILE")
+    paths = _matching(file)
+    if len(paths) > 1:
+        raise InputError(
+            f"--tpm {value}: {len(paths)} files match, but there is one name; use --tpm NAME=FILE for each"
+        )
+    return [(name, paths[0])]
+
+
+def _matching(file: str) -> list[Path]:
+    """Return a path, or the files that a pattern matches. A file whose name looks like a pattern is itself."""
+    if not glob.has_magic(file) or Path(file).exists():
+        return [Path(file)]
+    found = sorted(glob.glob(file, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    paths = [path for path in map(Path, found) if not path.is_dir()]
+    if not paths:
+        raise InputError(f"--tpm {file}: no file matches this pattern")
+    return paths

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from epigept_batch.cli.options import fasta_option, model_option, threads_option
+from epigept_batch.cli.options import (
+    all_contigs_option,
+    fasta_option,
+    model_option,
+    out_option,
+    threads_option,
+)
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-@click.command(short_help="Keep a genome's motif scores for many samples.")
+
+@click.command(short_help="Compute a genome's motif scores once, for many samples.")
 @fasta_option
 @model_option
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="STORE", help="Folder of the store.")
+@out_option("Folder of the score store.", metavar="STORE", required=True)
 @click.option(
-    "--chromosome", multiple=True, metavar="NAME", help="A whole contig; repeatable.  [default: chr1-22, X, Y]"
+    "--chromosome", multiple=True, metavar="NAME", help="Whole contig; repeatable.  [default: chr1-22, X and Y]"
 )
-@click.option("--all-contigs", is_flag=True, help="Every contig of the FASTA, not chr1-22, X and Y alone.")
+@all_contigs_option
 @threads_option
 @quiet_option
 def scan(*, fasta: Path, model: Path, out: Path, chromosome: tuple[str, ...], all_contigs: bool, threads: int) -> None:
-    """Scan a genome for the motifs of a model, once, and keep the scores.
+    """Scan a genome for the motifs of a model and keep the scores.
 
-    `epigept-batch genome --scores STORE` then reads them instead of scanning, with the same result. Any model of the
-    same motifs can, whatever its precision. Run again after an interruption, it goes on where it was; with other
-    chromosomes, it adds them.
+    `epigept-batch genome --scores STORE` reads them instead of scanning, with the same result. One store serves every
+    model with the same motifs, in any precision. Interrupted scans resume when you rerun the same command. Further
+    chromosomes are added to the store.
 
     \b
     Example:
       epigept-batch scan --fasta hg38.fa --model model.onnx --out hg38.scores
     """
-    # Loaded here so that --help need not wait for the compiler.
+    # Imported here so that --help does not wait for the compiler.
     from epigept_batch.commands.scan import ScanRequest, run_scan
 
     request = ScanRequest(fasta, model, out, chromosomes=chromosome, all_contigs=all_contigs, threads=threads)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from epigept_batch.cli.completion import completes_files
+from epigept_batch.cli.options import json_option
 from epigept_batch.cli.progress import BYTES, ProgressBar, is_quiet, quiet_option
 from epigept_batch.names import PRECISIONS
 
@@ -16,23 +18,23 @@ if TYPE_CHECKING:
     from epigept_batch.commands.setup.plan import SetupPlan
 
 GIVEN = {
-    "genome": "The genome: plain (linked), gzip or bgzip (unpacked).",
-    "checkpoint": "The trained weights.",
+    "genome": "Genome FASTA. Plain files are linked, gzip and bgzip are unpacked.",
+    "checkpoint": "Trained weights.",
     "expression-reference": "TPM of the factors in the training cells.",
-    "motifs": "The motifs that the network was trained with.",
-    "motif-factors": "Their factors.",
-    "model": "A model file that is ready: nothing is converted.",
+    "motifs": "Motifs that the network was trained with.",
+    "motif-factors": "Factors of those motifs.",
+    "model": "Finished model file; skips the conversion.",
 }
 
 
 def _given_options(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for each file that a user may give."""
+    """Add an option for each file that a user can provide."""
     for name, what in reversed(GIVEN.items()):
-        command = click.option(f"--{name}", metavar="FILE|URL", help=what)(command)
+        command = click.option(f"--{name}", metavar="FILE|URL", shell_complete=completes_files, help=what)(command)
     return command
 
 
-@click.command(short_help="Fetch what a real run needs, once.")
+@click.command(short_help="Download the genome, weights and motifs, and make the model file.")
 @click.argument("catalogue", default="hg38", metavar="[hg38|CATALOGUE.toml]")
 @_given_options
 @click.option(
@@ -40,26 +42,28 @@ def _given_options(command: Callable[..., None]) -> Callable[..., None]:
     type=click.Choice(PRECISIONS),
     default="fp16",
     show_default=True,
-    help="Of the model file. fp16 serves GPUs and CPUs, int8 is the fastest on CPUs.",
+    help="Precision of the model file. fp16 suits GPUs and CPUs; int8 is fastest on CPUs.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and check that it can be.")
+@click.option("--dry-run", is_flag=True, help="Show and check what would be done, without doing it.")
 @click.option(
-    "--force", is_flag=True, help="Do it again, without files given before, and replace files that setup did not make."
+    "--force",
+    is_flag=True,
+    help="Start over: forget files provided earlier, and replace files that setup did not make.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print setup.json to standard output.")
+@json_option("the record setup.json")
 @quiet_option
 def setup(*, catalogue: str, precision: str, dry_run: bool, force: bool, as_json: bool, **given: str | None) -> None:
-    """Fetch the genome, the published weights and what goes with them, and make the model file.
+    """Download the genome, the published weights and the motifs, and make the model file.
 
-    They go to the folder that EPIGEPT_BATCH_HOME names (~/.cache/epigept-batch), where `epigept-batch genome` looks for
-    them: afterwards it needs a sample's table and nothing else. Interrupted, it goes on where it was; run again, it
-    does what has changed. Each file can be one of yours, or at another address; it stays so until another is given.
+    Files go to the folder EPIGEPT_BATCH_HOME (~/.cache/epigept-batch), where `epigept-batch genome` finds them. After
+    setup, a run needs only a sample's table. Interrupted downloads resume when you rerun the same command. You can
+    provide any file yourself, as a path or a URL; setup remembers it.
 
     \b
     Example:
       epigept-batch setup hg38
     """
-    # Loaded here so that --help need not wait for the index of genomes and the model's reader.
+    # Imported here so that --help does not wait for the genome index and the model reader.
     from epigept_batch.commands.setup.plan import SetupRequest, plan_setup
     from epigept_batch.commands.setup.run import check_setup, run_setup
 
@@ -78,7 +82,7 @@ def setup(*, catalogue: str, precision: str, dry_run: bool, force: bool, as_json
 
 
 def _table(plan: SetupPlan) -> Iterator[str]:
-    """What is wanted, from where, under which licence, how large, and what is there."""
+    """Yield the rows of the plan: file, size, state, licence and source of each; then the targets and the disk."""
     rows = [
         (asset.name.replace("_", " "), size, state, asset.licence, asset.location) for asset, size, state in plan.rows()
     ]

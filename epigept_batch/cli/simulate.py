@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from epigept_batch.cli.options import threads_option
+from epigept_batch.cli.options import out_option, threads_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-@click.command(short_help="Make a genome, cells and signals of which the truth is known.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="The same gives the same data.")
-@click.option("--contigs", type=click.IntRange(min=1), default=27, show_default=True, help="How many: sim1, sim2, …")
+
+@click.command(short_help="Simulate a genome, cells and signals with known truth.")
+@out_option("Folder to create.", required=True)
 @click.option(
-    "--contig-bp", type=click.IntRange(min=10_000), default=2_000_000, show_default=True, help="Length of each."
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed; the same seed gives the same data."
 )
-@click.option("--cells", type=click.IntRange(min=1), default=40, show_default=True, help="How many: cell1, cell2, …")
+@click.option(
+    "--contigs", type=click.IntRange(min=1), default=27, show_default=True, help="Number of contigs: sim1, sim2, …"
+)
+@click.option(
+    "--contig-bp",
+    type=click.IntRange(min=10_000),
+    default=2_000_000,
+    show_default=True,
+    help="Length of each contig, in bp.",
+)
+@click.option(
+    "--cells", type=click.IntRange(min=1), default=40, show_default=True, help="Number of cells: cell1, cell2, …"
+)
 @threads_option
 @quiet_option
 def simulate(*, out: Path, seed: int, contigs: int, contig_bp: int, cells: int, threads: int) -> None:
-    """Write a synthetic genome with motif sites, cells with expressed factors, and the signals that follow.
+    """Simulate a genome with motif sites, cells that express factors, and the signals that follow from both.
 
-    The signals obey a stated grammar: additive factors and their repressors, pairs that act only together, enhancers
-    that switch promoters 10 kb away. Everything that a training takes is there: FASTA, motifs, expression, bigWigs.
+    The signals obey a documented grammar: additive factors and their repressors, pairs that act only together, and
+    enhancers that switch promoters 10 kb away. The folder has all that training needs: FASTA, motifs, expression and
+    bigWigs.
 
     \b
     Example:

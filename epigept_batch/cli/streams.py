@@ -1,7 +1,7 @@
-"""Standard streams as a run finds them: open, closed, or on a full disk.
+"""Standard streams that may be closed, or on a full disk.
 
-Without a standard error, or with one that nothing can be written to, a run goes on in silence; its exit code says how
-it ended. A result that standard output cannot take is an error.
+If standard error cannot be written, a run continues silently and its exit code tells how it ended. If standard output
+cannot take a result, that is an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INPUT, OUTPUT, ERROR = 0, 1, 2
 
 
 class _Forgiving(io.FileIO):
-    """A file that takes what it can, and the rest as if it had."""
+    """A file that drops what it cannot write."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         left = memoryview(data).cast("B")
@@ -33,23 +33,23 @@ class _Forgiving(io.FileIO):
 
 
 class _Closed(io.RawIOBase):
-    """Standard output that is none."""
+    """Standard output that was closed at the start."""
 
     def writable(self) -> bool:
         return True
 
     def write(self, _: ReadableBuffer, /) -> int:
-        raise OutputError("standard output is closed, and the result goes there; let it go to a file or to /dev/null")
+        raise OutputError("cannot print the result: standard output is closed; redirect it to a file or to /dev/null")
 
 
 def secure_streams() -> None:
-    """Make standard streams that a program can rely on, before it opens anything.
+    """Make the standard streams safe to use, before the program opens any file.
 
-    The number of a closed one would go to the next file that is opened; then what a library says of an error were
-    written into a bigWig.
+    The next file that is opened would get the number of a closed stream. A library's error message could then end up in
+    a bigWig.
     """
     for number, flags in ((INPUT, os.O_RDONLY), (OUTPUT, os.O_WRONLY), (ERROR, os.O_WRONLY)):
-        with suppress(OSError):  # there is no /dev/null: nothing better can be done
+        with suppress(OSError):  # no /dev/null
             _occupy(number, flags)
     if sys.stdout is None:
         sys.stdout = _text(cast("IO[bytes]", _Closed()), "utf-8")
@@ -59,7 +59,7 @@ def secure_streams() -> None:
 
 
 def _occupy(number: int, flags: int) -> None:
-    """Let a stream that is closed be /dev/null, here and in the processes to come."""
+    """Open /dev/null in place of a closed stream, for this process and its children."""
     try:
         os.fstat(number)
     except OSError:

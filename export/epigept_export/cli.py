@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 import epigept_batch
+from epigept_batch.cli.completion import completion_command
 from epigept_batch.cli.group import Group
-from epigept_batch.cli.options import device_option, threads_option
+from epigept_batch.cli.options import device_option, out_option, threads_option
 from epigept_batch.cli.progress import quiet_option, say
 from epigept_batch.cli.streams import secure_streams
 from epigept_batch.errors import DeviceError, InputError
@@ -35,7 +36,13 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEP
 @click.group(cls=Group, context_settings=SETTINGS)
 @click.version_option(epigept_batch.__version__, prog_name="epigept-export")
 def cli() -> None:
-    """Turn a trained EpiGePT checkpoint into the model file that epigept-batch runs."""
+    """Convert EpiGePT checkpoints to model files for epigept-batch, and train networks.
+
+    \b
+    Example:
+      epigept-export convert model.ckpt --motifs all_motif_rmdup --motif-factors MotifMatch_human_rmdup.mat \\
+        --expression-reference reference_TPM_tf_expr.csv --out model.onnx
+    """
 
 
 @cli.command()
@@ -47,54 +54,54 @@ def cli() -> None:
     "--motif-factors",
     type=click.Path(path_type=Path),
     required=True,
-    help="Motif and factor pairs: .mat with Match2, or tab-separated text.",
+    help="Pairs of motif and factor: .mat with Match2, or tab-separated text.",
 )
 @click.option(
     "--expression-reference",
     type=click.Path(path_type=Path),
-    help="TPM of the training cells: factors × cells. Without it, tables for `genome` must be --normalised.",
+    help="TPM of the training cells, factors × cells. Without it, `genome` needs --normalised tables.",
 )
 @click.option(
     "--architecture",
     type=click.Choice(["auto", *ARCHITECTURES]),
     default="auto",
     show_default=True,
-    help="The published network; by default the one whose names and shapes the checkpoint has.",
+    help="Published network. auto recognises it by the names and shapes of its weights.",
 )
 @click.option(
     "--factors",
     type=click.IntRange(min=1),
-    help="Of a network that you trained on another motif set, where its shapes fit the published 711 too.",
+    help="Number of factors, for your own network if its shapes also fit the published 711.",
 )
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="fp16",
     show_default=True,
-    help="Arithmetic of the transformer. fp16 serves GPUs and CPUs, int8 is the fastest on CPUs.",
+    help="Precision of the transformer. fp16 suits GPUs and CPUs; int8 is fastest on CPUs.",
 )
 @click.option(
     "--attention",
     type=click.Choice(["fused", "plain"]),
     default="fused",
     show_default=True,
-    help="Fused operators, or standard ones only, for runtimes such as TensorRT that know no others.",
+    help="Fused operators; or plain ONNX operators only, for runtimes such as TensorRT.",
 )
 @click.option(
     "--motif-window",
     metavar="homer-200|given|LEFT,RIGHT",
-    help="Where a bin's motif hits lie, in bp from its start.  [default: the architecture's]",
+    help="Where motif hits count for a bin, in bp from its start.  [default: as the architecture]",
 )
 @click.option(
     "--p-value",
     type=float,
     default=1e-4,
     show_default=True,
-    help="Of a hit in random sequence, for motifs in MEME and JASPAR format, which have no thresholds.",
+    help="P-value of a hit in random sequence. Sets thresholds of MEME and JASPAR motifs, which have none.",
 )
-@click.option("--no-verify", is_flag=True, help="Do not run the file beside the original network.")
+@click.option("--no-verify", is_flag=True, help="Skip the comparison with the original network.")
 @threads_option
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="Model file to write.")
+@out_option("Model file to write.", name="output", aliases=("--output",), required=True)
 @quiet_option
 def convert(
     *,
@@ -112,18 +119,18 @@ def convert(
     threads: int,
     output: Path,
 ) -> None:
-    """Write a model file from CHECKPOINT and verify it.
+    """Convert a checkpoint to a model file and verify it.
 
-    CHECKPOINT is of pytorch-lightning, a bare state dict, or safetensors, and is read without running anything that is
-    in it. The file gets its name when it has given what the original network gives, within the limits of its precision.
+    CHECKPOINT is a pytorch-lightning checkpoint, a state dict or a safetensors file. No code in it is run. The model
+    file appears only after its output matches the original network's, within the limits of its precision.
 
     \b
     Example:
       epigept-export convert model.ckpt --motifs all_motif_rmdup --motif-factors MotifMatch_human_rmdup.mat \\
-        --expression-reference reference_TPM_tf_expr.csv --output model.onnx
+        --expression-reference reference_TPM_tf_expr.csv --out model.onnx
     """
     _check_libraries(verifies=not no_verify)
-    # Loaded here so that --help need not wait for torch.
+    # Imported here so that --help does not wait for torch.
     from epigept_export.convert import ConvertRequest, outlying_cells
     from epigept_export.convert import convert as write
 
@@ -144,7 +151,7 @@ def convert(
     )
     spec, verification = write(request, say=say)
     for cell, mean, usual in outlying_cells(spec.reference) if spec.reference else ():
-        say(f"reference column {cell}: mean TPM {mean:.3g} where {usual:.3g} is usual; used as it is")
+        say(f"reference column {cell}: mean TPM {mean:.3g}, while {usual:.3g} is typical; used unchanged")
     if verification is not None:
         click.echo(verification.table())
     say(
@@ -156,17 +163,17 @@ def convert(
 
 @cli.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="What the model file was made from.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="Checkpoint of the model file.")
 @device_option("cpu", "the model file")
 @threads_option
 @quiet_option
 def verify(*, model: Path, checkpoint: Path, device: str, threads: int) -> None:
-    """Run MODEL and the network of its checkpoint on the same inputs and compare.
+    """Compare a model file with the original network.
 
-    The original is the published network in torch, in fp32 and without anything fused. The inputs are hard ones: a
-    window like real ones, one with a run of N, one of N alone, one with the highest scores that the motifs allow; each
-    for a sample like real ones and for one with the highest expression. Prints each track's largest error of
-    ln(1 + signal) and its least Pearson r, and exits with 1 where one is beyond the limit of the file's precision.
+    The original is the published network in PyTorch, in fp32 and unfused. The four windows are hard: one like real
+    windows, one with a run of N, one of N only, and one with the highest possible motif scores. The two samples have
+    typical and the highest possible expression. Prints the largest error of ln(1 + signal) and the lowest Pearson r of
+    each track. Exits with 1 if a track exceeds the limits of the file's precision.
 
     \b
     Example:
@@ -178,12 +185,12 @@ def verify(*, model: Path, checkpoint: Path, device: str, threads: int) -> None:
 
     verification = run(model, checkpoint, parse_device(device), threads=threads, say=say)
     click.echo(verification.table())
-    verification.check(model, advice="give the checkpoint that it was made from, or convert this one")
+    verification.check(model, advice="use the checkpoint that it was made from, or convert this one")
 
 
 @cli.command()
 def check() -> None:
-    """Load all that `convert` needs and print the versions, or say what is to be installed.
+    """Check the libraries that `convert` needs, and print their versions.
 
     \b
     Example:
@@ -193,7 +200,7 @@ def check() -> None:
     for name in (*LIBRARIES, "onnxruntime"):
         try:
             module = import_module(name)
-        except Exception as error:  # a library that does not fit this system raises whatever its loading leads to
+        except Exception as error:  # a library that does not fit the system may raise anything
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise DeviceError(f"{name} cannot be loaded ({reason}); {INSTALL} again") from error
         click.echo(f"{name} {module.__version__}")
@@ -201,20 +208,20 @@ def check() -> None:
 
 @cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints and log.")
+@out_option("Folder for checkpoints and logs.", required=True)
 @click.option(
     "--size",
     type=click.Choice(["published", "small"]),
-    help="Of the network.  [default: as CONFIG says, else published]",
+    help="Size of the network.  [default: as in CONFIG, else published]",
 )
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option("--resume", is_flag=True, help="Resume from the last checkpoint in --out.")
 @threads_option
 @quiet_option
 def train(*, config: Path, out: Path, size: str | None, resume: bool, threads: int) -> None:
-    """Train a network on your own genome, cells and tracks, as CONFIG says.
+    """Train a network on your own genome, cells and tracks.
 
-    CONFIG is TOML: where FASTA, motifs, expression and bigWigs are, which cells and contigs are held out, the sizes of
-    the network, and how it is trained. The best checkpoint becomes OUT/model.ckpt, which `convert` takes.
+    CONFIG is a TOML file. It names the FASTA, motifs, expression and bigWigs, the held-out cells and contigs, the size
+    of the network and the settings of training. The best checkpoint becomes OUT/model.ckpt, an input of `convert`.
 
     \b
     Example:
@@ -236,10 +243,10 @@ def train(*, config: Path, out: Path, size: str | None, resume: bool, threads: i
 
 
 def parse_motif_window(text: str) -> Callable[[Geometry], ScanWindow]:
-    """Read `homer-200`, `given` or `LEFT,RIGHT`: what it makes of a network's bins.
+    """Read `homer-200`, `given` or `LEFT,RIGHT` as a function of a network's bins.
 
     Raises:
-        InputError: Anything else, or an empty window.
+        InputError: The text is none of these, or the window is empty.
     """
     if text in WINDOWS:
         return WINDOWS[text]
@@ -254,19 +261,22 @@ def parse_motif_window(text: str) -> Callable[[Geometry], ScanWindow]:
 
 
 def _check_libraries(*, verifies: bool) -> None:
-    """Say what to install where an extra is missing, before any work.
+    """Check before any work that the libraries are installed.
 
     Raises:
-        DeviceError: One of `LIBRARIES` is missing; or there is no ONNX Runtime to verify with.
+        DeviceError: One of `LIBRARIES` is missing, or ONNX Runtime, which verification needs.
     """
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise DeviceError(f"{', '.join(missing)} not installed; {INSTALL}")
     if verifies and find_spec("onnxruntime") is None:
         raise DeviceError(
-            "no ONNX Runtime is installed to verify with; install epigept-batch with its [cpu] or [gpu] extra too, or "
-            "convert with --no-verify"
+            "verification needs ONNX Runtime, which is not installed; install epigept-batch with its [cpu] or [gpu] "
+            "extra, or add --no-verify"
         )
+
+
+cli.add_command(completion_command("epigept-export"))
 
 
 def main() -> None:

@@ -14,4 +14,4 @@ def test_every_bad_input_of_every_command_is_one_line_with_its_code():
     rows = re.findall(r"^\| `(\S+) .*\| \d \|$", done.stdout, re.MULTILINE)
     assert len(rows) >= 100
     commands = {"genome", "scan", "expression", "info", "simulate", "demo", "evaluate", "doctor", "bench", "setup"}
-    assert set(rows) == commands | {"convert", "verify", "train"}
+    assert set(rows) == commands | {"completion", "convert", "verify", "train"}

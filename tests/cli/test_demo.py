@@ -84,12 +84,13 @@ def test_evaluate_gives_the_same_figures(demo, command):
 
 def test_the_report_says_what_was_made_and_what_to_do_next(demo):
     _, done = demo
-    assert "Made in epigept-demo/: genome.fa" in done.stdout
+    assert "Created epigept-demo/ for two samples" in done.stdout
+    assert "  cell39.tsv, cell40.tsv   their TPM\n" in done.stdout
     assert [line.split()[0] for line in done.stdout.splitlines() if line.split()[:1] and line.split()[0] in TRACKS] == [
         *TRACKS
     ]
     assert "epigept-batch genome --tpm sample.tsv" in done.stdout
-    assert "setup fetches the genome and the published weights, once, with the extra [export]" in done.stdout
+    assert "setup downloads genome and weights once, and needs the [export] extra" in done.stdout
 
 
 def test_the_demo_may_be_run_again_and_spares_what_is_not_its_own(demo, command, tmp_path):

@@ -157,7 +157,7 @@ def test_options_of_tables_without_a_table_are_refused(tmp_path):
     outcome = runner_of("doctor", {"out": tmp_path, "device": "cpu"})(tx2gene="genes.gtf")
     assert outcome.code == 2
     assert outcome.err == (
-        "epigept-batch: options say which samples of which tables, and no table is given; give --tpm FILE or "
+        "epigept-batch: options select samples, but there is no table to select from; add --tpm FILE or "
         "--samples SHEET\n"
     )
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from epigept_batch.cli.samples import parse_table
+from epigept_batch.cli.samples import parse_tables
 from epigept_batch.errors import InputError
 from epigept_batch.tiling import Geometry
 from epigept_export.cli import parse_motif_window
@@ -155,14 +155,14 @@ def test_usage_errors_keep_the_form_of_click(genome):
 def test_tables_and_the_names_given_to_them(tmp_path, monkeypatch, value, name, path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dose=5.tsv").touch()
-    assert parse_table(value) == (name, Path(path))
+    assert parse_tables(value) == [(name, Path(path))]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tpm": "liver="}, "--tpm liver=: names no file; give --tpm NAME=FILE"),
-        ({"tpm": "=a.tsv"}, "--tpm =a.tsv: '' cannot be a sample's name; give --tpm NAME=FILE"),
+        ({"tpm": "liver="}, "--tpm liver=: no file after '='; use --tpm NAME=FILE"),
+        ({"tpm": "=a.tsv"}, "--tpm =a.tsv: no sample name before '='; use --tpm NAME=FILE"),
         ({"tpm": "../x=good.tsv"}, "good.tsv: has a sample '../x', which cannot be a file's name"),
         ({"tpm": "good.tsv", "sample": "x"}, "--sample x: no table has a sample of this name; the tables have good"),
         ({"tpm": "good.tsv", "merge": "a/b"}, "--merge a/b: cannot be a sample's name"),
@@ -270,7 +270,7 @@ def test_convert_does_not_overwrite_what_is_no_model_file(convert, tmp_path, mak
     ("missing", "message"),
     [
         ("torch", "torch not installed; run pip install 'epigept-batch[export]'\n"),
-        ("onnxruntime", "no ONNX Runtime is installed to verify with; install epigept-batch with its [cpu] or"),
+        ("onnxruntime", "verification needs ONNX Runtime, which is not installed; install epigept-batch with its"),
     ],
 )
 def test_convert_without_a_library_says_what_to_install(monkeypatch, missing, message):

@@ -402,9 +402,9 @@ def test_the_report_for_people(evaluate, tmp_path):
     row = next(line for line in lines if line.startswith("prediction"))
     assert row.split()[1:] == [f"{whole['prediction'][key]:.3f}" for key in list(whole["prediction"])[:5]]
     assert any(line.startswith("mean of training cells (3)") for line in lines)
-    assert any(line.startswith("training cell of --nearest (b)") for line in lines)
+    assert any(line.startswith("chosen training cell (b)") for line in lines)
     assert not any("nearest training cell" in line for line in lines)
-    assert sum(line.startswith("differences from that mean") for line in lines) == 3
+    assert sum(line.startswith("differences from the mean") for line in lines) == 3
     assert [line.split(",")[0] for line in lines if " bins" in line and "," in line][1:] == ["all", "chr1", "chr2"]
 
 
@@ -468,9 +468,9 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
         ({"training": "measured.bw"}, "--training measured.bw: is the measured track itself"),
         ({"nearest": "b"}, "--nearest b: needs the training cells' tracks; give --training"),
         ({"training": "{cell}.{track}.bigWig", "nearest": "z"}, "--nearest z: has no training track of CTCF"),
-        ({"scale": "0"}, "--scale 0: is neither a number above 0 nor match"),
-        ({"scale": "deep"}, "--scale deep: is neither"),
-        ({"scale": "nan"}, "--scale nan: is neither"),
+        ({"scale": "0"}, "--scale 0: not a number above 0, and not 'match'"),
+        ({"scale": "deep"}, "--scale deep: not a number"),
+        ({"scale": "nan"}, "--scale nan: not a number"),
         ({"chromosome": "chr9"}, "--chromosome chr9: the genome has no contig 'chr9'; it has chr1, chr2, chrM"),
         ({"chromosome": "chrM", "measured": "part.bw"}, "there is no bin to compare: of 1 bin, 1 has no measurement"),
         ({"exclude": "all.bed"}, "every bin asked for is excluded"),
@@ -492,7 +492,7 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
             {"predicted": "inf.bw", "predicted-space": "linear"},
             "inf.bw: has an infinite value, as at chr1:65; signal is finite",
         ),
-        ({"scale": "1_0"}, "--scale 1_0: is neither a number above 0 nor match"),
+        ({"scale": "1_0"}, "--scale 1_0: not a number above 0, and not 'match'"),
         ({"measured": "hg19.bw"}, "hg19.bw: has chr1 with 30,000 bp, the genome 25,617; give tracks of this genome"),
         (
             {"measured": "mouse.bw"},
@@ -599,7 +599,7 @@ def test_a_cell_that_is_given_is_not_called_the_nearest(genome, tmp_path):
     given = next(cell for cell in "abcd" if cell != nearest)
     report = evaluate(nearest=given).out
     assert f"; the nearest by expression is {nearest}, rank" in report
-    assert f"training cell of --nearest ({given})" in report
+    assert f"chosen training cell ({given})" in report
     assert "nearest training cell" not in report
 
 

@@ -109,7 +109,7 @@ def test_a_store_is_not_called_damaged_for_want_of_files(tmp_path, monkeypatch):
             "Disk quota exceeded; make room within your quota and run again",
         ),
         (OSError(errno.EFBIG, "File too large"), "File too large; raise the limit of ulimit -f"),
-        (MemoryError(), "out of memory; close other programs, or run where there is more"),
+        (MemoryError(), "out of memory; close other programs, or use a machine with more memory"),
     ],
     ids=lambda value: repr(value)[:30],
 )

@@ -50,9 +50,9 @@ def test_the_report_names_aliases_missing_factors_and_the_nearest_cell(expressio
     assert "too few to judge" in lines[1]
     assert "14 of 15" in lines[1]
     assert "  c, rank correlation 0.9" in lines[1] or "  c, rank correlation 1.000" in lines[1]
-    assert lines[2:] == ["like_c: missing, counted as TPM 0: F14"]
+    assert lines[2:] == ["like_c: missing, treated as TPM 0: F14"]
     path.write_text("gene\tTPM\n" + "".join({"T": "TBXT"}.get(name, name) + "\t70.25\n" for name in PUBLISHED))
-    assert expression(tpm=path).out.splitlines()[2:] == ["like_c: found by an alias: T as TBXT"]
+    assert expression(tpm=path).out.splitlines()[2:] == ["like_c: found under an alias: T as TBXT"]
 
 
 def test_json_has_every_sample(expression, tmp_path):

@@ -17,10 +17,10 @@ def test_the_table_says_what_a_file_is(small_model):
     assert rows["file"].startswith(f"{small_model}, ")
     assert rows["file"].endswith(f"MB, sha256 {file_sha256(small_model)}")
     assert rows["window"] == "2,560 bp: 20 bins of 128 bp"
-    assert rows["trained on"] == "windows not published"
+    assert rows["trained on"] == "unpublished windows"
     assert rows["tracks"] == "DNase, CTCF, H3K27ac"
     assert rows["factors"] == "15: F00, F01, F02, …, F14"
-    assert rows["motifs"] == "40, hits of a bin from its start -37 to +164 bp"
+    assert rows["motifs"] == "40, counted for a bin from -37 to +164 bp of its start"
     assert rows["expression reference"] == "cells, 4: a, b, c, d"
     assert (rows["precision"], rows["attention"], rows["output"]) == ("fp32", "fused", "ln(1 + signal)")
 
@@ -51,10 +51,10 @@ def test_a_published_network_without_reference(make_bare_model):
     out = info(make_bare_model("dnase", "--precision", "fp32")).stdout
     assert "expression reference  none: tables must be --normalised\n" in out
     assert (
-        "trained on            windows not published, open bins joined: on contiguous sequence it extrapolates" in out
+        "trained on            unpublished windows of joined open bins; on contiguous sequence the network extrapolates" in out
     )
     assert "window                10,000 bp: 50 bins of 200 bp\n" in out
-    assert "motifs                711, hits of a bin from its start -400 to +600 bp\n" in out
+    assert "motifs                711, counted for a bin from -400 to +600 bp of its start\n" in out
 
 
 @pytest.mark.parametrize(("name", "message"), [("absent.onnx", "cannot be read"), ("text.onnx", "is no ONNX model")])

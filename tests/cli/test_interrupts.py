@@ -48,7 +48,7 @@ def test_the_second_does_not_wait(second):
         assert child.stdout.readline() == "tidying\n"
         child.send_signal(second)
         assert child.wait(20) == 130
-        assert child.stderr.read() == "interrupted again: leaving at once\n"
+        assert child.stderr.read() == "interrupted again: stopping now\n"
 
 
 ENDING = """

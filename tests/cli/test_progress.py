@@ -149,7 +149,7 @@ def test_every_command_that_says_something_can_be_quiet():
         if not any("--quiet" in option.opts for option in command.params)
     }
     # These only print their result, on standard output.
-    assert lacking == {"doctor", "expression", "info", "check"}
+    assert lacking == {"doctor", "expression", "info", "check", "completion"}
 
 
 @pytest.mark.parametrize(("asked", "said"), [(4, False), (5, True), (None, False)])
@@ -164,7 +164,7 @@ def test_more_threads_than_processors_are_said(monkeypatch, asked, said):
     result = CliRunner().invoke(work, [] if asked is None else ["--threads", asked], prog_name="epigept-export")
     threads = asked or 4
     assert result.stdout == f"{' '.join([str(threads)] * 5)}\n"
-    sentence = "--threads 5: this process may use 4 cores (affinity and CPU quota); more threads make it slower"
+    sentence = "--threads 5: only 4 cores available (CPU affinity and quota); more threads slow the run down"
     assert result.stderr == (f"epigept-export: {sentence}\n" if said else "")
 
 

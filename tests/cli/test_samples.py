@@ -150,16 +150,16 @@ def test_a_report_of_many_samples_fits_a_screen(expression, many):
     assert len(lines) <= 40
     assert lines[1].startswith("s0  ")
     assert lines[12].startswith("s11 ")
-    assert lines[13] == "… 984 more: --json has them"
+    assert lines[13] == "… 984 more; use --json for all"
     assert [line.split()[0] for line in lines[14:18]] == ["s996", "s997", "s998", "s999"]
     assert lines[18] == (
-        "1,000 in all: 998 of matrix, 300 genes, TPM of some genes, 14 of 15; 2 of matrix, 300 genes, counts, 14 of 15"
+        "1,000 in total: 998 of matrix, 300 genes, TPM of some genes, 14 of 15; 2 of matrix, 300 genes, counts, 14 of 15"
     )
     assert re.fullmatch(
         r"s7 and s9: looks like counts: whole numbers, the sum is [\d,]+ to [\d,]+ and that of TPM 1,000,000; .*TPM",
         lines[20],
     )
-    assert lines[19] == "all 1,000 samples: missing, counted as TPM 0: F14"
+    assert lines[19] == "all 1,000 samples: missing, treated as TPM 0: F14"
     assert len(lines) == 21
     assert len(json.loads(expression("--max-missing", "0.1", "--json", tpm=many).out)) == 1000
 

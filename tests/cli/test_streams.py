@@ -46,7 +46,7 @@ def test_errors_keep_their_code(words, redirections, options):
 @pytest.mark.parametrize(
     ("redirections", "code", "said"),
     [
-        (">&-", 2, "epigept-batch: standard output is closed, and the result goes there; let it go to a file or to"),
+        (">&-", 2, "epigept-batch: cannot print the result: standard output is closed; redirect it to a file or to"),
         (">/dev/full", 1, "epigept-batch: No space left on device; make room and run again"),
     ],
 )
