@@ -146,7 +146,7 @@ CASES = [
     "expression --tpm t.tsv --write out.tsv",
     "expression --tpm t.tsv --model m.onnx --write t.tsv",
     "expression --tpm t.tsv --model m.onnx --write empty/below/v.tsv",
-    "completion ",
+    "completion",
     "completion tcsh",
     "completion Bash",
     "completion powershell",

@@ -142,9 +142,7 @@ def test_a_machine_that_was_busy_in_any_repeat_is_said_to_be(bench, monkeypatch)
     shares = iter([0.03, 0.46])
     monkeypatch.setattr(bench_pipeline.Bystanders, "share", lambda _: next(shares))
     last = bench().out.splitlines()[-1]
-    assert last.split(maxsplit=2)[2] == (
-        "used 46% of the processors: the machine was busy, and is faster when idle"
-    )
+    assert last.split(maxsplit=2)[2] == ("used 46% of the processors: the machine was busy, and is faster when idle")
 
 
 STAT = """cpu  {0} 9 9 9 9 9 9 9 9 9

@@ -51,7 +51,8 @@ def test_a_published_network_without_reference(make_bare_model):
     out = info(make_bare_model("dnase", "--precision", "fp32")).stdout
     assert "expression reference  none: tables must be --normalised\n" in out
     assert (
-        "trained on            unpublished windows of joined open bins; on contiguous sequence the network extrapolates" in out
+        "trained on            unpublished windows of joined open bins; on contiguous sequence the network extrapolates"
+        in out
     )
     assert "window                10,000 bp: 50 bins of 200 bp\n" in out
     assert "motifs                711, counted for a bin from -400 to +600 bp of its start\n" in out

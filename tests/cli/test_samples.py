@@ -153,7 +153,8 @@ def test_a_report_of_many_samples_fits_a_screen(expression, many):
     assert lines[13] == "… 984 more; use --json for all"
     assert [line.split()[0] for line in lines[14:18]] == ["s996", "s997", "s998", "s999"]
     assert lines[18] == (
-        "1,000 in total: 998 of matrix, 300 genes, TPM of some genes, 14 of 15; 2 of matrix, 300 genes, counts, 14 of 15"
+        "1,000 in total: 998 of matrix, 300 genes, TPM of some genes, 14 of 15; "
+        "2 of matrix, 300 genes, counts, 14 of 15"
     )
     assert re.fullmatch(
         r"s7 and s9: looks like counts: whole numbers, the sum is [\d,]+ to [\d,]+ and that of TPM 1,000,000; .*TPM",

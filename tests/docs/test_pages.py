@@ -1,0 +1,157 @@
+"""Every command and every Python example of README and docs runs: on cut-down data, or marked `slow` on real data."""
+
+import gzip
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from conftest import SCRIPTS, SYNTHETIC
+from docs.pages import CI, LANGUAGES, ROOT, SLOW, blocks, pages, script
+
+FACTORS = [f"F{number:02d}" for number in range(15)]
+SLOW_DATA = "EPIGEPT_DOCS_DATA"
+
+
+def name_of(page):
+    return str(page.relative_to(ROOT))
+
+
+def write_tables(folder, cells):
+    """The tables that pages name, all made of two of the demo."""
+    one, two = ([line.split("\t") for line in cell.read_text().splitlines()[1:]] for cell in cells)
+    for name in ("sample.tsv", "rep1.tsv", "quants/s1.tsv"):
+        shutil.copy(cells[0], folder / name)
+    for name in ("other.tsv", "rep2.tsv", "quants/s2.tsv"):
+        shutil.copy(cells[1], folder / name)
+    rows = zip(one, two, strict=True)
+    (folder / "matrix.tsv").write_text(
+        "gene_id\tliver\tlung\tskin\n" + "".join(f"{gene}\t{a}\t{b}\t1.5\n" for (gene, a), (_, b) in rows)
+    )
+    for sample, values in {"s1": one, "s2": two}.items():
+        (folder / "quants" / sample).mkdir()
+        (folder / f"quants/{sample}/quant.sf").write_text(
+            "Name\tLength\tEffectiveLength\tTPM\tNumReads\n"
+            + "".join(f"ENST{n:011d}.1\t1000\t900.0\t{tpm}\t10\n" for n, (_, tpm) in enumerate(values))
+        )
+    (folder / "tx2gene.csv").write_text(
+        "transcript_id,gene_id\n" + "".join(f"ENST{n:011d}.1,{gene}\n" for n, (gene, _) in enumerate(one))
+    )
+    (folder / "sheet.tsv").write_text("sample\tfile\tdonor\nliver\tsample.tsv\td1\nlung\tother.tsv\td2\n")
+    write_cells(folder / "cells.h5ad", [gene for gene, _ in one])
+
+
+def write_cells(path, genes):
+    import anndata
+    import numpy as np
+    import pandas as pd
+
+    counts = np.random.default_rng(1).poisson(2, (6, len(genes))).astype(np.float32)
+    observed = pd.DataFrame({"cell_type": ["T", "T", "T", "B", "B", "B"]}, index=[f"cell{n}" for n in range(6)])
+    anndata.AnnData(counts, obs=observed, var=pd.DataFrame(index=genes)).write_h5ad(path)
+
+
+def write_checkpoint(folder):
+    """A checkpoint that carries its sizes, with the motifs and the reference that go with it."""
+    import torch
+
+    from epigept_export.architectures import TRAINED
+    from epigept_export.load import embedded
+    from epigept_export.model import EpiGePT
+    from small import SMALL
+
+    torch.manual_seed(1)
+    architecture = replace(SMALL, name=TRAINED)
+    torch.save({**EpiGePT(architecture).state_dict(), **embedded(architecture)}, folder / "model.ckpt")
+    shutil.copy(SYNTHETIC / "synthetic.motifs", folder / "motifs.txt")
+    shutil.copy(SYNTHETIC / "synthetic.factors.tsv", folder / "factors.tsv")
+    rows = "".join(f"{name}\t{number}\t{number + 2}\n" for number, name in enumerate(FACTORS))
+    (folder / "reference.tsv").write_text(f"\ta\tb\n{rows}")
+
+
+@pytest.fixture(scope="session")
+def data(made_once):
+    """A folder with all that the pages name, and beside it one of installed files: of the demo's genome and network."""
+
+    def make(folder):
+        unfinished = folder.with_name("docs in the making")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        demo, work = unfinished / "demo", unfinished / "work"
+        for made in ("work/quants", "work/encode", "home"):
+            (unfinished / made).mkdir(parents=True)
+        subprocess.run(
+            [SCRIPTS / "epigept-batch", "demo", "--quiet", "--out", demo], check=True, stdout=subprocess.DEVNULL
+        )
+        fasta = (demo / "genome.fa").read_text().replace(">sim27", ">chr2")
+        for path in (work / "hg38.fa", unfinished / "home/genome.fa"):
+            path.write_text(fasta)
+        for path in (work / "model.onnx", unfinished / "home/model.onnx"):
+            shutil.copy(demo / "model.onnx", path)
+        for name in ("measured", "training"):
+            shutil.copytree(demo / name, work / name)
+        shutil.copytree(work / "measured", work / "encode", dirs_exist_ok=True)
+        write_tables(work, [demo / "cell39.tsv", demo / "cell40.tsv"])
+        write_checkpoint(work)
+        (work / "regions.bed").write_text("chr2\t1000000\t1100000\n")
+        with gzip.open(work / "blacklist.bed.gz", "wt") as packed:
+            packed.write("sim27\t1000\t2000\n")
+        unfinished.rename(folder)
+
+    return made_once("docs", make)
+
+
+def run(text, folder, home):
+    environment = {**os.environ, "PATH": f"{SCRIPTS}:{os.environ['PATH']}", "EPIGEPT_BATCH_HOME": str(home)}
+    environment["HOME"] = str(folder)
+    environment["EPIGEPT_BATCH_BENCH_REPEATS"] = "1"
+    return subprocess.run(
+        [shutil.which("bash"), "-c", text],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if script(page, slow=False)], ids=name_of)
+def test_the_commands_of_a_page_run_in_their_order(data, tmp_path, page):
+    work, home = tmp_path / "work", tmp_path / "installed"
+    shutil.copytree(data / "work", work)
+    shutil.copytree(data / "home", home)
+    if page.name == "evaluate.md":  # which begins with tracks that are there
+        shutil.copytree(data / "demo/tracks", work / "tracks")
+    done = run(script(page, slow=False), work, home)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if any(SLOW in block.words for block in blocks(page))], ids=name_of
+)
+def test_the_slow_commands_of_a_page_run_on_real_data(tmp_path, page):
+    if not (data := os.environ.get(SLOW_DATA)):
+        pytest.skip(f"needs {SLOW_DATA}, a folder of the files that the pages name, and hours")
+    shutil.copytree(data, tmp_path / "work")
+    done = run(script(page, slow=True), tmp_path / "work", tmp_path / "installed")
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_every_block_is_of_a_known_kind():
+    shown = {"console", "toml", "text", "", "bibtex"}
+    for page in pages():
+        for block in blocks(page):
+            assert block.language in {*LANGUAGES, *shown}, f"{page.name}:{block.line}"
+            assert set(block.words) <= {SLOW, CI}, f"{page.name}:{block.line}"
+
+
+def test_a_command_that_fails_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# A page\n\n```sh\ntrue\n```\n\n```sh slow\nexit 4\n```\n\n```sh\nepigept-batch nonsense\n```\n")
+    done = run(script(page, slow=False), tmp_path, tmp_path)
+    assert done.returncode == 2
+    assert "page.md:11: a command of this block fails" in done.stderr
+    assert run(script(page, slow=True), tmp_path, tmp_path).returncode == 4
