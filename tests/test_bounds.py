@@ -146,5 +146,5 @@ def test_a_device_without_an_end_is_refused():
     from pathlib import Path
 
     for read in (read_motifs, read_factor_pairs, open_table):
-        with pytest.raises(InputError, match="/dev/zero: is a pipe or device"):
+        with pytest.raises(InputError, match="/dev/zero: (?:is )?a pipe or device"):
             read(Path("/dev/zero"))

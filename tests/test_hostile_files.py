@@ -349,12 +349,15 @@ def no_index(file, _):
 
 
 ANNDATA = {
-    "cells without end": (vast_index, "declares more values than such a file can hold"),
-    "cells in another file": (external_link, "refers elsewhere for 'obs'; give a file that holds all of its own"),
-    "a group in itself": (soft_link, "refers elsewhere for 'again'"),
-    "a group that holds itself": (hard_link, "has more groups than any .h5ad"),
-    "values in another file": (external_data, "refers elsewhere for 'x'"),
-    "no index": (no_index, "is a damaged .h5ad, or of a form that anndata does not read ("),
+    "cells without end": (vast_index, "declares more values than a file of its size can hold"),
+    "cells in another file": (
+        external_link,
+        "'obs' is stored outside the file or is a link; provide a self-contained file",
+    ),
+    "a group in itself": (soft_link, "'again' is stored outside the file or is a link"),
+    "a group that holds itself": (hard_link, "more than 10,000 HDF5 groups, which no .h5ad has"),
+    "values in another file": (external_data, "'x' is stored outside the file or is a link"),
+    "no index": (no_index, "a damaged .h5ad, or a form that anndata cannot read ("),
 }
 
 

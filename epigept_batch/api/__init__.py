@@ -1,1 +1,1 @@
-"""The public Python API, whose names `epigept_batch` gives: semantic versioning holds for them and for nothing else."""
+"""The public Python API. `epigept_batch` exports its names; semantic versioning covers only these names."""

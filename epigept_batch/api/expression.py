@@ -1,4 +1,4 @@
-"""Samples as a network reads them."""
+"""Read samples in the form that a network takes as input."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """What a network reads of samples.
+    """The network's input for samples.
 
     Attributes:
         samples: Their names.
         factors: Names of the transcription factors, in the network's order.
         values: float32, (samples, factors): ln(1 + quantile-normalised TPM).
-        notes: What to know of each sample, a sentence each.
+        notes: Notes on each sample, one sentence each.
     """
 
     samples: tuple[str, ...]
@@ -40,18 +40,18 @@ class Expression:
     notes: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        """See that the parts fit each other.
+        """Check that the shapes match and the values are valid.
 
         Raises:
-            InputError: They do not, or a value is negative or no number.
+            InputError: Shapes do not match, or a value is negative or not a number.
         """
         if self.values.shape != (len(self.samples), len(self.factors)):
             raise InputError(
-                f"expression of shape {self.values.shape} does not fit {len(self.samples)} samples and "
-                f"{len(self.factors)} factors; give a row per sample and a column per factor"
+                f"expression of shape {self.values.shape} does not match {len(self.samples)} samples and "
+                f"{len(self.factors)} factors; provide one row per sample and one column per factor"
             )
         if not (np.isfinite(self.values).all() and (self.values >= 0).all()):
-            raise InputError("expression has values that are negative or no numbers; give ln(1 + TPM)")
+            raise InputError("expression has values that are negative or not numbers; provide ln(1 + TPM)")
 
 
 def read_expression(
@@ -67,17 +67,18 @@ def read_expression(
     """Read quantifications as `epigept-batch genome --tpm` does.
 
     Args:
-        tables: A file, or several: of RSEM, salmon, kallisto, StringTie, featureCounts, GCT, a matrix, .h5ad.
-        model: The model file, for its factors and the expression reference to which samples are normalised.
+        tables: One or more files: RSEM, salmon, kallisto, StringTie, featureCounts, GCT, a matrix or .h5ad.
+        model: The model file; its factors and expression reference are used to read and normalise samples.
         samples: Names of the samples wanted; all by default.
-        merge: Name under which all become one, the mean of replicates.
-        tx2gene: Genes of transcripts: GTF, GFF3 or a table.
-        max_missing: Share of the factors that a table may lack; they count as TPM 0.
+        merge: Name of the mean of all samples, as replicates; by default they stay separate.
+        tx2gene: File with the genes of transcripts: GTF, GFF3 or a table.
+        max_missing: Share of the factors that a table may lack; missing factors count as TPM 0.
         normalised: Whether the tables hold quantile-normalised TPM.
 
     Raises:
-        InputError: A table cannot be read, or holds no TPM.
-        ModelError: The model file is none, or has no expression reference and `normalised` is not set.
+        InputError: A table cannot be read or holds no TPM, or the model has no expression reference and `normalised` is
+            not set.
+        ModelError: The file is not a model file.
     """
     request = SampleRequest(
         tables=tuple((None, path) for path in as_paths(tables)),
@@ -91,18 +92,20 @@ def read_expression(
 
 
 def as_paths(files: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
-    """The paths of one file or several."""
+    """Return the paths of one or several files."""
     return [Path(files)] if isinstance(files, str | PathLike) else [Path(file) for file in files]
 
 
 def expression_of(request: SampleRequest, spec: Spec, *, model: Path) -> Expression:
-    """The samples of a request as a network reads them.
+    """Read the samples of a request as the network's input.
 
     Raises:
-        InputError: A table cannot be read; or the model has nothing to normalise TPM by.
+        InputError: A table cannot be read, or the model has no reference to normalise TPM.
     """
     if spec.reference is None and not request.normalised:
-        raise InputError("has no expression reference; give quantile-normalised TPM and normalised=True", model)
+        raise InputError(
+            "no expression reference in the model; provide quantile-normalised TPM and set normalised=True", model
+        )
     distribution = request.distribution(spec.reference)
     found = read_samples(request, spec.factors, spec.reference)
     return Expression(

@@ -45,29 +45,29 @@ def load_model(path: File, *, device: str = "auto", batch_size: int | None = Non
 
     Args:
         path: Made by `epigept-export convert`.
-        device: `auto`, `cpu`, `cuda`, `cuda:N`, `openvino` or `openvino:bf16`, as of `genome --device`.
-        batch_size: Pairs of a window and a sample per call; None for what suits the device.
-        threads: How many the CPU may use; None for all that this process may.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `openvino` or `openvino:bf16`, as for `genome --device`.
+        batch_size: Pairs of a window and a sample per call; by default, a number that suits the device.
+        threads: How many CPU threads to use; by default, all that this process may use.
 
     Raises:
-        InputError: No such device.
-        ModelError: No model file.
-        DeviceError: The device cannot be had.
+        InputError: The device name is unknown.
+        ModelError: The file is not a model file.
+        DeviceError: The device is not available.
     """
     return Model(Path(path), device=device, batch_size=batch_size, threads=threads)
 
 
 class Model:
-    """A network on a device, made by `load_model`; from one thread at a time.
+    """A network on a device, made by `load_model`. Use it from one thread at a time.
 
     Attributes:
-        path: Its file.
-        tracks: Names of its tracks.
-        factors: Names of its transcription factors.
-        bin_bp: Base pairs of a bin.
-        window_bp: Base pairs that it reads at once.
-        device: Where it runs.
-        notes: What to know of it, such as why it runs on the CPU, a sentence each.
+        path: The model file.
+        tracks: Names of the tracks.
+        factors: Names of the transcription factors.
+        bin_bp: Size of a bin in base pairs.
+        window_bp: Size of the network's input window in base pairs.
+        device: The device it runs on.
+        notes: Notes on the model, for example why it runs on the CPU, one sentence each.
     """
 
     def __init__(self, path: Path, *, device: str, batch_size: int | None, threads: int | None) -> None:
@@ -97,26 +97,28 @@ class Model:
         scores: File | None = None,
         any_genome: bool = False,
     ) -> Prediction:
-        """Predict the tracks of regions for samples, with the values that `genome` writes there.
+        """Predict the tracks of regions for samples, with the same values as `genome` writes.
 
         Args:
-            expression: What `read_expression` gives, or tables for it.
-            regions: As samtools writes them, 1-based and inclusive, such as `chr2:1,000,001-2,000,000`; one or several.
+            expression: The result of `read_expression`, or tables to read.
+            regions: One or several regions in samtools format, 1-based and inclusive: `chr2:1,000,001-2,000,000`.
             fasta: The genome, plain or bgzip.
-            tracks: Names of those wanted; all by default.
+            tracks: Names of the tracks wanted; all by default.
             space: `log1p` for ln(1 + signal), `linear` for the signal.
             overlap: Base pairs that neighbouring windows share.
-            scores: Motif scores kept by `epigept-batch scan`.
-            any_genome: Whether a genome of another assembly than the model's is meant.
+            scores: Motif scores stored by `epigept-batch scan`.
+            any_genome: Whether to accept a genome of another assembly than the model's.
 
         Raises:
-            InputError: A table, genome, region, track or space that cannot be used.
+            InputError: A table, genome, region, track or space cannot be used.
         """
         if space not in SPACES:
-            raise InputError(f"no space '{space}'; give {' or '.join(SPACES)}")
+            raise InputError(f"unknown space '{space}'; use {' or '.join(SPACES)}")
         read = expression if isinstance(expression, Expression) else self.read(expression)
         if read.factors != self.factors:
-            raise InputError("expression is of other factors than the model's; read it for this model")
+            raise InputError(
+                "the factors of the expression are not those of the model; read the expression for this model"
+            )
         chosen = choose_tracks(tuple(tracks), self._spec)
         with Genome(Path(fasta)) as genome:
             asked = self._regions(genome, regions)
@@ -138,7 +140,7 @@ class Model:
         overlap: int,
         scores: File | None,
     ) -> NDArray[np.float32]:
-        """ln(1 + signal), float32, (samples, bins, tracks); NaN where a bin has no base."""
+        """Return ln(1 + signal), float32, (samples, bins, tracks); NaN where a bin has no base."""
         tiles = make_tiles(genome.contigs, bins.spans, geometry=self._spec.geometry, overlap=overlap)
         signals = predict_tiles(
             genome,
@@ -161,14 +163,14 @@ class Model:
         return values
 
     def scan(self, regions: str | Iterable[str], *, fasta: File) -> MotifScores:
-        """Best motif hits of the model's factors, as the network reads them.
+        """Score the best motif hits of the model's factors, as the network reads them.
 
         Args:
-            regions: As `predict` takes them.
+            regions: Regions as for `predict`.
             fasta: The genome.
 
         Raises:
-            InputError: A region that cannot be used.
+            InputError: A region cannot be used.
         """
         with (
             Genome(Path(fasta)) as genome,
@@ -181,18 +183,18 @@ class Model:
         return MotifScores(np.concatenate(parts, axis=1), bins, self.factors)
 
     def read(self, tables: File | Iterable[File]) -> Expression:
-        """Tables as this model reads them; `read_expression` has more to choose."""
+        """Read tables for this model; `read_expression` has more options."""
         request = SampleRequest(tuple((None, path) for path in as_paths(tables)))
         return expression_of(request, self._spec, model=self.path)
 
     @staticmethod
     def _regions(genome: Genome, regions: str | Iterable[str]) -> list[Region]:
-        """The regions that are asked for.
+        """Return the regions asked for.
 
         Raises:
-            InputError: A region that cannot be used, or none.
+            InputError: A region cannot be used, or there is none.
         """
         asked = [regions] if isinstance(regions, str) else list(regions)
         if not asked:
-            raise InputError("no region is given; give one as samtools writes it, such as 'chr2:1,000,001-2,000,000'")
+            raise InputError("no region; provide at least one in samtools format, such as 'chr2:1,000,001-2,000,000'")
         return select_regions(genome.contigs, regions=asked)

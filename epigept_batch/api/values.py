@@ -1,4 +1,4 @@
-"""What a prediction or a scan gives: values by bin, with their places and names."""
+"""Results of a prediction or a scan: values by bin, with their positions and names."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Bins:
 
     Attributes:
         contigs: All contigs of the genome, in the FASTA's order.
-        spans: By contig the bins [first, last) that are there.
-        bin_bp: Base pairs of a bin.
+        spans: Runs of bins [first, last), by contig.
+        bin_bp: Size of a bin in base pairs.
     """
 
     contigs: tuple[Contig, ...]
@@ -44,16 +44,16 @@ class Bins:
     bin_bp: int
 
     def runs(self) -> Iterator[tuple[Contig, int, int]]:
-        """Contig, first and end bin of each run of bins."""
+        """Yield contig, first bin and end bin of each run of bins."""
         for contig in self.contigs:
             for first, last in self.spans.get(contig.name, ()):
                 yield contig, first, last
 
     def place(self, contig: Contig, bin_: int) -> int:
-        """Where a bin stands among all that are there.
+        """Return the index of a bin among all bins.
 
         Raises:
-            KeyError: It is not there.
+            KeyError: The bin is not among them.
         """
         spans = self.spans.get(contig.name, ())
         number = bisect_right(spans, bin_, key=itemgetter(0)) - 1
@@ -63,7 +63,7 @@ class Bins:
 
     @cached_property
     def _before(self) -> Mapping[str, Sequence[int]]:
-        """By contig, how many bins stand before each of its runs."""
+        """How many bins precede each run, by contig."""
         before: dict[str, list[int]] = {}
         count = 0
         for contig, first, last in self.runs():
@@ -76,7 +76,7 @@ class Bins:
 
     @property
     def contig(self) -> NDArray[np.str_]:
-        """Name of each bin's contig, (bins,)."""
+        """Contig name of each bin, (bins,)."""
         runs = list(self.runs())
         names = np.array([contig.name for contig, _, _ in runs], dtype=np.str_)
         return np.repeat(names, [last - first for _, first, last in runs])
@@ -90,7 +90,7 @@ class Bins:
 
     @property
     def end(self) -> NDArray[np.int64]:
-        """End of each bin, half-open; the last of a contig ends with it, (bins,)."""
+        """End of each bin, exclusive, (bins,); the last bin of a contig ends at the contig's end."""
         lengths = [np.full(last - first, contig.length, dtype=np.int64) for contig, first, last in self.runs()]
         ends: NDArray[np.int64] = np.concatenate([np.zeros(0, np.int64), *lengths])
         return np.minimum(self.start + self.bin_bp, ends, out=ends)
@@ -102,11 +102,11 @@ class Prediction:
 
     Attributes:
         values: float32, (samples, bins, tracks); NaN where a bin has no base.
-        bins: Where they lie.
+        bins: The bins of the values.
         samples: Names of the samples.
         tracks: Names of the tracks.
         space: `log1p` where values are ln(1 + signal), else `linear`.
-        notes: What to know of the genome, a sentence each.
+        notes: Notes on the genome, one sentence each.
     """
 
     values: NDArray[np.float32]
@@ -117,13 +117,13 @@ class Prediction:
     notes: tuple[str, ...] = ()
 
     def to_frame(self, kind: str = "polars") -> Any:  # noqa: ANN401 - of either library
-        """A table with a row per sample and bin: sample, contig, start, end, and a column per track.
+        """Return a table with one row per sample and bin: sample, contig, start, end, and one column per track.
 
         Args:
-            kind: `polars`, which comes with this program, or `pandas` where that is installed.
+            kind: `polars`, which this program requires anyway, or `pandas` if it is installed.
 
         Raises:
-            InputError: Another kind.
+            InputError: The kind is neither, or pandas is not installed.
         """
         count = len(self.bins)
         columns = {
@@ -134,24 +134,27 @@ class Prediction:
         return make_frame(columns, kind)
 
     def to_bigwig(self, folder: str | PathLike[str]) -> list[Path]:
-        """Write SAMPLE.TRACK.bw for each sample and track, as `genome` does; they get their names when all are whole.
+        """Write SAMPLE.TRACK.bw for each sample and track, as `genome` does.
+
+        The files get their final names once all are complete.
 
         Args:
-            folder: Made where it is not there.
+            folder: Output folder; created if it does not exist.
 
         Returns:
             Their paths.
 
         Raises:
-            InputError: A sample's name cannot be a file's.
-            OutputError: They cannot be written, or `genome` has written there: its record would no longer be true.
+            InputError: A sample's name cannot be used in a file name.
+            OutputError: The files cannot be written, or the folder has tracks of `genome`, whose record would no
+                longer be true.
         """
         for sample in self.samples:
             if not can_be_file_name(sample):
-                raise InputError(f"sample '{sample}' cannot be a file's name; name it otherwise")
+                raise InputError(f"sample '{sample}' cannot be used in a file name; choose another name")
         of_samples = [SampleFiles(Path(folder), sample, self.tracks) for sample in self.samples]
         for record in (files.record for files in of_samples if files.record.exists()):
-            raise OutputError("tells of tracks that genome wrote here; give another folder", record)
+            raise OutputError("describes tracks that genome wrote to this folder; choose another folder", record)
         make_folder(Path(folder), option="another folder")
         with ExitStack() as stack:
             writers = []
@@ -177,11 +180,11 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class MotifScores:
-    """Best motif hits of factors.
+    """Scores of the best motif hits of factors.
 
     Attributes:
         values: float16, (factors, bins): in nats, 0 without a hit.
-        bins: Where they lie.
+        bins: The bins of the values.
         factors: Names of the factors.
     """
 
@@ -190,28 +193,31 @@ class MotifScores:
     factors: tuple[str, ...]
 
     def to_frame(self, kind: str = "polars") -> Any:  # noqa: ANN401 - of either library
-        """A table with a row per bin: contig, start, end, and a column per factor.
+        """Return a table with one row per bin: contig, start, end, and one column per factor.
+
+        Args:
+            kind: `polars`, or `pandas` if it is installed.
 
         Raises:
-            InputError: Neither `polars` nor `pandas`.
+            InputError: The kind is neither, or pandas is not installed.
         """
         columns = {factor: self.values[number].astype(np.float32) for number, factor in enumerate(self.factors)}
         return make_frame({**places(self.bins), **columns}, kind)
 
 
 def places(bins: Bins) -> dict[str, NDArray[Any]]:
-    """Columns of a table that say where bins lie."""
+    """Return the columns of a table with the positions of bins."""
     return {"contig": bins.contig, "start": bins.start, "end": bins.end}
 
 
 def make_frame(columns: Mapping[str, NDArray[Any]], kind: str) -> Any:  # noqa: ANN401 - of either library
-    """A table of columns of equal length.
+    """Return a table of columns of equal length.
 
     Raises:
-        InputError: Neither `polars` nor `pandas`, or pandas is not installed.
+        InputError: The kind is neither `polars` nor `pandas`, or pandas is not installed.
     """
     if kind not in FRAMES:
-        raise InputError(f"no frame of the kind '{kind}'; give {_either(FRAMES)}")
+        raise InputError(f"unknown kind of table '{kind}'; use {_either(FRAMES)}")
     if kind == "polars":
         import polars as pl
 
@@ -219,7 +225,7 @@ def make_frame(columns: Mapping[str, NDArray[Any]], kind: str) -> Any:  # noqa: 
     try:
         import pandas as pd  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
-        raise InputError("pandas is not installed; install it, or ask for kind='polars'") from error
+        raise InputError("pandas is not installed; install it, or use kind='polars'") from error
     return pd.DataFrame(dict(columns))
 
 

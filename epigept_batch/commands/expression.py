@@ -1,4 +1,4 @@
-"""The run of `epigept-batch expression`: an account of a user's tables, without FASTA or network."""
+"""Run `epigept-batch expression`: describe a user's tables, without FASTA or network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ExpressionRequest:
     Attributes:
         samples: Which samples of which tables.
         model: The model file, for its factors and its training cells; None for the published factors.
-        write: Where the one sample's vector goes, None for nowhere.
+        write: File for the vector of the single sample; None to write none.
     """
 
     samples: SampleRequest
@@ -38,29 +38,29 @@ class ExpressionRequest:
 
 
 def run_expression(request: ExpressionRequest) -> list[dict[str, Any]]:
-    """Read the tables, and write the vector that the network would read.
+    """Read the tables, and write the vector that the network reads.
 
     Args:
         request: What to do.
 
     Returns:
-        An account of each sample that JSON can hold.
+        A description of each sample that JSON can hold.
 
     Raises:
-        EpiGePTError: What the user can mend, in one line.
+        EpiGePTError: An error that the user can fix, in one line.
     """
     spec = None if request.model is None else read_spec(request.model)
     reference = None if spec is None else spec.reference
     if request.write is not None:
         if reference is None and not request.samples.normalised:
-            raise InputError(f"--write {request.write}: takes the expression reference of a model; give --model FILE")
+            raise InputError(f"--write {request.write}: requires the expression reference of a model; add --model FILE")
         check_vector_path(request.write)
     samples = read_samples(request.samples, spec.factors if spec else published_factors(), reference)
     if request.write is not None:
         if len(samples) > 1:
             raise InputError(
-                f"--write {request.write}: takes one sample and there are {len(samples)}; pick one by --sample, or "
-                "average them by --merge"
+                f"--write {request.write}: requires one sample, but there are {len(samples)}; pick one with --sample, "
+                "or average them with --merge"
             )
         distribution = None if request.samples.normalised or reference is None else reference
         write_vector(request.write, list(_comments(samples[0])), list(_rows(samples[0], distribution)))
@@ -68,7 +68,7 @@ def run_expression(request: ExpressionRequest) -> list[dict[str, Any]]:
 
 
 def _comments(sample: SampleExpression) -> Iterator[str]:
-    """What the vector is of."""
+    """Yield comments on the origin of the vector."""
     yield f"epigept-batch {epigept_batch.__version__} expression of {sample.name}"
     for path in sample.paths:
         yield f"from {path.resolve()}"
@@ -76,7 +76,7 @@ def _comments(sample: SampleExpression) -> Iterator[str]:
 
 
 def _rows(sample: SampleExpression, reference: ExpressionReference | None) -> Iterator[VectorRow]:
-    """Each factor after each step."""
+    """Yield each factor's values after each step."""
     tpm = sample.tpm
     normalised = tpm.by_factor if reference is None else quantile_normalise(tpm.by_factor, reference.distribution)
     for row in zip(

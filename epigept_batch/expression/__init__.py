@@ -1,1 +1,1 @@
-"""Quantifications of RNA-seq, of any program, to the factor vectors that the network reads."""
+"""Convert RNA-seq quantifications of any program to the factor vectors that the network reads."""

@@ -1,4 +1,4 @@
-"""What a column's name says: that it has ids, describes genes, tells samples apart, or holds values of some unit."""
+"""What a column name says: the column holds ids, describes genes, identifies samples, or holds values of a unit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 GENERIC = frozenset(
     {"tpm", "fpkm", "rpkm", "value", "values", "val", "expression", "expr", "abundance", "sample", "gene", "level"}
 )
-"""Words that name no sample."""
+"""Words that do not name a sample."""
 BETWEEN = r"[\W_]*"
 UNIT = "(?:tpm|fpkm|rpkm|cpm|rpm|counts?|expression|expr)"
 LOG = "(?:log(?:2|10|1p|e)?|ln|rlog|vst)"
 LOGARITHMS = re.compile(
     rf"log(?:2|10|1p|e)?|rlog|vst|{LOG}{BETWEEN}(?:[\d.]+{BETWEEN})?{UNIT}.*|{UNIT}{BETWEEN}{LOG}(?![a-z]).*"
 )
-"""log2, logTPM, log2(TPM+1), ln(1+TPM), TPM_log2, …; not LN229, which is a cell line."""
+"""Names of log-transformed values: log2, logTPM, log2(TPM+1), ln(1+TPM), TPM_log2, …; not LN229, a cell line."""
 COUNTS = re.compile(
     rf"(?:(?:raw|read|gene|fragment|umi|expected|est|estimated|num|n|normali[sz]ed|norm){BETWEEN})*"
     r"(?:counts?|reads|cpm|rpm)"
@@ -22,7 +22,7 @@ COUNTS = re.compile(
 COUNTS_BEHIND = re.compile(r".*[\W_](?:counts?|reads|numreads|cpm)")
 FPKM = re.compile(rf"[fr]pkms?(?:{BETWEEN}(?:values?|expression|unstranded|\d+))*")
 NEAR_TPM = re.compile(r"(?:t+m+p+|p+t+m+|t+p+m+)s?")
-"""Two letters exchanged, some doubled, or in the plural."""
+"""Misspellings of TPM: letters swapped, letters doubled, or a plural."""
 
 ID_CORE = frozenset(
     re.findall(
@@ -40,10 +40,10 @@ ID_WORDS = ID_CORE | frozenset(
         "human set the",
     )
 )
-"""Words of which the name of a column of ids is made, with one of the core at least: Ensembl, Gene stable ID version,
-Hugo_Symbol, Unnamed: 0, X."""
+"""Words that make up the name of an id column, at least one of them from `ID_CORE`: Ensembl, Hugo_Symbol, Unnamed: 0,
+Gene stable ID version, X."""
 LONGEST_NAME = 80
-"""Characters of a name that is looked at; longer ones say what samples are."""
+"""Longest column name, in characters, that the patterns are applied to; longer ones describe samples."""
 OF = r"(?:gene|transcript|tx|exon|exonic|cds|intron|intronic|merged|union|total|effective|eff|mean|median|max|feature)*"
 DESCRIBES = re.compile(
     rf"{OF}(?:length|len|width|size)(?:in)?(?:bp|kb|nt|bases)?"
@@ -58,7 +58,7 @@ DESCRIBES = re.compile(
     r"|(?:entrez|ncbi|hgnc|omim|mim|taxon|tax|havana)(?:gene)?(?:id|ids|number|no)?|geneid|genesetid"
     r"|tsl|transcriptsupportlevel|geneversion|transcriptversion|biotype|genetype|genebiotype|source|status|locus|classcode"
 )
-"""Names of columns of what describes genes, letters and digits alone: Transcript_Length(bp), Gene % GC content."""
+"""Names, reduced to letters and digits, of columns that describe genes: Transcript_Length(bp), Gene % GC content."""
 STATISTIC = re.compile(
     r"(?:.*(?:conflo|confhi|confidencelow|confidencehigh|cilow|cihigh|cilower|ciupper))"
     r"|sd|se|sem|std|stdev|stddev|stderr|standarddeviation|standarderror|var|variance|cv|mad|iqr|sdtpm|tpmsd|tpmse"
@@ -66,24 +66,24 @@ STATISTIC = re.compile(
     r"|(?:log|log2|log10|ln)?(?:fc|foldchange)|lfc|lfcse|basemean|aveexpr|logcpm|tau|rank|fitresiduals|lowmapqualfrags"
     r"|(?:un)?splicedfragments|coverage|isopct|fold"
 )
-"""Names of columns that say something about values beside them."""
+"""Names of columns with statistics on the values in other columns."""
 SAMPLES = re.compile(
     r"(?:the)?(?:rna|seq|bio)?(?:sample|samples|tissue|cellline|celltype|cell|singlecelltype|immunecell|bloodcell|brainregion|"
     r"organ|variable|run|library|replicate|barcode|patient|donor|individual|subject|specimen|experiment|dataset|condition|group|"
     r"cluster|cohort|cancer|region|biosample)(?:id|ids|name|names|type|term|termname|accession|label|number|no)?"
 )
-"""Names, without what is no letter or digit, of the column of a long table that says whose value a row has."""
+"""Names, reduced to letters and digits, of the column of a long table that names each row's sample."""
 UNITS = {
     "TPM": r"(?:adj|raw|gene|mean)?tpms?|transcripts per million",
     "FPKM": r"[fr]pkms?",
     "other": r"(?:raw|read|expected|est|norm|normali[sz]ed|unique)?[\W_]*(?:counts?|reads)|cpm|rpm|[np]tpm|numreads|"
     r"coverage|cov|conf[\W_]?(?:lo|hi)|length|eff(?:ective)?[\W_]?length|status|sd|se|detection|pval(?:ue)?",
 }
-"""Units that a sample's name may have before or behind it, as `A_tpm`, `FPKM.A` or `A (TPM)`."""
+"""Units that may stand before or after a sample's name: `A_tpm`, `FPKM.A`, `A (TPM)`."""
 
 
 def names_ids(name: str) -> bool:
-    """Whether a name is made of nothing but words for ids."""
+    """Whether a name consists only of words for ids."""
     spaced = _spaced(name)
     words = [word for token in re.findall(r"[^\W\d_]+", spaced) for word in _words(token)]
     numbered = any(letter.isdigit() for letter in spaced) and "unnamed" not in words
@@ -96,11 +96,11 @@ OTHER_VALUES = frozenset(
         "fpkm rpkm count counts expectedcount estcounts numreads reads readcount readcounts rawcount rawcounts",
     )
 )
-"""Names, without what is no letter or digit, of columns of other values than TPM."""
+"""Names, reduced to letters and digits, of columns with values other than TPM."""
 
 
 def describes_genes(name: str) -> bool:
-    """Whether a column of numbers of this name describes genes, or other columns: it is no sample."""
+    """Whether a numeric column of this name describes genes or other columns, and is therefore not a sample."""
     letters = _letters(name)
     return bool(letters) and (
         letters in OTHER_VALUES
@@ -111,12 +111,12 @@ def describes_genes(name: str) -> bool:
 
 
 def tells_samples_apart(name: str) -> bool:
-    """Whether a column of this name has the names of samples, a row each."""
+    """Whether a column of this name holds the name of each row's sample."""
     return SAMPLES.fullmatch(_letters(name)) is not None
 
 
 def unit_and_sample(name: str) -> tuple[str, str] | None:
-    """The unit that a column's name has before or behind its sample's, a key of `UNITS`, and that sample's name."""
+    """Split a column name into its unit (a key of `UNITS`), which precedes or follows, and the sample's name."""
     text = name.strip().rstrip(")]}")
     if len(text) > LONGEST_NAME:
         return None
@@ -130,7 +130,7 @@ def unit_and_sample(name: str) -> tuple[str, str] | None:
 
 
 def _words(token: str) -> tuple[str, ...]:
-    """The one or two words for ids that letters are: geneid, genesymbol."""
+    """Split letters into two words for ids if possible: geneid, genesymbol."""
     if token not in ID_WORDS:
         for place in range(1, len(token)):
             if token[:place] in ID_WORDS and token[place:] in ID_WORDS:
@@ -139,7 +139,7 @@ def _words(token: str) -> tuple[str, ...]:
 
 
 def _spaced(name: str) -> str:
-    """In lower case, words that are written together apart: GeneName, ENSEMBL_GeneID."""
+    """Return the name in lower case, with joined words separated: GeneName, ENSEMBL_GeneID."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.strip()[: LONGEST_NAME + 1]).lower()
 
 
@@ -148,39 +148,39 @@ def _letters(name: str) -> str:
 
 
 def names_no_sample(name: str) -> bool:
-    """Whether a name says no more than that there are values: `TPM`, `value`, `gene TPM`."""
+    """Whether a name says only that the column has values: `TPM`, `value`, `gene TPM`."""
     return GENERIC.issuperset(filter(None, re.split(r"[\W_]+", name.lower())))
 
 
 def is_near_tpm(name: str) -> bool:
-    """Whether it is TPM misspelt, as `tmp` and `TPPM` are."""
+    """Whether a name is a misspelling of TPM, such as `tmp` or `TPPM`."""
     letters = re.sub(r"[\W_]", "", name.lower())
     return letters != "tpm" and NEAR_TPM.fullmatch(letters) is not None
 
 
 def why_no_tpm(name: str) -> str | None:
-    """Why the only column of values cannot be taken for TPM, by its name; None where that says nothing against it.
+    """Return why the name of the only value column rules out TPM; None if the name allows it.
 
     Args:
-        name: Of the column, as the header has it.
+        name: The column's name, as in the header.
     """
     lower = name.strip().lower()
     if LOGARITHMS.fullmatch(lower):
-        return f"has no column TPM, but '{name}': logarithms, by its name; give TPM themselves, in a column TPM"
+        return f"no TPM column, and '{name}' looks log-transformed; provide untransformed TPM in a column named TPM"
     if COUNTS.fullmatch(lower):
-        return f"has counts ({name}) and no column TPM; give TPM, for counts depend on the genes' lengths"
+        return f"counts ({name}) but no TPM column; provide TPM, because counts depend on gene length"
     if FPKM.fullmatch(lower):
-        return f"has no column TPM, but '{name}'; call a column of FPKM just FPKM to have it scaled to TPM, or give TPM"
+        return f"no TPM column, but '{name}'; rename an FPKM column to FPKM to have it scaled to TPM, or provide TPM"
     if is_near_tpm(name):
-        return f"has no column TPM, but '{name}': did you mean TPM? Then call it that"
+        return f"no TPM column, but '{name}'; if it holds TPM, rename it to TPM"
     return None
 
 
 def is_of_counts(name: str) -> bool:
-    """Whether a column is of counts, by a name that is no sample's: `Raw Counts`, `NumReads`."""
+    """Whether a name is a general name for counts, and not a sample's: `Raw Counts`, `NumReads`."""
     return _letters(name) in OTHER_VALUES - {"fpkm", "rpkm"}
 
 
 def names_counts(name: str) -> bool:
-    """Whether a column has counts, by the end of its name: `A_count`, `liver.counts`, `B_reads`."""
+    """Whether the end of a column's name says that it holds counts: `A_count`, `liver.counts`, `B_reads`."""
     return COUNTS_BEHIND.fullmatch(name.strip().lower()) is not None

@@ -1,15 +1,17 @@
-"""Which columns of a matrix are samples, and which describe its genes: by their names and by what is in them.
+"""Decide which columns of a matrix are samples and which describe its genes, from their names and values.
 
-1. The first column has ids, whatever it holds. So may columns of text.
-2. A column of numbers is no sample where its name says what it is: a length, a position, an id, a count of exons, a
-   statistic. Nor is one that has no value in any row.
-3. Where columns have a unit in their names, those of TPM are the samples, else those of FPKM, and others of the same
-   samples (`A_count` beside `A_tpm`) are none. One with no unit beside them may be either: refused.
-4. A column of whole numbers beside others with decimals describes genes, whatever its name: TPM have decimals. Where
-   no value is small or given twice, it is left out, as lengths, positions and ids; else refused. A column whose
-   values all lie between a quarter and three quarters of 1 or 100 may be of GC content: refused.
+1. The first column holds ids, whatever its values. Text columns may hold ids too.
+2. A numeric column is not a sample if its name says what it is: a length, a position, an id, a count of exons, a
+   statistic. Nor is a column without a value in any row.
+3. If column names contain units, the TPM columns are the samples. If there are none, the FPKM columns are. Other
+   columns of the same samples (`A_count` next to `A_tpm`) are not samples. A column without a unit next to them is
+   ambiguous: the table is refused.
+4. TPM have decimals. A column of whole numbers next to others with decimals therefore describes genes, whatever its
+   name. If no value is small and nearly all differ, as for lengths, positions and ids, the column is left out.
+   Otherwise the table is refused. A column whose values all lie between a quarter and three quarters of 1 or 100 may
+   be GC content: the table is refused.
 
-What is refused, `--sample` decides: it takes columns by their names.
+Users resolve a refusal with `--sample`, which selects columns by name.
 """
 
 from __future__ import annotations
@@ -29,11 +31,11 @@ if TYPE_CHECKING:
     from epigept_batch.expression.grid import Grid
 
 ID_WORDS = ("gene", "name", "id", "symbol", "target", "factor")
-"""Columns of numbers with one of these in their names may have ids."""
+"""Numeric columns with one of these words in their names may hold ids."""
 LEAST_TO_TELL = 10
-"""Values above 0 that are whole, from which on that is no chance: of TPM one in ten is, if written with a decimal."""
+"""Fewest whole values above 0 that cannot be chance: of TPM written with one decimal, one in ten is whole."""
 SOME_NUMBERS = 0.1
-"""Share of numbers from which on a column of text is said to be no sample."""
+"""Share of numbers from which a text column is reported as not a sample."""
 LEAST_OF_GC, GC = 30, (0.25, 0.75)
 SMALLEST_LENGTH = 15
 NAMES_SHOWN, HEAD_SHOWN = 8, 200
@@ -44,11 +46,11 @@ class Columns:
     """The columns of a table.
 
     Attributes:
-        grid: Where they are, and their first rows.
-        numeric: Those of numbers.
-        empty: Those without a value in any row.
-        mixed: Those of text with some numbers among their first values.
-        keys: Those that by their names, and text or whole numbers, tell samples apart.
+        grid: The table's layout and first rows.
+        numeric: Numeric columns.
+        empty: Columns without a value in any row.
+        mixed: Text columns with some numbers among their first values.
+        keys: Columns that identify samples, judged by their names and by text or whole numbers as values.
     """
 
     grid: Grid
@@ -69,26 +71,26 @@ class Columns:
 
     @property
     def names_of_r(self) -> frozenset[str]:
-        """All names in lower case, with blanks where R's read.table and people write points and underscores."""
+        """All names in lower case, with points and underscores replaced by spaces, as R and people interchange them."""
         return frozenset(re.sub("[._]", " ", name) for name in self.names)
 
     def named(self, *names: str) -> list[int]:
-        """Columns of these names, in any case."""
+        """Return the columns with these names, ignoring case."""
         return [number for number, name in enumerate(self.header) if name.lower() in names]
 
     def of(self, numbers: Iterable[int]) -> tuple[str, ...]:
-        """Names of these columns."""
+        """Return the names of these columns."""
         return tuple(self.header[number] for number in sorted(numbers))
 
     def ids(self, taken: Iterable[int]) -> tuple[int, ...]:
-        """The first column and those of text, which may hold ids; none that is taken."""
+        """Return the columns that may hold ids: the first and all text columns, except those already taken."""
         without = frozenset(taken) | self.empty
         text = (n for n, name in enumerate(self.header) if n not in self.numeric or _may_be_ids(name))
         return tuple(dict.fromkeys(number for number in (0, *text) if number not in without))
 
     @property
     def candidates(self) -> list[int]:
-        """Columns of numbers that may be samples: all but the first and those that by their names are none."""
+        """Numeric columns that may be samples: all but the first and those whose names rule it out."""
         return [n for n in sorted(self.numeric) if n and n not in self.keys and not describes_genes(self.header[n])]
 
 
@@ -97,7 +99,7 @@ def _may_be_ids(name: str) -> bool:
 
 
 def find_columns(grid: Grid) -> Columns:
-    """See what the columns of a table hold; those that have nothing in the first rows, further down."""
+    """Determine what each column of a table holds; for columns that are empty in the first rows, read further."""
     numeric, mixed, unknown = set(), set(), []
     for number in range(len(grid.header)):
         share = share_of_numbers(grid.column(number))
@@ -114,7 +116,7 @@ def find_columns(grid: Grid) -> Columns:
 
 
 def _look_further(grid: Grid, unknown: Sequence[int]) -> dict[int, bool]:
-    """Whether the first values of these columns, wherever they are, are numbers; those that have none are left out."""
+    """Whether the first values of these columns, in whatever row, are numbers; columns without values are left out."""
     found: dict[int, bool] = {}
     wanted = list(unknown)
     for batch in grid.batches(wanted):
@@ -143,10 +145,10 @@ class Samples:
     """Columns that are samples.
 
     Attributes:
-        unit: That their names say: TPM, FPKM, or None.
+        unit: The unit in their names: TPM, FPKM, or None.
         values: The columns.
         names: Names of the samples.
-        left_out: Names of the other columns of numbers.
+        left_out: Names of the other numeric columns.
     """
 
     unit: str | None
@@ -156,10 +158,10 @@ class Samples:
 
 
 def find_samples(columns: Columns) -> Samples:
-    """Tell the samples of a matrix from what describes its genes, by the rules above.
+    """Separate the samples of a matrix from columns that describe its genes, by the rules above.
 
     Raises:
-        InputError: It cannot be told of a column.
+        InputError: A column may be either.
     """
     unit, values, names = _by_unit(columns, columns.candidates)
     values = _without_whole(columns, values)
@@ -170,7 +172,7 @@ def find_samples(columns: Columns) -> Samples:
 
 
 def _by_unit(columns: Columns, candidates: Sequence[int]) -> tuple[str | None, list[int], dict[int, str]]:
-    """Rule 3: unit, columns and their samples' names."""
+    """Apply rule 3; return the unit, the columns and the names of their samples."""
     plain = {number: columns.header[number] for number in candidates}
     known = {number: found for number in candidates if (found := unit_and_sample(columns.header[number])) is not None}
     for unit in ("TPM", "FPKM"):
@@ -181,7 +183,8 @@ def _by_unit(columns: Columns, candidates: Sequence[int]) -> tuple[str | None, l
         unlike = [n for n in candidates if n not in known]
         if unlike:
             raise InputError(
-                _ask(columns, unlike, f"beside columns of {unit}", [*values, *unlike]), columns.grid.table.path
+                _ask(columns, unlike, f"without a unit, next to {unit} columns,", [*values, *unlike]),
+                columns.grid.table.path,
             )
         rest = (unit_and_sample(columns.header[n]) for n in columns.numeric - set(values))
         if len(samples) == len(values) and any(found is not None and found[1] in samples for found in rest):
@@ -191,14 +194,14 @@ def _by_unit(columns: Columns, candidates: Sequence[int]) -> tuple[str | None, l
 
 
 def _without_whole(columns: Columns, values: Sequence[int]) -> list[int]:
-    """Rule 4, of whole numbers."""
+    """Apply rule 4 to columns of whole numbers."""
     cells = {number: [c for c in columns.grid.column(number) if not is_no_value(c)] for number in values}
     whole = [number for number in values if _is_whole(cells[number])]
     if not whole or len(whole) == len(values) or not any(_has_decimals(cells[n]) for n in values if n not in whole):
         return list(values)
     unclear = [number for number in whole if not _are_sizes(cells[number])]
     if unclear:
-        words = "of whole numbers beside others with decimals"
+        words = "of whole numbers, next to columns with decimals,"
         raise InputError(_ask(columns, unclear, words, [n for n in values if n not in whole]), columns.grid.table.path)
     return [number for number in values if number not in whole]
 
@@ -213,12 +216,12 @@ def _has_decimals(cells: Sequence[str]) -> bool:
 
 
 def _are_sizes(cells: Sequence[str]) -> bool:
-    """Whether numbers are lengths, positions or ids: none is small, and nearly all differ."""
+    """Whether numbers look like lengths, positions or ids: none is small, and nearly all differ."""
     return min(map(int, cells)) >= SMALLEST_LENGTH and len(set(cells)) > GC[1] * len(cells)
 
 
 def _check_gc(columns: Columns, values: Sequence[int]) -> None:
-    """Rule 4, of shares."""
+    """Apply rule 4 to columns that may be GC content."""
     if len(values) == 1:
         return
     for number in values:
@@ -229,16 +232,16 @@ def _check_gc(columns: Columns, values: Sequence[int]) -> None:
         for whole in (1, 100):
             if all(GC[0] * whole <= value <= GC[1] * whole for value in numbers):
                 others = [n for n in values if n != number]
-                words = f"whose values all lie between {GC[0] * whole:g} and {GC[1] * whole:g}, as of GC content"
+                words = f"with all values between {GC[0] * whole:g} and {GC[1] * whole:g}, like GC content,"
                 raise InputError(_ask(columns, [number], words, others), columns.grid.table.path)
 
 
 def _ask(columns: Columns, unclear: Sequence[int], words: str, likely: Sequence[int]) -> str:
-    """What is said of columns of which it cannot be told."""
+    """Return the message on columns that may or may not be samples."""
     some = shown(columns.of(unclear), most=NAMES_SHOWN)
     choice = " ".join(f"--sample {_quoted(name)}" for name in columns.of(likely)[:NAMES_SHOWN])
     more = " …" if len(likely) > NAMES_SHOWN else ""
-    return f"has columns {words}, which may be samples or not ({some}); pick samples, such as by {choice}{more}"
+    return f"unclear whether columns {words} are samples ({some}); pick the samples, for example with {choice}{more}"
 
 
 def _quoted(name: str) -> str:
@@ -246,11 +249,11 @@ def _quoted(name: str) -> str:
 
 
 def shown(names: Sequence[str], *, most: int) -> str:
-    """Names for a message, no more than so many."""
+    """Join names for a message, at most this many."""
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def pick(columns: Columns, wanted: Iterable[str]) -> list[int]:
-    """Columns of numbers that a user names, whatever is in them."""
+    """Return the numeric columns that a user names, whatever their values."""
     names = frozenset(wanted)
     return [n for n in sorted(columns.numeric) if n and columns.header[n] in names]

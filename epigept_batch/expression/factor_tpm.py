@@ -1,4 +1,4 @@
-"""Rows of genes to the TPM of the factors."""
+"""Find the TPM of the factors in a table's rows of genes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 ROW, COPY = "row", "copy"
 COPY_ON_Y = r"_PAR_Y$"
 ON_Y = r"^(?i:(?:chr)?Y|NC_000024(?:\.\d+)?|CM000686(?:\.\d+)?)$"
-"""Names of chromosome Y: of UCSC, Ensembl, RefSeq and GenBank."""
+"""Names of chromosome Y in UCSC, Ensembl, RefSeq and GenBank."""
 NAMES_BEFORE_NUMBERS = 10
-"""Numbers as ids are looked at where they find so many times as many factors as any column of names."""
+"""Numbers are used as ids only if they find this many times as many factors as any column of names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +40,9 @@ class FactorTPM:
     Attributes:
         factors: Names, in the network's order.
         by_factor: float64, (factors,): TPM; 0 where missing.
-        found_as: The id or symbol under which each was found; None where it was not.
-        renamed: Those found under an alias: another symbol or id than their first.
-        several: How many rows those have that have several, which became one; copies on Y are not counted.
+        found_as: The id or symbol under which each factor is found; None if it is missing.
+        renamed: Factors found under an alias: a symbol or id other than their first.
+        several: Number of rows of each factor that has several, which were combined; copies on Y do not count.
     """
 
     factors: tuple[str, ...]
@@ -53,15 +53,15 @@ class FactorTPM:
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """Factors that the table does not have."""
+        """Factors that are missing from the table."""
         return tuple(name for name, found in zip(self.factors, self.found_as, strict=True) if found is None)
 
 
 class _Numbers:
-    """Whether a column of ids may be of genes' numbers at NCBI, as its rows go by.
+    """Decides from all rows whether a column of ids may hold the genes' NCBI numbers.
 
-    Most of its ids must be numbers, for those of tRNA in ENCODE's tables are among names; and they must not be those of
-    rows, one after the other, as pandas writes an index.
+    Most ids must be numbers, because ENCODE's tables have numbers for tRNA among names. The numbers must not be
+    consecutive, because pandas writes its row index that way.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class _Numbers:
 
 
 class FactorRows:
-    """Gathers the rows of a table that may be a factor's; the others are let go."""
+    """Collects the rows of a table that may belong to a factor, and drops the others."""
 
     def __init__(self, factors: Sequence[str]) -> None:
         self.factors = tuple(factors)
@@ -94,12 +94,12 @@ class FactorRows:
         self._numbers: dict[str, _Numbers] = {}
 
     def add(self, ids: pl.DataFrame, values: NDArray[np.float64], *, places: pl.Series | None = None) -> None:
-        """Take rows of a table.
+        """Add rows of a table.
 
         Args:
-            ids: Columns of text that may hold ids of genes, the same at every call.
+            ids: Text columns that may hold gene ids, the same in every call.
             values: float64, (rows, samples).
-            places: The chromosome of each row, where rows are loci.
+            places: The chromosome of each row, if rows are loci.
         """
         for column in ids.get_columns():
             self._numbers.setdefault(column.name, _Numbers()).add(column)
@@ -115,24 +115,25 @@ class FactorRows:
         return named.to_series() | gene_numbers(ids).is_in(self._wanted_numbers.implode()).fill_null(value=False)
 
     def factor_tpm(self, *, transcripts: bool = False, loci: bool = False) -> list[FactorTPM]:
-        """What each sample has of the factors.
+        """Return the factors' TPM in each sample.
 
-        The column of ids is the one in which most factors are found, of names before numbers: a column of numbers may
-        be anything, so it counts where names find next to nothing.
+        The id column is the one in which most factors are found. Columns of names come before columns of numbers: a
+        number may be anything, so numbers count only if names find next to nothing.
 
-        Rows of transcripts are summed to genes. Several rows of one gene then become one:
+        Rows of transcripts are summed to genes. Several rows of one gene are then combined:
 
-        - its copies on X and Y are averaged, as the published code has it;
-        - loci, as StringTie writes them, are summed: reads of a gene that is assembled in pieces are shared among them,
-          and a second row without reads (StringTie 3.0.3) adds nothing. Rows of one symbol with different Ensembl ids
-          are no loci of a gene but genes;
-        - others are averaged and counted, for nothing says what they are: a gene that is listed twice, which a sum
-          would double, or different genes of one symbol, of which neither a sum nor a mean is the factor's. The mean is
-          what the published code takes, and right for the first; `FactorTPM.several` lets the user look.
+        - Copies on X and Y are averaged, as in the published code.
+        - Loci, as StringTie writes them, are summed: a gene assembled in pieces shares its reads among them, and a
+          second row without reads (StringTie 3.0.3) adds nothing. Rows of one symbol with different Ensembl ids are
+          different genes, not loci of one gene.
+        - Other rows are averaged and counted, because nothing says what they are. A gene may be listed twice, which a
+          sum would double. Or different genes may share a symbol, and then neither sum nor mean is the factor's value.
+          The published code takes the mean, which is correct in the first case. `FactorTPM.several` lets the user
+          check.
 
         Args:
-            transcripts: Rows are transcripts, each with the id of its gene.
-            loci: Rows are loci.
+            transcripts: Whether rows are transcripts, each with the id of its gene.
+            loci: Whether rows are loci.
         """
         ids, values, places = pl.concat(self._ids), np.concatenate(self._values), pl.concat(self._places)
         if transcripts:
@@ -165,13 +166,13 @@ class FactorRows:
 
 @dataclass(frozen=True)
 class _Factor:
-    """What a column of ids has of a factor.
+    """A factor's values as found by one id column.
 
     Attributes:
-        name: The id under which it is found; None where it is not.
-        tpm: float64, (samples,); None where it is not found.
-        is_alias: Whether the id is not one of its own.
-        rows: How many rows became one, besides copies on Y.
+        name: The id under which it is found; None if it is missing.
+        tpm: float64, (samples,); None if it is missing.
+        is_alias: Whether the id is not one of the factor's own.
+        rows: How many rows were combined, apart from copies on Y.
     """
 
     name: str | None = None
@@ -181,14 +182,14 @@ class _Factor:
 
 
 class _Column:
-    """One column of ids, with the values that go with it.
+    """One id column and the values of its rows.
 
     Args:
-        ids: Of rows.
+        ids: The id of each row.
         values: float64, (rows, samples).
         on_y: Which rows are loci on Y.
         transcripts: Whether rows are transcripts.
-        genes: Ensembl ids of rows that are loci, wherever they stand; None where rows are no loci.
+        genes: Ensembl ids of rows that are loci, from whatever column; None if rows are not loci.
     """
 
     def __init__(
@@ -212,7 +213,7 @@ class _Column:
     def by(
         self, keys: Callable[[pl.Series], pl.DataFrame], wanted: pl.Series
     ) -> tuple[dict[str, NDArray[np.float64]], dict[str, int]]:
-        """Values, (samples,), by each id that is wanted, and how many rows it has on X, or where it is, besides Y."""
+        """Return for each wanted id its values, (samples,), and how many rows it has apart from those on Y."""
         of_rows = keys(self._ids)
         copies = self._ids.str.contains(COPY_ON_Y).fill_null(value=False) | self._on_y
         if "symbol" in of_rows.columns:
@@ -236,13 +237,13 @@ class _Column:
         return values, several
 
     def _are_loci(self, rows: list[int]) -> bool:
-        """Whether the rows of one id, besides those on Y, are loci of one gene."""
+        """Whether the rows of one id, apart from those on Y, are loci of one gene."""
         return self._genes is not None and self._genes[rows].drop_nulls().n_unique() <= 1
 
 
 @lru_cache(maxsize=2)
 def _vocabularies(factors: tuple[str, ...]) -> tuple[tuple[list[Tiers], pl.Series], ...]:
-    """The names of each factor with all of them, and likewise the numbers; the same for every table of a run."""
+    """Return the names by factor and all names together, then the same for numbers; both hold for a whole run."""
     return tuple(
         (
             candidates,
@@ -261,10 +262,10 @@ def _found(factors: Sequence[_Factor]) -> int:
 
 
 def _numbered(names: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
-    """The different names, and the number of each row's."""
+    """Return the distinct names, and for each row the index of its name."""
     different = names.unique(maintain_order=True)
     numbers = names.replace_strict(different, pl.int_range(len(different), eager=True), return_dtype=pl.Int64)
-    return different, numbers.to_numpy().astype(np.int64)  # where there are no names, they are numbers of no kind
+    return different, numbers.to_numpy().astype(np.int64)  # without names, the numbers have no integer type
 
 
 def _first_of_all(
@@ -274,7 +275,7 @@ def _first_of_all(
 
 
 def _first_found(tiers: Tiers, values: Mapping[str, NDArray[np.float64]], rows: Mapping[str, int]) -> _Factor:
-    """What a factor's first tier has of which there is an id; the ids of a tier are averaged."""
+    """Return the values of a factor's first tier with an id in the table; the ids of one tier are averaged."""
     for number, tier in enumerate(tiers):
         present = [name for name in tier if name in values]
         if present:
@@ -284,7 +285,7 @@ def _first_found(tiers: Tiers, values: Mapping[str, NDArray[np.float64]], rows: 
 
 
 def mean_of(replicates: Sequence[FactorTPM]) -> FactorTPM:
-    """The mean of replicates; a factor that some lack is that of the others, under the id in the first that has it."""
+    """Return the mean of replicates, for each factor over those that have it, under the id in the first of them."""
     found = np.array([[name is not None for name in one.found_as] for one in replicates])
     total = np.sum([one.by_factor for one in replicates], axis=0)
     factors = replicates[0].factors

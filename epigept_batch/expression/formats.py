@@ -1,4 +1,4 @@
-"""Which program wrote a table, and what its columns are."""
+"""Recognise which program wrote a table, and what its columns are."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ NAMES_SHOWN, COLUMNS_SHOWN = 5, 20
 GCT, GCT_HEADER = ("#1.2", "#1.3"), 2
 TPM = frozenset({"tpm", "tpm_unstranded"})
 LIKE_TPM = ("adjtpm", "ptpm", "ntpm")
-"""What is read where there is no column TPM: of isofox beside RawTPM; of the Human Protein Atlas, of coding genes."""
+"""Read if there is no TPM column: isofox has adjTPM and RawTPM; the Human Protein Atlas has pTPM and nTPM of coding
+genes."""
 NORMALISED = "quantile_normalised_tpm"
 FPKM = frozenset({"fpkm", "rpkm"})
 FEATURE_COUNTS = frozenset({"geneid", "chr", "start", "end", "strand", "length"})
 STRINGTIE = frozenset({"gene id", "coverage", "tpm"})
-"""Columns of StringTie's gene abundances (-A): a row a locus."""
+"""Columns of StringTie's gene abundances (-A), with one row per locus."""
 PROGRAMS: dict[str, AbstractSet[str]] = {
     "RSEM": {"expected_count", "effective_length", "tpm"},
     "salmon": {"effectivelength", "numreads", "tpm"},
@@ -57,7 +58,7 @@ TRANSCRIPTS = frozenset(
 
 
 class Unit(Enum):
-    """What the values of a table are, by its own account."""
+    """What the values of a table are, according to the table."""
 
     TPM = "TPM"
     FPKM = "FPKM"
@@ -69,24 +70,24 @@ class Layout:
     """The columns of a table.
 
     Attributes:
-        format: Who writes such tables, for people.
-        separator: Between columns.
+        format: The program or form of such tables, as users read it.
+        separator: Character between columns.
         header: Names of the columns.
         skip: Lines before the first row.
         unit: What the values are.
-        values: Columns of values, one a sample.
-        names: Names of the samples; None for that of the file.
-        ids: Columns that may hold ids of genes; the first may hold those of transcripts.
-        transcripts: Column that by its name has transcripts.
-        lengths: Column of the genes' lengths, for counts.
-        rows: How many the table says that it has.
-        left_out: Columns of numbers that are taken for no samples.
+        values: Columns of values, one per sample.
+        names: Names of the samples; None for the single sample of a file.
+        ids: Columns that may hold gene ids; the first may hold transcript ids.
+        transcripts: Column that holds transcripts, according to its name.
+        lengths: Column of gene lengths, for counts.
+        rows: How many rows the table declares.
+        left_out: Numeric columns that are not treated as samples.
         empty: Columns without a value in any row.
-        width: Fields of most rows.
-        key: Column that names the sample of each row, in a long table.
-        turned: Genes and samples, where rows are samples.
-        loci: Whether rows are loci, of which a gene may have several.
-        places: Column of the chromosomes that loci are on.
+        width: Number of fields in most rows.
+        key: Column that names each row's sample, in a long table.
+        turned: Genes and samples, if rows are samples.
+        loci: Whether rows are loci; one gene may have several.
+        places: Column with the chromosomes of loci.
     """
 
     format: str
@@ -110,18 +111,18 @@ class Layout:
 
 
 def recognise(table: TextTable, *, normalised: bool = False, wanted: Sequence[str] = ()) -> Layout:
-    """What a table's columns are, by its first lines.
+    """Recognise a table's columns from its first lines.
 
     Formats: RSEM and ENCODE, salmon, kallisto, StringTie and GDC (a column of TPM), cufflinks (FPKM), featureCounts
     (counts and lengths), GCT 1.2 and 1.3, matrices of genes × samples or samples × genes, and long tables.
 
     Args:
         table: Its first lines.
-        normalised: Whether the values wanted are quantile-normalised; a vector of ours has a column of those.
-        wanted: Names of samples that a user picks; columns of these names are samples, whatever is in them.
+        normalised: Whether to read quantile-normalised values; an epigept-batch vector has a column of them.
+        wanted: Names of samples that a user picks; columns with these names are samples, whatever their values.
 
     Raises:
-        InputError: It has no values, no header, or values of a kind that cannot become TPM.
+        InputError: The table has no values, no header, or values that cannot be converted to TPM.
     """
     version = _gct_version(table)
     if version:
@@ -147,7 +148,7 @@ def _by_columns(columns: Columns, *, normalised: bool) -> Layout:
     if normalised and (own := columns.named(NORMALISED)):
         tpm = own
     if len(tpm) > 1:
-        raise InputError("has several columns TPM; give a table with one", columns.grid.table.path)
+        raise InputError("several TPM columns; provide a table with one", columns.grid.table.path)
     if tpm:
         if columns.names_of_r >= STRINGTIE:
             places = next(iter(columns.named("reference")), None)
@@ -159,14 +160,14 @@ def _by_columns(columns: Columns, *, normalised: bool) -> Layout:
         return _feature_counts(columns)
     _check_program(columns)
     if len(fpkm) > 1:
-        raise InputError("has several columns of FPKM; give a table with one, or with TPM", columns.grid.table.path)
+        raise InputError("several FPKM columns; provide a table with one, or with TPM", columns.grid.table.path)
     if fpkm:
         return _layout(columns, "table with FPKM", Unit.FPKM, fpkm, [None])
     return _matrix(columns, "matrix")
 
 
 def _of_tpm(columns: Columns) -> list[int]:
-    """Columns of TPM, else of what a program writes in their place."""
+    """Return the TPM columns, else those that a program writes instead."""
     exact = columns.named(*TPM)
     others = (columns.named(name) for name in LIKE_TPM)
     return exact or next((numbers for numbers in others if numbers and columns.numeric.issuperset(numbers)), [])
@@ -180,7 +181,7 @@ def _layout(
     names: Sequence[str | None],
     **others: Any,  # noqa: ANN401 - further attributes of a layout
 ) -> Layout:
-    """A layout of these columns."""
+    """Return a layout with these columns."""
     grid = columns.grid
     return Layout(
         format=program,
@@ -200,7 +201,7 @@ def _layout(
 
 
 def _with_picked(columns: Columns, layout: Layout, picked: Sequence[int]) -> Layout:
-    """A layout in which the columns that a user names are samples, too, under these names."""
+    """Return a layout in which the columns that a user names are samples too, under these names."""
     names = dict(zip(layout.values, layout.names, strict=True))
     if layout.unit is Unit.COUNTS or {columns.header[number] for number in picked}.issubset(layout.names):
         return layout
@@ -211,7 +212,7 @@ def _with_picked(columns: Columns, layout: Layout, picked: Sequence[int]) -> Lay
 
 
 def _with_key(columns: Columns, layout: Layout) -> Layout:
-    """A layout in which the samples are those that a column names, where the table is a long one."""
+    """Return a layout in which a column names the samples, if the table is a long one."""
     if len(layout.values) != 1 or layout.unit is Unit.COUNTS:
         return layout
     key = find_key(columns, layout.ids, layout.transcripts)
@@ -220,7 +221,7 @@ def _with_key(columns: Columns, layout: Layout) -> Layout:
     ids = tuple(number for number in layout.ids if number != key.column)
     return replace(
         layout,
-        format=f"{layout.format}, a row a gene and {columns.header[key.column]}",
+        format=f"{layout.format}, one row per gene and {columns.header[key.column]}",
         names=key.samples,
         ids=ids,
         key=key.column,
@@ -243,42 +244,40 @@ def _samples_as_rows(grid: Grid, turned: Turned) -> Layout:
 
 
 def _check_program(columns: Columns) -> None:
-    """Refuse a table of a program that writes TPM, in which there is no such column; FPKM will do, if no TPM is meant.
+    """Refuse a table without a TPM column from a program that writes one, unless it has FPKM and no misspelt TPM.
 
-    Its other columns of numbers, such as lengths, would pass for samples.
+    Otherwise its other numeric columns, such as lengths, would be treated as samples.
     """
     program = next((name for name, marks in PROGRAMS.items() if marks - TPM <= columns.names), None)
     near = [name for name in columns.header if is_near_tpm(name)]
     if program is None or (columns.named(*FPKM) and not near):
         return
-    hint = f"did you mean '{near[0]}'? Then call it TPM" if near else "give a table with one"
+    hint = f"if '{near[0]}' holds TPM, rename it to TPM" if near else "provide a table with a TPM column"
     shown = _shown(columns.header, most=COLUMNS_SHOWN)
-    raise InputError(
-        f"is a table of {program} without a column TPM (columns: {shown}); {hint}", columns.grid.table.path
-    )
+    raise InputError(f"no TPM column (table format: {program}, columns: {shown}); {hint}", columns.grid.table.path)
 
 
 def _gct_version(table: TextTable) -> str:
-    """1.2 or 1.3 with its mark, as the first line has it; spreadsheets put separators behind."""
+    """Return the version mark (#1.2 or #1.3) of the first line, without the separators that spreadsheets append."""
     version = table.head[0].strip(' \t,;"')
     return version if version in GCT else ""
 
 
 def _gct(table: TextTable, version: str) -> Layout:
-    """GCT of the Broad Institute: version, dimensions, header, in 1.3 rows that describe the columns, then genes."""
+    """Read the layout of a Broad Institute GCT: version, dimensions, header, column descriptions (1.3 only), genes."""
     try:
         sizes = [int(size) for size in re.split(r"[\s,;]+", table.head[1].strip(" \t,;"))]
         genes, samples, row_fields, column_fields = [*sizes, 1, 0] if version == "#1.2" else sizes
     except (IndexError, ValueError) as error:
-        raise InputError(f"has no line of dimensions as GCT {version[1:]} has", table.path, 2) from error
+        raise InputError(f"no valid dimensions line, which GCT {version[1:]} requires", table.path, 2) from error
     if len(table.head) <= GCT_HEADER:
         raise InputError("ends before its header line", table.path)
     columns = find_columns(find_grid(table, header_line=GCT_HEADER, rows_after=1 + column_fields))
     if len(columns.header) == 1 + row_fields + samples + 1 and columns.header[0].lower() == "id":
-        row_fields += 1  # as GTEx has it for single tissues: id, Name, Description
+        row_fields += 1  # as in GTEx files of single tissues: id, Name, Description
     if len(columns.header) != 1 + row_fields + samples:
         raise InputError(
-            f"has {len(columns.header)} columns where its dimensions say {1 + row_fields + samples}", table.path, 3
+            f"{len(columns.header)} columns, but the dimensions line says {1 + row_fields + samples}", table.path, 3
         )
     values = range(1 + row_fields, len(columns.header))
     names = _sample_names(columns, [columns.header[number] for number in values])
@@ -286,17 +285,17 @@ def _gct(table: TextTable, version: str) -> Layout:
 
 
 def _feature_counts(columns: Columns) -> Layout:
-    """FeatureCounts of Subread: counts of each alignment file after the genes' lengths and what else describes them."""
+    """Read the layout of Subread's featureCounts: columns that describe genes, up to Length, then counts per file."""
     after = columns.named("length")[0] + 1
     values = [number for number in range(after, len(columns.header)) if number in columns.numeric]
     if not values:
-        raise InputError("has no column of counts after Length", columns.grid.table.path)
+        raise InputError("no count column after Length", columns.grid.table.path)
     names = _alignment_names([columns.header[number] for number in values])
     return _layout(columns, "featureCounts", Unit.COUNTS, values, names)
 
 
 def _alignment_names(paths: Sequence[str]) -> list[str]:
-    """Names of alignment files, or of their folders where those tell them apart, as of s1/Aligned.out.bam."""
+    """Return the names of alignment files, or of their folders if the files share a name (s1/Aligned.out.bam)."""
     pieces = [re.sub(r"\.(bam|sam|cram)$", "", path).split("/") for path in paths]
     deepest = min(map(len, pieces))
     levels = ([piece[-level] for piece in pieces] for level in range(1, deepest + 1))
@@ -304,7 +303,7 @@ def _alignment_names(paths: Sequence[str]) -> list[str]:
 
 
 def _matrix(columns: Columns, program: str) -> Layout:
-    """Genes × samples: every column of numbers that may be one."""
+    """Read the layout of a matrix of genes × samples: every numeric column that may be a sample."""
     path = columns.grid.table.path
     if not columns.candidates:
         raise InputError(_no_values(columns, sorted(columns.numeric - {0})), path)
@@ -325,12 +324,13 @@ def _no_values(columns: Columns, numbers: Sequence[int]) -> str:
     if counts:
         return _of_counts(counts)
     return (
-        f"has no column TPM and none of numbers (columns: {_shown(columns.header)}); give a gene-level table with one"
+        f"no TPM column and no numeric column of a sample (columns: {_shown(columns.header)}); provide a gene-level "
+        "table with a TPM column"
     )
 
 
 def _of_counts(names: Sequence[str]) -> str:
-    return f"has counts ({_shown(names)}) and no column TPM; give TPM, for counts depend on the genes' lengths"
+    return f"counts ({_shown(names)}) but no TPM column; provide TPM, because counts depend on gene length"
 
 
 def _sample_names(columns: Columns, names: Sequence[str]) -> Sequence[str | None]:
@@ -338,9 +338,7 @@ def _sample_names(columns: Columns, names: Sequence[str]) -> Sequence[str | None
         return [None]
     twice = next((name for name, times in Counter(names).items() if times > 1), None)
     if twice is not None:
-        raise InputError(
-            f"has two samples of the name {twice!r}; give each column a name of its own", columns.grid.table.path
-        )
+        raise InputError(f"two samples named {twice!r}; give each column a different name", columns.grid.table.path)
     return names
 
 

@@ -1,24 +1,25 @@
-"""Where a table's header is, where its fields end, and which name belongs to which column.
+"""Find a table's header, its separator, and the name of each column.
 
-All is decided here, once, from all the lines that were looked at; rows further down that do not fit are refused when
-they are read. The rules, in order:
+Everything is decided here, once, from all the lines that were examined. Rows further down that do not fit are refused
+when they are read. The rules, in order:
 
-1. Lines before the first that is neither blank nor behind `#` are no rows; nor is `sep=;`, which spreadsheets write.
-2. The separator is the tab where the first such line and most others have it; else semicolon or comma, whichever
-   gives the header and most rows as many fields, the more the better, for a semicolon's table has commas in its
-   decimals.
-3. A row of numbers is no header. Where the first line has numbers (or NA) wherever most rows have numbers, and its
-   first field is no word for ids, the header is the last line behind `#` before it, if that has as many fields; else
-   there is none, and the table is refused.
-4. Fields at the end that have neither name nor value, in any line, are dropped: rows, header or both end in
-   separators. Where rows do, and the header's first name is no word for ids, that may be a sample's, and the last
-   sample be without a value: refused.
-5. Where most rows still have one field more than the header, a first name is missing, as R's write.table leaves it
-   out, but only where the last field of a row holds something. Where the header's first name is a word for ids, rows
-   must begin with their numbers, or have ids in the second field, too, and no column of ids may then be of numbers. In
-   tables with commas, numbers must have points: `CTCF,3,84` may be two numbers or one. Where the header ends in a
-   separator and the rows do not, the last column has no name: refused.
-6. A row has as many fields as the header, then nothing.
+1. Lines before the first content line are not rows. A content line is not blank, does not begin with `#`, and is not
+   `sep=;`, which spreadsheets write.
+2. The separator is the tab if the first content line and most others contain it. Otherwise it is the semicolon or
+   comma, whichever gives the header and most rows equal numbers of fields. If both do, the larger number wins, because
+   tables with semicolons have commas in their decimals.
+3. A row of numbers is not a header. The first line is a row if it has numbers (or NA) wherever most rows have numbers,
+   and its first field is not a word for ids. Then the header is the last line with `#` before it, if that has as many
+   fields. If there is no such line, the table is refused.
+4. Fields at the end without a name and without a value in any line are dropped: the rows, the header or both end in
+   separators. If rows do, and the header's first name is not a word for ids, that name may be a sample's, and the last
+   sample may have no value: the table is refused.
+5. If most rows still have one field more than the header, the first name is missing, as R's write.table leaves it out.
+   This holds only if the last field of a row contains something. If the header's first name is a word for ids, rows
+   must begin with row numbers, or have ids in the second field too, and no id column may then be numeric. In tables
+   with commas, numbers must contain points: `CTCF,3,84` may be two numbers or one. If the header ends in a separator
+   and the rows do not, the last column has no name: the table is refused.
+6. A row has as many fields as the header, and nothing after them.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ SEPARATORS = (TAB, ";", ",")
 SEMICOLON, COMMENT = ";", "#"
 MOST = 0.5
 SHARE_OF_NUMBERS = 0.5
-"""A column is of numbers where at least so many of its first values are."""
+"""Share of a column's first values that must be numbers for it to be numeric."""
 DIFFERENT = 0.9
-"""Share of values of ids that differ."""
+"""Share of distinct values from which values may be ids."""
 EXCEL = re.compile(r'"?sep=[,;\t]?"?')
 """A first line that tells spreadsheets the separator."""
 GENE = re.compile(r"ENS[A-Z]*[GT]\d{11}")
 NAMES_SHOWN = 5
-NAME_ALL = "give every column a name"
+NAME_ALL = "name every column"
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,11 @@ class Grid:
 
     Attributes:
         table: The table.
-        separator: Between fields.
+        separator: Character between fields.
         header: Names of the columns; the first may be empty.
         skip: Lines before the first row.
-        width: Fields of most rows; those behind the columns are empty.
-        rows: The first rows, as many fields as the header each.
+        width: Number of fields in most rows; fields after the last column are empty.
+        rows: The first rows, each with as many fields as the header.
     """
 
     table: TextTable
@@ -75,11 +76,11 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
     def column(self, number: int) -> list[str]:
-        """The first values of a column."""
+        """Return the first values of a column."""
         return [row[number] for row in self.rows]
 
     def batches(self, wanted: Sequence[int]) -> Iterator[pl.DataFrame]:
-        """These columns of all rows, as `TextTable.batches` has them."""
+        """Yield these columns of all rows, as `TextTable.batches` does."""
         return self.table.batches(self.separator, len(self.header), skip=self.skip, width=self.width, wanted=wanted)
 
 
@@ -92,7 +93,7 @@ class _Line:
 
     @property
     def live(self) -> int:
-        """How many fields there are to the last that holds something."""
+        """Number of fields up to the last one that is not empty."""
         return max((place for place, field in enumerate(self.fields, 1) if field), default=0)
 
 
@@ -100,12 +101,12 @@ def find_grid(table: TextTable, *, header_line: int | None = None, rows_after: i
     """Find a table's header and columns, by the rules above.
 
     Args:
-        table: Its first lines.
-        header_line: Number of the header's line, from 0, where the format says it.
+        table: The table with its first lines.
+        header_line: 0-based number of the header line, if the format defines it.
         rows_after: How many lines after the header the rows begin.
 
     Raises:
-        InputError: There is no header, no row, one column, or rows do not fit the header.
+        InputError: There is no header, no row or only one column, or rows do not fit the header.
     """
     lines = [(number, line) for number, line in enumerate(table.head, 1) if _is_content(line)]
     if header_line is not None:
@@ -113,7 +114,7 @@ def find_grid(table: TextTable, *, header_line: int | None = None, rows_after: i
             (number, line) for number, line in lines if number == header_line + 1 or number > header_line + rows_after
         ]
     if not lines:
-        raise InputError("has no header line", table.path)
+        raise InputError("no header line; the first line must name the columns", table.path)
     separator = _separator([line for _, line in lines])
     first = _Line(lines[0][0], table.fields(lines[0][1], separator))
     rows = _split_rows(table, lines[1:], separator, named=first.live)
@@ -123,10 +124,10 @@ def find_grid(table: TextTable, *, header_line: int | None = None, rows_after: i
         rows = [first, *rows]
     if len(header.fields) == 1 and not any(len(row.fields) > 1 for row in rows):
         advice = _separator_advice(header.fields[0])
-        raise InputError(f"has one column, {header.fields[0]!r}; {advice}", table.path)
+        raise InputError(f"only one column, {header.fields[0]!r}; {advice}", table.path)
     last = header.number + rows_after - 1 if header_line is not None else header.number
     if not rows and len(table.head) <= max(last, first.number):
-        raise InputError("has a header but no rows", table.path)
+        raise InputError("a header but no rows", table.path)
     names, width = _columns(table, header, rows, separator)
     _check_rows(table, names, rows)
     fields = tuple(tuple(row.fields[: len(names)]) for row in rows)
@@ -138,7 +139,7 @@ def _is_content(line: str) -> bool:
 
 
 def _count(line: str, separator: str) -> int:
-    """How many fields a line has, with its quotes where it can."""
+    """Count the fields of a line, respecting quotes unless one is unclosed."""
     try:
         return len(split(line, separator))
     except OpenQuoteError:
@@ -150,7 +151,7 @@ def _stripped(line: str, separator: str) -> list[str]:
 
 
 def _separator(lines: Sequence[str]) -> str:
-    """Rule 2; for one column of values without a name for the ids, as R writes it, the rows decide alone."""
+    """Apply rule 2; for one column of values and no name for the ids, as R writes it, only the rows decide."""
     by_header: dict[str, int] = {}
     by_rows: dict[str, int] = {}
     for separator in SEPARATORS:
@@ -170,7 +171,7 @@ def _separator(lines: Sequence[str]) -> str:
 
 
 def _split_rows(table: TextTable, lines: Sequence[tuple[int, str]], separator: str, *, named: int) -> list[_Line]:
-    """Rows to their fields; how many of them are usual, or have names, tells what quotes in a table with tabs mean."""
+    """Split rows into fields; the usual and the named number of fields decide what quotes mean in tables with tabs."""
     rows = [_Line(number, table.fields(line, separator)) for number, line in lines]
     if separator != TAB:
         return rows
@@ -192,7 +193,7 @@ def _usual(rows: Sequence[_Line]) -> int:
 
 
 def _is_row(fields: Sequence[str], rows: Sequence[_Line]) -> bool:
-    """Rule 3: whether a line is a row of numbers."""
+    """Apply rule 3: whether a line is a row of numbers."""
     if GENE.match(fields[0]) and sum(GENE.match(field) is not None for field in fields) <= MOST * len(fields):
         return True
     if not fields[0] or names_ids(fields[0]):
@@ -215,10 +216,10 @@ def _are_numbers(values: Sequence[str]) -> bool:
 
 
 def _commented_header(table: TextTable, first: _Line, rows: Sequence[_Line], separator: str) -> _Line:
-    """The last line behind `#` before the rows, if it has their columns.
+    """Return the last line with `#` before the rows, if it has their columns.
 
     Raises:
-        InputError: There is none, so that the table has no header.
+        InputError: There is no such line, so the table has no header.
     """
     comments = [number for number, line in enumerate(table.head[: first.number - 1]) if line.startswith(COMMENT)]
     if comments:
@@ -229,31 +230,30 @@ def _commented_header(table: TextTable, first: _Line, rows: Sequence[_Line], sep
         if fitting and header.live > 0 and not _is_row(header.fields, [first, *rows]):
             return header
     raise InputError(
-        f"begins with values where the names of columns should be ({first.fields[0]!r}); put a header line first, such "
-        "as gene_id and TPM",
+        f"values instead of column names ({first.fields[0]!r}); add a header line, such as gene_id and TPM",
         table.path,
         first.number,
     )
 
 
 def _columns(table: TextTable, header: _Line, rows: Sequence[_Line], separator: str) -> tuple[list[str], int]:
-    """Rules 4 and 5: the columns' names, and how many fields most rows have."""
+    """Apply rules 4 and 5; return the columns' names and the number of fields in most rows."""
     usual = _usual(rows) or len(header.fields)
     named = header.live
     even = [row for row in rows if len(row.fields) == usual]
     filled = max((row.live for row in even), default=named)
     if filled == named + 1:
         if usual == len(header.fields):
-            raise InputError(f"has values in column {filled}, which has no name; {NAME_ALL}", table.path, header.number)
+            raise InputError(f"column {filled} has values but no name; {NAME_ALL}", table.path, header.number)
         _check_row_names(table, header, even, separator)
         return ["", *header.fields[:named]], usual
     if filled > named:
         line = next(row.number for row in even if row.live > named)
-        raise InputError(f"has {filled} columns where the header has {named}; {NAME_ALL}", table.path, line)
+        raise InputError(f"{filled} columns, but the header has {named}; {NAME_ALL}", table.path, line)
     if usual > named and header.fields[0] and not names_ids(header.fields[0]):
         raise InputError(
-            f"has rows that end in an empty field, and {header.fields[0]!r} as the header's first name, which may be a "
-            "sample's; call the column of ids gene_id",
+            f"rows end in an empty field, and the header's first name, {header.fields[0]!r}, may be a sample's; name "
+            "the id column gene_id",
             table.path,
             header.number,
         )
@@ -261,10 +261,10 @@ def _columns(table: TextTable, header: _Line, rows: Sequence[_Line], separator: 
 
 
 def _check_row_names(table: TextTable, header: _Line, rows: Sequence[_Line], separator: str) -> None:
-    """See that it is the first name that is missing: rule 5.
+    """Check that it is the first name that is missing: rule 5.
 
     Raises:
-        InputError: It may be another.
+        InputError: It may be another name.
     """
     first, names = [row.fields[0] for row in rows], header.fields[: header.live]
     if not names[0] or names_ids(names[0]):
@@ -274,16 +274,16 @@ def _check_row_names(table: TextTable, header: _Line, rows: Sequence[_Line], sep
         }
         if numbers or not (all(field.isdecimal() for field in first) or _are_ids(second)):
             raise InputError(
-                f"has {header.live + 1} columns where the header has {header.live}, whose first name, {names[0]!r}, is "
-                f"one of ids; {NAME_ALL}, and write decimals with a point",
+                f"{header.live + 1} columns, but the header has {header.live} and its first name, {names[0]!r}, is "
+                f"that of an id column; {NAME_ALL}, and write decimals with a point",
                 table.path,
                 rows[0].number,
             )
     cells = (field for row in rows for field in row.fields[1:] if "." in field or "," in field)
     if separator == "," and not any(map(is_like_number, cells)):
         raise InputError(
-            f"has {header.live + 1} columns where the header has {header.live}, and no decimal point; write decimals "
-            f"with a point, and {NAME_ALL}",
+            f"{header.live + 1} columns, but the header has {header.live}, and there is no decimal point; write "
+            f"decimals with a point, and {NAME_ALL}",
             table.path,
             rows[0].number,
         )
@@ -294,7 +294,7 @@ def _cells(rows: Sequence[_Line], place: int) -> list[str]:
 
 
 def _are_ids(values: Sequence[str]) -> bool:
-    """Whether values may be ids: nearly all differ, and few have blanks."""
+    """Whether values may be ids: nearly all differ, and few contain spaces."""
     return (
         len(set(values)) >= DIFFERENT * len(values)
         and sum(" " in value for value in values) <= (1 - DIFFERENT) * len(values)
@@ -306,12 +306,12 @@ def _check_rows(table: TextTable, names: Sequence[str], rows: Sequence[_Line]) -
     for row in rows:
         if not fits(row.fields, len(names)):
             found = len(row.fields)
-            words = f"has {found} column{'s' if found > 1 else ''} where the header has {len(names)}"
+            words = f"{found} column{'s' if found > 1 else ''}, but the header has {len(names)}"
             raise InputError(words, table.path, row.number)
 
 
 def _separator_advice(header: str) -> str:
-    for separator, name in (("|", "bars"), (" ", "blanks")):
+    for separator, name in (("|", "vertical bars"), (" ", "spaces")):
         if separator in header:
-            return f"columns seem to be separated by {name}: give tabs, commas or semicolons"
-    return "give a table of genes with a column TPM, separated by tabs, commas or semicolons"
+            return f"columns seem to be separated by {name}: use tabs, commas or semicolons"
+    return "provide a table of genes with a TPM column, separated by tabs, commas or semicolons"

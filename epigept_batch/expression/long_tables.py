@@ -1,8 +1,7 @@
-"""Long tables: a row per gene and sample, so that a column says whose value a row has, as sleuth writes them.
+"""Long tables: one row per gene and sample, with a column that names each row's sample, as sleuth writes them.
 
-The column is one that is named so (sample, Tissue, Cell line, …), or, where genes repeat in the first rows, the only
-column of text that tells their rows apart. The whole table decides: a gene's rows must differ by that column, all of
-them.
+The column has a suitable name (sample, Tissue, Cell line, …). Or, if genes repeat in the first rows, it is the only
+text column that tells their rows apart. The whole table decides: all rows of a gene must differ in that column.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ if TYPE_CHECKING:
 ENSEMBL = r"^ENS[A-Z]*[GT]\d{11}"
 MOST = 0.5
 LEAST_REPEATED = 0.1
-"""Share of rows whose gene an earlier row has, from which on a table is a long one: with two samples it is a half."""
+"""Share of rows that repeat an earlier row's gene, from which a table is long; with two samples it is a half."""
 REPEATED = 0.01
-"""Share of rows that give a gene another value in the same sample, from which on the column does not tell them apart:
-some genes share a symbol."""
+"""Share of rows that repeat a gene in the same sample, above which the column does not tell rows apart. Some repeats
+are normal, because some genes share a symbol."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """What tells the samples of a long table apart.
+    """The column that tells the samples of a long table apart.
 
     Attributes:
         column: Its number.
@@ -45,15 +44,15 @@ class Key:
 
 
 def find_key(columns: Columns, ids: Sequence[int], transcripts: int | None) -> Key | None:
-    """The column that says whose value each row has; None where each gene has one row.
+    """Find the column that names each row's sample; None if each gene has one row.
 
     Args:
-        columns: Of the table.
-        ids: Those that may hold ids.
-        transcripts: The one that by its name has transcripts.
+        columns: Columns of the table.
+        ids: Columns that may hold ids.
+        transcripts: The column that holds transcripts, according to its name.
 
     Raises:
-        InputError: Genes have several rows, and it takes more than one column to tell them apart.
+        InputError: Genes have several rows, and no single column tells them apart.
     """
     named = list(columns.keys)
     ids = [number for number in ids if number not in named]
@@ -72,14 +71,14 @@ def find_key(columns: Columns, ids: Sequence[int], transcripts: int | None) -> K
     does = "does" if len(candidates) == 1 else "do"
     names = " and ".join(repr(columns.header[number]) for number in candidates)
     raise InputError(
-        f"has several rows for one gene, and {names} {does} not tell them apart; give one column with the name of each "
-        "row's sample, or a file a sample",
+        f"several rows for one gene, and {names} {does} not tell them apart; add one column that names each row's "
+        "sample, or provide one file per sample",
         columns.grid.table.path,
     )
 
 
 def _gene_column(columns: Columns, ids: Sequence[int]) -> int:
-    """The column of Ensembl's ids, else the first."""
+    """Return the column of Ensembl ids, else the first."""
     for number in ids:
         cells = pl.Series(columns.grid.column(number), dtype=pl.String)
         if len(cells) and cells.str.contains(ENSEMBL).mean() > MOST:  # type: ignore[operator]
@@ -88,7 +87,7 @@ def _gene_column(columns: Columns, ids: Sequence[int]) -> int:
 
 
 def _by_rows(columns: Columns, gene: int) -> list[int]:
-    """Columns of text that tell the first rows of a gene apart, and are of few different values."""
+    """Return text columns that tell the first rows of a gene apart and have few distinct values."""
     genes = columns.grid.column(gene)
     if len(set(genes)) > MOST * len(genes):
         return []
@@ -109,7 +108,7 @@ def _by_rows(columns: Columns, gene: int) -> list[int]:
 
 
 def _marks(columns: Columns, gene: int, candidates: Sequence[int]) -> pl.DataFrame:
-    """Hashes of each row's gene and candidates."""
+    """Return hashes of the gene and of the candidates in each row."""
     grid = columns.grid
     wanted = [gene, *candidates]
     marks = []
@@ -119,7 +118,9 @@ def _marks(columns: Columns, gene: int, candidates: Sequence[int]) -> pl.DataFra
             if empty.any():
                 line = int(batch[LINE][int(empty.arg_max() or 0)])
                 name = columns.header[number]
-                raise InputError(f"has no {name!r} here, which names the sample; fill it in", grid.table.path, line)
+                raise InputError(
+                    f"no value in {name!r}, the column that names the sample; fill it in", grid.table.path, line
+                )
         stripped = (pl.col(str(number)).str.strip_chars() for number in candidates)
         hashes = (column.hash().alias(column.meta.output_name()) for column in stripped)
         marks.append(batch.select(pl.col(str(gene)).str.strip_chars().hash().alias("gene"), *hashes))
@@ -127,7 +128,7 @@ def _marks(columns: Columns, gene: int, candidates: Sequence[int]) -> pl.DataFra
 
 
 def _repeated(marks: pl.DataFrame, candidate: str) -> float:
-    """Share of rows whose gene and candidate an earlier row has."""
+    """Return the share of rows that repeat the gene and candidate of an earlier row."""
     return 1 - marks.select("gene", candidate).n_unique() / len(marks)
 
 

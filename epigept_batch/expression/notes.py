@@ -1,4 +1,4 @@
-"""What a user should know of samples, a sentence each; and how to say it once where it holds for many."""
+"""Notes on samples for the user, one sentence each; a sentence that holds for many samples is printed once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ NAMES_SHOWN = 3
 
 
 class Note(str):
-    """A sentence on one sample that others have with another figure.
+    """A sentence on one sample that other samples share with a different figure.
 
     Attributes:
         shared: The sentence with `{}` for the figure, the same for every sample.
-        figure: This sample's.
-        form: How it is written.
+        figure: This sample's figure.
+        form: Format specification of the figure.
     """
 
     __slots__ = ("figure", "form", "shared")
@@ -29,10 +29,10 @@ class Note(str):
         """Make the sentence.
 
         Args:
-            shared: With `{}` for the figure.
-            figure: Of the sample.
-            form: As in format strings.
-            one: The sentence on this sample alone, where it says more than its figure.
+            shared: The sentence with `{}` for the figure.
+            figure: The sample's figure.
+            form: Format specification of the figure, as in format strings.
+            one: The sentence for this sample alone, if it contains more than the figure.
         """
         note = super().__new__(cls, one or shared.format(format(figure, form)))
         note.shared, note.figure, note.form = shared, figure, form
@@ -40,12 +40,12 @@ class Note(str):
 
 
 def said_once(notes: Sequence[tuple[str, Iterable[str]]], *, total: int | None = None) -> Iterator[str]:
-    """Each sentence once, with the samples that it holds for, in the order in which they first come.
+    """Yield each sentence once, with the samples it holds for, in order of first appearance.
 
     Args:
-        notes: Of each sample its name and the sentences on it. Where some are `Note` that differ by their figure alone,
-            the least and the largest are said.
-        total: How many samples there are; None for those of `notes`.
+        notes: Each sample's name and sentences. If some are `Note` that differ only in their figure, the smallest and
+            the largest figure are given.
+        total: How many samples there are; None for the number in `notes`.
     """
     holds: dict[str, list[tuple[str, str]]] = {}
     for name, sentences in notes:
@@ -57,7 +57,7 @@ def said_once(notes: Sequence[tuple[str, Iterable[str]]], *, total: int | None =
 
 
 def _for_all(shared: str, sentences: Sequence[str]) -> str:
-    """A sentence that holds for the samples of all of these."""
+    """Combine the sentences of several samples into one."""
     figures = [sentence for sentence in sentences if isinstance(sentence, Note)]
     if len(set(sentences)) == 1 or not figures:
         return sentences[0]
@@ -67,7 +67,7 @@ def _for_all(shared: str, sentences: Sequence[str]) -> str:
 
 
 def samples_in_words(names: Sequence[str], total: int) -> str:
-    """Some of so many samples: their names, or how many they are."""
+    """Name samples, or give their number if there are many."""
     if len(names) <= NAMES_SHOWN:
         return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
     if len(names) == total:

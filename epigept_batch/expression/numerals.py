@@ -1,13 +1,13 @@
-"""What is a number in a table, what stands for none, and how a table writes its decimals.
+"""Recognise numbers and missing values in a table, and how it writes decimals.
 
-A number is digits with one decimal point and one exponent at most: `7_1`, `0x1F` and `1 000` are none. A comma may be
-a decimal comma, a mark of thousands, or part of Expression Atlas' cells of five; what it is, the whole table says:
+A number consists of digits with at most one decimal point and one exponent: `7_1`, `0x1F` and `1 000` are not numbers.
+A comma may be a decimal comma, a thousands separator, or part of the cells of five numbers of Expression Atlas. The
+whole table decides:
 
-- Where a value has a decimal point, no comma is a decimal comma.
-- Where none has, commas are decimal commas if one of them cannot be for thousands: `0,123`, `3,84`. In `4,490` it
-  can.
-- Points are for thousands where they could be in each of several cells (`1.234`), and whole numbers have none.
-- Five numbers in ascending order, `0.1,0.5,0.9,2,7`, are minimum, quartiles and maximum; their median is the value.
+- If any value has a decimal point, no comma is a decimal comma.
+- If none has, commas are decimal commas if one of them cannot separate thousands: `0,123`, `3,84`. In `4,490` it can.
+- Points separate thousands if they could do so in each of several cells (`1.234`), and whole numbers have none.
+- Five numbers in ascending order, `0.1,0.5,0.9,2,7`, are minimum, quartiles and maximum; the value is their median.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ CELL_OF_FIVE = r"^[^,]+(?:,[^,]+){4}$"
 
 
 def is_number(text: str) -> bool:
-    """Whether a cell is a number with a decimal point or none."""
+    """Whether a cell is a number, with or without a decimal point."""
     return NUMBER.fullmatch(text.strip()) is not None
 
 
 def is_no_value(text: str) -> bool:
-    """Whether a cell says that there is no value: empty, NA, NaN, null, -, and the like."""
+    """Whether a cell stands for a missing value: empty, NA, NaN, null, -, and the like."""
     return text.strip().lower() in NO_VALUE
 
 
@@ -55,7 +55,7 @@ def is_like_number(text: str) -> bool:
 
 
 def is_cell_of_five(text: str) -> bool:
-    """Whether a cell is minimum, quartiles and maximum."""
+    """Whether a cell holds minimum, quartiles and maximum."""
     parts = text.split(",")
     if len(parts) != FIVE or not all(map(is_number, parts)):
         return False
@@ -64,11 +64,11 @@ def is_cell_of_five(text: str) -> bool:
 
 
 class Numerals:
-    """Reads the cells of one table, batch by batch, and learns from them how it writes decimals.
+    """Reads the cells of one table in batches, and learns from them how the table writes decimals.
 
     Attributes:
-        decimal: `.` or `,` as soon as a cell tells; empty where points may be for thousands.
-        fives: Cells of five numbers that were read as their median.
+        decimal: `.` or `,` once a cell shows it; empty if points may separate thousands.
+        fives: Number of cells of five numbers that were read as their median.
     """
 
     def __init__(self) -> None:
@@ -76,13 +76,13 @@ class Numerals:
         self.fives = 0
 
     def read(self, text: pl.DataFrame) -> NDArray[np.float64]:
-        """Cells as numbers, float64, (rows, columns); NaN where a cell is none, or none that this table may have.
+        """Return cells as numbers, float64, (rows, columns); NaN if a cell is not a number in this table's notation.
 
         Args:
-            text: Columns of text, null where a cell is empty.
+            text: Text columns, null where a cell is empty.
         """
         values = text.cast(pl.Float64, strict=False)
-        if _nulls(values) > _nulls(text):  # perhaps for blanks around them
+        if _nulls(values) > _nulls(text):  # perhaps because of spaces around them
             text = text.with_columns(pl.all().str.strip_chars())
             values = text.cast(pl.Float64, strict=False)
         self._learn_points(text)
@@ -114,7 +114,7 @@ class Numerals:
             self.decimal = UNCLEAR if whole and thousands >= LEAST_OF_THOUSANDS else POINT
 
     def _learn_commas(self, text: pl.DataFrame) -> bool:
-        """Whether the cells that are no numbers as they stand tell that commas are for decimals."""
+        """Whether the cells that are not plain numbers show that commas are decimal commas."""
         if self.decimal is not None:
             return False
         cells = pl.concat([column.alias("cell") for column in text.get_columns()]).drop_nulls()
@@ -125,13 +125,13 @@ class Numerals:
         return True
 
     def _without_points(self, text: pl.DataFrame) -> NDArray[np.float64]:
-        """With commas for decimals; a point is then for thousands, or of another hand: a cell with one is no number."""
+        """Read commas as decimal commas; a cell with a point is then ambiguous and not a number."""
         points = pl.all().str.contains(POINT, literal=True)
         cells = text.select(pl.when(~points).then(pl.all().str.replace(COMMA, POINT, literal=True)))
         return cells.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy(writable=True)
 
     def _read_fives(self, cells: pl.Series, numbers: NDArray[np.float64]) -> None:
-        """Put the median of each cell of five into a column of numbers."""
+        """Insert the median of each cell of five numbers into a column of numbers."""
         five = cells.str.contains(CELL_OF_FIVE).fill_null(value=False)
         places = five.arg_true().to_numpy()
         if not len(places):

@@ -1,4 +1,4 @@
-"""Whether values are what a table says they are: TPM, and no logarithms, counts or FPKM."""
+"""Judge whether the values of a table really are TPM, and not logarithms, counts or FPKM."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 MILLION = 1e6
 ROUNDING = 0.01
-"""TPM of all genes sum to a million but for the decimals they were written with; measured 5e-7 with two decimals."""
+"""Relative deviation allowed for rounding: TPM of all genes sum to a million; with two decimals, 5e-7 was measured."""
 WHOLE_ROUNDING = 0.05
-"""The same of TPM without decimals."""
+"""The same for TPM without decimals."""
 FULL = 15_000
-"""Rows from which on a table has all genes, so that sums tell; there are about 20,000 that code for proteins."""
+"""Rows from which a table has all genes, so that sums are informative; about 20,000 genes code for proteins."""
 FEW = 200
-"""Rows below which nothing can be told."""
+"""Rows below which values cannot be judged."""
 LARGEST_LOGARITHM = 30.0
-"""TPM of 15,000 genes have a mean of 67 and a maximum of thousands; log2 of a million is 20."""
+"""Largest value of logarithms: TPM of 15,000 genes average 67 and reach thousands; log2 of a million is 20."""
 LEAST_COUNTS = 3 * MILLION
-"""FPKM of a sample sum to 0.2 to 2 million; a sequencing run has more reads than that."""
+"""Smallest sum of counts: FPKM of a sample sum to 0.2 to 2 million, and a sequencing run has more reads."""
 LOGARITHMS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "log2": np.exp2,
     "ln": np.exp,
@@ -36,12 +36,13 @@ LOGARITHMS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 }
 
 NEAR = 1e-3
-"""Relative distance up to which a value is one of the reference distribution's: written with four digits, say."""
+"""Relative distance within which a value equals one of the reference distribution, for example after rounding to four
+digits."""
 MOST, LEAST_VALUES = 0.99, 0.25
 
 
 class Tally:
-    """Sums over the rows of a table, a column each."""
+    """Sums over the rows of a table, one per column."""
 
     def __init__(self, samples: int) -> None:
         self.rows = 0
@@ -51,7 +52,7 @@ class Tally:
         self.unlogged = {name: np.zeros(samples) for name in LOGARITHMS}
 
     def add(self, values: NDArray[np.float64]) -> None:
-        """Take rows, float64, (rows, samples)."""
+        """Add rows, float64, (rows, samples)."""
         self.rows += len(values)
         self.totals += values.sum(axis=0)
         self.largest = np.maximum(self.largest, values.max(axis=0, initial=0))
@@ -66,11 +67,11 @@ class Verdict:
     """What the values of a sample are.
 
     Attributes:
-        kind: In a few words.
-        note: What a user should know of it; empty where all is well.
+        kind: What they are, in a few words.
+        note: Note for the user; empty if there is nothing to note.
         refused: Whether the values cannot be used.
-        of_one_scale: Whether they can be averaged with those of another sample, whatever genes each has.
-        can_be_part: Whether they may be TPM of some genes, and so be averaged with those of the same genes.
+        of_one_scale: Whether they can be averaged with values of another sample, whatever genes each has.
+        can_be_part: Whether they may be TPM of some genes, and can be averaged with TPM of the same genes.
     """
 
     kind: str
@@ -81,35 +82,35 @@ class Verdict:
 
 
 def judge_tpm(tally: Tally, sample: int) -> Verdict:
-    """What values are that a table gives as TPM.
+    """Judge values that a table presents as TPM.
 
-    Only a table of all genes is refused; what part of the genes would show is a note.
+    Only a table of all genes is refused. For a table of some genes, the same finding is only a note.
 
     Args:
-        tally: Of all its rows.
-        sample: Number of its column.
+        tally: Sums over all rows of the table.
+        sample: Number of the sample's column in the sums.
     """
     total = float(tally.totals[sample])
     is_full = tally.rows >= FULL
     if tally.rows < FEW:
         return Verdict("too few to judge")
     if abs(total / MILLION - 1) <= (WHOLE_ROUNDING if tally.whole[sample] else ROUNDING):
-        return Verdict("TPM", of_one_scale=is_full)  # of some genes they were scaled to a million
+        return Verdict("TPM", of_one_scale=is_full)  # TPM of some genes were scaled to a million
     if tally.largest[sample] <= LARGEST_LOGARITHM:
         return _logarithms(tally, sample, refused=is_full)
     if tally.whole[sample] or total >= LEAST_COUNTS:
         whole = "whole numbers, " if tally.whole[sample] else ""
         said = Note(
-            f"looks like counts: {whole}the sum is {{}} and that of TPM 1,000,000; counts depend on the genes' "
-            "lengths: give TPM",
+            f"looks like counts: {whole}the sum is {{}}, not 1,000,000 as for TPM; counts depend on gene length: "
+            "provide TPM",
             total,
         )
         return Verdict("counts", said, refused=is_full, of_one_scale=False, can_be_part=False)
     if is_full or total > MILLION:
         kind = "perhaps FPKM" if total > MILLION else "FPKM, or TPM of some genes"
         said = Note(
-            f"{kind}: the sum is {{}} and that of TPM 1,000,000; used, for the network takes only the factors' order "
-            "from them, which is the same",
+            f"{kind}: the sum is {{}}, not 1,000,000 as for TPM; used anyway, because only the rank order of the "
+            "factors matters, and it is the same",
             total,
         )
         return Verdict(kind, said, of_one_scale=False, can_be_part=total <= MILLION)
@@ -121,32 +122,36 @@ def _logarithms(tally: Tally, sample: int, *, refused: bool) -> Verdict:
     fit = {name: abs(sums[sample] / MILLION - 1) for name, sums in tally.unlogged.items()}
     best = min(fit, key=lambda name: fit[name])
     kind = f"{best}(TPM + 1)" if fit[best] <= ROUNDING else "logarithms"
-    advice = "give TPM themselves" if refused else "used, for the network takes only the factors' order from them"
+    advice = "provide untransformed TPM" if refused else "used anyway, because only the factors' rank order matters"
     said = Note(f"looks like {kind}: the largest value is {{}}; {advice}", largest, form=".4g")
     return Verdict(kind, said, refused=refused, of_one_scale=False, can_be_part=False)
 
 
 def judge_normalised(tpm: NDArray[np.float64], verdict: Verdict, reference: ExpressionReference) -> Verdict:
-    """What values are that a user gives as quantile-normalised; others are refused.
+    """Judge values that a user declares quantile-normalised; others are refused.
 
     Args:
         tpm: float64, (factors,).
-        verdict: On the whole table as TPM.
-        reference: The model's.
+        verdict: The verdict on the whole table as TPM.
+        reference: The model's expression reference.
     """
     if is_normalised(tpm, reference):
         return Verdict("quantile-normalised")
     said = (
-        "the factors' values are not those of the model's expression reference, as quantile-normalised TPM are; leave "
-        "out --normalised"
+        "is not quantile-normalised: the factors' values are not those of the model's expression reference; omit "
+        "--normalised"
     )
     return Verdict(verdict.kind, said, refused=True)
 
 
 def is_normalised(tpm: NDArray[np.float64], reference: ExpressionReference) -> bool:
-    """Whether nearly all values above 0, of float64, (factors,), are values of the reference distribution.
+    """Whether nearly all values above 0 are values of the reference distribution.
 
-    There is always one, and that many factors share a value of 0 says nothing.
+    Zeros do not count: many factors may share the value 0 in any table.
+
+    Args:
+        tpm: float64, (factors,).
+        reference: The model's expression reference.
     """
     known = reference.distribution
     tpm = tpm[tpm > 0]

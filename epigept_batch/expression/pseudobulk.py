@@ -1,4 +1,4 @@
-"""Single-cell counts in AnnData's .h5ad to the TPM of the factors in each group of cells."""
+"""Sum single-cell counts in AnnData's .h5ad to the factors' TPM in each group of cells."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from epigept_batch.expression.transcripts import TranscriptMap
 
 COUNTS = (("layers/counts", "var"), ("raw/X", "raw/var"), ("X", "var"))
-"""Where raw counts may be, the first that has them, and the genes that go with them."""
+"""Where raw counts may be, in order of preference, and the genes that belong to them."""
 CELLS_AT_ONCE, VALUES_AT_ONCE = 4096, 1 << 26
 MOST_DECLARED, MOST_RATIO = 1 << 31, 250
-"""Bytes that what is read whole may declare, unless the file itself is so large, and how many times its size then."""
+"""Limits on what the parts that are read whole may declare: bytes, and a multiple of the file size. The larger limit
+applies."""
 READ_WHOLE = ("/obs", "/var", "/raw/var")
 MOST_GROUPS = 10_000
 NAMES_SHOWN = 10
@@ -38,7 +39,7 @@ class Pseudobulk:
 
     Attributes:
         path: The file.
-        names: Names of the groups; one of None for a file that is one sample.
+        names: Names of the groups; a single None if the file is one sample.
     """
 
     def __init__(self, path: Path, group_by: str | None) -> None:
@@ -49,7 +50,7 @@ class Pseudobulk:
             group_by: A column of `obs`; None for all cells together.
 
         Raises:
-            InputError: It is no .h5ad, or has no such column.
+            InputError: The file is not an .h5ad, or has no such column.
             DeviceError: AnnData is not installed.
         """
         self.path = path
@@ -61,9 +62,9 @@ class Pseudobulk:
         self,
         chosen: Sequence[int],
         factors: Sequence[str],
-        transcript_map: TranscriptMap | None,  # noqa: ARG002 - as tables of text are read
+        transcript_map: TranscriptMap | None,  # noqa: ARG002 - part of the protocol
     ) -> list[Quantified]:
-        """Sum the counts of these groups and scale them to a million, as `Quantification.read` has it.
+        """Sum the counts of these groups and scale them to a million; see `Quantification.read`.
 
         Raises:
             InputError: There are no raw counts.
@@ -74,9 +75,7 @@ class Pseudobulk:
             sums = np.zeros((len(self.names), len(ids)))
             for cells, counts in _blocks(file[place]):
                 if not _are_counts(counts):
-                    raise InputError(
-                        f"has values in {place} that are no counts; give raw counts in layers/counts", self.path
-                    )
+                    raise InputError(f"values in {place} are not counts; store raw counts in layers/counts", self.path)
                 members = self._cells[cells, None] == np.arange(len(self.names))
                 sums += np.asarray(members.T.astype(np.float64) @ counts)
         totals = sums.sum(axis=1)
@@ -97,7 +96,7 @@ class Pseudobulk:
         ]
 
     def why_not_found(self, factors: Sequence[str]) -> str | None:
-        """What the ids are, where they are not of human genes."""
+        """Return what the ids are, if they are not those of human genes."""
         with self._reading() as file:
             return why_not_found(_ids(file[self._counts(file)[1]]), factors)
 
@@ -107,14 +106,14 @@ class Pseudobulk:
 
     def _note(self, group: int) -> str:
         return Note(
-            "counts of {} cells, scaled to a million without the genes' lengths, which is right where reads are of 3' "
-            "or 5' ends",
+            "counts of {} cells, scaled to a million without dividing by gene length, which is correct if reads come "
+            "from 3' or 5' ends",
             int((self._cells == group).sum()),
         )
 
     @contextmanager
     def _reading(self) -> Iterator[Any]:
-        """The open file; whatever its bytes lead to is the user's to mend."""
+        """Open the file; report every error that its bytes cause as an error of the input."""
         with self._opened() as file:
             try:
                 self._check_groups(file)
@@ -122,17 +121,18 @@ class Pseudobulk:
                 yield file
             except (EpiGePTError, MemoryError):
                 raise
-            except Exception as error:  # h5py and anndata raise whatever damaged bytes lead to
+            except Exception as error:  # damaged bytes make h5py and anndata raise any exception
                 if isinstance(error, OSError) and error.errno in REMEDIES:
                     raise InputError(f"cannot be read: {reason(error)}", self.path) from error
                 raise InputError(
-                    f"is a damaged .h5ad, or of a form that anndata does not read ({type(error).__name__})", self.path
+                    f"a damaged .h5ad, or a form that anndata cannot read ({type(error).__name__})", self.path
                 ) from error
 
     def _check_groups(self, file: Any) -> None:  # noqa: ANN401
         if not {"obs", "var"} <= set(file):
             raise InputError(
-                "is an HDF5 file but no .h5ad; of kallisto give abundance.tsv, of others a table of text", self.path
+                "an HDF5 file, but not an .h5ad; for kallisto use abundance.tsv, for other programs a text table",
+                self.path,
             )
 
     def _opened(self) -> Any:  # noqa: ANN401 - h5py has no types
@@ -141,53 +141,57 @@ class Pseudobulk:
             import h5py
         except ImportError as error:
             raise DeviceError(
-                f"{self.path}: .h5ad needs AnnData; install epigept-batch with its [h5ad] extra"
+                f"{self.path}: .h5ad requires AnnData; install epigept-batch with its [h5ad] extra"
             ) from error
         try:
             file = h5py.File(self.path, "r")
         except OSError as error:
-            raise InputError("is a damaged HDF5 file", self.path) from error
+            raise InputError("a damaged HDF5 file", self.path) from error
         return file
 
     def _counts(self, file: Any) -> tuple[str, str]:  # noqa: ANN401
-        """Where the raw counts are, and their genes."""
+        """Return where the raw counts and their genes are."""
         there = [(place, genes) for place, genes in COUNTS if place in file and genes in file]
         for place, genes in there:
             if all(_are_counts(counts) for _, counts in [next(_blocks(file[place]))]):
                 return place, genes
         looked = ", ".join(place for place, _ in there) or "X"
-        raise InputError(f"has no raw counts (looked in {looked}); put them into layers/counts", self.path)
+        raise InputError(f"no raw counts (looked in {looked}); store them in layers/counts", self.path)
 
 
 def _check_declared(file: Any, path: Path) -> None:  # noqa: ANN401
-    """See that what is read whole is no larger than it can be, and lies in the file itself.
+    """Check that the parts that are read whole have plausible sizes and lie in the file itself.
 
     Raises:
-        InputError: It declares sizes that would fill the memory, or refers to other files.
+        InputError: The file declares sizes that would fill the memory, or refers to other files.
     """
     import h5py
 
     declared, groups, waiting = 0, 0, [file]
     while waiting:
         group, groups = waiting.pop(), groups + 1
-        if groups > MOST_GROUPS:  # as where one is in itself
-            raise InputError("has more groups than any .h5ad", path)
+        if groups > MOST_GROUPS:  # for example because a group contains itself
+            raise InputError(f"more than {MOST_GROUPS:,} HDF5 groups, which no .h5ad has", path)
         for name in group:
             if isinstance(group.get(name, getlink=True), h5py.ExternalLink | h5py.SoftLink):
-                raise InputError(f"refers elsewhere for {name!r}; give a file that holds all of its own", path)
+                raise InputError(
+                    f"{name!r} is stored outside the file or is a link; provide a self-contained file", path
+                )
             part = group[name]
             if isinstance(part, h5py.Group):
                 waiting.append(part)
             elif part.external or part.is_virtual:
-                raise InputError(f"refers elsewhere for {name!r}; give a file that holds all of its own", path)
+                raise InputError(
+                    f"{name!r} is stored outside the file or is a link; provide a self-contained file", path
+                )
             elif part.ndim <= 1 or part.name.startswith(READ_WHOLE):
                 declared += part.size * part.dtype.itemsize
     if declared > max(MOST_DECLARED, MOST_RATIO * path.stat().st_size):
-        raise InputError("declares more values than such a file can hold; it is damaged, or made to do harm", path)
+        raise InputError("declares more values than a file of its size can hold; it is damaged or malicious", path)
 
 
 def _groups(path: Path, file: Any, group_by: str | None) -> tuple[NDArray[np.int64], tuple[str | None, ...]]:  # noqa: ANN401
-    """The number of each cell's group, -1 for none, and the groups' names."""
+    """Return the number of each cell's group, -1 for none, and the groups' names."""
     from anndata.io import read_elem
 
     obs = read_elem(file["obs"])
@@ -195,10 +199,12 @@ def _groups(path: Path, file: Any, group_by: str | None) -> tuple[NDArray[np.int
         return np.zeros(len(obs), dtype=np.int64), (None,)
     if group_by not in obs:
         have = ", ".join(map(str, obs.columns[:NAMES_SHOWN]))
-        raise InputError(f"has no column {group_by!r} of cells to group by (obs has {have or 'none'})", path)
+        raise InputError(f"no column {group_by!r} in obs to group cells by (obs has {have or 'none'})", path)
     categories = obs[group_by].astype("category").cat
     if len(categories.categories) == len(obs) > 1:
-        raise InputError(f"has as many values of {group_by!r} as cells; give a column of kinds of cells", path)
+        raise InputError(
+            f"as many values of {group_by!r} as cells; choose a column that groups cells, such as cell types", path
+        )
     used = [number for number in range(len(categories.categories)) if (categories.codes == number).any()]
     numbers = np.full(len(categories.categories) + 1, -1)
     numbers[used] = np.arange(len(used))
@@ -206,7 +212,7 @@ def _groups(path: Path, file: Any, group_by: str | None) -> tuple[NDArray[np.int
 
 
 def _ids(genes: Any) -> pl.DataFrame:  # noqa: ANN401
-    """The columns of text that describe the genes, their index first."""
+    """Return the text columns that describe the genes, their index first."""
     from anndata.io import read_elem
 
     var = read_elem(genes)
@@ -218,7 +224,7 @@ def _ids(genes: Any) -> pl.DataFrame:  # noqa: ANN401
 
 
 def _blocks(matrix: Any) -> Iterator[tuple[slice, Any]]:  # noqa: ANN401
-    """Cells × genes, some thousand cells at a time, sparse or dense."""
+    """Yield blocks of cells × genes, a few thousand cells at a time, sparse or dense."""
     import h5py
     from anndata.io import sparse_dataset
 
@@ -232,6 +238,6 @@ def _blocks(matrix: Any) -> Iterator[tuple[slice, Any]]:  # noqa: ANN401
 
 
 def _are_counts(block: Any) -> bool:  # noqa: ANN401
-    """Whether all are whole numbers from 0 up."""
+    """Whether all values are whole numbers of 0 or more."""
     values = block if isinstance(block, np.ndarray) else block.data
     return bool((values >= 0).all() and (values % 1 == 0).all())

@@ -1,4 +1,4 @@
-"""What any file of quantified genes gives: its samples, each with the TPM of the factors and an account."""
+"""The common form of all quantification files: samples, each with the factors' TPM and a description."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Quantified:
     """One sample of a file.
 
     Attributes:
-        format: Who writes such files.
+        format: The program or form of such files.
         level: What the rows are: genes or transcripts.
-        rows: How many there are.
-        total: Sum of the values, which are TPM or what TPM were made from.
+        rows: Number of rows.
+        total: Sum of the values, which are TPM or were converted to TPM.
         verdict: What the values are.
         tpm: The factors' TPM.
-        notes: What else a user should know.
-        rows_mark: Tells other sets of rows from these, by their ids, in whatever order; None where it is not known.
+        notes: Further notes for the user.
+        rows_mark: Identifies the set of row ids, whatever their order; None if unknown.
     """
 
     format: str
@@ -47,12 +47,12 @@ class Quantified:
 
 
 def mark_of_rows(ids: pl.Series) -> int:
-    """A number that depends on the ids and not on their order; those of parts add up, modulo `MARKS`."""
+    """Return a number that depends on the ids but not on their order; the numbers of parts add up, modulo `MARKS`."""
     return int(ids.hash(seed=0).to_numpy().sum(dtype=np.uint64))
 
 
 class Quantification(Protocol):
-    """A file whose samples are known and whose values are not read yet."""
+    """A file whose samples are known, but whose values have not been read yet."""
 
     @property
     def path(self) -> Path:
@@ -60,7 +60,7 @@ class Quantification(Protocol):
 
     @property
     def names(self) -> tuple[str | None, ...]:
-        """Names of its samples; None for that of the file."""
+        """Names of its samples; None for the single sample of a file."""
 
     def read(
         self, chosen: Sequence[int], factors: Sequence[str], transcript_map: TranscriptMap | None
@@ -70,11 +70,11 @@ class Quantification(Protocol):
         Args:
             chosen: Numbers of the samples wanted.
             factors: Names, in the network's order.
-            transcript_map: Genes of transcripts, for tables of transcripts that do not name them.
+            transcript_map: Genes of transcripts, for transcript tables that do not name them.
 
         Raises:
-            InputError: A value is no number from 0 up, or transcripts have no gene.
+            InputError: A value is not a number of 0 or more, or transcripts have no gene.
         """
 
     def why_not_found(self, factors: Sequence[str]) -> str | None:
-        """What the ids are, where they are not of human genes."""
+        """Return what the ids are, if they are not those of human genes."""

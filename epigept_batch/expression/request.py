@@ -1,4 +1,4 @@
-"""Which samples a user wants of which tables."""
+"""The samples and tables that a user asks for."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ MOST_MISSING = 0.05
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """Which samples a user wants of which tables.
+    """The samples and tables that a user asks for.
 
     Attributes:
-        tables: Files, each with the name that its sample is to have, or None.
+        tables: Files, each with a name for its sample, or None.
         samples: Names of the samples wanted; empty for all.
-        merge: Name under which all become one, the mean of replicates; None to keep them apart.
-        tx2gene: The genes of transcripts.
-        group_by: Column of cells by which an .h5ad is summed.
+        merge: Name of the mean of all samples, as replicates; None to keep them apart.
+        tx2gene: File with the genes of transcripts.
+        group_by: Column of `obs` by which the cells of an .h5ad are grouped and summed.
         max_missing: Share of the factors that a table may lack.
-        normalised: The tables hold quantile-normalised TPM.
-        sheet: A table of samples and the files that they are in.
+        normalised: Whether the tables hold quantile-normalised TPM.
+        sheet: A sample sheet: a table of samples and their files.
     """
 
     tables: tuple[tuple[str | None, Path], ...]
@@ -41,9 +41,9 @@ class SampleRequest:
     sheet: Path | None = None
 
     def distribution(self, reference: ExpressionReference | None) -> NDArray[np.float64] | None:
-        """What TPM of the tables is normalised to, as `network_expression` takes it; None for what is so already.
+        """Return the distribution that the tables' TPM are normalised to; None if they are normalised already.
 
         Args:
-            reference: Of the model; None for a model without, which takes normalised tables alone.
+            reference: The model's; None for a model without one, which accepts only normalised tables.
         """
         return None if self.normalised or reference is None else reference.distribution

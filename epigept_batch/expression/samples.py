@@ -1,4 +1,4 @@
-"""Tables that a user names, to the samples of a run and an account of each."""
+"""Read the tables that a user names into the samples of a run, each with a description."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ NAMED_BY_FOLDER = frozenset(
         *("genes.fpkm_tracking", "isoforms.fpkm_tracking", "genes.results", "isoforms.results"),
     }
 )
-"""What salmon, kallisto, StringTie, cufflinks and RSEM call the table of whatever sample: its folder says which."""
+"""Names that salmon, kallisto, StringTie, cufflinks and RSEM give to every table; the folder names the sample."""
 NAMES_SHOWN = 5
 MOST_REPEATED = 0.2
-"""Share of the factors with several rows above which rows cannot be genes."""
+"""Share of the factors with several rows, above which rows cannot be genes."""
 UNLIKE = 0.3
-"""Rank correlation with the nearest training cell below which a sample is like none of them; real tissues have 0.6 or
-more with each other, shuffled genes 0.1 at most."""
+"""Rank correlation with the nearest training cell below which a sample resembles no training cell. Real tissues have
+0.6 or more with each other, shuffled genes 0.1 at most."""
 
 MOST_RATIO = 1.5
-"""Of the sums of TPM of the same genes in replicates: those that code for proteins have 0.7 to 1 of the million."""
+"""Largest ratio of TPM sums of the same genes between replicates: protein-coding genes have 0.7 to 1 of the million."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +57,10 @@ class Source:
 
     Attributes:
         path: The file.
-        column: The sample's name in it, None where the file is one sample.
-        quantified: What was read.
+        column: The sample's name in the file; None if the file is one sample.
+        quantified: The values read.
         verdict: What the values are.
-        sheet: What a sheet of samples says of it; None where there is none.
+        sheet: The sample's row in a sample sheet; None without a sheet.
     """
 
     path: Path
@@ -71,11 +71,11 @@ class Source:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of it."""
+        """Notes for the user."""
         return tuple(note for note in (self.verdict.note, *self.quantified.notes) if note)
 
     def account(self) -> dict[str, Any]:
-        """What JSON can hold of it."""
+        """Return a description that JSON can hold."""
         return {
             "path": str(self.path.resolve()),
             "column": self.column,
@@ -92,11 +92,11 @@ class SampleExpression:
     """One sample.
 
     Attributes:
-        name: Its name, fit for a file's.
-        sources: Its table, or those of its replicates.
+        name: Its name, which can be part of a file name.
+        sources: Its table, or the tables of its replicates.
         tpm: The factors' TPM.
-        nearest: The training cell most like it; None without a reference.
-        notes: What a user should know, a sentence each.
+        nearest: The training cell most similar to it; None without a reference.
+        notes: Notes for the user, one sentence each.
     """
 
     name: str
@@ -107,7 +107,7 @@ class SampleExpression:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files that it comes from, each once."""
+        """The files of the sample, each once."""
         return tuple(dict.fromkeys(source.path for source in self.sources))
 
     @property
@@ -120,7 +120,7 @@ class SampleExpression:
         return (*self.notes, f"{found}; missing, counted as TPM 0: {', '.join(missing)}")
 
     def account(self) -> dict[str, Any]:
-        """What JSON can hold of it."""
+        """Return a description that JSON can hold."""
         found = len(self.tpm.factors) - len(self.tpm.missing)
         found_as = dict(zip(self.tpm.factors, self.tpm.found_as, strict=True))
         nearest = self.nearest
@@ -141,7 +141,7 @@ class SampleExpression:
         }
 
     def _sheet(self) -> dict[str, Any] | None:
-        """The sheet and its further columns; of samples that were merged a list of what each has."""
+        """Return the sheet and its further columns, as a list if several samples were merged."""
         rows = [source.sheet for source in self.sources]
         sheets = [row for row in rows if row is not None]
         if not sheets:
@@ -152,7 +152,7 @@ class SampleExpression:
 
 @dataclass(frozen=True, eq=False)
 class _Choice:
-    """A sample of a file, with the name it is to have."""
+    """A sample of a file, and the name it gets."""
 
     name: str
     file: Quantification
@@ -167,12 +167,12 @@ def read_samples(
     """Read the samples that are wanted, in the order of the tables, then of the sheet.
 
     Args:
-        request: Which.
+        request: The samples and tables wanted.
         factors: Names, in the network's order.
-        reference: The training cells; None where there are none to compare with.
+        reference: The training cells to compare with; None if there are none.
 
     Raises:
-        InputError: A table cannot be read, lacks factors, or holds no TPM; samples of one name, or none.
+        InputError: A table cannot be read, lacks factors, or holds no TPM; or samples share a name or do not exist.
         DeviceError: An optional library is missing.
     """
     choices = _choose(request)
@@ -194,14 +194,14 @@ def read_samples(
 
 
 def sample_name(path: Path) -> str:
-    """What a table's sample is called where nothing else says it.
+    """Return the default name of a table's sample.
 
-    That is the file's name without its folder and its known endings; or the name of its folder, where the program that
-    wrote it calls every file the same.
+    It is the file's name without its folder and known endings. If the program that wrote the file gives every file the
+    same name, it is the name of the folder.
     """
     name = path.name
     if name.lower().removesuffix(".gz") in NAMED_BY_FOLDER:
-        # not resolved: a link's own folder has the sample's name, as in Nextflow's
+        # links are not resolved: the folder of the link has the sample's name, for example in Nextflow
         folder = os.path.basename(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100, PTH119, PTH120
         if can_be_file_name(folder):
             return folder
@@ -211,10 +211,10 @@ def sample_name(path: Path) -> str:
 
 
 def _choose(request: SampleRequest) -> list[_Choice]:
-    """The samples wanted."""
+    """Select the samples wanted."""
     offered = [*_of_tables(request), *_of_sheet(request)]
     if request.group_by is not None and not any(isinstance(choice.file, Pseudobulk) for choice in offered):
-        raise InputError(f"--group-by {request.group_by}: is for cells of an .h5ad, and there is none; leave it out")
+        raise InputError(f"--group-by {request.group_by}: applies only to an .h5ad, and there is none; omit it")
     _check_wanted(request.samples, [choice.name for choice in offered])
     wanted = frozenset(request.samples)
     chosen = [choice for choice in offered if not wanted or choice.name in wanted]
@@ -223,12 +223,12 @@ def _choose(request: SampleRequest) -> list[_Choice]:
     if request.merge is None:
         _check_names(named)
     elif not can_be_file_name(request.merge):
-        raise InputError(f"--merge {request.merge}: cannot be a sample's name, which is that of files")
+        raise InputError(f"--merge {request.merge}: cannot be used in a file name; choose another name")
     return named
 
 
 def _of_tables(request: SampleRequest) -> Iterator[_Choice]:
-    """The samples of the tables that are named."""
+    """Yield the samples of the tables named on the command line."""
     opened = [(given, path, _open(path, request)) for given, path in request.tables]
     for given, path, file in opened:
         for number, column in enumerate(file.names):
@@ -236,7 +236,7 @@ def _of_tables(request: SampleRequest) -> Iterator[_Choice]:
 
 
 def _of_sheet(request: SampleRequest) -> Iterator[_Choice]:
-    """The samples of the sheet; a table that several are in is opened once."""
+    """Yield the samples of the sheet; a table with several of them is opened once."""
     files: dict[Path, tuple[Quantification, dict[str | None, int]]] = {}
     taken: dict[tuple[Path, int], SheetRow] = {}
     for row in () if request.sheet is None else read_sheet(request.sheet):
@@ -248,8 +248,8 @@ def _of_sheet(request: SampleRequest) -> Iterator[_Choice]:
         earlier = taken.setdefault((row.file, number), row)
         if earlier is not row:
             raise InputError(
-                f"has the values of '{earlier.sample}' in line {earlier.line} for '{row.sample}' again; give another "
-                "file, or another `column` of a file with several samples",
+                f"'{row.sample}' has the same values as '{earlier.sample}' in line {earlier.line}; use another file, "
+                "or another `column` of a file with several samples",
                 row.sheet,
                 row.line,
             )
@@ -257,9 +257,9 @@ def _of_sheet(request: SampleRequest) -> Iterator[_Choice]:
 
 
 def _column_of(row: SheetRow, numbers: Mapping[str | None, int]) -> int:
-    """The number of a sheet's sample in its table.
+    """Return the number of a sheet's sample in its table.
 
-    It is the one that `column` names; without, the only one, or the one that is called as the sample.
+    It is the one that `column` names. Without `column`, it is the only one, or the one with the sample's name.
     """
     wanted = row.column or row.sample
     if wanted in numbers:
@@ -269,12 +269,12 @@ def _column_of(row: SheetRow, numbers: Mapping[str | None, int]) -> int:
     names = [name for name in numbers if name is not None]
     near = difflib.get_close_matches(wanted, names, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"it has {_shown(names)}"
-    advice = "" if row.column else "; name it by a column `column`"
+    advice = "" if row.column else "; name it in a column `column`"
     raise InputError(f"{row.file} has no sample '{wanted}'; {hint}{advice}", row.sheet, row.line)
 
 
 def _open(path: Path, request: SampleRequest) -> Quantification:
-    """A table, its first lines read."""
+    """Open a table and read its first lines."""
     if is_hdf5(path):
         return Pseudobulk(path, request.group_by)
     return TextQuantification(path, normalised=request.normalised, wanted=request.samples)
@@ -290,15 +290,15 @@ def _check_wanted(wanted: Iterable[str], offered: Sequence[str]) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, offered, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"the tables have {_shown(offered)}"
-            raise InputError(f"--sample {name}: no table has a sample of this name; {hint}")
+            raise InputError(f"--sample {name}: no table has a sample with this name; {hint}")
 
 
 def _named(choice: _Choice, *, samples: int) -> str:
-    """The name that a sample is to have: one that was given for it or its file goes before that of its column.
+    """Return a sample's name: one given for it or for its file takes precedence over the column's name.
 
     Args:
         choice: The sample.
-        samples: How many of its file are wanted.
+        samples: How many samples of its file are wanted.
     """
     if choice.sheet is not None:
         return choice.name
@@ -306,7 +306,7 @@ def _named(choice: _Choice, *, samples: int) -> str:
         return choice.name.replace("/", "_") if choice.file.names[choice.number] else choice.name
     if samples > 1:
         raise InputError(
-            f"has {samples} samples and one name, '{choice.given}'; pick one by --sample, or leave the name out",
+            f"{samples} samples but only one name, '{choice.given}'; pick one with --sample, or omit the name",
             choice.file.path,
         )
     return choice.given
@@ -318,24 +318,25 @@ def _check_names(choices: Sequence[_Choice]) -> None:
             name = choice.file.names[choice.number] or choice.name
             pick = f" and --sample '{name}'" if len(choice.file.names) > 1 else ""
             raise InputError(
-                f"has a sample '{name}', which cannot be a file's name; give --tpm NAME=FILE{pick}",
+                f"sample '{name}' cannot be used in a file name; rename it with --tpm NAME=FILE{pick}",
                 choice.file.path,
             )
     name, times = Counter(choice.name for choice in choices).most_common(1)[0]
     if times > 1:
         raise InputError(
-            f"there are {times} samples '{name}'; name one by --tpm NAME=FILE, or average replicates by --merge NAME"
+            f"{times} samples are named '{name}'; rename one with --tpm NAME=FILE, or average replicates "
+            "with --merge NAME"
         )
 
 
 def _check_found(file: Quantification, tpm: FactorTPM, max_missing: float) -> None:
-    """See that enough factors are found, and say what the ids are where they are not."""
+    """Check that enough factors are found; if not, report what the ids are."""
     factors, missing = tpm.factors, tpm.missing
     if len(tpm.several) > MOST_REPEATED * len(factors):
         some = ", ".join(list(tpm.several)[:NAMES_SHOWN])
         raise InputError(
-            f"has several rows for {len(tpm.several)} of {len(factors)} factors ({some}, …): transcripts? Name their "
-            "column transcript_id to have them summed, or sum them to genes",
+            f"several rows for {len(tpm.several)} of {len(factors)} factors ({some}, …); if they are transcripts, name "
+            "their column transcript_id to have them summed, or sum them to genes",
             file.path,
         )
     if len(missing) <= max_missing * len(factors) and len(missing) < len(factors):
@@ -345,11 +346,11 @@ def _check_found(file: Quantification, tpm: FactorTPM, max_missing: float) -> No
         raise InputError(said, file.path)
     if len(missing) == len(factors):
         raise InputError(
-            "has no column with human gene ids; give a table of genes, by Ensembl gene id (ENSG…) or symbol", file.path
+            "no column with human gene ids; provide a table with Ensembl gene ids (ENSG…) or gene symbols", file.path
         )
     raise InputError(
-        f"only {len(factors) - len(missing)} of {len(factors)} factors are found (missing: {_shown(missing)}); at "
-        f"least {1 - max_missing:.0%} are needed: give a table of all human genes, or allow more by --max-missing",
+        f"only {len(factors) - len(missing)} of {len(factors)} factors found (missing: {_shown(missing)}), at least "
+        f"{1 - max_missing:.0%} required; provide a table of all human genes, or allow more with --max-missing",
         file.path,
     )
 
@@ -357,11 +358,11 @@ def _check_found(file: Quantification, tpm: FactorTPM, max_missing: float) -> No
 def _checked(
     choice: _Choice, quantified: Quantified, reference: ExpressionReference | None, *, normalised: bool
 ) -> Source:
-    """A sample whose values can be used."""
+    """Check that a sample's values can be used."""
     column = choice.file.names[choice.number]
     of = f"sample '{column}' " if len(choice.file.names) > 1 else ""
     if not quantified.tpm.by_factor.any():
-        raise InputError(f"{of}has TPM 0 for every factor; give a table of a sequenced sample", choice.file.path)
+        raise InputError(f"{of}has TPM 0 for every factor; provide a table of a sequenced sample", choice.file.path)
     verdict = _verdict(quantified, reference, normalised=normalised)
     if verdict.refused:
         raise InputError(f"{of}{verdict.note}", choice.file.path)
@@ -371,10 +372,13 @@ def _checked(
 def _verdict(quantified: Quantified, reference: ExpressionReference | None, *, normalised: bool) -> Verdict:
     if not normalised:
         if reference is not None and is_normalised(quantified.tpm.by_factor, reference):
-            return Verdict("quantile-normalised", "the factors' TPM are normalised already, which changes nothing")
+            return Verdict(
+                "quantile-normalised",
+                "the factors' TPM are already quantile-normalised; normalising them again changes nothing",
+            )
         return quantified.verdict
     if reference is None:
-        return Verdict("quantile-normalised, by the user's word")
+        return Verdict("quantile-normalised, according to the user")
     return judge_normalised(quantified.tpm.by_factor, quantified.verdict, reference)
 
 
@@ -383,33 +387,33 @@ def _sample(name: str, sources: tuple[Source, ...], cells: TrainingCells | None)
     if tpm.several:
         counted = ", ".join(f"{factor} ({rows} rows)" for factor, rows in tpm.several.items())
         factors = "1 factor" if len(tpm.several) == 1 else f"{len(tpm.several)} factors"
-        notes.append(f"rows of one gene were averaged for {factors}: {counted}")
+        notes.append(f"several rows of one gene were averaged for {factors}: {counted}")
     if len(sources) > 1:
         lacking = {factor for source in sources for factor in source.quantified.tpm.missing} - set(tpm.missing)
         if lacking:
             partly = ", ".join(factor for factor in tpm.factors if factor in lacking)
-            notes.append(f"the mean leaves out the tables that lack {partly}")
+            notes.append(f"factors that some of the tables lack, averaged over the others: {partly}")
     nearest = None if cells is None else cells.nearest(tpm.by_factor)
     if nearest is not None and nearest.r < UNLIKE and len(tpm.factors) >= FEW:
         notes.append(
             Note(
-                "like no training cell: the nearest has a rank correlation of {}",
+                "unlike any training cell: the nearest has a rank correlation of {}",
                 nearest.r,
                 form=".2f",
-                one=f"like no training cell: the nearest, {nearest.cell}, has a rank correlation of {nearest.r:.2f}",
+                one=f"unlike any training cell: the nearest, {nearest.cell}, has a rank correlation of {nearest.r:.2f}",
             )
         )
     return SampleExpression(name, sources, tpm, nearest, notes=tuple(dict.fromkeys(notes)))
 
 
 def _merged(sources: Sequence[Source]) -> tuple[FactorTPM, list[str]]:
-    """The mean of replicates, and what to know of it.
+    """Return the mean of replicates, and notes on it.
 
-    Values of which the sums say nothing, as those of the genes alone that code for proteins, are of one scale where the
-    tables were filtered alike.
+    For some values the sum does not show the scale, for example TPM of protein-coding genes only. They have the same
+    scale if the tables were filtered alike.
 
     Raises:
-        InputError: They are not of one scale.
+        InputError: The replicates do not have the same scale.
     """
     odd = next((source for source in sources if not source.verdict.of_one_scale), None)
     names = [source.column or source.path.name for source in sources]
@@ -418,23 +422,23 @@ def _merged(sources: Sequence[Source]) -> tuple[FactorTPM, list[str]]:
         return mean_of([source.quantified.tpm for source in sources]), notes
     if why := _why_not_alike(sources):
         raise InputError(
-            f"is {odd.verdict.kind} by its sum, {odd.quantified.total:,.0f}, and cannot be averaged with others: "
-            f"{why}; give TPM of all genes, or of the same genes",
+            f"cannot be averaged with the other tables: the values are {odd.verdict.kind}, judging by their sum of "
+            f"{odd.quantified.total:,.0f}, and {why}; provide TPM of all genes, or of the same genes",
             odd.path,
         )
     totals = [source.quantified.total for source in sources]
     said = (
-        f"averaged as TPM of some genes: each table has the same {odd.quantified.rows:,} {odd.quantified.level}, and "
-        f"sums are {min(totals):,.0f} to {max(totals):,.0f}"
+        f"averaged as TPM of some genes: all tables have the same {odd.quantified.rows:,} {odd.quantified.level}, and "
+        f"their sums range from {min(totals):,.0f} to {max(totals):,.0f}"
     )
     notes = list(said_once(list(zip(names, (source.quantified.notes for source in sources), strict=True))))
     return mean_of([source.quantified.tpm for source in sources]), [said, *notes]
 
 
 def _why_not_alike(sources: Sequence[Source]) -> str:
-    """Why replicates were not filtered alike: to the same rows of tables of one kind, with sums near each other."""
+    """Return why replicates were not filtered alike; empty if format, rows and (nearly) sums agree."""
     if (part := next((s for s in sources if not s.verdict.can_be_part), None)) is not None:
-        return f"{part.verdict.kind} are of no scale that is known"
+        return f"values that are {part.verdict.kind} have no known scale"
     first = sources[0].quantified
     if any((s.quantified.format, s.quantified.level) != (first.format, first.level) for s in sources):
         return "the tables are of different kinds"
@@ -442,5 +446,5 @@ def _why_not_alike(sources: Sequence[Source]) -> str:
         return "the tables have different genes"
     totals = [source.quantified.total for source in sources]
     if max(totals) > MOST_RATIO * min(totals):
-        return f"sums are from {min(totals):,.0f} to {max(totals):,.0f}"
+        return f"the sums range from {min(totals):,.0f} to {max(totals):,.0f}"
     return ""

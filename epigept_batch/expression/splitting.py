@@ -1,9 +1,9 @@
-"""A line of a table to its fields: what quotes mean, and that no row runs on over its line.
+"""Split a line of a table into fields, with the rules for quotes.
 
-A line is a row, always. In tables with commas or semicolons a field may be in quotes, and separators within it are
-text; a quote that does not close is refused, for what it holds nobody knows. In tables with tabs a quote is a letter
-like any other (a description may have one alone) unless the line has its fields only where quotes are taken as such.
-Quotes that stand around a whole field are taken off.
+A line is always one row. In tables with commas or semicolons, a field may be quoted, and separators within it are text.
+An unclosed quote is refused, because it is unclear what it contains. In tables with tabs, a quote is an ordinary
+character, because a description may contain a single one. The exception is a line that has the right number of fields
+only if quotes are respected. Quotes around a whole field are removed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 TAB = "\t"
 DOUBLED = {"doublequote": True}
 ESCAPED = {"doublequote": False, "escapechar": "\\"}
-"""How a quote within quotes is written: twice, or as R's write.table has it."""
+"""How a quote within quotes is written: doubled, or escaped with a backslash as in R's write.table."""
 WHOLE_FIELD = re.compile(r'"(.*)"', re.DOTALL)
 
 
@@ -23,15 +23,15 @@ class OpenQuoteError(ValueError):
 
 
 def split(line: str, separator: str, *, columns: int | None = None) -> list[str]:
-    """The fields of a line, without the quotes and blanks around them.
+    """Return the fields of a line, without the quotes and spaces around them.
 
     Args:
-        line: Without its end.
+        line: A line without its line ending.
         separator: A character.
-        columns: How many a row has; None where that is not known yet.
+        columns: How many columns a row has; None if that is not known yet.
 
     Raises:
-        OpenQuoteError: A quote does not close, in a table without tabs.
+        OpenQuoteError: A quote is unclosed, in a table without tabs.
     """
     plain = [unquoted(field) for field in line.split(separator)]
     if '"' not in line or (separator == TAB and columns is None):
@@ -45,19 +45,19 @@ def split(line: str, separator: str, *, columns: int | None = None) -> list[str]
 
 
 def fits(fields: list[str], columns: int) -> bool:
-    """Whether a row has its columns, and nothing behind them."""
+    """Whether a row has all its columns, and nothing after them."""
     return len(fields) >= columns and not any(field.strip() for field in fields[columns:])
 
 
 def unquoted(field: str) -> str:
-    """A field without the blanks around it, and without quotes where they stand around all of it."""
+    """Return a field without surrounding spaces, and without quotes that enclose all of it."""
     field = field.strip()
     whole = WHOLE_FIELD.fullmatch(field)
     return whole[1].replace('""', '"').strip() if whole else field
 
 
 def split_quoted(line: str, separator: str) -> list[str] | None:
-    """The fields of a line whose quotes mean something; None where one does not close."""
+    """Return the fields of a line, respecting quotes; None if one is unclosed."""
     for dialect in (DOUBLED, ESCAPED):
         try:
             return next(csv.reader([line], delimiter=separator, strict=True, **dialect))
@@ -66,6 +66,6 @@ def split_quoted(line: str, separator: str) -> list[str] | None:
     if line.count('"') % 2:
         return None
     try:
-        return next(csv.reader([line], delimiter=separator))  # with blanks between quote and separator
+        return next(csv.reader([line], delimiter=separator))  # with spaces between quote and separator
     except csv.Error:
         return None

@@ -1,4 +1,4 @@
-"""Text tables of any size: their first lines, then batches of rows as text, one per line, whose lines can be named."""
+"""Read text tables of any size: the first lines, then batches of rows as text with their line numbers."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 HDF5_MAGIC = b"\x89HDF"
 UTF8_MARK = b"\xef\xbb\xbf"
 NOT_TEXT = {
-    b"PK\x03\x04": "is an Excel file or zip archive; save the table as tab-separated text, or unpack it",
-    b"BZh": "is packed with bzip2; unpack it, or pack it with gzip",
-    b"\xfd7zXZ": "is packed with xz; unpack it, or pack it with gzip",
-    b"\x28\xb5\x2f\xfd": "is packed with zstd; unpack it, or pack it with gzip",
-    b"\xff\xfe": "is UTF-16 text; save it as UTF-8",
-    b"\xfe\xff": "is UTF-16 text; save it as UTF-8",
-    b"%PDF": "is a PDF; give a table of text",
+    b"PK\x03\x04": "an Excel file or a zip archive; save the table as tab-separated text, or unpack the archive",
+    b"BZh": "compressed with bzip2; decompress it, or compress it with gzip",
+    b"\xfd7zXZ": "compressed with xz; decompress it, or compress it with gzip",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it, or compress it with gzip",
+    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
+    b"%PDF": "a PDF, not a text table; provide a text table",
 }
 TPM_TABLE = "TPM table"
 HEAD_LINES, HEAD_BYTES = 64, 1 << 26
 BATCH_BYTES = 1 << 24
 QUOTE, COMMENT, NEW_LINE = b'"', b"#", ord("\n")
 STAND_IN = "\x1f"
-"""Stands for a separator within quotes until rows are split; ASCII's unit separator, which no table has."""
+"""Stands for a separator within quotes until rows are split: ASCII's unit separator, which no table contains."""
 MOST_MARKS = 4
-OPEN_QUOTE = "has a quote that does not close; take it out, or close it"
-NAME_ALL = "give every column a name, and rows as many fields as the header has"
+OPEN_QUOTE = "unclosed quote; close or remove it"
+NAME_ALL = "name every column, and write as many fields per row as the header has"
 LINE = "line"
-"""The column of a batch that holds the number of each row's line, from 1."""
+"""The column of a batch with each row's line number, from 1."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class TextTable:
 
     Attributes:
         path: The file, plain or gzip.
-        head: Its first lines, without their ends, at most `HEAD_LINES`.
-        kind: What it is to the user, for messages.
+        head: Its first lines, without line endings, at most `HEAD_LINES`.
+        kind: What the file is, for messages.
     """
 
     path: Path
@@ -64,16 +64,17 @@ class TextTable:
     def batches(
         self, separator: str, columns: int, *, skip: int, wanted: Sequence[int] | None = None, width: int | None = None
     ) -> Iterator[pl.DataFrame]:
-        """The rows as text, some 16 MB at a time: columns "0", "1", … and `LINE`; blank lines are left out.
+        """Yield the rows as text, about 16 MB at a time: columns "0", "1", … and `LINE`; blank lines are skipped.
 
-        A row is a line, whatever quotes there are. Lines behind `#` are comments.
+        A line is always one row, whatever quotes it contains. Lines that begin with `#` are comments. Empty fields are
+        null.
 
         Args:
             separator: A character.
-            columns: How many a row has; null where it is empty.
+            columns: How many columns a row has.
             skip: Lines before the first row.
-            wanted: Columns to read, for all the others cost as much; None for all.
-            width: Fields of most rows, where more than columns: those behind the columns are empty.
+            wanted: Columns to read, because unwanted columns cost as much time; None for all.
+            width: Number of fields in most rows, if larger than `columns`; fields after the last column are empty.
 
         Raises:
             InputError: A row has more or fewer columns, or the file cannot be read to its end.
@@ -90,9 +91,11 @@ class TextTable:
                 line += chunk.count(b"\n")
 
     def fields(self, line: str, separator: str) -> list[str]:
-        """A line's fields, without quotes and the blanks around them."""
+        """Return a line's fields, without quotes and surrounding spaces."""
         if separator != TAB and '"' in line and "\r" in line:
-            raise InputError("has a CR within a line; save it with line ends of Unix or Windows", self.path)
+            raise InputError(
+                "a carriage return (CR) within a line; save the file with Unix or Windows line endings", self.path
+            )
         try:
             return split(line, separator)
         except OpenQuoteError as error:
@@ -100,7 +103,7 @@ class TextTable:
             raise InputError(OPEN_QUOTE, self.path, number) from error
 
     def _skip(self, stream: io.BufferedReader, lines: int) -> None:
-        """Go to the first row."""
+        """Skip to the first row."""
         if not lines:
             for _ in range(_marks(stream.peek(len(UTF8_MARK) * MOST_MARKS))):
                 stream.read(len(UTF8_MARK))
@@ -109,7 +112,7 @@ class TextTable:
 
 
 class _Rows:
-    """Some whole lines of a table."""
+    """A chunk of complete lines of a table."""
 
     def __init__(self, path: Path, chunk: bytes, separator: str, *, columns: int, width: int, first_line: int) -> None:
         self.path, self.separator, self.columns, self.width, self.first_line = (
@@ -125,28 +128,32 @@ class _Rows:
         self.is_mended = False
 
     def frame(self, wanted: Sequence[int]) -> pl.DataFrame:
-        """Columns of text, a row per line."""
+        """Return text columns, one row per line."""
         if not self._is_plain():
             self._mend(self._odd_lines())
         frame = self._parsed(wanted)
-        if not self.is_mended and frame[str(self.width - 1)].null_count():  # a row may be short, and another long
+        if not self.is_mended and frame[str(self.width - 1)].null_count():  # a row may be short, another long
             self._mend(self._odd_lines())
             frame = self._parsed(wanted) if self.is_mended else frame
         if not self.is_mended:
             self._check_behind(frame)
         if frame.height != self.lines:
-            raise InputError(f"has {frame.height:,} rows in {self.lines:,} lines", self.path, self.first_line)
+            raise InputError(
+                f"{frame.height:,} rows in {self.lines:,} lines",
+                self.path,
+                self.first_line,
+            )
         return self._cleaned(frame.select(str(number) for number in wanted))
 
     def _is_plain(self) -> bool:
-        """Whether the bytes show no row of another length, no comment, and no quotes that may mean something."""
+        """Whether the bytes show no row of another length, no comment, and no quotes that may matter."""
         separators = self.chunk.count(self.separator.encode())
         comments = self.chunk.startswith(COMMENT) or b"\n" + COMMENT in self.chunk
         quotes = self.has_quotes and self.separator != TAB
         return separators == (self.width - 1) * self.lines and not comments and not quotes
 
     def _odd_lines(self) -> NDArray[np.int64]:
-        """Numbers, from 0, of the lines that are not plain: uneven, comments, or with separators within quotes."""
+        """Return the 0-based numbers of lines that are not plain: uneven, comments, or with quoted separators."""
         chunk = self.chunk if self.chunk.endswith(b"\n") else self.chunk + b"\n"
         letters = np.frombuffer(chunk, np.uint8)
         ends = np.flatnonzero(letters == NEW_LINE)
@@ -165,7 +172,7 @@ class _Rows:
         return np.flatnonzero(odd)
 
     def _mend(self, odd: NDArray[np.int64]) -> None:
-        """Write these lines anew, with as many plain fields as the others have."""
+        """Rewrite these lines with as many plain fields as the others have."""
         if not len(odd):
             return
         lines = self.chunk.split(b"\n")[: self.lines]
@@ -179,14 +186,16 @@ class _Rows:
         if line.startswith(COMMENT) or not text.strip().strip(f"{self.separator} "):
             return b""
         if self.separator != TAB and "\r" in text:
-            raise InputError("has a CR within a line; save it with line ends of Unix or Windows", self.path)
+            raise InputError(
+                "a carriage return (CR) within a line; save the file with Unix or Windows line endings", self.path
+            )
         try:
             fields = split(text, self.separator, columns=self.columns)
         except OpenQuoteError as error:
             raise InputError(OPEN_QUOTE, self.path, number) from error
         if not fits(fields, self.columns):
             found = len(fields)
-            words = f"has {found} column{'s' if found > 1 else ''} where the header has {self.columns}"
+            words = f"{found} column{'s' if found > 1 else ''}, but the header has {self.columns}"
             raise InputError(words, self.path, number)
         plain = [field.replace(self.separator, STAND_IN) for field in fields[: self.columns]]
         return self.separator.join(plain + [""] * (self.width - self.columns)).encode()
@@ -206,23 +215,23 @@ class _Rows:
             )
         except pl.exceptions.PolarsError as error:
             if not self.is_mended:
-                self._mend(self._odd_lines())  # which says what row is another length
-            raise InputError(f"is not a table of {self.columns} columns ({_first_line(error)})", self.path) from error
+                self._mend(self._odd_lines())  # reports which row has another length
+            raise InputError(f"not a table of {self.columns} columns ({_first_line(error)})", self.path) from error
 
     def _check_behind(self, frame: pl.DataFrame) -> None:
-        """See that nothing stands behind the columns of rows that end in a separator."""
+        """Check that nothing follows the last column of rows that end in a separator."""
         for number in range(self.columns, self.width):
             filled = frame[str(number)].str.strip_chars().fill_null("") != ""
             if filled.any():
                 line = self.first_line + int(filled.arg_max() or 0)
                 raise InputError(
-                    f"has a value behind the last column, where the rows before end in a separator; {NAME_ALL}",
+                    f"a value after the last column, where the rows before end in a separator; {NAME_ALL}",
                     self.path,
                     line,
                 )
 
     def _cleaned(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Without quotes around whole fields, and with the separators that were within them."""
+        """Remove quotes around whole fields, and restore the separators within them."""
         if self.is_mended:
             frame = frame.with_columns(pl.all().str.replace_all(STAND_IN, self.separator, literal=True))
         if not self.has_quotes:
@@ -236,7 +245,7 @@ class _Rows:
 
 
 def _within(places: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many places lie in each line."""
+    """Count the places in each line."""
     return np.searchsorted(places, ends) - np.searchsorted(places, starts)
 
 
@@ -245,7 +254,7 @@ def _are_null(wanted: Sequence[int]) -> pl.Expr:
 
 
 def _marks(start: bytes) -> int:
-    """How many byte order marks a file begins with; programs that join files leave more than one."""
+    """Count the byte order marks at the start of a file; programs that join files leave more than one."""
     marks = 0
     while start.startswith(UTF8_MARK, marks * len(UTF8_MARK)):
         marks += 1
@@ -257,23 +266,25 @@ def open_table(path: Path, kind: str = TPM_TABLE) -> TextTable:
 
     Args:
         path: The table.
-        kind: What it is to the user, for messages.
+        kind: What the file is, for messages.
 
     Raises:
-        InputError: It cannot be read, is empty, or is no text.
+        InputError: The file cannot be read, is empty, or is not text.
     """
     with _reading(path, kind) as stream:
         start = stream.peek(4)[:4]
-        for magic, words in (NOT_TEXT | {HDF5_MAGIC: "is an HDF5 file; give the program's table of text"}).items():
+        for magic, words in (NOT_TEXT | {HDF5_MAGIC: "an HDF5 file; provide the program's text table"}).items():
             if start.startswith(magic):
                 raise InputError(words, path)
         lines = [line.rstrip(b"\r\n") for line in _head(stream, path)]
     if not any(line.strip() for line in lines):
         raise InputError("is empty", path)
     if any(b"\0" in line for line in lines):
-        raise InputError("is not a table of text", path)
+        raise InputError("not a text table", path)
     if len(lines) == 1 and b"\r" in lines[0]:
-        raise InputError("has lines that end in CR alone; save it with line ends of Unix or Windows", path)
+        raise InputError(
+            "lines end in carriage returns (CR) only; save the file with Unix or Windows line endings", path
+        )
     lines[0] = lines[0][len(UTF8_MARK) * _marks(lines[0]) :]
     if not any(line.strip() for line in lines):
         raise InputError("is empty", path)
@@ -281,7 +292,7 @@ def open_table(path: Path, kind: str = TPM_TABLE) -> TextTable:
 
 
 def _head(stream: io.BufferedReader, path: Path) -> Iterator[bytes]:
-    """The first lines, fewer where they are very long."""
+    """Yield the first lines, fewer if they are very long."""
     read = 0
     for line in islice(bounded_lines(stream, path), HEAD_LINES):
         yield line
@@ -306,10 +317,10 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def _reading(path: Path, kind: str) -> Iterator[io.BufferedReader]:
-    """The file's bytes, unpacked; every failure to read them is the user's to mend."""
+    """Open the file's decompressed bytes; report every failure to read them as an error of the input."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
-            raise InputError("is a pipe or device, which cannot be read twice; give a file", path)
+            raise InputError("a pipe or device, which cannot be read twice; provide a regular file", path)
         with path.open("rb") as stream:
             if stream.peek(2).startswith(GZIP_MAGIC):
                 with open_gzip(stream, path) as unpacked:
@@ -317,6 +328,6 @@ def _reading(path: Path, kind: str) -> Iterator[io.BufferedReader]:
             else:
                 yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"is a damaged or truncated gzip file ({error})", path) from error
+        raise InputError(f"a damaged or truncated gzip file ({error})", path) from error
     except OSError as error:
         raise InputError(f"{kind} cannot be read: {reason(error)}", path) from error

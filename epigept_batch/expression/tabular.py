@@ -1,4 +1,4 @@
-"""A table of text, whichever program wrote it, to the TPM of the factors in each of its samples."""
+"""Read a text table of any program into the factors' TPM in each of its samples."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ if TYPE_CHECKING:
     from epigept_batch.expression.turned_tables import Turned
 
 GeneSource = Callable[[pl.DataFrame], pl.DataFrame]
-"""Columns that may hold the gene of each row of transcripts, of the columns that may hold ids."""
+"""Returns, from the columns that may hold ids, those that may hold the gene of each transcript row."""
 NO_GENE = r"^(?:N_(?:unmapped|multimapping|noFeature|ambiguous)|__[a-z_]+)$"
-"""Rows that STAR and HTSeq have for reads of no gene."""
+"""Rows of STAR and HTSeq that count reads outside genes."""
 WHAT = {Unit.TPM: "TPM", Unit.FPKM: "FPKM", Unit.COUNTS: "count"}
 ADVICE = {
-    r"-[\d.,]+.*": "; logarithms and z-scores are no TPM",
-    r"[1-9]\d{0,2},\d{3}": "; write decimals with a point, and no commas for thousands",
+    r"-[\d.,]+.*": "; log-transformed values and z-scores are not TPM",
+    r"[1-9]\d{0,2},\d{3}": "; write decimals with a point, and omit thousands separators",
     r"\d+,\d+": "; write decimals with a point",
-    r"\d{1,3}(?:[., ]\d{3})+(?:[.,]\d+)?": "; leave out the marks of thousands, and write decimals with a point",
+    r"\d{1,3}(?:[., ]\d{3})+(?:[.,]\d+)?": "; omit thousands separators, and write decimals with a point",
 }
-NO_VALUES = "; leave out genes that have none"
+NO_VALUES = "; remove genes without a value"
 MOST_REPEATED = 0.2
-"""Share of the factors with several rows above which rows cannot be genes of one sample."""
+"""Share of the factors with several rows, above which rows cannot be genes of one sample."""
 UNMAPPED = 1e-3
-"""Share of a sample's TPM in transcripts without a gene, from which on it is worth a note."""
+"""Share of a sample's TPM in transcripts without a gene, from which a note is given."""
 
 
 class TextQuantification:
@@ -57,7 +57,7 @@ class TextQuantification:
 
     Attributes:
         path: The file.
-        names: Names of its samples; None for that of the file.
+        names: Names of its samples; None for the single sample of a file.
     """
 
     def __init__(self, path: Path, *, normalised: bool = False, wanted: Sequence[str] = ()) -> None:
@@ -65,11 +65,11 @@ class TextQuantification:
 
         Args:
             path: The file.
-            normalised: Whether the values wanted are quantile-normalised.
-            wanted: Names of samples that a user picks, which may be those of columns that would be none.
+            normalised: Whether to read quantile-normalised values.
+            wanted: Names of samples that a user picks; they may name columns that are not samples otherwise.
 
         Raises:
-            InputError: It is no table of a known kind.
+            InputError: The file is not a table of a known kind.
         """
         self.path = path
         self._table = open_table(path)
@@ -79,7 +79,7 @@ class TextQuantification:
     def read(
         self, chosen: Sequence[int], factors: Sequence[str], transcript_map: TranscriptMap | None
     ) -> list[Quantified]:
-        """Read the samples of these numbers, as `Quantification.read` has it, in one pass over the table."""
+        """Read the samples of these numbers in one pass over the table; see `Quantification.read`."""
         layout, rows = self._layout, FactorRows(factors)
         if layout.turned is not None:
             return self._read_turned(layout.turned, chosen, rows, transcript_map)
@@ -95,7 +95,7 @@ class TextQuantification:
     def _read_long(
         self, key: int, chosen: Sequence[int], factors: Sequence[str], transcript_map: TranscriptMap | None
     ) -> list[Quantified]:
-        """Read samples of a table that has a row per gene and sample."""
+        """Read samples of a table with one row per gene and sample."""
         names = [str(self._layout.names[number]) for number in chosen]
         readings = {
             name: _Reading(self._table, self._layout, self._layout.values, FactorRows(factors), transcript_map, of=name)
@@ -126,7 +126,7 @@ class TextQuantification:
         return [_without_logarithms(one) for one in reading.result()]
 
     def why_not_found(self, factors: Sequence[str]) -> str | None:
-        """What the ids of the first rows are, where they are not of human genes."""
+        """Return what the ids of the first rows are, if they are not those of human genes."""
         if self._layout.turned is not None:
             return None
         ids = self._layout.ids
@@ -139,7 +139,7 @@ class TextQuantification:
         )
 
     def _check_repeated(self, quantified: Quantified) -> None:
-        """Refuse a table in which many genes have several rows that a column of text tells apart: samples, perhaps."""
+        """Refuse a table if many genes have several rows that a text column tells apart, possibly as samples."""
         tpm = quantified.tpm
         if len(tpm.several) <= MOST_REPEATED * len(tpm.factors):
             return
@@ -154,7 +154,7 @@ class TextQuantification:
 
 
 def raise_apart(layout: Layout, rows: pl.DataFrame, path: Path, name: str) -> None:
-    """Refuse rows of one gene or transcript, if columns of text tell them apart.
+    """Refuse rows of one gene or transcript if text columns tell them apart.
 
     Raises:
         InputError: They do.
@@ -163,8 +163,8 @@ def raise_apart(layout: Layout, rows: pl.DataFrame, path: Path, name: str) -> No
     apart = [layout.header[n] for n in texts if rows[str(n)].n_unique() == len(rows)]
     if len(rows) > 1 and apart:
         raise InputError(
-            f"has {len(rows)} rows for {name} that differ by {apart[0]!r}; call that column sample if it names the "
-            "sample of each row, or give a file a sample",
+            f"{len(rows)} rows for {name} that differ in {apart[0]!r}; rename that column to sample if it names each "
+            "row's sample, or provide one file per sample",
             path,
             int(rows[LINE][1]),
         )
@@ -187,7 +187,7 @@ class _Reading:
         self.columns, self.of = columns, of
         self.numerals = Numerals()
         self.tally = Tally(len(columns))
-        self.abundance = np.zeros(len(columns))  # what is a million in TPM
+        self.abundance = np.zeros(len(columns))  # the sum that scaling turns into a million
         self.gene_source: GeneSource | None = None
         self.transcripts: list[pl.DataFrame] = []
         self.unmapped = np.zeros(len(columns))
@@ -196,12 +196,12 @@ class _Reading:
 
     @property
     def needed(self) -> list[int]:
-        """Numbers of the columns that are looked at."""
+        """Numbers of the columns that are read."""
         others = (self.layout.lengths, self.layout.places)
         return [*self.layout.ids, *self.columns, *(number for number in others if number is not None)]
 
     def add(self, batch: pl.DataFrame) -> None:
-        """Take some rows."""
+        """Add rows of a batch."""
         batch = batch.filter(~pl.col(str(self.layout.ids[0])).str.contains(NO_GENE).fill_null(value=False))
         ids = batch.select(pl.col(str(number)).str.strip_chars() for number in self.layout.ids)
         if not self.tally.rows:
@@ -226,13 +226,13 @@ class _Reading:
         lengths: NDArray[np.float64] | None = None,
         places: pl.Series | None = None,
     ) -> None:
-        """Take some rows.
+        """Add rows.
 
         Args:
-            ids: What may be ids of their genes, or transcripts.
+            ids: Columns that may hold ids of genes or transcripts.
             values: float64, (rows, samples).
-            lengths: float64, (rows, 1), in bp, by which counts are divided.
-            places: The chromosome of each row, where rows are loci.
+            lengths: float64, (rows, 1), in bp; counts are divided by them.
+            places: The chromosome of each row, if rows are loci.
         """
         self.rows_mark = (self.rows_mark + mark_of_rows(ids[:, 0])) % MARKS
         self.tally.add(values)
@@ -247,12 +247,13 @@ class _Reading:
         self.factor_rows.add(ids, values, places=places)
 
     def result(self) -> list[Quantified]:
-        """What all rows gave."""
+        """Return the samples, once all rows have been added."""
         if not self.tally.rows:
-            raise InputError("has a header but no rows", self.path)
+            raise InputError("a header but no rows", self.path)
         if self.layout.rows not in {None, self.tally.rows}:
             raise InputError(
-                f"has {self.tally.rows:,} rows where its dimensions say {self.layout.rows:,}; it may be cut short",
+                f"{self.tally.rows:,} rows, but the dimensions line says {self.layout.rows:,}; the file may be "
+                "truncated",
                 self.path,
             )
         self._check_transcripts()
@@ -260,7 +261,7 @@ class _Reading:
         return [self._quantified(number, one) for number, one in enumerate(tpm)]
 
     def _check_transcripts(self) -> None:
-        """See that each transcript is listed once."""
+        """Check that each transcript is listed once."""
         if not self.transcripts:
             return
         rows = pl.concat(self.transcripts)
@@ -273,8 +274,8 @@ class _Reading:
         batches = self.table.batches(layout.separator, len(layout.header), skip=layout.skip, width=layout.width)
         raise_apart(layout, pl.concat(b.filter(pl.col(LINE).is_in(lines.implode())) for b in batches), self.path, name)
         raise InputError(
-            f"lists transcript {name} {len(lines)} times (first in line {lines[0]}); give each transcript one row, or "
-            "a file a sample",
+            f"transcript {name} is listed {len(lines)} times (first in line {lines[0]}); write one row per transcript, "
+            "or provide one file per sample",
             self.path,
             int(lines[1]),
         )
@@ -295,27 +296,27 @@ class _Reading:
         )
 
     def _notes(self, number: int, total: float) -> list[str]:
-        """What is left out."""
+        """Return notes on what is left out or converted."""
         notes: list[str] = []
         share = self.unmapped[number] / total if total else 0.0
-        of_rows = f"{self.unmapped_rows:,} of {self.tally.rows:,} transcripts, {{}} of the TPM, have no gene"
+        of_rows = f"{self.unmapped_rows:,} of {self.tally.rows:,} transcripts, with {{}} of the TPM, have no gene"
         said = Note(of_rows, share, form=".1%")
         if share > MOSTLY and self.map is not None:
-            raise InputError(f"{said} in the file of --tx2gene; give that of the same annotation", self.path)
+            raise InputError(f"{said} in the --tx2gene file; use the file of the same annotation", self.path)
         if share >= UNMAPPED:
             notes.append(said)
         if self.layout.left_out:
-            notes.append(f"columns that are taken for no samples: {', '.join(self.layout.left_out)}")
+            notes.append(f"columns not treated as samples: {', '.join(self.layout.left_out)}")
         if self.layout.empty:
-            notes.append(f"columns without a value: {', '.join(self.layout.empty)}")
+            notes.append(f"columns without any value: {', '.join(self.layout.empty)}")
         if self.numerals.fives:
-            notes.append(f"{self.numerals.fives:,} cells of five numbers are read as their median, the third")
+            notes.append(f"{self.numerals.fives:,} cells of five numbers are read as their median, the third number")
         if self.numerals.decimal == COMMA:
             notes.append("commas are read as decimal points")
         return notes
 
     def numbers(self, batch: pl.DataFrame, columns: Sequence[int], what: str) -> NDArray[np.float64]:
-        """Columns as numbers from 0 up, float64, (rows, columns)."""
+        """Return columns as numbers of 0 or more, float64, (rows, columns)."""
         text = batch.select(str(number) for number in columns)
         numbers = self.numerals.read(text)
         bad = ~((numbers >= 0) & np.isfinite(numbers))
@@ -330,22 +331,22 @@ class _Reading:
         text = text.strip()
         advice = next((words for pattern, words in ADVICE.items() if re.fullmatch(pattern, text)), "")
         if is_no_value(text):
-            others = ", or pick samples that have all by --sample" if len(self.layout.names) > 1 else ""
+            others = ", or pick samples that have every value with --sample" if len(self.layout.names) > 1 else ""
             advice = NO_VALUES + others
         elif not advice and len(self.layout.values) > 1 and self.layout.turned is None:
-            advice = "; if that column is no sample, pick those that are by --sample"
-        return InputError(f"{what} {text!r}{of} is not a number from 0 up{advice}", self.path, line)
+            advice = "; if that column is not a sample, pick the samples with --sample"
+        return InputError(f"{what} {text!r}{of} is not a number of 0 or more{advice}", self.path, line)
 
     def _lengths(self, batch: pl.DataFrame) -> NDArray[np.float64]:
-        """Lengths of the rows' genes, float64, (rows, 1), in bp."""
+        """Return the lengths of the rows' genes, float64, (rows, 1), in bp."""
         lengths = self.numbers(batch, [self.layout.lengths or 0], "length")
         if not lengths.all():
             row = int(lengths.argmin())
-            raise InputError("length 0; give that of the gene's exons", self.path, int(batch[LINE][row]))
+            raise InputError("length 0; provide the total length of the gene's exons", self.path, int(batch[LINE][row]))
         return lengths
 
     def _gene_source(self, ids: pl.DataFrame) -> GeneSource | None:
-        """What gives the genes of rows that are transcripts, by the first of them; None where rows are genes."""
+        """Choose where the genes of transcript rows come from, based on the first rows; None if rows are genes."""
         first = ids[:, 0]
         by_map = None if self.map is None else self.map.genes
         mapped = 0.0 if by_map is None else float(by_map(first).is_not_null().mean() or 0)  # type: ignore[arg-type]
@@ -353,7 +354,7 @@ class _Reading:
             return lambda ids: by_map(ids[:, 0]).to_frame("0")
         named = self.layout.transcripts
         others = [str(number) for number in self.layout.ids if number not in {0, named}]
-        if named in self.layout.ids[1:]:  # transcripts that stand behind their genes
+        if named in self.layout.ids[1:]:  # transcripts in a column after their genes
             return lambda ids: ids.select(ids.columns[0], *others)
         if not are_transcripts(first) and named != 0:
             return None
@@ -363,29 +364,29 @@ class _Reading:
             return lambda ids: ids.select(others)
         if by_map is not None and mapped:
             return lambda ids: by_map(ids[:, 0]).to_frame("0")
-        advice = "give --tx2gene, a GTF, GFF3 or table of transcripts and genes"
+        advice = "provide a GTF, GFF3 or table of transcripts and genes with --tx2gene"
         if by_map is not None:
-            advice = "none of them is in the file of --tx2gene: give that of the same annotation"
-        raise InputError(f"is a table of transcripts ({first.drop_nulls()[0]}, …); {advice}", self.path)
+            advice = "none of them is in the --tx2gene file: use the file of the same annotation"
+        raise InputError(f"a table of transcripts ({first.drop_nulls()[0]}, …); {advice}", self.path)
 
 
 def _verdict(unit: Unit, tally: Tally, number: int) -> Verdict:
-    """What the values of a sample are."""
+    """Judge the values of a sample."""
     if unit is Unit.TPM:
         return judge_tpm(tally, number)
-    is_full = tally.rows >= FULL  # else what they are scaled by is not that of all genes
+    is_full = tally.rows >= FULL  # otherwise the scaling factor is not that of all genes
     if unit is Unit.COUNTS:
-        said = "counts divided by the genes' lengths and scaled to a million"
+        said = "counts divided by gene length and scaled to a million"
         return Verdict("counts / length", said, of_one_scale=is_full)
     said = "FPKM scaled to a million"
-    said = said if is_full else f"{said}, which is TPM where a table has all genes"
+    said = said if is_full else f"{said}, which equals TPM only if the table has all genes"
     return Verdict("FPKM", said, of_one_scale=is_full)
 
 
 def _without_logarithms(quantified: Quantified) -> Quantified:
-    """What rows of samples hold; logarithms, as such tables often have, are refused whatever genes there are."""
+    """Refuse logarithms, which tables with samples as rows often hold, whatever genes there are."""
     verdict = quantified.verdict
     if verdict.of_one_scale or "looks like" not in verdict.note or "largest value" not in verdict.note:
         return quantified
-    note = verdict.note.partition(";")[0] + "; give TPM themselves"
+    note = verdict.note.partition(";")[0] + "; provide untransformed TPM"
     return replace(quantified, verdict=replace(verdict, note=note, refused=True))

@@ -1,4 +1,4 @@
-"""Which gene each transcript belongs to."""
+"""Find the gene that each transcript belongs to."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ TRANSCRIPT_NAMES = r"^(?:tx|transcript|target|ensembl_transcript)"
 GENE_NAMES = (r"^(?:gene[ _]?id|ensembl_gene_id|ens_gene|gene stable id)", r"^gene|^symbol|^ext_gene")
 VERSION, WITHOUT = r"\.\d+(_PAR_Y)?$", "$1"
 FEATURE = r"^(?:rna-|transcript[-:])"
-"""What GFF3 of NCBI and Ensembl has before a transcript's name in its ID, by which programs then call it."""
+"""Prefixes of a transcript's name in the GFF3 IDs of NCBI and Ensembl, which some programs keep."""
 PLACE = r"^(rna-[NX][MR]_\d+(?:\.\d+)?)-(\d+)$"
-"""The ID of a further place of a transcript in NCBI's GFF3: rna-NM_000451.4-2 is that on Y."""
+"""The ID of a transcript's further locations in NCBI's GFF3: rna-NM_000451.4-2 is the copy on Y."""
 GENCODE = r"^(?:ENST[^|]*)\|(ENSG[^|]+)\|"
 """GENCODE's FASTA names a transcript by all its ids: ENST…|ENSG…|OTTHUMG…|OTTHUMT…|CTCF-201|CTCF|3962|…|."""
 
 
 class TranscriptMap:
-    """Genes by transcript, found with or without version."""
+    """The gene of each transcript, found with or without version."""
 
     def __init__(self, genes: pl.DataFrame) -> None:
-        """Take a table with columns `transcript`, each once, and `gene`."""
+        """Use a table with columns `transcript`, each listed once, and `gene`."""
         places = genes.with_columns(pl.col("transcript").str.replace(PLACE, "$1").str.replace(FEATURE, ""))
         genes = places.unique(maintain_order=True).unique("transcript", keep="none", maintain_order=True)
         self._exact = genes
@@ -43,9 +43,9 @@ class TranscriptMap:
         self._bare = bare.unique().unique("transcript", keep="none")
 
     def genes(self, transcripts: pl.Series) -> pl.Series:
-        """The gene of each transcript; null where it has none.
+        """Return the gene of each transcript; null if it has none.
 
-        A transcript at a further place is of the gene's further place, which NCBI's GFF3 calls gene-SHOX-2, so that
+        A transcript at a further location belongs to the gene's further location, gene-SHOX-2 in NCBI's GFF3, so that
         copies on X and Y are not summed.
         """
         names = transcripts.str.replace(r"\|.*", "").str.replace(PLACE, "$1").str.replace(FEATURE, "")
@@ -65,7 +65,7 @@ def _looked_up(names: pl.Series, genes: pl.DataFrame) -> pl.Series:
 
 
 def genes_within(ids: pl.Series) -> pl.Series:
-    """The gene that a transcript's id names itself, as GENCODE's do; null where it does not."""
+    """Return the gene contained in a transcript's id, as in GENCODE's; null if there is none."""
     return ids.str.extract(GENCODE, 1)
 
 
@@ -74,19 +74,19 @@ def read_transcript_map(path: Path) -> TranscriptMap:
 
     Args:
         path: GTF or GFF3, or a table of transcripts and genes, tab- or comma-separated, with or without a header; plain
-            or gzip. In a table, columns go by their names, else by where transcripts stand.
+            or gzip. In a table, columns are recognised by their names, else by which column holds transcripts.
 
     Raises:
-        InputError: It is none of these, or gives a transcript to two genes.
+        InputError: The file is none of these, or assigns a transcript to two genes.
     """
-    table = open_table(path, "map of transcripts to genes")
+    table = open_table(path, "transcript-to-gene map")
     pairs = _of_annotation(table) if _is_annotation(table) else _of_table(table)
     if pairs.is_empty():
-        raise InputError("names no gene of a transcript; give GTF, GFF3 or a table of transcripts and genes", path)
+        raise InputError("no transcript with a gene; provide a GTF, GFF3 or table of transcripts and genes", path)
     twice = pairs.filter(pl.col("transcript").is_duplicated()).sort("transcript", "gene")
     if len(twice):
         transcript, first, second = twice["transcript"][0], twice["gene"][0], twice["gene"][1]
-        raise InputError(f"gives transcript {transcript} to two genes, {first} and {second}; give each one", path)
+        raise InputError(f"transcript {transcript} has two genes, {first} and {second}; list only one", path)
     return TranscriptMap(pairs)
 
 
@@ -98,7 +98,7 @@ def _is_annotation(table: TextTable) -> bool:
 
 
 def _of_annotation(table: TextTable) -> pl.DataFrame:
-    """Pairs of GTF or GFF3, from whatever rows name both a transcript and its gene."""
+    """Return the pairs of a GTF or GFF3, from all rows that name both a transcript and its gene."""
     pairs = []
     for rows in table.batches("\t", ANNOTATION_COLUMNS, skip=0):
         text = pl.col(ATTRIBUTES)
@@ -111,13 +111,11 @@ def _of_annotation(table: TextTable) -> pl.DataFrame:
 
 
 def _of_table(table: TextTable) -> pl.DataFrame:
-    """Pairs of a table."""
+    """Return the pairs of a table."""
     separator = "\t" if "\t" in table.head[0] else ","
     header = table.fields(table.head[0], separator)
     if len(header) == 1:
-        raise InputError(
-            "is neither GTF, GFF3 nor a table of transcripts and genes, tab- or comma-separated", table.path
-        )
+        raise InputError("not a GTF, a GFF3 or a tab- or comma-separated table of transcripts and genes", table.path)
     frames = list(table.batches(separator, len(header), skip=0))
     rows = pl.concat(frames).drop(LINE).with_columns(pl.all().str.strip_chars())
     transcripts = _named(header, TRANSCRIPT_NAMES)
@@ -133,7 +131,7 @@ def _of_table(table: TextTable) -> pl.DataFrame:
 
 
 def _named(header: list[str], pattern: str, *, but: int | None = None) -> int | None:
-    """The first column whose name matches, and no transcript's id does."""
+    """Return the first column whose name matches and is not a transcript id."""
     names = pl.Series(header, dtype=pl.String).str.to_lowercase()
     matches = names.str.contains(pattern) & ~pl.Series(header, dtype=pl.String).str.contains(TRANSCRIPT)
     return next((int(n) for n in matches.arg_true() if n != but), None)

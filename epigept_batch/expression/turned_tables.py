@@ -1,6 +1,6 @@
 """Tables whose rows are samples and whose columns are genes, as DepMap writes them.
 
-The header shows it: its names are ids of human genes, and none of the columns of text has any.
+The header shows it: its names are ids of human genes, and no text column contains such ids.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 ENSEMBL = re.compile(r"(?:^|[^A-Za-z0-9])ENSG\d{11}(?:$|[^A-Za-z0-9])")
 NUMBERED = re.compile(r"\s*(?:\(\d+\)|\(ENSG\d{11}(?:\.\d+)?\)|\|\d+)$")
-"""Behind a symbol, the gene's number at NCBI or its Ensembl id: CTCF (10664), CTCF|10664."""
+"""The gene's NCBI number or Ensembl id after a symbol: CTCF (10664), CTCF|10664."""
 LEAST_GENES, LEAST_SHARE = 5, 0.02
 MOST_OF_ROWS = 0.1
-"""Genes that the header must have, and that columns of text may have at most."""
+"""Fewest genes in the header (number and share of names), and largest share of genes in a text column."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Turned:
     """Genes and samples of a table whose rows are samples.
 
     Attributes:
-        column: The one that names the samples.
-        genes: Columns of genes.
-        ids: Their ids.
+        column: The column that names the samples.
+        genes: The columns of genes.
+        ids: Ids of the genes.
         samples: Names of the samples.
     """
 
@@ -48,10 +48,10 @@ class Turned:
 
 
 def find_turned(grid: Grid) -> Turned | None:
-    """Genes and samples, where rows are samples; None where they are genes, or it does not show.
+    """Return genes and samples if rows are samples; None if they are genes, or if it is unclear.
 
     Raises:
-        InputError: Rows are samples, and no column names them.
+        InputError: Rows are samples, but no column names them.
     """
     marks = [_is_gene(name) for name in grid.header]
     if sum(marks) < max(LEAST_GENES, LEAST_SHARE * len(marks)) or not grid.rows:
@@ -62,13 +62,13 @@ def find_turned(grid: Grid) -> Turned | None:
     genes = [n for n in range(len(marks)) if n not in set(text) and _is_numeric(grid.column(n))]
     if sum(marks[n] for n in genes) < LEAST_GENES:
         return None
-    if any(_genes_below(grid, n) > sum(marks) / 2 for n in text):  # samples that are named for a gene each
+    if any(_genes_below(grid, n) > sum(marks) / 2 for n in text):  # samples that are named after genes
         return None
-    by_words = sorted(text, key=lambda n: _is_numeric(grid.column(n)))  # a first column of numbers counts rows
+    by_words = sorted(text, key=lambda n: _is_numeric(grid.column(n)))  # a first column of numbers is a row index
     column = next((n for n in by_words if len(set(grid.column(n))) == len(grid.rows) and all(grid.column(n))), None)
     if column is None:
         raise InputError(
-            "has samples as rows, by its header of genes, and no column that names each once; give one",
+            "the header names genes, so rows are samples, but no column has a unique name for each row; add one",
             grid.table.path,
         )
     ids = tuple(
@@ -87,7 +87,7 @@ def _is_gene(name: str) -> bool:
 
 
 def _genes_below(grid: Grid, column: int) -> int:
-    """How many different genes a column of text has."""
+    """Count the different genes in a text column."""
     return sum(map(_is_gene, _cells(grid, column).unique().drop_nulls().to_list()))
 
 
@@ -97,7 +97,7 @@ def _cells(grid: Grid, column: int) -> pl.Series:
 
 @cache
 def _symbols() -> frozenset[str]:
-    """Symbols of the published factors, of today or before."""
+    """Return the present and former symbols of the published factors."""
     return frozenset(name for tiers in candidate_ids(published_factors()) for tier in tiers for name in tier)
 
 
@@ -105,5 +105,5 @@ def _samples(grid: Grid, column: int) -> tuple[str, ...]:
     names = _cells(grid, column)
     twice = names.filter(names.is_duplicated())
     if len(twice):
-        raise InputError(f"has two rows of sample {twice[0]!r}; give each a name of its own", grid.table.path)
+        raise InputError(f"two rows for sample {twice[0]!r}; give each a different name", grid.table.path)
     return tuple(names.to_list())

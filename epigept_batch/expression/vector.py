@@ -1,4 +1,4 @@
-"""TPM of the factors to what the network reads, and where that lies among the cells it was trained on."""
+"""Convert the factors' TPM to the network's input, and find the most similar training cell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NearestCell:
-    """The training cell whose expression is most like a sample's.
+    """The training cell whose expression is most similar to a sample's.
 
     Attributes:
         cell: Its name.
@@ -30,7 +30,7 @@ class NearestCell:
 
 
 def quantile_normalise(tpm: NDArray[np.float64], distribution: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Replace each value by the reference value at its rank, the least rank for ties, as published.
+    """Replace each value by the reference value at its rank, the lowest rank for ties, as published.
 
     Args:
         tpm: float64, (factors,).
@@ -40,18 +40,18 @@ def quantile_normalise(tpm: NDArray[np.float64], distribution: NDArray[np.float6
 
 
 def network_expression(tpm: NDArray[np.float64], distribution: NDArray[np.float64] | None) -> NDArray[np.float32]:
-    """What the network reads: ln(1 + quantile-normalised TPM), float32, (factors,).
+    """Return the network's input: ln(1 + quantile-normalised TPM), float32, (factors,).
 
     Args:
         tpm: float64, (factors,).
-        distribution: As `quantile_normalise` takes it; None for values that are normalised already.
+        distribution: See `quantile_normalise`; None if the values are normalised already.
     """
     normalised = tpm if distribution is None else quantile_normalise(tpm, distribution)
     return np.log1p(normalised).astype(np.float32)
 
 
 class TrainingCells:
-    """The cells of a reference, ranked once, among which many samples are looked for."""
+    """The cells of a reference, ranked once, to find the nearest cell of many samples."""
 
     def __init__(self, reference: ExpressionReference) -> None:
         ranks = np.stack([_ranks(column) for column in reference.matrix.T])
@@ -60,7 +60,7 @@ class TrainingCells:
         self._standard = _standardised(ranks[varied])
 
     def nearest(self, tpm: NDArray[np.float64]) -> NearestCell | None:
-        """The cell most like a sample; None where either has the same value for every factor.
+        """Return the cell most similar to a sample; None if the sample or all cells have equal values for all factors.
 
         Args:
             tpm: float64, (factors,).
@@ -74,7 +74,7 @@ class TrainingCells:
 
 
 def nearest_cell(tpm: NDArray[np.float64], reference: ExpressionReference) -> NearestCell | None:
-    """The training cell most like one sample, as `TrainingCells.nearest` has it.
+    """Return the training cell most similar to one sample; see `TrainingCells.nearest`.
 
     Args:
         tpm: float64, (factors,).
@@ -84,11 +84,11 @@ def nearest_cell(tpm: NDArray[np.float64], reference: ExpressionReference) -> Ne
 
 
 def _standardised(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks, (…, factors), less their mean and of length 1, so that products are correlations."""
+    """Centre ranks, (…, factors), and scale them to length 1, so that dot products are correlations."""
     centred = ranks - ranks.mean(axis=-1, keepdims=True)
     return np.asarray(centred / np.linalg.norm(centred, axis=-1, keepdims=True))
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1, ties sharing their mean."""
+    """Return ranks from 1; ties get their mean rank."""
     return pl.Series(values).rank("average").to_numpy()

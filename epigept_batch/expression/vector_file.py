@@ -1,4 +1,4 @@
-"""The factor vector as a table: the values of each factor after each step."""
+"""Write the factor vector as a table: the values of each factor after each step."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class VectorRow(NamedTuple):
 
     Attributes:
         factor: Its name.
-        found_as: The id under which the table has it; None where it does not.
-        tpm: As the table has it.
+        found_as: The id under which the table lists it; None if it is missing.
+        tpm: TPM from the table.
         normalised: Quantile-normalised TPM.
         expression: ln(1 + normalised), which the network reads.
     """
@@ -36,24 +36,24 @@ class VectorRow(NamedTuple):
 
 
 def check_vector_path(path: Path) -> None:
-    """See that a vector may be written here.
+    """Check that a vector may be written to this path.
 
     Raises:
-        OutputError: The folder cannot be written, or there is a file that is no vector of ours.
+        OutputError: The folder cannot be written, or the file exists and is not an epigept-batch vector.
     """
     if path.exists() and not _is_vector(path):
-        raise OutputError("exists and is no vector of epigept-batch; move it away or give another --write", path)
+        raise OutputError("exists but is not an epigept-batch vector; move it away or choose another --write", path)
     make_folder(path.parent, option="--write")
 
 
 def write_vector(path: Path, comments: Sequence[str], rows: Sequence[VectorRow]) -> None:
-    """Write a table: comments behind `#`, a header, a row per factor in the network's order.
+    """Write a table: comments with `#`, a header, and one row per factor in the network's order.
 
-    Numbers are the shortest decimals that give them back.
+    Numbers are written as the shortest decimals that read back as the same value.
 
     Args:
-        path: The file; a vector that is there is replaced.
-        comments: The first begins with the program's name.
+        path: The file; an existing vector is replaced.
+        comments: Comment lines; the first begins with the program's name.
         rows: The factors.
     """
     lines = [f"# {comment}" for comment in comments]

@@ -135,7 +135,7 @@ def test_a_frame_has_a_row_per_sample_and_bin(model, tpm, fasta, kind):
     assert list(frame.columns) == ["sample", "contig", "start", "end", *model.tracks]
     assert list(frame["end"])[-1] == 700
     np.testing.assert_array_equal(frame["CTCF"].to_numpy(), found.values[0, :, 1])
-    with pytest.raises(eb.InputError, match="no frame of the kind 'arrow'; give 'polars' or 'pandas'"):
+    with pytest.raises(eb.InputError, match="unknown kind of table 'arrow'; use 'polars' or 'pandas'"):
         found.to_frame("arrow")
 
 
@@ -155,7 +155,9 @@ def test_bigwigs_are_those_of_genome(model, tpm, fasta, genome, tmp_path):
 def test_bigwigs_do_not_go_beside_a_record_of_other_tracks(model, tpm, fasta, genome, tmp_path):
     genome()
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    with pytest.raises(eb.OutputError, match="tells of tracks that genome wrote here; give another folder"):
+    with pytest.raises(
+        eb.OutputError, match="describes tracks that genome wrote to this folder; choose another folder"
+    ):
         model.predict(tpm, "two", fasta=fasta).to_bigwig(tmp_path / "out")
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
@@ -230,11 +232,11 @@ def test_nothing_stays_open(model, expression, fasta):
 
 
 def test_vectors_of_other_factors_or_shapes_are_refused(model, fasta):
-    with pytest.raises(eb.InputError, match="expression is of other factors than the model's"):
+    with pytest.raises(eb.InputError, match="the factors of the expression are not those of the model"):
         model.predict(eb.Expression(("a",), ("X",), np.zeros((1, 1), np.float32)), "one", fasta=fasta)
-    with pytest.raises(eb.InputError, match="does not fit 2 samples and 15 factors"):
+    with pytest.raises(eb.InputError, match="does not match 2 samples and 15 factors"):
         eb.Expression(("a", "b"), model.factors, np.zeros((1, 15), np.float32))
-    with pytest.raises(eb.InputError, match="negative or no numbers"):
+    with pytest.raises(eb.InputError, match="negative or not numbers"):
         eb.Expression(("a",), model.factors, np.full((1, 15), -1, np.float32))
 
 
@@ -242,9 +244,9 @@ def test_vectors_of_other_factors_or_shapes_are_refused(model, fasta):
     ("options", "said"),
     [
         ({"regions": "four"}, "the genome has no contig 'four'"),
-        ({"regions": []}, "no region is given"),
+        ({"regions": []}, "no region; provide at least one"),
         ({"tracks": ["H3"]}, "the model has no track 'H3'"),
-        ({"space": "log2"}, "no space 'log2'; give log1p or linear"),
+        ({"space": "log2"}, "unknown space 'log2'; use log1p or linear"),
         ({"overlap": 7}, "must be a multiple of the bin"),
     ],
 )

@@ -59,18 +59,18 @@ def folder(tmp_path):
         ({"tpm": "absent.tsv"}, "absent.tsv: TPM table cannot be read: No such file or directory"),
         (
             {"tpm": "noid.tsv"},
-            "noid.tsv: has numbers as ids (1, …) that are not those of human genes at NCBI; give Ensembl ids",
+            "noid.tsv: numeric ids (1, …) that are not NCBI ids of human genes; use Ensembl ids",
         ),
         (
             {"tpm": "notpm.tsv"},
-            "notpm.tsv: has counts (expected_count) and no column TPM; give TPM, for counts depend on the genes'",
+            "notpm.tsv: counts (expected_count) but no TPM column; provide TPM, because counts depend on gene length",
         ),
         (
             {"tpm": "few.tsv"},
-            "few.tsv: only 14 of 15 factors are found (missing: F14); at least 95% are needed",
+            "few.tsv: only 14 of 15 factors found (missing: F14), at least 95% required",
         ),
-        ({"tpm": "negative.tsv"}, "negative.tsv:6: TPM '-2' is not a number from 0 up"),
-        ({"tpm": "text.tsv"}, "text.tsv:6: TPM 'much' is not a number from 0 up"),
+        ({"tpm": "negative.tsv"}, "negative.tsv:6: TPM '-2' is not a number of 0 or more"),
+        ({"tpm": "text.tsv"}, "text.tsv:6: TPM 'much' is not a number of 0 or more"),
         ({"out": "a file"}, "a file: output folder cannot be written: File exists; give another by --out"),
         (
             {"out": "a file/below"},
@@ -163,16 +163,16 @@ def test_tables_and_the_names_given_to_them(tmp_path, monkeypatch, value, name, 
     [
         ({"tpm": "liver="}, "--tpm liver=: no file after '='; use --tpm NAME=FILE"),
         ({"tpm": "=a.tsv"}, "--tpm =a.tsv: no sample name before '='; use --tpm NAME=FILE"),
-        ({"tpm": "../x=good.tsv"}, "good.tsv: has a sample '../x', which cannot be a file's name"),
-        ({"tpm": "good.tsv", "sample": "x"}, "--sample x: no table has a sample of this name; the tables have good"),
-        ({"tpm": "good.tsv", "merge": "a/b"}, "--merge a/b: cannot be a sample's name"),
+        ({"tpm": "../x=good.tsv"}, "good.tsv: sample '../x' cannot be used in a file name"),
+        ({"tpm": "good.tsv", "sample": "x"}, "--sample x: no table has a sample with this name; the tables have good"),
+        ({"tpm": "good.tsv", "merge": "a/b"}, "--merge a/b: cannot be used in a file name"),
         (
             {"tpm": "good.tsv", "group-by": "x"},
-            "--group-by x: is for cells of an .h5ad, and there is none; leave it out",
+            "--group-by x: applies only to an .h5ad, and there is none; omit it",
         ),
         (
             {"tpm": "good.tsv", "tx2gene": "absent"},
-            "absent: map of transcripts to genes cannot be read: No such file or directory",
+            "absent: transcript-to-gene map cannot be read: No such file or directory",
         ),
     ],
 )

@@ -115,11 +115,11 @@ def test_what_cannot_be_written_is_said_and_nothing_is_lost(expression, tpm, sma
     for options, message in (
         (
             {"write": tmp_path / "v"},
-            f"--write {tmp_path}/v: takes the expression reference of a model; give --model FILE",
+            f"--write {tmp_path}/v: requires the expression reference of a model; add --model FILE",
         ),
-        ({"model": small_model, "write": tmp_path / "mine.tsv"}, "mine.tsv: exists and is no vector of epigept-batch"),
-        ({"model": small_model, "write": tpm}, "sample.tsv: exists and is no vector of epigept-batch; move it away"),
-        ({"model": small_model, "write": tmp_path}, "exists and is no vector of epigept-batch"),
+        ({"model": small_model, "write": tmp_path / "mine.tsv"}, "mine.tsv: exists but is not an epigept-batch vector"),
+        ({"model": small_model, "write": tpm}, "sample.tsv: exists but is not an epigept-batch vector; move it away"),
+        ({"model": small_model, "write": tmp_path}, "exists but is not an epigept-batch vector"),
         ({"model": small_model, "write": tmp_path / "mine.tsv/v"}, "mine.tsv: output folder cannot be written"),
         ({"model": fasta}, "synthetic.fa: is no ONNX model"),
     ):
@@ -130,7 +130,7 @@ def test_what_cannot_be_written_is_said_and_nothing_is_lost(expression, tpm, sma
         assert done.out == ""
     assert (tmp_path / "mine.tsv").read_text() == "mine"
     done = expression("--tpm", f"b={tpm}", tpm=tpm, model=small_model, write=tmp_path / "v")
-    assert "v: takes one sample and there are 2; pick one by --sample, or average them by --merge" in done.err
+    assert "v: requires one sample, but there are 2; pick one with --sample, or average them with --merge" in done.err
     assert not (tmp_path / "v").exists()
     assert expression("--tpm", f"b={tpm}", tpm=tpm, model=small_model, write=tmp_path / "v", merge="m").code == 0
 

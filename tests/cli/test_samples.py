@@ -157,7 +157,7 @@ def test_a_report_of_many_samples_fits_a_screen(expression, many):
         "2 of matrix, 300 genes, counts, 14 of 15"
     )
     assert re.fullmatch(
-        r"s7 and s9: looks like counts: whole numbers, the sum is [\d,]+ to [\d,]+ and that of TPM 1,000,000; .*TPM",
+        r"s7 and s9: looks like counts: whole numbers, the sum is [\d,]+ to [\d,]+, not 1,000,000 as for TPM; .*TPM",
         lines[20],
     )
     assert lines[19] == "all 1,000 samples: missing, treated as TPM 0: F14"

@@ -123,81 +123,84 @@ HEADED = "gene\tA\tB\n"
 REFUSED = {
     "unquoted decimal commas": (
         "gene,A\nAHR,3,84\nCTCF,2,1\n",
-        ":2: has 3 columns where the header has 2, whose first name",
+        ":2: 3 columns, but the header has 2 and its first name",
     ),
     "unquoted decimal commas, another name": (
         "G,A\nAHR,3,84\nCTCF,2,1\n",
-        ":2: has 3 columns where the header has 2, and no",
+        ":2: 3 columns, but the header has 2, and there is no",
     ),
     "a last column without a name": (
         "gene\tA\nAHR\t3.84\t1.5\nCTCF\t2\t1\n",
-        ":2: has 3 columns where the header has 2, whose",
+        ":2: 3 columns, but the header has 2 and its",
     ),
     "a last column without a name, and a header that ends in a tab": (
         "G\tA\t\nAHR\t3.84\t1.5\nCTCF\t2\t1\n",
-        ":1: has values in column 3, which has no name; give every column a name",
+        ":1: column 3 has values but no name; name every column",
     ),
     "an empty last field, and a first name that may be a sample's": (
         "A\tB\nAHR\t3.84\t\nCTCF\t2\t\n",
-        ":1: has rows that end in an empty field, and 'A' as the header's first name, which may be a sample's; call",
+        ":1: rows end in an empty field, and the header's first name, 'A', may be a sample's; name",
     ),
     "a value behind": (
         HEADED + "AHR\t1.5\t2.5\n" * 70 + "CTCF\t1\t2\t3\n",
-        ":72: has 4 columns where the header has 3",
+        ":72: 4 columns, but the header has 3",
     ),
     "a value behind rows that all end so": (
         HEADED + "AHR\t1.5\t2.5\t\n" * 70 + "CTCF\t1\t2\t3\nEGR1\t1\t2\t\n",
-        ":72: has a value behind the last column, where the rows before end in a separator",
+        ":72: a value after the last column, where the rows before end in a separator",
     ),
     "rows of other lengths that even out": (
         HEADED + "AHR\t1.5\t2.5\n" * 70 + "CTCF\t1\t2\t3\nEGR1\t1\n",
-        ":72: has 4 columns where the header has 3",
+        ":72: 4 columns, but the header has 3",
     ),
     "a hash before a row": (
         "#AHR\t1.5\t2\nCTCF\t1\t2\n",
-        ":2: begins with values where the names of columns should be",
+        ":2: values instead of column names",
     ),
-    "a gene called ID3 as the first row": ("ID3\t1.5\t2\nCTCF\t1\t2\n", ":1: begins with values where the names of"),
-    "NA in the first row": ("AHR\tNA\t2\nCTCF\t1\t2\n", ":1: begins with values where the names of columns should be"),
-    "open quote in CSV": ('gene,note,A\nAHR,"open,1.5\nCTCF,x,2\n', ":2: has a quote that does not close"),
+    "a gene called ID3 as the first row": ("ID3\t1.5\t2\nCTCF\t1\t2\n", ":1: values instead of"),
+    "NA in the first row": ("AHR\tNA\t2\nCTCF\t1\t2\n", ":1: values instead of column names"),
+    "open quote in CSV": ('gene,note,A\nAHR,"open,1.5\nCTCF,x,2\n', ":2: unclosed quote"),
     "open quote in CSV, later": (
         "gene,note,A\n" + "AHR,x,1.5\n" * 70 + 'CTCF,"open,2\n',
-        ":72: has a quote that does not close; take it out, or close it",
+        ":72: unclosed quote; close or remove it",
     ),
     "a separator in quotes in place of a field": (
         "gene,note,A\n" + "".join(f"G{n},x,1.5\n" for n in range(70)) + 'CTCF,"5,6"\n',
-        ":72: has 2 columns where the header has 3",
+        ":72: 2 columns, but the header has 3",
     ),
     "NA first": (
         HEADED + "AHR\t1.5\tNA\nCTCF\t1\tNA\nEGR1\t1\t2\n",
-        ":2: TPM 'NA' of B is not a number from 0 up; leave out",
+        ":2: TPM 'NA' of B is not a number of 0 or more; remove",
     ),
     "NA in the first hundred": (
         HEADED + "AHR\t1.5\t\n" * 100 + "CTCF\t1\t2\n",
-        ":2: TPM '' of B is not a number from 0 up",
+        ":2: TPM '' of B is not a number of 0 or more",
     ),
     "thousands": (
         'gene,A\nAHR,"4,490"\nCTCF,"1,234"\n',
-        ":2: TPM '4,490' is not a number from 0 up; write decimals with a",
+        ":2: TPM '4,490' is not a number of 0 or more; write decimals with a",
     ),
-    "thousands beside points": ('gene,A\nAHR,"4,490"\nCTCF,1.5\n', ":2: TPM '4,490' is not a number from 0 up; write"),
+    "thousands beside points": (
+        'gene,A\nAHR,"4,490"\nCTCF,1.5\n',
+        ":2: TPM '4,490' is not a number of 0 or more; write",
+    ),
     "thousands and points": (
         'gene,A\nAHR,"4,490.25"\nCTCF,1.5\n',
-        ":2: TPM '4,490.25' is not a number from 0 up; leave out the",
+        ":2: TPM '4,490.25' is not a number of 0 or more; omit",
     ),
     "points for thousands": (
         "gene;A\nAHR;1.234,56\nCTCF;3,84\n",
-        ":2: TPM '1.234,56' is not a number from 0 up; leave out the",
+        ":2: TPM '1.234,56' is not a number of 0 or more; omit",
     ),
     "points for thousands alone": (
         "gene;A\n" + "".join(f"GENE{n};{n + 1}.500\n" for n in range(8)) + "AHR;84\n",
-        ":2: TPM '1.500' is not a number from 0 up; leave out the marks of thousands",
+        ":2: TPM '1.500' is not a number of 0 or more; omit thousands separators",
     ),
-    "an underscore": ("gene\tA\nAHR\t1.5\nCTCF\t7_1\nEGR1\t2\n", ":3: TPM '7_1' is not a number from 0 up"),
-    "hexadecimal": ("gene\tA\nAHR\t1.5\nCTCF\t0x1F\nEGR1\t2\n", ":3: TPM '0x1F' is not a number from 0 up"),
+    "an underscore": ("gene\tA\nAHR\t1.5\nCTCF\t7_1\nEGR1\t2\n", ":3: TPM '7_1' is not a number of 0 or more"),
+    "hexadecimal": ("gene\tA\nAHR\t1.5\nCTCF\t0x1F\nEGR1\t2\n", ":3: TPM '0x1F' is not a number of 0 or more"),
     "four numbers in a cell": (
         "gene\tA\nAHR\t1,2,3,4,5\nCTCF\t1,2,3,4\n",
-        ":3: TPM '1,2,3,4' is not a number from 0 up",
+        ":3: TPM '1,2,3,4' is not a number of 0 or more",
     ),
     "five numbers that do not ascend": (
         "gene\tA\nAHR\t1,2,3,4,5\nCTCF\t1,2,9,4,5\n",
@@ -206,45 +209,48 @@ REFUSED = {
     "whole numbers of what": (
         padded(score=lambda n: n % 7),
         (
-            ": has columns of whole numbers beside others with decimals, which may be samples or not (score); pick "
-            "samples, such as by --sample A --sample B"
+            ": unclear whether columns of whole numbers, next to columns with decimals, are samples (score); pick the "
+            "samples, for example with --sample A --sample B"
         ),
     ),
     "GC content of another name": (
         padded(share=lambda n: 0.3 + n / 100),
-        ": has columns whose values all lie between 0.25 and 0.75, as of GC content, which may be samples or not (sha",
+        ": unclear whether columns with all values between 0.25 and 0.75, like GC content, are samples (share); pick",
     ),
     "some with a unit": (
         padded().replace("\tA\tB", "\tA_tpm\tB"),
-        ": has columns beside columns of TPM, which may be samples or not (B); pick samples, such as by --sample A_tpm",
+        (
+            ": unclear whether columns without a unit, next to TPM columns, are samples (B); pick the samples, for "
+            "example with --sample A_tpm"
+        ),
     ),
     "counts alone": (
         padded().replace("\tA\tB", "\tA_count\tB_count"),
-        ": has counts (A_count, B_count) and no column TPM",
+        ": counts (A_count, B_count) but no TPM column",
     ),
     "long, by two columns": (
         "gene\ttissue\tcell type\tTPM\n" + "".join(f"{g}\t{t}\t{c}\t1.5\n" for g in GENES for t in "xy" for c in "pq"),
-        ": has several rows for one gene, and 'tissue' and 'cell type' do not tell them apart; give one column",
+        ": several rows for one gene, and 'tissue' and 'cell type' do not tell them apart; add one column",
     ),
     "long, a row without a sample": (
         "gene\tsample\tTPM\nAHR\tA\t1\nAHR\tB\t2\nCTCF\t\t3\nCTCF\tB\t3\n",
-        ":4: has no 'sample' here, which names the sample; fill it in",
+        ":4: no value in 'sample', the column that names the sample; fill it in",
     ),
     "long, by a column that the first rows do not show": (
         "gene\tbatch\tTPM\n"
         + "".join(f"{g}\t{b}\t1.5\n" for b in "pq" for g in [*GENES, *(f"G{n}" for n in range(70))]),
-        ":76: has 2 rows for AHR that differ by 'batch'; call that column sample if it names the sample of each row",
+        ":76: 2 rows for AHR that differ in 'batch'; rename that column to sample if it names each row's sample",
     ),
     "a transcript twice": (
         "transcript_id\tgene_id\tTPM\nENST00000000001\tAHR\t1\nENST00000000002\tCTCF\t1\nENST00000000001\tAHR\t5\n",
-        ":4: lists transcript ENST00000000001 2 times (first in line 2); give each transcript one row",
+        ":4: transcript ENST00000000001 is listed 2 times (first in line 2); write one row per transcript",
     ),
     "a transcript twice, by run": (
         (
             "transcript_id\tgene_id\tlane\tTPM\nENST00000000001\tAHR\tx\t1\nENST00000000002\tCTCF\tx\t1\n"
             "ENST00000000001\tAHR\ty\t5\n"
         ),
-        ":4: has 2 rows for ENST00000000001 that differ by 'lane'; call that column sample if it names",
+        ":4: 2 rows for ENST00000000001 that differ in 'lane'; rename that column to sample if it names",
     ),
 }
 
@@ -278,7 +284,7 @@ def test_rows_of_other_lengths_that_even_out_are_refused_where_few_columns_are_r
     path = tmp_path / "t.tsv"
     rows = "".join(f"G{n}\t1.5\t2.5\t3.5\n" for n in range(70))
     path.write_text(f"gene\tA\tB\tC\n{rows}CTCF\t1\t2\t3\t4\nEGR1\t1\t2\n")
-    with pytest.raises(InputError, match=":72: has 5 columns where the header has 4"):
+    with pytest.raises(InputError, match=":72: 5 columns, but the header has 4"):
         read_all(path, factors=GENES, samples=("A",))
 
 
@@ -287,7 +293,7 @@ def test_sample_picks_a_column_that_would_be_none(tmp_path):
     path.write_text(READ["sequencing service"])
     assert read_all(path, factors=GENES, samples=("A_tpm",))["A_tpm"].tpm.by_factor.tolist() == list(A)
     (note,) = read_all(path, factors=GENES, samples=("A",))["A"].notes
-    assert note == "columns that are taken for no samples: A_count, B_fpkm"
+    assert note == "columns not treated as samples: A_count, B_fpkm"
 
 
 def test_a_column_that_could_tell_samples_apart_and_does_not_is_no_key(tmp_path):
@@ -303,7 +309,7 @@ def test_a_column_without_a_value_and_one_that_begins_late_are_said(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_text("gene\tA\tB\n" + "AHR\t1.5\tNA\n" + "".join(f"G{n}\t1.5\tNA\n" for n in range(99)))
     (sample,) = read_all(path, factors=("AHR",)).values()
-    assert sample.notes == ("columns without a value: B",)
+    assert sample.notes == ("columns without any value: B",)
     path.write_text(path.read_text() + "G99\t1.5\t2.5\n")
     with pytest.raises(InputError, match=":2: TPM 'NA' of B is not a number"):
         read_all(path, factors=("AHR",))
@@ -313,7 +319,7 @@ def test_a_column_in_which_some_cells_are_numbers_is_said(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_text("gene\tA\tB\nAHR\t1.5\t<0.1\nCTCF\t2.5\t<0.1\nEGR1\t1.5\t3\n")
     (sample,) = read_all(path, factors=("AHR",)).values()
-    assert sample.notes == ("columns that are taken for no samples: B",)
+    assert sample.notes == ("columns not treated as samples: B",)
 
 
 def test_columns_of_text_that_begin_empty_are_no_samples(tmp_path):
@@ -399,7 +405,7 @@ def test_logarithms_of_samples_as_rows_are_refused_whatever_genes_there_are(tmp_
     text = rows_of_samples("{symbol} ({number})", lambda value: math.log2(value + 1))
     path.write_text("\n".join(",".join(row.split(",")[:300] + row.split(",")[-1500:]) for row in text.splitlines()))
     with pytest.raises(
-        InputError, match="sample 'ACH-0' looks like logarithms: the largest value is .*; give TPM themselves"
+        InputError, match="sample 'ACH-0' looks like logarithms: the largest value is .*; provide untransformed TPM"
     ):
         read_all(path, factors=GENES, max_missing=0.9)
 

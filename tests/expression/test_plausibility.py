@@ -72,7 +72,7 @@ def test_what_is_given_as_normalised_and_is_not(reference):
     assert judge_normalised(values, whole, reference).kind == "quantile-normalised"
     raw = judge_normalised(TPM[:711], whole, reference)
     assert raw.refused
-    assert raw.note.endswith("leave out --normalised")
+    assert raw.note.endswith("omit --normalised")
     assert judge_normalised(values * 2, part, reference).refused
     assert judge_normalised(np.log1p(values), part, reference).refused
     few = np.where(np.arange(711) < 3, values, 0)

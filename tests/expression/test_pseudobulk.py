@@ -45,7 +45,7 @@ def test_groups_are_samples(path, monkeypatch, cells_at_once):
         assert (account["format"], account["verdict"]) == ("AnnData, layers/counts", "raw counts")
         assert account["column"] == name
         assert sample.notes[0].startswith(
-            "counts of 20 cells, scaled to a million without the genes' lengths, which is"
+            "counts of 20 cells, scaled to a million without dividing by gene length, which is"
         )
     assert list(read_all(path, factors=PUBLISHED, group_by="kind", samples=(OTHER,))) == [OTHER]
 
@@ -97,13 +97,13 @@ def test_what_cannot_be_summed_is_said(path):
         with pytest.raises(InputError, match=message):
             read_one(path, PUBLISHED, **options)
 
-    refused(r"has no column 'cluster' of cells to group by \(obs has kind\)", group_by="cluster")
+    refused(r"no column 'cluster' in obs to group cells by \(obs has kind\)", group_by="cluster")
     change(path, lambda data: data.layers.pop("counts"))
-    refused(r"has no raw counts \(looked in X\); put them into layers/counts")
+    refused(r"no raw counts \(looked in X\); store them in layers/counts")
     change(path, lambda data: setattr(data, "var_names", [f"g{n}" for n in range(data.n_vars)]))
     change(path, lambda data: setattr(data, "var", data.var.drop(columns="gene_ids")))
     change(path, lambda data: setattr(data, "X", data.X * 0))
-    refused("has no column with human gene ids")
+    refused(": no column with human gene ids")
 
 
 def test_counts_that_turn_out_to_be_none_are_said(path, monkeypatch):
@@ -113,7 +113,7 @@ def test_counts_that_turn_out_to_be_none_are_said(path, monkeypatch):
     counts[30, 5] = 0.5
     data.layers["counts"] = counts
     data.write_h5ad(path)
-    with pytest.raises(InputError, match=r"cells.h5ad: has values in layers/counts that are no counts"):
+    with pytest.raises(InputError, match=r"cells.h5ad: values in layers/counts are not counts"):
         read_one(path, PUBLISHED)
 
 
@@ -123,10 +123,10 @@ def test_kallistos_hdf5_and_others_are_no_cells(tmp_path):
     path = tmp_path / "abundance.h5"
     with h5py.File(path, "w") as file:
         file["est_counts"] = [1.0]
-    with pytest.raises(InputError, match=r"is an HDF5 file but no .h5ad; of kallisto give abundance.tsv"):
+    with pytest.raises(InputError, match=r"an HDF5 file, but not an .h5ad; for kallisto use abundance.tsv"):
         read_one(path)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(InputError, match="is a damaged HDF5 file"):
+    with pytest.raises(InputError, match=": a damaged HDF5 file"):
         read_one(path)
 
 
@@ -139,5 +139,7 @@ def test_without_anndata_the_extra_is_named(path, monkeypatch):
         return real(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(DeviceError, match=r"cells.h5ad: .h5ad needs AnnData; install epigept-batch with its \[h5ad\]"):
+    with pytest.raises(
+        DeviceError, match=r"cells.h5ad: .h5ad requires AnnData; install epigept-batch with its \[h5ad\]"
+    ):
         read_one(path)

@@ -71,7 +71,7 @@ def test_genes_of_one_name_and_two_ensembl_ids_are_no_loci(stringtie):
     )
     values, notes = of(path, (*FACTORS, *OTHERS))
     assert values["CTCF"] == 2.5
-    assert notes == ("rows of one gene were averaged for 1 factor: CTCF (2 rows)",)
+    assert notes == ("several rows of one gene were averaged for 1 factor: CTCF (2 rows)",)
 
 
 @pytest.mark.parametrize(("x", "y"), [("chrX", "chrY"), ("X", "Y"), ("NC_000023.11", "NC_000024.10")])
@@ -101,7 +101,7 @@ def test_further_places_of_ncbi_are_copies_too(tmp_path):
     assert of(path, ("NKX2-1", "SHOX", "SRY")) == ({"NKX2-1": 4, "SHOX": 3.5, "SRY": 2}, ())
     once = "".join(f"gene-{factor}\t1\n" for factor in (*FACTORS, *OTHERS))
     path.write_text(f"id\tTPM\ngene-NKX2-1\t4\ngene-NKX2-1\t5\n{once}")
-    said = ("rows of one gene were averaged for 1 factor: NKX2-1 (2 rows)",)
+    said = ("several rows of one gene were averaged for 1 factor: NKX2-1 (2 rows)",)
     assert of(path, ("NKX2-1", *FACTORS, *OTHERS))[1] == said
 
 
@@ -111,7 +111,7 @@ def test_other_rows_of_one_gene_are_averaged_and_counted(tmp_path):
     rows += ["AHR\t9", "AHR\t9", "CTCF\t0"]
     path.write_text("gene\tTPM\n" + "\n".join(rows) + "\n")
     sample = read_one(path, PUBLISHED)
-    assert sample.notes == ("rows of one gene were averaged for 2 factors: AHR (3 rows), CTCF (2 rows)",)
+    assert sample.notes == ("several rows of one gene were averaged for 2 factors: AHR (3 rows), CTCF (2 rows)",)
     place = PUBLISHED.index("CTCF")
     np.testing.assert_allclose(sample.tpm.by_factor[place], (place + 0.5) / 2)
     assert sample.tpm.several == {"AHR": 3, "CTCF": 2}
@@ -121,7 +121,7 @@ def test_other_rows_of_one_gene_are_averaged_and_counted(tmp_path):
 def test_a_table_in_which_most_genes_have_several_rows_is_refused(tmp_path):
     path = tmp_path / "table.tsv"
     path.write_text("gene\tTPM\n" + "".join(f"{name}\t1\n{name}\t2\n" for name in PUBLISHED))
-    with pytest.raises(InputError, match="has several rows for 711 of 711 factors"):
+    with pytest.raises(InputError, match="several rows for 711 of 711 factors"):
         read_one(path, PUBLISHED)
 
 

@@ -107,12 +107,15 @@ def test_replicates_that_were_filtered_alike_are_averaged(coding):
     merged = read_all(one, two, merge="m")["m"]
     assert merged.tpm.by_factor.tolist() == [1, 2, 3, 4, 5]
     assert merged.notes == (
-        "averaged as TPM of some genes: each table has the same 15,000 genes, and sums are 861,234 to 912,000",
+        (
+            "averaged as TPM of some genes: all tables have the same 15,000 genes, and their sums range from 861,234 "
+            "to 912,000"
+        ),
     )
     nearly = read_all(one, coding("c.tsv", 995_000), merge="m")["m"]  # which alone passes for TPM of all genes
     assert len(nearly.notes) == 1
     some = read_all(coding("d.tsv", 1e6, number=900), coding("e.tsv", 1e6, number=900), merge="m")["m"]
-    assert some.notes[0].startswith("averaged as TPM of some genes: each table has the same 900 genes")
+    assert some.notes[0].startswith("averaged as TPM of some genes: all tables have the same 900 genes")
 
 
 def test_the_order_of_the_rows_does_not_matter(coding):
@@ -136,17 +139,18 @@ def test_replicates_of_other_scales_are_refused(coding):
     part, full = coding("p.tsv", 1e6, number=900), coding("f.tsv", 1e6)
     fpkm = coding("q.tsv", 3e5, number=900, column="FPKM")
     for others, said in (
-        ((coding("b.tsv", 900_000, left_out=1),), "the tables have different genes; give TPM of all genes, or of"),
-        ((coding("c.tsv", 600_000),), "sums are from 600,000 to 912,000"),
-        ((coding("d.tsv", 1_200_000),), "perhaps FPKM are of no scale that is known"),
-        ((coding("e.tsv", 4_000_000, number=14_999),), "counts are of no scale that is known"),
+        ((coding("b.tsv", 900_000, left_out=1),), "the tables have different genes; provide TPM of all genes, or of"),
+        ((coding("c.tsv", 600_000),), "the sums range from 600,000 to 912,000"),
+        ((coding("d.tsv", 1_200_000),), "values that are perhaps FPKM have no known scale"),
+        ((coding("e.tsv", 4_000_000, number=14_999),), "values that are counts have no known scale"),
         ((fpkm,), "the tables are of different kinds"),
     ):
         with pytest.raises(InputError) as caught:
             read_all(plain, *others, merge="m")
-        assert "cannot be averaged with others: " + said in str(caught.value)
+        assert ": cannot be averaged with the other tables: the values are " in str(caught.value)
+        assert ", and " + said in str(caught.value)
     for one, other in ((part, full), (full, part), (fpkm, full)):  # scaled to a million of other genes
-        with pytest.raises(InputError, match="cannot be averaged with others: the tables"):
+        with pytest.raises(InputError, match="cannot be averaged with the other tables: .*, and the tables"):
             read_all(one, other, merge="m")
 
 
@@ -195,7 +199,7 @@ def test_a_factor_that_some_replicates_lack_is_that_of_the_others(write, tmp_pat
     assert merged.tpm.by_factor.tolist() == [2, 2, 2, 6, 5]
     assert merged.tpm.missing == ()
     assert merged.tpm.renamed == ()
-    assert merged.notes == ("the mean leaves out the tables that lack CTCF",)
+    assert merged.notes == ("factors that some of the tables lack, averaged over the others: CTCF",)
     other_way = read_all(part, whole, merge="m", max_missing=0.2)["m"]
     assert other_way.tpm.renamed == ("ARNTL", "T")
     assert other_way.tpm.found_as == ("AHR", "BMAL1", "TBXT", "GTF2I", "CTCF")
@@ -208,16 +212,24 @@ def test_names_that_do_not_fit_are_refused(write, matrix):
         (
             (plain, other),
             {},
-            "there are 2 samples 'b'; name one by --tpm NAME=FILE, or average replicates by --merge NAME",
+            "2 samples are named 'b'; rename one with --tpm NAME=FILE, or average replicates with --merge NAME",
         ),
-        ((plain, matrix, ("lung", plain)), {}, "there are 2 samples 'lung'; name one by"),
-        ((("x", matrix),), {}, "m.tsv: has 3 samples and one name, 'x'; pick one by --sample, or leave the name out"),
-        ((matrix,), {"samples": ("Lung",)}, "--sample Lung: no table has a sample of this name; did you mean 'lung'?"),
-        ((matrix,), {"samples": ("q",)}, "--sample q: no table has a sample of this name; the tables have liver, lung"),
-        ((matrix,), {"merge": "a/b"}, "--merge a/b: cannot be a sample's name, which is that of files"),
-        ((("../x", plain),), {}, "b.tsv: has a sample '../x', which cannot be a file's name; give --tpm NAME=FILE"),
-        ((plain.parent / ".hidden",), {}, ".hidden: has a sample '.hidden', which cannot be a file's name"),
-        ((plain,), {"group_by": "kind"}, "--group-by kind: is for cells of an .h5ad, and there is none; leave it out"),
+        ((plain, matrix, ("lung", plain)), {}, "2 samples are named 'lung'; rename one with"),
+        ((("x", matrix),), {}, "m.tsv: 3 samples but only one name, 'x'; pick one with --sample, or omit the name"),
+        (
+            (matrix,),
+            {"samples": ("Lung",)},
+            "--sample Lung: no table has a sample with this name; did you mean 'lung'?",
+        ),
+        (
+            (matrix,),
+            {"samples": ("q",)},
+            "--sample q: no table has a sample with this name; the tables have liver, lung",
+        ),
+        ((matrix,), {"merge": "a/b"}, "--merge a/b: cannot be used in a file name; choose another name"),
+        ((("../x", plain),), {}, "b.tsv: sample '../x' cannot be used in a file name; rename it with --tpm NAME=FILE"),
+        ((plain.parent / ".hidden",), {}, ".hidden: sample '.hidden' cannot be used in a file name"),
+        ((plain,), {"group_by": "kind"}, "--group-by kind: applies only to an .h5ad, and there is none; omit it"),
     ):
         with pytest.raises(InputError) as caught:
             read_all(*tables, **options)
@@ -239,18 +251,19 @@ def test_normalised_tables_are_recognised_with_and_without_the_option(tmp_path, 
     path.write_text("gene\tTPM\n" + "".join(f"{name}\t{value}\n" for name, value in rows))
     plain = read_one(path, PUBLISHED, reference)
     assert plain.sources[0].verdict.kind == "quantile-normalised"
-    assert "the factors' TPM are normalised already, which changes nothing" in plain.notes
+    assert "the factors' TPM are already quantile-normalised; normalising them again changes nothing" in plain.notes
     told = read_one(path, PUBLISHED, reference, normalised=True)
     assert (told.sources[0].verdict.kind, told.sources[0].verdict.note) == ("quantile-normalised", "")
     assert (
-        read_one(path, PUBLISHED, normalised=True).sources[0].verdict.kind == "quantile-normalised, by the user's word"
+        read_one(path, PUBLISHED, normalised=True).sources[0].verdict.kind
+        == "quantile-normalised, according to the user"
     )
 
 
 def test_raw_tpm_given_as_normalised_are_refused(tmp_path, reference):
     path = rsem(generate_genes(), tmp_path)
     with pytest.raises(
-        InputError, match=r"genes.results: the factors' values are not those .*; leave out --normalised"
+        InputError, match=r"genes.results: is not quantile-normalised: the factors' values .*; omit --normalised"
     ):
         read_one(path, PUBLISHED, reference, normalised=True)
 
@@ -259,8 +272,9 @@ def test_a_sample_like_no_training_cell_is_said(tmp_path, reference):
     path = two_columns(generate_genes(), tmp_path)
     sample = read_one(path, PUBLISHED, reference)
     assert sample.nearest.r < 0.2
+    near = sample.nearest
     assert sample.notes == (
-        f"like no training cell: the nearest, {sample.nearest.cell}, has a rank correlation of {sample.nearest.r:.2f}",
+        f"unlike any training cell: the nearest, {near.cell}, has a rank correlation of {near.r:.2f}",
     )
     like = ExpressionReference(("a", "twin"), np.column_stack([reference.matrix[:, 0], sample.tpm.by_factor * 2]))
     twin = read_one(path, PUBLISHED, like)

@@ -73,7 +73,7 @@ def test_a_sheet_goes_with_tables_and_with_a_choice(folder, sheet):
     assert list(read(path, ((None, folder / "m.tsv"),))) == ["liver", "lung", "brain", "one", "two"]
     assert list(read(path, ((None, folder / "m.tsv"),), samples=("two", "lung"))) == ["lung", "two"]
     assert read(path, ((None, folder / "a.tsv"),))["a"].account()["sheet"] is None
-    with pytest.raises(InputError, match="there are 2 samples 'one'"):
+    with pytest.raises(InputError, match="2 samples are named 'one'"):
         read(path, (("one", folder / "a.tsv"),))
 
 
@@ -89,31 +89,31 @@ HEAD = "sample\tfile\tcolumn\tx\n"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", ": has no header; the first line names the columns: sample, file"),
-        ("\n\n# x\n", ": has no header"),
-        ("name\tfile\na\t../a.tsv\n", ":1: has no column sample (columns: name, file); the header of a sheet has"),
-        ("# x\nsample,fastq_1\n", ":2: has no column file (columns: sample, fastq_1)"),
-        ("a\t../a.tsv\n", ":1: has no column sample and no column file (columns: a, ../a.tsv)"),
-        ("sample\tfile\tx\tx\n", ":1: has 2 columns 'x'; give each a name of its own"),
-        ("Sample\tsample\tfile\n", ":1: has 2 columns 'sample'"),
-        (HEAD, ": has a header and no samples"),
-        (HEAD + "a\t../a.tsv\n\t../a.tsv\n", ":3: has no sample"),
-        (HEAD + "a\t\t\tx\n", ":2: has no file"),
-        (HEAD + "a\tabsent.tsv\n", "absent.tsv, which is not there; files are relative to the sheet's folder"),
-        (HEAD + "a\t../a.tsv\n\na\tb.tsv\n", ":4: has sample 'a' again, as in line 2"),
-        (HEAD + "a/b\t../a.tsv\n", ":2: has a sample 'a/b', which cannot be a file's name; give it another"),
-        (HEAD + ".a\t../a.tsv\n", ":2: has a sample '.a', which cannot be a file's name"),
-        (HEAD + "a\t../a.tsv\t\tx\ty\n", ":2: has 5 columns where the header has 4"),
-        (HEAD + "a\t../m.tsv\n", "m.tsv has no sample 'a'; it has liver, lung, brain; name it by a column `column`"),
+        ("", ": no header; the first line must name the columns: sample, file"),
+        ("\n\n# x\n", ": no header"),
+        ("name\tfile\na\t../a.tsv\n", ":1: no column sample (columns: name, file); the header of a sample sheet"),
+        ("# x\nsample,fastq_1\n", ":2: no column file (columns: sample, fastq_1)"),
+        ("a\t../a.tsv\n", ":1: no column sample and no column file (columns: a, ../a.tsv)"),
+        ("sample\tfile\tx\tx\n", ":1: 2 columns named 'x'; give each a different name"),
+        ("Sample\tsample\tfile\n", ":1: 2 columns named 'sample'"),
+        (HEAD, ": a header but no samples"),
+        (HEAD + "a\t../a.tsv\n\t../a.tsv\n", ":3: no value in column sample"),
+        (HEAD + "a\t\t\tx\n", ":2: no value in column file"),
+        (HEAD + "a\tabsent.tsv\n", "absent.tsv does not exist; files are relative to the sheet's folder"),
+        (HEAD + "a\t../a.tsv\n\na\tb.tsv\n", ":4: sample 'a' is already in line 2"),
+        (HEAD + "a/b\t../a.tsv\n", ":2: sample 'a/b' cannot be used in a file name; choose another name"),
+        (HEAD + ".a\t../a.tsv\n", ":2: sample '.a' cannot be used in a file name"),
+        (HEAD + "a\t../a.tsv\t\tx\ty\n", ":2: 5 columns, but the header has 4"),
+        (HEAD + "a\t../m.tsv\n", "m.tsv has no sample 'a'; it has liver, lung, brain; name it in a column `column`"),
         (HEAD + "a\t../m.tsv\tlunk\n", "m.tsv has no sample 'lunk'; did you mean 'lung'?"),
         (
             HEAD + "a\t../m.tsv\tlung\nlung\t../m.tsv\n",
-            ":3: has the values of 'a' in line 2 for 'lung' again; give another file, or another `column` of a file",
+            ":3: 'lung' has the same values as 'a' in line 2; use another file, or another `column` of a file",
         ),
-        (HEAD + "a\t../a.tsv\nb\t../a.tsv\n", ":3: has the values of 'a' in line 2 for 'b' again"),
-        (b"\x1f\x8b12345", ": is no sheet of samples: give a table of text"),
-        (b"PK\x03\x0412345", ": is no sheet of samples: give a table of text"),
-        (b"sample\tfile\0", ": is no sheet of samples"),
+        (HEAD + "a\t../a.tsv\nb\t../a.tsv\n", ":3: 'b' has the same values as 'a' in line 2"),
+        (b"\x1f\x8b12345", ": not a sample sheet; provide a text table"),
+        (b"PK\x03\x0412345", ": not a sample sheet; provide a text table"),
+        (b"sample\tfile\0", ": not a sample sheet"),
     ],
 )
 def test_what_is_wrong_with_a_sheet_is_said_with_its_line(sheet, text, said):
@@ -126,5 +126,5 @@ def test_what_is_wrong_with_a_sheet_is_said_with_its_line(sheet, text, said):
 
 
 def test_a_sheet_that_is_not_there(folder):
-    with pytest.raises(InputError, match="sheet of samples cannot be read: No such file"):
+    with pytest.raises(InputError, match="sample sheet cannot be read: No such file"):
         read(folder / "absent.tsv")

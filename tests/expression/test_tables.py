@@ -47,7 +47,7 @@ def test_a_bad_value_and_a_long_row_are_said_with_their_line(tmp_path, bad):
         read_one(path)
     lines[bad - 1] = "AHR\t1\tx\ty"
     path.write_text("\n".join(lines))
-    with pytest.raises(InputError, match=f":{bad}: has 4 columns where the header has 3"):
+    with pytest.raises(InputError, match=f":{bad}: 4 columns, but the header has 3"):
         read_one(path)
 
 

@@ -76,9 +76,9 @@ def test_maps(write, name, packed):
     ("text", "message"),
     [
         ("", "is empty"),
-        ("ENST1 AHR\n", "is neither GTF, GFF3 nor a table of transcripts and genes"),
-        ("tx1\tAHR\ntx1\tCTCF\n", "gives transcript tx1 to two genes, AHR and CTCF; give each one"),
-        ('chr1\tx\tgene\t1\t9\t.\t+\t.\tgene_id "G"; transcript_id "";\n', "names no gene of a transcript"),
+        ("ENST1 AHR\n", "not a GTF, a GFF3 or a tab- or comma-separated table of transcripts and genes"),
+        ("tx1\tAHR\ntx1\tCTCF\n", "transcript tx1 has two genes, AHR and CTCF; list only one"),
+        ('chr1\tx\tgene\t1\t9\t.\t+\t.\tgene_id "G"; transcript_id "";\n', "no transcript with a gene"),
     ],
 )
 def test_what_is_no_map_is_said(write, text, message):
@@ -91,7 +91,7 @@ def test_transcripts_are_summed_and_copies_of_a_gene_averaged(write):
     genes = write("t1\tENSG00000106546.2\nt2\tENSG00000106546.2\nt3\tENSG00000106546.2_PAR_Y\nt4\tENSG00000102974\n")
     sample = read_one(table, ("AHR", "CTCF"), tx2gene=genes)
     assert sample.tpm.by_factor.tolist() == [5.5, 5]
-    assert sample.notes == ("1 of 5 transcripts, 20.0% of the TPM, have no gene",)
+    assert sample.notes == ("1 of 5 transcripts, with 20.0% of the TPM, have no gene",)
     assert sample.tpm.several == {}
     assert sample.sources[0].quantified.level == "transcripts"
 
@@ -105,7 +105,7 @@ def test_a_map_is_not_applied_to_genes(write):
 
 def test_a_map_of_another_annotation_is_said(write):
     table = write("target_id\ttpm\n" + "".join(f"ENST{n:011d}\t1\n" for n in range(9)), "abundance.tsv")
-    message = r"is a table of transcripts \(ENST00000000000, …\); none of them is in the file of --tx2gene"
+    message = r": a table of transcripts \(ENST00000000000, …\); none of them is in the --tx2gene file"
     with pytest.raises(InputError, match=message):
         read_one(table, tx2gene=write("NM_001621\tAHR\n"))
 
@@ -115,9 +115,11 @@ def test_a_map_that_has_some_transcripts_is_used_and_the_rest_said(write):
     table = write("target_id\ttpm\n" + rows, "abundance.tsv")
     sample = read_one(table, ("AHR",), tx2gene=write("ENST00000000004\tAHR\n"))
     assert sample.tpm.by_factor.tolist() == [9]
-    assert sample.notes == ("8 of 9 transcripts, 47.1% of the TPM, have no gene",)
+    assert sample.notes == ("8 of 9 transcripts, with 47.1% of the TPM, have no gene",)
     table.write_text(table.read_text().replace("\t9", "\t7"))
-    with pytest.raises(InputError, match="8 of 9 transcripts, 53.3% of the TPM, have no gene in the file of --tx2gene"):
+    with pytest.raises(
+        InputError, match="8 of 9 transcripts, with 53.3% of the TPM, have no gene in the --tx2gene file"
+    ):
         read_one(table, ("AHR",), tx2gene=write("ENST00000000004\tAHR\n"))
 
 
@@ -154,7 +156,7 @@ def test_transcripts_beside_their_genes_are_summed_wherever_they_stand(write, na
 def test_transcripts_that_nothing_tells_from_genes_are_refused(write):
     table = write("gene_id\tfeature\tTPM\nAHR\ta\t1\nAHR\tb\t2\nCTCF\tc\t3\n", "table.tsv")
     with pytest.raises(
-        InputError, match=r"has several rows for 1 of 2 factors \(AHR, …\): transcripts\? Name their column"
+        InputError, match=r"several rows for 1 of 2 factors \(AHR, …\); if they are transcripts, name their column"
     ):
         read_one(table, ("AHR", "CTCF"))
 
@@ -196,7 +198,8 @@ def test_the_copies_of_a_transcript_on_x_and_y_are_averaged(write):
 def test_transcripts_by_the_ids_of_gff3_ask_for_the_map(write, names):
     table = write("target_id\ttpm\n" + "".join(f"{names.format(n)}\t1\n" for n in range(9)), "abundance.tsv")
     with pytest.raises(
-        InputError, match=r"is a table of transcripts \((?:rna-NM_0|transcript:ENST0).*; give --tx2gene"
+        InputError,
+        match=r": a table of transcripts \((?:rna-NM_0|transcript:ENST0).*; provide a GTF, .* with --tx2gene",
     ):
         read_one(table, ("CTCF",))
 
