@@ -1,6 +1,6 @@
 DATA ?= ../shared/data
 
-.PHONY: check check-all check-lowest check-pythons format fuzz try
+.PHONY: check check-all check-docs check-lowest check-pythons docs format fuzz release try
 
 check:  ## What CI runs
 	bash .ci/run
@@ -11,7 +11,16 @@ check-lowest:  ## The tests with the lowest versions that pyproject.toml allows
 check-pythons:  ## The tests on the other Pythons that are installed here
 	bash .ci/pythons
 
-check-all: check check-lowest check-pythons  ## All three: before a release
+check-docs:  ## The commands of the pages that take hours, in a copy of the folder EPIGEPT_DOCS_DATA
+	pytest -m slow tests/docs
+
+check-all: check check-lowest check-pythons  ## All that is checked before a release, but for check-docs
+
+docs:  ## The pages as a site, in docs/_build
+	sphinx-build -W --keep-going -q -b html docs docs/_build
+
+release:  ## Wheel and sdist in dist/, each tried in a fresh environment
+	bash .ci/release
 
 format:
 	ruff check --fix .

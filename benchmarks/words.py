@@ -26,6 +26,8 @@ FENCE = re.compile(r"^ *(```|~~~|:::)")
 ITEM = re.compile(r"^ *(?:[-*+]|\d+\.) +")
 NO_PROSE = re.compile(r"^ *(?:\||#|\(.*\)=$|<|\$|\[[^]]+\]:)")
 LINK = re.compile(r"!?\[([^]]*)\]\([^)]*\)")
+CODE = re.compile(r"`[^`]*`")
+NO_BREAK = "\u00a0"
 ABBREVIATIONS = re.compile(r"\b(e\.g|i\.e|vs|et al|approx)\.")
 END = re.compile(r"(?<=[.!?])[)\"'*]* +(?=[A-Z`*\"'(\[\d])")
 LONG = 25
@@ -53,6 +55,7 @@ def sentences_of_markdown(text: str) -> list[str]:
 def sentences(paragraph: str) -> list[str]:
     """The sentences of one paragraph."""
     plain = ABBREVIATIONS.sub(r"\1", LINK.sub(r"\1", " ".join(paragraph.split())))
+    plain = CODE.sub(lambda found: found[0].replace(" ", NO_BREAK), plain)
     return [part for part in END.split(plain) if any(letter.isalpha() for letter in part)]
 
 

@@ -53,13 +53,13 @@ def run_expression(request: ExpressionRequest) -> list[dict[str, Any]]:
     reference = None if spec is None else spec.reference
     if request.write is not None:
         if reference is None and not request.samples.normalised:
-            raise InputError(f"--write {request.write}: requires the expression reference of a model; add --model FILE")
+            raise InputError(f"--out {request.write}: requires the expression reference of a model; add --model FILE")
         check_vector_path(request.write)
     samples = read_samples(request.samples, spec.factors if spec else published_factors(), reference)
     if request.write is not None:
         if len(samples) > 1:
             raise InputError(
-                f"--write {request.write}: requires one sample, but there are {len(samples)}; pick one with --sample, "
+                f"--out {request.write}: requires one sample, but there are {len(samples)}; pick one with --sample, "
                 "or average them with --merge"
             )
         distribution = None if request.samples.normalised or reference is None else reference

@@ -42,8 +42,8 @@ def check_vector_path(path: Path) -> None:
         OutputError: The folder cannot be written, or the file exists and is not an epigept-batch vector.
     """
     if path.exists() and not _is_vector(path):
-        raise OutputError("exists but is not an epigept-batch vector; move it away or choose another --write", path)
-    make_folder(path.parent, option="--write")
+        raise OutputError("exists but is not an epigept-batch vector; move it away or choose another --out", path)
+    make_folder(path.parent, option="--out")
 
 
 def write_vector(path: Path, comments: Sequence[str], rows: Sequence[VectorRow]) -> None:

@@ -115,7 +115,7 @@ def test_what_cannot_be_written_is_said_and_nothing_is_lost(expression, tpm, sma
     for options, message in (
         (
             {"write": tmp_path / "v"},
-            f"--write {tmp_path}/v: requires the expression reference of a model; add --model FILE",
+            f"--out {tmp_path}/v: requires the expression reference of a model; add --model FILE",
         ),
         ({"model": small_model, "write": tmp_path / "mine.tsv"}, "mine.tsv: exists but is not an epigept-batch vector"),
         ({"model": small_model, "write": tpm}, "sample.tsv: exists but is not an epigept-batch vector; move it away"),

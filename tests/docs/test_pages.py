@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from conftest import SCRIPTS, SYNTHETIC
-from docs.pages import CI, LANGUAGES, ROOT, SLOW, blocks, pages, script
+from pages import CI, LANGUAGES, ROOT, SLOW, blocks, pages, script
 
 FACTORS = [f"F{number:02d}" for number in range(15)]
 SLOW_DATA = "EPIGEPT_DOCS_DATA"

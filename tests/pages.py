@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 LANGUAGES = ("sh", "python")
 SLOW, CI = "slow", "ci"
 """Words behind the language: a block that takes hours, and one that `.ci/run` runs."""
