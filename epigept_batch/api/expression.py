@@ -32,6 +32,14 @@ class Expression:
         factors: Names of the transcription factors, in the network's order.
         values: float32, (samples, factors): ln(1 + quantile-normalised TPM).
         notes: Notes on each sample, one sentence each.
+
+    Examples:
+        One sample whose two factors have normalised TPM of 3 and 0:
+
+        >>> import numpy as np
+        >>> values = np.log1p(np.array([[3, 0]], dtype=np.float32))
+        >>> Expression(("liver",), ("CTCF", "TBXT"), values).values.round(3).tolist()
+        [[1.386..., 0.0]]
     """
 
     samples: tuple[str, ...]

@@ -17,7 +17,7 @@ COLUMNS = {"model": "network", "mean_of_training_cells": "mean of training cells
 
 
 @click.command(short_help="Run the whole workflow on built-in data, in a minute.")
-@out_option("Folder to create.", default=Path("epigept-demo"), show_default=True)
+@out_option("Folder to create.", default=Path("epigept-demo"), show_default="epigept-demo")
 @threads_option
 @quiet_option
 def demo(*, out: Path, threads: int) -> None:

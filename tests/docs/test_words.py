@@ -85,3 +85,18 @@ def test_links_between_pages_lead_somewhere():
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             if not re.match(r"\w+:", target):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_reference_lists_every_command_in_the_order_of_the_help():
+    from epigept_batch.cli.main import cli
+    from epigept_export.cli import cli as export_cli
+
+    page = (ROOT / "docs/reference/commands.md").read_text()
+    assert re.findall(r":commands: (.*)", page) == [",".join(cli.commands), ",".join(export_cli.commands)]
+
+
+def test_the_reference_has_every_public_name():
+    import epigept_batch
+
+    page = (ROOT / "docs/reference/python.md").read_text()
+    assert set(re.findall(r"auto\w+:: (\w+)", page)) == set(epigept_batch.PUBLIC) - {"__version__"}
