@@ -1,9 +1,9 @@
-"""What a careless user gives every command, and what is said: a Markdown table of command, message and exit code.
+"""Give every command what a careless user might; print a Markdown table of command, message and exit code.
 
     python benchmarks/bad_inputs.py
 
-Exits with 1 where one shows a traceback, more than one line, or another code than 2 (1 for `doctor`, whose findings are
-lines of their own). The small model is made first; `tests/` must be there.
+Exits with 1 if an input causes a traceback, more than one line, or an exit code other than 2. (`doctor` exits with 1,
+and each of its findings is a line.) Makes the small model first, and needs `tests/`.
 """
 
 from __future__ import annotations
@@ -208,12 +208,12 @@ CASES = [
     "train binary --out trained",
     "train t.tsv --out trained",
 ]
-"""Later options of one name replace earlier ones; of those that may be repeated the first are taken out."""
+"""A later option replaces an earlier one of the same name. Of repeatable options, `words_of` removes the first."""
 REPEATED = ("--tpm",)
 
 
 def make_files(folder: Path) -> None:
-    """The good and the bad files that the commands name."""
+    """Write the good and the bad files that the commands name."""
     (folder / "folder").mkdir()
     (folder / "folder/x").touch()
     (folder / "empty").touch()
@@ -249,7 +249,7 @@ def make_files(folder: Path) -> None:
         "plain.fa.gz": ">a\nACGT\n",
         "n.fa": ">one\n" + "N" * 3000 + "\n",
         "g.fa": (SYNTHETIC / "synthetic.fa").read_text(),
-        "hg19.fa": f">chrM\n{'ACGTA' * 3314}A\n",  # 16,571 bp, which no other assembly's has
+        "hg19.fa": f">chrM\n{'ACGTA' * 3314}A\n",  # 16,571 bp, a length that no other assembly has
         "refseq.fa": f">NC_001807.4 Homo sapiens\n{'ACGTA' * 3314}A\n",
         "t2t.fa": f">CP068254.1\n{'ACGTA' * 3313}ACGT\n",
         "mouse.fa": f">MT\n{'ACGTA' * 3259}ACGT\n",
@@ -280,7 +280,7 @@ def make_files(folder: Path) -> None:
 
 
 def make_models(folder: Path) -> None:
-    """A small model file and its checkpoint."""
+    """Make a small model file and its checkpoint."""
     import torch
 
     from epigept_export.convert import ConvertRequest, convert
@@ -305,7 +305,7 @@ def make_models(folder: Path) -> None:
 
 
 def words_of(case: str) -> list[str]:
-    """A command's words, of an option that may be repeated the last alone, unless it is given twice on purpose."""
+    """Return a command's words. A repeatable option keeps only its last value, unless both values are the same."""
     words = case.split()
     for option in REPEATED:
         places = [place for place, word in enumerate(words) if word == option]
@@ -315,7 +315,7 @@ def words_of(case: str) -> list[str]:
 
 
 def run(words: list[str]) -> tuple[int, str, Any]:
-    """Exit code, what is said, and what was not foreseen."""
+    """Run a command; return its exit code, its message, and an unexpected exception or None."""
     from click.testing import CliRunner
 
     from epigept_batch.cli.main import cli as batch
@@ -325,7 +325,7 @@ def run(words: list[str]) -> tuple[int, str, Any]:
     program = "epigept-export" if exports else "epigept-batch"
     result = CliRunner().invoke(export if exports else batch, words, prog_name=program)
     unforeseen = None if isinstance(result.exception, SystemExit) else result.exception
-    # Of a table that is good, of a genome that is none of a known assembly, and of how far the command is.
+    # Notes on a good table, on a genome of no known assembly, and on progress are not counted as messages.
     notes = re.compile(
         r"epigept-(batch|export): (t: |\S+: (the network was trained on hg38, and this is of an|every contig is)"
         r"|[\d,]+ of [\d,]+ \w+|compiling the motif scan)"
@@ -358,8 +358,8 @@ def main() -> int:
             command = " ".join(words).replace(" --device cpu", "")[:SHOWN]
             message = said.replace("|", "\\|").replace("\n", " / ")[: 2 * SHOWN]
             print(f"| `{command}` | {message} | {code} |", file=out)
-    print(f"| command | what is said | code |\n|---|---|---|\n{out.getvalue()}")
-    print(f"{len(CASES)} bad inputs, {bad} of them not one line with the code that it should have")
+    print(f"| command | message | exit code |\n|---|---|---|\n{out.getvalue()}")
+    print(f"{len(CASES)} bad inputs; {bad} of them did not give one line and the right exit code")
     return 1 if bad else 0
 
 

@@ -1,8 +1,8 @@
-"""What writing a bigWig takes: this program's writer, pyBigWig and pybigtools, on 24 million bins.
+"""Compare bigWig writers on 24 million bins: this program's, pyBigWig and pybigtools.
 
     python benchmarks/bigwig.py
 
-Each in a process of its own, in turn. Prints Markdown. Needs the [test] extra.
+Each writer runs in a process of its own, and they take turns. Prints Markdown. Needs the [test] extra.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ CONTIG_BINS, BIN_BP, WINDOW = 1_000_000, 128, 1_000
 
 
 def main() -> None:
-    """Print the table, or write one file and print figures for it."""
+    """Print the table, or write one file and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bins", type=int, default=24, help="millions")
-    parser.add_argument("--rounds", type=int, default=3, help="times that each file is written")
+    parser.add_argument("--bins", type=int, default=24, help="millions of bins")
+    parser.add_argument("--rounds", type=int, default=3, help="number of times to write each file")
     parser.add_argument("--once", choices=list(WRITERS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
         print(json.dumps(once(options.once, options.bins)))
         return
     print(f"{processor()}; {options.bins} million bins in contigs of {CONTIG_BINS:,}\n")
-    print("| | seconds, median | of them to close | least | memory, MB | bytes a bin in memory | file, MB |")
+    print("| | seconds, median | of them to close | minimum | memory, MB | bytes per bin in memory | file, MB |")
     print("|---|---|---|---|---|---|---|")
     for name in WRITERS:
         command = [sys.executable, __file__, "--bins", str(options.bins), "--once", name]
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def once(name: str, millions: int) -> dict[str, float]:
-    """Write a file: seconds without those that making the values takes, those to close, memory, bytes."""
+    """Write a file; return seconds (without making the values), seconds to close, memory and bytes."""
     contigs = [Contig(f"chr{number}", CONTIG_BINS * BIN_BP) for number in range(1, millions + 1)]
     begun = time.perf_counter()
     for _ in windows(contigs):
@@ -74,7 +74,7 @@ def once(name: str, millions: int) -> dict[str, float]:
 
 
 def windows(contigs: list[Contig]) -> Iterator[tuple[Contig, int, np.ndarray]]:
-    """Windows like a network's: smooth, with noise in the last bits."""
+    """Yield windows like those of a network: smooth, with noise in the last bits."""
     rng = np.random.default_rng(1)
     smooth = np.cumsum(rng.normal(0, 0.05, WINDOW)).astype(np.float32)
     for contig in contigs:
@@ -83,7 +83,7 @@ def windows(contigs: list[Contig]) -> Iterator[tuple[Contig, int, np.ndarray]]:
 
 
 def by_ours(path: Path, contigs: list[Contig]) -> float:
-    """This program's."""
+    """Write with this program."""
     writer = BigWigWriter(path, contigs, bin_bp=BIN_BP)
     for contig, first, values in windows(contigs):
         writer.write(contig, first, values)
@@ -94,7 +94,7 @@ def by_ours(path: Path, contigs: list[Contig]) -> float:
 
 
 def by_pybigwig(path: Path, contigs: list[Contig]) -> float:
-    """Runs of fixed-step values."""
+    """Write runs of fixed-step values with pyBigWig."""
     import pyBigWig
 
     file = pyBigWig.open(str(path), "w")
@@ -107,7 +107,7 @@ def by_pybigwig(path: Path, contigs: list[Contig]) -> float:
 
 
 def by_pybigtools(path: Path, contigs: list[Contig]) -> float:
-    """Entry by entry, which is the one way it has."""
+    """Write entry by entry with pybigtools, which has no other way."""
     import pybigtools
 
     def entries() -> Iterator[tuple[str, int, int, float]]:

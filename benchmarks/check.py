@@ -1,14 +1,16 @@
-"""How far each precision is from the original network on the check that every model file carries, by provider.
+"""Measure how far each precision is from the original network, by provider, on the check in every model file.
 
     python benchmarks/check.py --data ../shared/data --work check
 
-`convert`, `verify` and `doctor` judge a file, or a device, by generated inputs that are harder than windows of a
-genome. So their limits follow from what this prints, not from the golden windows. It makes checkpoints of the published
-layouts with random weights and converts them, unverified, for this is the verification. Then it runs the check of each
-file, and of the packaged model, on every device that the installed ONNX Runtime has; in a second environment with
---made, on the files that --work has kept. OpenVINO computes in bfloat16 on some processors only: --bfloat16 adds what
-the original network gives where the results of all operators are rounded to it, in torch. Prints Markdown; exits with 1
-where one misses.
+`convert`, `verify` and `doctor` judge a file or a device with generated inputs that are harder than windows of a
+genome. So their limits follow from what this script prints, not from the golden windows.
+
+The script makes checkpoints of the published layouts with random weights. It converts them unverified, because this is
+the verification. Then it runs the check of each file, and of the packaged model, on every device that the installed
+ONNX Runtime has. In a second environment, use --made with the files that --work has kept.
+
+OpenVINO computes in bfloat16 only on some processors. --bfloat16 therefore adds what the original network gives in
+torch if the results of all operators are rounded to bfloat16. Prints Markdown. Exits with 1 if a check misses a limit.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ SCRIPTS = Path(sys.executable).parent
 
 
 class Row(NamedTuple):
-    """What a model file gave on a device."""
+    """The errors of a model file on a device."""
 
     model: str
     precision: str
@@ -69,15 +71,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
     parser.add_argument("--work", type=Path, default=Path("check"), help="folder to keep model files in")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[20261122, 1, 2], help="of the random weights")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[20261122, 1, 2], help="seed of the random weights")
     parser.add_argument("--architectures", nargs="+", choices=ARCHITECTURES, default=ARCHITECTURES)
-    parser.add_argument("--made", action="store_true", help="use the model files that --work has, make none")
-    parser.add_argument("--bfloat16", action="store_true", help="round to bfloat16 in torch, too")
+    parser.add_argument("--made", action="store_true", help="use the model files in --work and make none")
+    parser.add_argument("--bfloat16", action="store_true", help="also round to bfloat16 in torch")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     print(f"{processor()}; onnxruntime {onnxruntime.__version__}\n")
-    print("| model | precision | device | arithmetic | max abs error | least r |\n|---|---|---|---|---|---|")
+    print("| model | precision | device | arithmetic | max abs error | lowest r |\n|---|---|---|---|---|---|")
     rows = []
     for name, path in models(options):
         found = measured(name, path, threads=options.threads)
@@ -87,7 +89,7 @@ def main() -> None:
             rows.append(row)
             figures = f"{row.error:.2e} | {row.r:.6f}"
             print(f"| {row.model} | {row.precision} | {row.device} | {row.arithmetic} | {figures} |", flush=True)
-    print("\n| precision | device | files | max abs error | least r | limits of the check |\n|---|---|---|---|---|---|")
+    print("\n| precision | device | files | max abs error | lowest r | limits of checks |\n|---|---|---|---|---|---|")
     missed = False
     for precision, device in dict.fromkeys((row.precision, row.device) for row in rows):
         of = [row for row in rows if (row.precision, row.device) == (precision, device)]
@@ -99,7 +101,7 @@ def main() -> None:
 
 
 def models(options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
-    """The packaged model, and every other with its name, made where it is not there."""
+    """Yield the packaged model and every other with its name; make those that do not exist."""
     with resources.as_file(resources.files("epigept_batch.demo").joinpath("model.onnx")) as packaged:
         yield "packaged", packaged
     for seed in options.seeds:
@@ -136,7 +138,7 @@ def make_checkpoint(path: Path, architecture: str, *, seed: int) -> Path:
 
 
 def measured(name: str, path: Path, *, threads: int) -> Iterator[Row]:
-    """The check of a model file on every device."""
+    """Run the check of a model file on every device."""
     spec = read_spec(path)
     for provider in onnxruntime.get_available_providers():
         for device in DEVICES.get(provider, ()):
@@ -149,7 +151,7 @@ def measured(name: str, path: Path, *, threads: int) -> Iterator[Row]:
 
 
 def rounded(name: str, path: Path, *, threads: int) -> Row:
-    """The check of the original network whose weights and every operator's results are rounded to bfloat16."""
+    """Run the check on the original network, with weights and operator results rounded to bfloat16."""
     import torch
 
     from epigept_export.load import load_network
@@ -173,7 +175,7 @@ def rounded(name: str, path: Path, *, threads: int) -> Row:
 
 
 def rounding() -> AbstractContextManager[None]:
-    """Within it the results of all operators in torch are rounded to bfloat16."""
+    """Round the results of all torch operators to bfloat16 in this context."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -191,13 +193,13 @@ def rounding() -> AbstractContextManager[None]:
 
 
 def worst(found: NDArray[np.float32], spec: Spec) -> tuple[float, float]:
-    """Max abs error and least r of any track."""
+    """Return the max abs error and the lowest r of any track."""
     figures = compare_tracks(found, spec.check.signal, spec.tracks)
     return max(one.error for one in figures), min(one.r for one in figures)
 
 
 def note(sentence: str) -> None:
-    """Print what a session says, beside the tables."""
+    """Print a message of a session to standard error, apart from the tables."""
     print(sentence, file=sys.stderr)
 
 

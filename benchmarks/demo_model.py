@@ -1,9 +1,9 @@
-"""The demo's model: simulate, train, convert, fit the linear baseline, and what all of them are worth.
+"""Make the demo's model: simulate, train, convert, fit the linear baseline, and evaluate all of them.
 
     python benchmarks/demo_model.py --work DIR [--install]
 
-Every step is an installed command, and one that is done is not done again. Prints Markdown; with --install, the model
-and the linear baseline become the package's. Needs the [cpu] and [train] extras.
+Every step is an installed command. Finished steps are not repeated. Prints Markdown. With --install, the model and the
+linear baseline replace those of the package. Needs the [cpu] and [train] extras.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ PRECISIONS = ("fp32", "fp16", "int8")
 def main() -> None:
     """Make the model and print every table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True, help="folder of data and checkpoints, kept")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of the training")
+    parser.add_argument("--work", type=Path, required=True, help="folder for data and checkpoints, kept")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads of the training")
     parser.add_argument("--install", action="store_true", help="put model and baseline into the package")
     options = parser.parse_args()
     work = options.work
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def run_once(result: Path, command: list[str | Path]) -> bool:
-    """Run an installed command where its result is not there; whether it ran."""
+    """Run an installed command unless its result exists; return whether it ran."""
     if result.exists():
         return False
     subprocess.run([SCRIPTS / command[0], *command[1:]], check=True, stdout=subprocess.DEVNULL)
@@ -84,23 +84,23 @@ def run_once(result: Path, command: list[str | Path]) -> bool:
 
 
 def convert(work: Path, precision: str) -> None:
-    """The checkpoint in a precision."""
+    """Convert the checkpoint to a precision."""
     options = ["--motifs", work / "sim/motifs.motif", "--motif-factors", work / "sim/motif_factors.tsv"]
     options += ["--expression-reference", work / "trained/expression_reference.tsv", "--precision", precision]
     output = work / f"{precision}.onnx"
-    # Not verified: how far each precision is from fp32 is what is measured below.
+    # Not verified, because the distance of each precision from fp32 is measured below.
     command = ["epigept-export", "convert", work / "trained/model.ckpt", *options, "--no-verify", "--output", output]
     run_once(output, command)
 
 
 def truth_of(grammar: Grammar, contig: str) -> Truth:
-    """A contig of the simulation."""
+    """Return a contig of the simulation."""
     tokens = make_contig(SEED, contig, CONTIG_BP, grammar.motif_set)
     return Truth(grammar, tokens, grammar.motif_scores(tokens))
 
 
 def fit_linear(contigs: Iterable[str], reference: ExpressionReference) -> LinearModel:
-    """The linear baseline, on all that the network learns from."""
+    """Fit the linear baseline to everything that the network learns from."""
     grammar, fit = Grammar(SEED, threads=2), LinearFit(TRACKS, FACTORS)
     for contig in contigs:
         truth = truth_of(grammar, contig)
@@ -110,12 +110,12 @@ def fit_linear(contigs: Iterable[str], reference: ExpressionReference) -> Linear
 
 
 def expression_of(cell: str, reference: ExpressionReference) -> NDArray[np.float32]:
-    """What the network reads of a cell."""
+    """Return what the network reads of a cell."""
     return network_expression(make_expression(SEED, cell), reference.distribution)
 
 
 def predict(work: Path, precision: str) -> dict[str, NDArray[np.float32]]:
-    """Tracks of the held-out cells over the held-out contig by `genome`, (bins, tracks), by cell."""
+    """Return `genome`'s tracks of the held-out cells over the held-out contig, (bins, tracks), by cell."""
     model, out = work / f"{precision}.onnx", work / f"tracks.{precision}"
     tables = [word for cell in TEST_CELLS for word in ("--tpm", work / f"sim/tables/{cell}.tsv")]
     overlap = str(read_spec(model).geometry.window_bp // 2)
@@ -132,7 +132,7 @@ def predict(work: Path, precision: str) -> dict[str, NDArray[np.float32]]:
 
 
 def judge(work: Path) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
-    """Figures of the network and of the training cells' mean by `evaluate`, by cell and track."""
+    """Return `evaluate`'s figures of the network and of the training cells' mean, by cell and track."""
     signals = f"{work}/sim/signal"
     options = ["--measured", f"{signals}/{{sample}}.{{track}}.bw", "--training", f"{signals}/{{cell}}.{{track}}.bw"]
     command = [SCRIPTS / "epigept-batch", "evaluate", "--predicted", work / "tracks.fp32", *options, "--json"]
@@ -144,7 +144,7 @@ def judge(work: Path) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
 
 
 def evaluate(work: Path, reference: ExpressionReference, linear: LinearModel) -> None:
-    """Print r of model and baselines, and each precision against fp32."""
+    """Print the r of model and baselines, and compare each precision with fp32."""
     truth = truth_of(Grammar(SEED, threads=2), CONTIG)
     found = {precision: predict(work, precision) for precision in PRECISIONS}
     judged = judge(work)
@@ -157,7 +157,7 @@ def evaluate(work: Path, reference: ExpressionReference, linear: LinearModel) ->
             r = np.corrcoef(by_line, truth.log_signal(cell)[:, number])[0, 1]
             rows.append([judged[cell, track][name]["pearson_log1p"] for name in (PREDICTION, MEAN)] + [r])
         print(f"| {track} | " + " | ".join(f"{r:.3f}" for r in np.mean(rows, axis=0)) + " |")
-    print("\n| precision | max abs error against fp32 | least r of a track | limits | MB |\n|---|---|---|---|---|")
+    print("\n| precision | max abs error against fp32 | lowest r of a track | limits | MB |\n|---|---|---|---|---|")
     for precision in PRECISIONS[1:]:
         pairs = [(found[precision][cell], found["fp32"][cell]) for cell in TEST_CELLS]
         error = max(np.abs(mine - theirs).max() for mine, theirs in pairs)

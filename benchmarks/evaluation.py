@@ -1,9 +1,9 @@
-"""`epigept-batch evaluate` on a real pileup against deepTools, and on tracks of a whole human genome.
+"""Run `epigept-batch evaluate` on a real pileup, against deepTools, and on tracks of a whole human genome.
 
     python benchmarks/evaluation.py --data ../shared/data --work DIR [--predicted TRACK.bw]
 
-The prediction is any: without --predicted a copy of the measured track with noise. deepTools, installed by hand, gives
-both correlations of the same bins, to four decimals; without it that table is left out. Prints Markdown.
+Any prediction will do. Without --predicted it is a copy of the measured track with noise. deepTools, if installed by
+hand, gives both correlations of the same bins to four decimals. Without it, that table is left out. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the real data")
-    parser.add_argument("--work", type=Path, required=True, help="folder of what is made, kept")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what is made, kept")
     parser.add_argument("--predicted", type=Path, help="bigWig of ln(1 + signal) over hg19 chr22")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def evaluate(work: Path, *options: str | Path) -> tuple[dict[str, str], float, float]:
-    """The prediction's figures over all bins, by the table's column; seconds and MB."""
+    """Return the prediction's figures over all bins by column of the table, seconds and MB."""
     table = work / "table.tsv"
     seconds, peak = measured([SCRIPTS / "epigept-batch", "evaluate", *options, "--write", table])
     with table.open() as rows:
@@ -51,7 +51,7 @@ def evaluate(work: Path, *options: str | Path) -> tuple[dict[str, str], float, f
 
 
 def noisy_copy(pileup: Path, path: Path) -> Path:
-    """ln(1 + signal) of each bin of a track and gamma noise."""
+    """Write ln(1 + signal) of each bin of a track, with gamma noise."""
     with pyBigWig.open(str(pileup)) as track, pyBigWig.open(str(path), "w") as copy:
         copy.addHeader(list(track.chroms().items()))
         for name, length in track.chroms().items():
@@ -63,8 +63,8 @@ def noisy_copy(pileup: Path, path: Path) -> Path:
 
 
 def real_pileup(predicted: Path, pileup: Path, peaks: Path, work: Path) -> None:
-    """The real track, by both ways to take bases without data."""
-    print("| without data | bins | in peaks | r, ln(1+x) | r, linear | Spearman | AUROC | AUPRC | s | MB |")
+    """Print the figures of the real track, for both ways to treat bases without data."""
+    print("| bases without data | bins | in peaks | r, ln(1+x) | r, linear | Spearman | AUROC | AUPRC | s | MB |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name, options in (("left out", []), ("0 (`--zero-fill`)", ["--zero-fill"])):
         pair = ["--predicted", predicted, "--measured", pileup, "--peaks", peaks]
@@ -75,7 +75,7 @@ def real_pileup(predicted: Path, pileup: Path, peaks: Path, work: Path) -> None:
 
 
 def against_deeptools(predicted: Path, pileup: Path, work: Path) -> None:
-    """Both correlations of the same bins by multiBigwigSummary and plotCorrelation, of the signal as it is."""
+    """Print both correlations of the linear signal with multiBigwigSummary and plotCorrelation, on the same bins."""
     if shutil.which("multiBigwigSummary", path=str(SCRIPTS)) is None:
         print("\ndeepTools is not installed: no comparison with it")
         return
@@ -104,7 +104,7 @@ def against_deeptools(predicted: Path, pileup: Path, work: Path) -> None:
 
 
 def as_linear(predicted: Path, path: Path) -> Path:
-    """The signal of a track of ln(1 + signal), bin by bin."""
+    """Write the linear signal of a track of ln(1 + signal), bin by bin."""
     with pyBigWig.open(str(predicted)) as track, pyBigWig.open(str(path), "w") as linear:
         linear.addHeader(list(track.chroms().items()))
         for name in track.chroms():
@@ -115,7 +115,7 @@ def as_linear(predicted: Path, path: Path) -> Path:
 
 
 def whole_genome(sizes: Path, work: Path) -> None:
-    """Generated tracks of the size of hg38: time and memory with and without two training tracks."""
+    """Print time and memory for generated tracks of the size of hg38, with and without two training tracks."""
     contigs = [(name, int(length)) for name, length in (line.split()[:2] for line in sizes.read_text().splitlines())]
     main_contigs = [
         contig for contig in contigs if contig[0].removeprefix("chr") in {*map(str, range(1, 23)), "X", "Y"}
@@ -142,7 +142,7 @@ def whole_genome(sizes: Path, work: Path) -> None:
 
 
 def generate(path: Path, contigs: list[tuple[str, int]], seed: int) -> None:
-    """A track with a value for each bin."""
+    """Write a track with a value for each bin."""
     rng = np.random.default_rng(seed)
     with pyBigWig.open(str(path), "w") as track:
         track.addHeader(contigs)

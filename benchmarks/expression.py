@@ -1,4 +1,4 @@
-"""Tables of expression: what each real file and each format gives, by how much methods differ, and a large matrix.
+"""Read expression tables: each real file and each format, how much methods differ, and a large matrix.
 
     python benchmarks/expression.py --data ../shared/data
 
@@ -58,7 +58,7 @@ def main() -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
-    parser.add_argument("--speed", action="store_true", help="the large matrix and the growth alone, without real data")
+    parser.add_argument("--speed", action="store_true", help="only the large matrix and the scaling, without real data")
     options = parser.parse_args()
     print(f"{processor()}; polars {pl.__version__}, pandas {pd.__version__}\n", flush=True)
     if options.speed:
@@ -75,18 +75,18 @@ def main() -> None:
 
 
 def read(path: Path, reference: ExpressionReference, **options: object) -> SampleExpression:
-    """The one sample of a table."""
+    """Return the one sample of a table."""
     (sample,) = read_samples(SampleRequest(((None, path),), **options), FACTORS, reference)  # type: ignore[arg-type]
     return sample
 
 
 def vector(sample: SampleExpression, reference: ExpressionReference) -> NDArray[np.float32]:
-    """What the network reads of a sample."""
+    """Return what the network reads of a sample."""
     return network_expression(sample.tpm.by_factor, reference.distribution)
 
 
 def row(name: str, sample: SampleExpression) -> Iterator[str]:
-    """The cells of a sample's row."""
+    """Yield the cells of a sample's row."""
     account = sample.account()
     table, factors, nearest = account["tables"][0], account["factors"], account["nearest_cell"]
     yield name
@@ -101,7 +101,7 @@ def row(name: str, sample: SampleExpression) -> Iterator[str]:
 
 
 def real_files(folder: Path, reference: ExpressionReference) -> None:
-    """What each real file holds, and by how much methods differ on the same reads."""
+    """Print what each real file contains, and how much methods differ on the same reads."""
     print(HEADER + " seconds |\n|---|---|---|---|---|---|---|---|---|---|")
     samples = {}
     for name in REAL:
@@ -117,7 +117,7 @@ def real_files(folder: Path, reference: ExpressionReference) -> None:
 
 
 def difference(sample: SampleExpression, other: SampleExpression, reference: ExpressionReference) -> str:
-    """Of the vectors that the network reads: cells of a row."""
+    """Return the cells that compare the vectors that the network reads of two samples."""
     vectors = pd.DataFrame({"one": vector(sample, reference), "other": vector(other, reference)})
     apart = (vectors["one"] - vectors["other"]).abs()
     r = [vectors.corr(method=method).loc["one", "other"] for method in ("pearson", "spearman")]
@@ -125,7 +125,7 @@ def difference(sample: SampleExpression, other: SampleExpression, reference: Exp
 
 
 def formats(folder: Path, reference: ExpressionReference, work: Path) -> None:
-    """The ENCODE sample written in every format, and how far its vector then is from the original's."""
+    """Write the ENCODE sample in every format, and print how far its vector is from the original's."""
     genes = quantifications.read_encode(folder / "encode_rsem.tsv.gz")
     gtf = quantifications.gtf(genes, work)
     original = read(folder / "encode_rsem.tsv.gz", reference)
@@ -143,12 +143,12 @@ def formats(folder: Path, reference: ExpressionReference, work: Path) -> None:
 
 
 def large_matrix(work: Path) -> None:
-    """A matrix of the size of GTEx: seconds and memory of the installed command, and of pandas on the same file."""
+    """Print seconds and memory for a matrix of the size of GTEx: the installed command, and pandas on the same file."""
     path = work / "gtex.gct"
     write_matrix(path)
     script = Path(sys.executable).parent / "epigept-batch"
     print(f"{GENES:,} genes × {SAMPLES:,} samples, {path.stat().st_size / 1e6:.0f} MB\n")
-    print("| command | seconds | of pandas | peak memory, GB |\n|---|---|---|---|")
+    print("| command | seconds | ratio to pandas | peak memory, GB |\n|---|---|---|---|")
     commands: dict[str, list[str | Path]] = {
         "pandas.read_csv": [sys.executable, "-c", PANDAS, path],
         "`epigept-batch expression`, every sample": [script, "expression", "--tpm", path],
@@ -163,13 +163,13 @@ def large_matrix(work: Path) -> None:
 
 
 def growth(work: Path) -> None:
-    """What many samples take beside the reading of their values, as processor time, with the network of the demo."""
+    """Print the processor time of many samples apart from reading their values, with the network of the demo."""
     rng = np.random.default_rng(2)
     fasta, model = work / "genome.fa", ROOT / "epigept_batch/demo/model.onnx"
     spec = read_spec(model)
     fasta.write_text(">chr1\n" + "".join(rng.choice(list("ACGT"), 100_000)) + "\n")
-    print(f"{len(spec.factors)} genes, the factors of the demo's network; seconds of processor\n")
-    print("| samples | `expression` | a sample, ms | start of `genome` | a sample, ms |\n|---|---|---|---|---|")
+    print(f"{len(spec.factors)} genes, the factors of the demo's network; seconds of processor time\n")
+    print("| samples | `expression` | per sample, ms | start of `genome` | per sample, ms |\n|---|---|---|---|---|")
     for samples in (10, 100, 1_000):
         table = work / f"{samples}.tsv"
         values = pd.DataFrame(rng.gamma(0.5, 20, (len(spec.factors), samples)).round(3), index=spec.factors)
@@ -183,14 +183,14 @@ def growth(work: Path) -> None:
 
 
 def spent(work: Callable[[], object]) -> float:
-    """Seconds of processor that something takes."""
+    """Return the seconds of processor time that something takes."""
     begun = time.process_time()
     work()
     return time.process_time() - begun
 
 
 def write_matrix(path: Path) -> None:
-    """Generated TPM with the decimals that GTEx gives."""
+    """Write generated TPM with the decimals that GTEx uses."""
     rng = np.random.default_rng(1)
     ids = [ensembl for ensembl, _ in quantifications.published_ids()]
     ids += [f"ENSG9{number:010d}" for number in range(GENES - len(ids))]

@@ -1,9 +1,9 @@
-"""What `genome`, `doctor` and `evaluate` say of one genome: a Markdown table of genome, command, exit code and verdict.
+"""Print what `genome`, `doctor` and `evaluate` say about genomes: a table of genome, command, exit code and verdict.
 
     python benchmarks/genomes.py --data ../shared/data
 
-Exits with 1 where two commands differ. The network is a small one of hg38 with the published training windows; the
-genomes are made of real sequence, those of another assembly or naming with whole lengths. `tests/` must be there.
+Prints Markdown. Exits with 1 if two commands differ. The network is a small one for hg38 with the published training
+windows. The genomes are made of real sequence. Those of another assembly or naming have full lengths. Needs `tests/`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 HG19_CHR22 = 51_304_566
 PIECE = slice(16_060_000, 16_100_000)
-"""Of hg19's chr22, where its bases begin."""
+"""The part of hg19's chr22 where its bases begin."""
 LINE = 1 << 16
 SHOWN = {"assembly", "names", "sequence"}
-"""What every command says; `doctor` and `genome` say more, of the contigs of the training and what is taken."""
+"""Topics that every command covers. `doctor` and `genome` also cover the training contigs and the selection."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Case:
     """A genome.
 
     Attributes:
-        name: For the table.
-        contig: Its name.
-        sequence: Its letters.
-        region: What is run.
+        name: Name in the table.
+        contig: Name of the contig.
+        sequence: Letters of the contig.
+        region: Region to run.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Case:
 
 
 def cases(data: Path) -> Iterator[Case]:
-    """The six genomes, and the whole chromosome of the network's own assembly."""
+    """Yield the six genomes, and a whole chromosome of the network's own assembly."""
     chr22 = read_gzip(data / "chr22/hg38_chr22.fa.gz")
     piece = read_gzip(data / "genome/hg38_chr2_1-2333275.fa.gz")
     hg19 = read_gzip(data / "genome/hg19_chr22_1-22000000.fa.gz")[PIECE]
@@ -68,7 +68,7 @@ def cases(data: Path) -> Iterator[Case]:
 
 
 def read_gzip(path: Path) -> bytes:
-    """The only record of a FASTA, gzip or bgzip."""
+    """Return the only record of a FASTA in gzip or bgzip format."""
     return b"".join(gzip.decompress(path.read_bytes()).splitlines()[1:])
 
 
@@ -79,7 +79,7 @@ def write(case: Case, path: Path) -> None:
 
 
 def make_model(folder: Path) -> None:
-    """The small network, with what the published one says of its training."""
+    """Make the small network, with the training windows of the published one."""
     import small
 
     small.SMALL = replace(small.SMALL, training_windows="hg38")
@@ -90,20 +90,20 @@ def make_model(folder: Path) -> None:
 
 
 def verdict(remarks: list[Mapping[str, Any]], about: str) -> str:
-    """State and words of what every command says."""
+    """Return state and text of the remarks that every command makes."""
     shown = [one for one in remarks if one[about] in SHOWN and not (one[about] == "names" and one["state"] == "ok")]
     named = [one for one in remarks if one[about] == "names" and one["state"] == "ok"]
     return "; ".join(f"{one['state']}: {one['said']}" for one in [*shown, *named])
 
 
 def run(words: str) -> subprocess.CompletedProcess[str]:
-    """A command of the program."""
+    """Run a command of the program."""
     command = [Path(sys.executable).parent / "epigept-batch", *words.split()]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def look(case: Case, folder: Path) -> dict[str, tuple[int, str]]:
-    """Exit code and verdict by command."""
+    """Return exit code and verdict by command."""
     write(case, folder / "g.fa")
     given = "--tpm t.tsv --fasta g.fa --model m.onnx --device cpu --out out"
     done = run(f"genome {given} --region {case.region} --force")
@@ -133,7 +133,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     data = parser.parse_args().data.resolve()
     differ = 0
-    print("| genome | command | exit | verdict |\n|---|---|---|---|")
+    print("| genome | command | exit code | verdict |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         os.environ["EPIGEPT_BATCH_HOME"] = f"{name}/home"
         os.chdir(name)
@@ -143,7 +143,7 @@ def main() -> int:
             differ += len({words for _, words in found.values()}) > 1
             for command, (code, words) in found.items():
                 print(f"| {case.name} | `{command}` | {code} | {words} |", flush=True)
-    print(f"\n{differ} genomes of which two commands say different things")
+    print(f"\n{differ} genomes about which two commands disagree")
     return 1 if differ else 0
 
 

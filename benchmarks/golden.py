@@ -1,4 +1,4 @@
-"""The golden windows and the checkpoint that they were made with, for the benchmarks."""
+"""The golden windows and the checkpoint they were made with, for the benchmarks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LENGTH, WINDOW_BP, BIN_BP = 2_333_275, 128_000, 128
 
 
 class Window(NamedTuple):
-    """What the network reads of a window, and what the published code gave for it."""
+    """What the network reads of a window, and the output of the published code."""
 
     tokens: np.ndarray  # uint8, (window_bp,)
     motif_scores: np.ndarray  # float16, (factors, bins), zero beyond the contig's end
@@ -32,14 +32,14 @@ class Window(NamedTuple):
     signal: np.ndarray  # float32, (bins of the contig, tracks)
 
     def inputs(self, count: int = 1) -> Inputs:
-        """So many times this window, for its sample."""
+        """Return this window `count` times, for its sample."""
         return Inputs.of(
             tokens=[self.tokens] * count, motif_scores=[self.motif_scores] * count, expression=self.expression[None]
         )
 
 
 def make_checkpoint(folder: Path) -> Path:
-    """A stand-in for the published hg38 weights, made where there is none yet."""
+    """Return a stand-in for the published hg38 weights; make it if it does not exist."""
     path = folder / "hg38.ckpt"
     if not path.exists():
         command = [sys.executable, ROOT / "tests/make_checkpoint.py", "hg38", path]
@@ -48,7 +48,7 @@ def make_checkpoint(folder: Path) -> Path:
 
 
 def make_model(data: Path, work: Path, precision: str = "fp32") -> Path:
-    """A model file of the published size, made where there is none yet."""
+    """Return a model file of the published size; make it if it does not exist."""
     path = work / f"{precision}.onnx"
     if not path.exists():
         command = [
@@ -63,7 +63,7 @@ def make_model(data: Path, work: Path, precision: str = "fp32") -> Path:
 
 
 def fasta(data: Path, folder: Path) -> Path:
-    """The real sequence under a name beside which an index may lie."""
+    """Return the real sequence under a name where an index can be written beside it."""
     link = folder / "chr2.fa.gz"
     if not link.exists():
         link.symlink_to((data / "genome/hg38_chr2_1-2333275.fa.gz").resolve())
@@ -71,7 +71,7 @@ def fasta(data: Path, folder: Path) -> Path:
 
 
 def read_window(data: Path, folder: Path, start: int) -> Window:
-    """A golden window by its first bp."""
+    """Return the golden window that starts at a position."""
     genome = Genome(fasta(data, folder))
     tokens = genome.tokens(genome.contigs[0], start, start + WINDOW_BP)
     with np.load(data / f"golden/hg38_chr2_{start}_encode.npz") as arrays:
@@ -82,7 +82,7 @@ def read_window(data: Path, folder: Path, start: int) -> Window:
 
 
 def errors(session: Session, windows: Iterable[Window]) -> tuple[float, float]:
-    """A network against golden windows: max abs error and least Pearson r of a track."""
+    """Compare a network with golden windows: max abs error and lowest Pearson r of a track."""
     error, least = 0.0, 1.0
     for window in windows:
         found = session.signal(window.inputs())[0, 0, : len(window.signal)]

@@ -1,8 +1,8 @@
-"""What a GPU makes of the network: kernel, rates by batch size, share of its peak, copies, a run over 300 Mb.
+"""Measure the network on a GPU: kernels, rates by batch size, share of the peak, copies, a run over 300 Mb.
 
     python benchmarks/gpu.py --data ../shared/data --work DIR
 
-Prints Markdown. `--device cpu` tries the script itself where there is no GPU. Needs the [test] extra, onnxruntime-gpu,
+Prints Markdown. `--device cpu` tests the script itself without a GPU. Needs the [test] extra, onnxruntime-gpu,
 and real data as in the project's tests.
 """
 
@@ -56,9 +56,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
     parser.add_argument("--work", type=Path, help="folder to keep model files, genome and scores in")
-    parser.add_argument("--device", default="cuda:0", help="as of epigept-batch")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="of batches")
-    parser.add_argument("--megabases", type=int, nargs="+", default=[30, 300], help="of the genomes of whole runs")
+    parser.add_argument("--device", default="cuda:0", help="device, as in epigept-batch")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="batch sizes")
+    parser.add_argument("--megabases", type=int, nargs="+", default=[30, 300], help="genome sizes of whole runs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         options.work = options.work or Path(temporary)
@@ -71,7 +71,7 @@ def main() -> None:
             f"{name}, {len(os.sched_getaffinity(0))} cores of {processor()}; {datetime.now(UTC):%Y-%m-%d}; {runtime}\n"
         )
         for precision, path in models.items():
-            print(f"{precision}: {'; '.join(kernels(path, options.device)) or 'no kernel is named'}\n", flush=True)
+            print(f"{precision}: {'; '.join(kernels(path, options.device)) or 'no kernel named'}\n", flush=True)
         rates(options, models)
         if on_gpu:
             copies(ort, options)
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def kernels(path: Path, device: str) -> list[str]:
-    """What ONNX Runtime says of the kernels that attention ran in."""
+    """Return what ONNX Runtime reports about the attention kernels it used."""
     environment = {**os.environ, "ORT_ENABLE_ATTENTION_KERNEL_DEBUG_INFO": "1"}
     command = [sys.executable, "-c", KERNELS, path, device]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -92,7 +92,7 @@ def rates(options: argparse.Namespace, models: dict[str, Path]) -> None:
     print(
         "| precision | batch | windows per second, one feeder | all | TFLOP/s | of the measured peak | hg38, s ", end=""
     )
-    print("| max abs error | least r |\n|---|---|---|---|---|---|---|---|---|")
+    print("| max abs error | lowest r |\n|---|---|---|---|---|---|---|---|---|")
     for precision, path in models.items():
         spec, peak = read_spec(path), 0.0
         flop = window_flop(spec)
@@ -110,7 +110,7 @@ def rates(options: argparse.Namespace, models: dict[str, Path]) -> None:
 
 
 def rate(sessions: list[Session], window: object, size: int) -> float:
-    """Windows per second of sessions at once, their inputs ready: the median of a few rounds."""
+    """Return windows per second of concurrent sessions with ready-made inputs: the median of a few rounds."""
     inputs = window.inputs(size)
     seconds = []
     with ThreadPoolExecutor(len(sessions)) as pool:
@@ -122,7 +122,7 @@ def rate(sessions: list[Session], window: object, size: int) -> float:
 
 
 def copies(ort: object, options: argparse.Namespace) -> None:
-    """Print how long the inputs of a batch take to the GPU, from memory that is page-locked and that is not."""
+    """Print how long it takes to copy a batch's inputs to the GPU, from page-locked and from other memory."""
     driver = CudaDriver()
     window = read_window(options.data, options.work, STARTS[0])
     print("| batch | MB | to the GPU, ms | from page-locked memory | GB/s |\n|---|---|---|---|---|")
@@ -143,7 +143,7 @@ def copies(ort: object, options: argparse.Namespace) -> None:
 
 
 def copying(arrays: list[np.ndarray], device: list) -> float:
-    """Seconds to copy arrays to where they belong: the median of a few."""
+    """Return the seconds to copy arrays to the device: the median of a few."""
     seconds = []
     for _ in range(10):
         begun = time.perf_counter()
@@ -154,7 +154,7 @@ def copying(arrays: list[np.ndarray], device: list) -> float:
 
 
 def runs(options: argparse.Namespace, models: dict[str, Path]) -> None:
-    """Print what whole runs take, the larger genome from a store and the smaller one scanned."""
+    """Print the times of whole runs, with stored scores for the larger genome and a scan of the smaller one."""
     options.model = models["fp32"]
     host.prepare(options)
     table = options.data / "expression/encode_rsem.tsv.gz"
@@ -182,7 +182,7 @@ def runs(options: argparse.Namespace, models: dict[str, Path]) -> None:
 
 
 def note(sentence: str) -> None:
-    """To standard error."""
+    """Print to standard error."""
     print(sentence, file=sys.stderr)
 
 

@@ -1,10 +1,10 @@
-"""What grows with windows, contigs, intervals and samples: seconds at a size, twice and four times that.
+"""Measure scaling with windows, contigs, intervals and samples: seconds at a size, twice and four times that.
 
     python benchmarks/growth.py [--only CASE]
 
-A cell is seconds on the clock and, in brackets, of the processors, which a busy machine changes less. The last column
-is what the largest takes of these over what the smallest takes: about 4 where time grows with the size, 16 where it
-grows with its square. Each step alone, without a network. Prints Markdown.
+A cell shows seconds of wall-clock time and, in brackets, of processor time, which a busy machine changes less. The last
+column divides the processor time of the largest size by that of the smallest. About 4 means linear time, and 16
+quadratic time. Each step runs alone, without a network. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 GEOMETRY = Geometry(bins=1000, bin_bp=128)
 SMALL = Geometry(bins=10, bin_bp=128)
-"""Of journals: how many windows they hold is what is measured, not their bytes."""
+"""Size of the journals' windows: small, because the number of windows is measured and not their bytes."""
 
 
 class Taken(NamedTuple):
@@ -50,11 +50,11 @@ class Taken(NamedTuple):
 
 
 class Case(NamedTuple):
-    """Something that is made `n` times larger.
+    """A case that is made `n` times larger.
 
     Attributes:
-        sizes: Of what, from the smallest on.
-        run: Does it, timed step by step, in an empty folder.
+        sizes: Sizes, from the smallest on.
+        run: Runs the case in an empty folder, timed step by step.
     """
 
     sizes: tuple[int, int, int]
@@ -64,7 +64,7 @@ class Case(NamedTuple):
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", choices=list(CASES), help="the case of this name")
+    parser.add_argument("--only", default="", choices=list(CASES), help="run only the case of this name")
     options = parser.parse_args()
     print(f"{processor()}\n\n| | sizes | seconds | | | growth |\n|---|---|---|---|---|---|")
     for name, case in CASES.items():
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def measured(case: Case) -> dict[str, list[Taken]]:
-    """What each step takes at each size."""
+    """Return the times of each step at each size."""
     steps: dict[str, list[Taken]] = {}
     for size in case.sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -88,14 +88,14 @@ def measured(case: Case) -> dict[str, list[Taken]]:
 
 
 class Watch:
-    """Seconds since the last look, on the clock and of this process's and its children's processors."""
+    """A stopwatch of wall-clock time, and of the processor time of this process and its children."""
 
     def __init__(self) -> None:
         gc.collect()
         self._last = self._now()
 
     def __call__(self) -> Taken:
-        """Those, and the count begins anew."""
+        """Return the seconds since the last call, and restart."""
         now = self._now()
         taken = Taken(now.clock - self._last.clock, now.processors - self._last.processors)
         self._last = now
@@ -107,7 +107,7 @@ class Watch:
 
 
 def journals_of(folder: Path, tiles: Sequence[Tile], samples: int) -> RunJournals:
-    """The journals of a run."""
+    """Return the journals of a run."""
     plan = SimpleNamespace(
         tiles=tiles, spec=SimpleNamespace(geometry=SMALL), request=SimpleNamespace(fresh=False, out=folder)
     )
@@ -119,7 +119,7 @@ def journals_of(folder: Path, tiles: Sequence[Tile], samples: int) -> RunJournal
 
 
 def keep(folder: Path, tiles: Sequence[Tile], samples: int) -> None:
-    """Have windows go through the journals, from the network or from what is kept."""
+    """Pass windows through the journals, from the network or from what is kept."""
     signal = np.ones((samples, SMALL.bins, 1), dtype=np.float32)
     bases = np.ones(SMALL.bins, dtype=np.bool_)
     with journals_of(folder, tiles, samples) as journals:
@@ -129,7 +129,7 @@ def keep(folder: Path, tiles: Sequence[Tile], samples: int) -> None:
 
 
 def windows(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
-    """Of one sample: to its journal, and from there."""
+    """Write the windows of one sample to its journal, and read them back."""
     contig = Contig("chr1", number * SMALL.window_bp)
     watch = Watch()
     tiles = make_tiles([contig], {"chr1": ((0, number * SMALL.bins),)}, geometry=SMALL)
@@ -141,7 +141,7 @@ def windows(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
 
 
 def samples(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
-    """Of 20 windows: to the samples' journals, from there, and records."""
+    """Write 20 windows to the samples' journals, read them back, and write records."""
     tiles = make_tiles([Contig("chr1", 20 * SMALL.window_bp)], {"chr1": ((0, 200),)}, geometry=SMALL)
     watch = Watch()
     keep(folder, tiles, number)
@@ -154,7 +154,7 @@ def samples(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
 
 
 def write_fasta(path: Path, contigs: int, bases: int) -> None:
-    """Contigs of so many bases, named as assemblers name them."""
+    """Write contigs of `bases` bases, named as assemblers name them."""
     rng = np.random.default_rng(1)
     letters = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, bases + contigs)].tobytes().decode()
     with path.open("w") as stream:
@@ -163,7 +163,7 @@ def write_fasta(path: Path, contigs: int, bases: int) -> None:
 
 
 def contigs(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
-    """What a run does with a genome in contigs of 1,000 bp."""
+    """Do what a run does with a genome in contigs of 1,000 bp."""
     fasta = folder / "g.fa"
     write_fasta(fasta, number, 1000)
     watch = Watch()
@@ -186,7 +186,7 @@ def contigs(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
 
 
 def tracks(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
-    """Eight bigWigs with values in every contig."""
+    """Write eight bigWigs with values in every contig."""
     those = [Contig(f"NODE_{contig}", 1000) for contig in range(number)]
     values = np.ones((8, GEOMETRY.bins_of(1000)), np.float32)
     watch = Watch()
@@ -200,7 +200,7 @@ def tracks(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
 
 
 def stores(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
-    """A place for every contig in a store of scores, and what a run asks of it."""
+    """Make a place for every contig in a score store, and query it as a run does."""
     those = [Contig(f"NODE_{contig}", 1000) for contig in range(number)]
     watch = Watch()
     store = ScoreStore.create(folder / "scores", ScoreKey(1, "m", "0,128", GEOMETRY.bin_bp, ("CTCF",)))
@@ -215,7 +215,7 @@ def stores(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
 
 
 def scaffolds(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
-    """An assembly in pieces of 60 bp: as many names as a FASTA may have, opened as any."""
+    """Open an assembly in pieces of 60 bp, with as many names as a FASTA may have."""
     fasta = folder / "g.fa"
     write_fasta(fasta, number, 60)
     watch = Watch()
@@ -229,7 +229,7 @@ def scaffolds(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
 
 
 def intervals(number: int, folder: Path) -> Iterator[tuple[str, Taken]]:
-    """A BED file, from all over a chromosome of 250 Mb."""
+    """Read a BED file with intervals from all over a chromosome of 250 Mb."""
     contig = Contig("chr1", 250_000_000)
     starts = np.random.default_rng(1).integers(0, contig.length - 500, number)
     bed = folder / "x.bed"

@@ -1,8 +1,8 @@
-"""What everything but the network takes: a run over a generated genome with a session that answers at once.
+"""Measure everything except the network: a run over a generated genome, with a session that answers at once.
 
     python benchmarks/host.py --data ../shared/data
 
-The genome repeats 18 windows of real sequence, their scores come from a store, and the answers are noisy signals, which
+The genome repeats 18 windows of real sequence. Their scores come from a store. The answers are noisy signals, which
 compress no better than real ones. Prints Markdown. Needs the [test] extra, and real data as in the project's tests.
 """
 
@@ -42,20 +42,20 @@ if TYPE_CHECKING:
     from epigept_batch.inference.ports import Inputs
     from epigept_batch.spec import Spec
 
-REPEATED = 18  # windows of the piece that are whole
+REPEATED = 18  # whole windows of the piece
 MAIN = 22  # chromosomes by number
 LINE = 60
 
 
 def main() -> None:
-    """Print every table, or run once and print figures for it."""
+    """Print every table, or run once and print the figures of that run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
     parser.add_argument("--work", type=Path, help="folder to keep genomes and stores in")
-    parser.add_argument("--rounds", type=int, default=3, help="times that each thing is run")
-    parser.add_argument("--megabases", type=int, nargs="+", default=[30, 300], help="of the genomes; 3100 is a human's")
-    parser.add_argument("--only", choices=["rates", "memory"], help="one table")
-    parser.add_argument("--model", type=Path, help="a model file of the published size; none to make one")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each case")
+    parser.add_argument("--megabases", type=int, nargs="+", default=[30, 300], help="genome sizes; 3100 is human")
+    parser.add_argument("--only", choices=["rates", "memory"], help="print only this table")
+    parser.add_argument("--model", type=Path, help="model file of the published size; made if not given")
     parser.add_argument("--once", nargs=4, metavar=("MB", "SAMPLES", "THREADS", "STORE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Genomes and stores, made where there are none yet."""
+    """Make the genomes and stores that do not exist yet."""
     piece = Genome(fasta(options.data, options.work))
     contig = piece.contigs[0]
     spec = read_spec(options.model)
@@ -106,7 +106,7 @@ def prepare(options: argparse.Namespace) -> None:
 
 
 class Instant:
-    """Answers at once, as many values as a network would."""
+    """A session that answers at once, with as many values as a network gives."""
 
     def __init__(self, spec: Spec) -> None:
         self.ports = Ports.of_spec(spec)
@@ -116,13 +116,13 @@ class Instant:
         self._noise += rng.random(self._noise.shape, dtype=np.float32) / 8
 
     def __call__(self, inputs: Inputs) -> dict[str, np.ndarray]:
-        """What a call gives."""
+        """Return noise for the windows and samples of the inputs."""
         windows, samples = inputs.shape
         return {SIGNAL: np.repeat(self._noise[:, :samples], windows, axis=0)}
 
 
 def run_once(options: argparse.Namespace, mb: int, *, samples: int, threads: int, store: bool) -> None:
-    """One run in this process; print its rates, times of stages and memory as JSON."""
+    """Run once in this process; print rates, times of stages and memory as JSON."""
     spec = read_spec(options.model)
     said = {"provider": CUDA_PROVIDER, "device": "cuda:0", "arithmetic": "fp16", "runtime": "none"}
     session = Session(Instant(spec), **said, batch_size=8)
@@ -165,7 +165,10 @@ def run_once(options: argparse.Namespace, mb: int, *, samples: int, threads: int
 
 
 def peak_of(pid: int | str) -> int:
-    """Peak memory of a process since it began, in bytes; a child's resource usage would count what its parent had."""
+    """Return the peak memory of a process since it began, in bytes.
+
+    A child's resource usage also counts the memory of its parent, so `/proc` is read instead.
+    """
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 
@@ -193,7 +196,7 @@ class Watch:
 
 
 def once(options: argparse.Namespace, mb: int, *, samples: int, threads: int, store: bool = True) -> dict:
-    """The figures of a run in a process of its own on so many cores."""
+    """Return the figures of a run in a process of its own, on `threads` cores."""
     words = ["--data", options.data, "--work", options.work, "--model", options.model]
     command = [sys.executable, __file__, *words, "--once", mb, samples, threads, "store" if store else "scan"]
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[:threads]))
@@ -226,7 +229,8 @@ def rates(options: argparse.Namespace) -> None:
 
 def memory(options: argparse.Namespace) -> None:
     """Print peak memory by genome and samples."""
-    print("| genome, Mb | samples | bins × tracks, millions | the run, MB | a writer, MB | bigWigs, MB | seconds |")
+    print("| genome, Mb | samples | bins × tracks, millions | the run, MB | largest writer, MB ", end="")
+    print("| bigWigs, MB | seconds |")
     print("|---|---|---|---|---|---|---|")
     threads = len(os.sched_getaffinity(0))
     least = min(options.megabases)

@@ -1,8 +1,8 @@
-"""How large the program is and how it hangs together, of one source tree or several.
+"""Print the size of the program and its imports between modules, for one or more source trees.
 
     python benchmarks/house.py [TREE ...]
 
-A tree is a folder with `epigept_batch/`, such as `git archive REV | tar -x -C DIR` makes. Prints Markdown.
+A tree is a folder that contains `epigept_batch/`, for example from `git archive REV | tar -x -C DIR`. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def figures(tree: Path) -> dict[str, str]:
-    """What is counted of a tree, by name."""
+    """Return the figures of a tree by name."""
     package, export = tree / PACKAGE, tree / "export/epigept_export"
     modules = sorted(package.rglob("*.py"))
     rooms = {path.parent for path in modules} - {package}
@@ -55,17 +55,17 @@ def figures(tree: Path) -> dict[str, str]:
 
 
 def lines(folder: Path) -> int:
-    """Of Python."""
+    """Count the lines of Python below a folder."""
     return sum(path.read_text().count("\n") for path in folder.rglob("*.py"))
 
 
 def room_of(module: str) -> str:
-    """The folder of a module, or the module at the top."""
+    """Return the folder of a module, or the name of a module at the top."""
     return module.partition(".")[0]
 
 
 def imports(path: Path, package: Path) -> Iterator[tuple[str, str]]:
-    """Pairs of a module of the package and another that it imports, without the package's name."""
+    """Yield pairs of this module and a module that it imports, without the package's name."""
     mine = ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module is not None:
@@ -75,7 +75,7 @@ def imports(path: Path, package: Path) -> Iterator[tuple[str, str]]:
 
 
 def module_of(name: str, package: Path) -> str | None:
-    """The module of the package that a dotted name is or lies in; None for others."""
+    """Return the module of the package that a dotted name is or lies in; None for other names."""
     first, *parts = name.split(".")
     if first != PACKAGE:
         return None
@@ -89,7 +89,7 @@ def module_of(name: str, package: Path) -> str | None:
 
 
 def function_lengths(path: Path) -> Iterator[int]:
-    """Lines of each function, its decorators and docstring not counted."""
+    """Yield the lines of each function, without decorators and docstring."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             documented = ast.get_docstring(node) is not None

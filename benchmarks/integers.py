@@ -1,12 +1,16 @@
-"""Which products of the transformer lose accuracy in int8, and what brings it back.
+"""Measure which products of the transformer lose accuracy in int8, and what restores it.
 
     python benchmarks/integers.py --data ../shared/data
 
-Simulates 8-bit integers in PyTorch on the golden windows, for one kind of product at a time and for all of them: with
-one scale an activation and one a column of weights as dynamic quantisation has it; of weights or activations alone;
-with the activation's mean over the window left out; and with what the first quantisation leaves over quantised again.
-Prints Markdown: max abs error and least Pearson r of a track against the same network in float32, on either window.
-Needs the [test] extra, and real data as in the project's tests.
+Simulates 8-bit integers in PyTorch on the golden windows, for one kind of product at a time and for all of them:
+
+- as in dynamic quantisation, with one scale per activation and one per column of weights
+- with only the weights or only the activations quantised
+- with the activation's mean over the window left out
+- with the remainder of the first quantisation quantised again
+
+Prints Markdown: the max abs error and the lowest Pearson r of a track on both windows, against the same network in
+float32. Needs the [test] extra, and real data as in the project's tests.
 """
 
 from __future__ import annotations
@@ -71,13 +75,13 @@ class Simulated(nn.Module):
 
 
 def rounded_weight(weight: Tensor) -> Tensor:
-    """(out, in) to the steps of int8, one scale an output."""
+    """Round (out, in) to the steps of int8, with one scale per output."""
     scale = weight.abs().amax(dim=1, keepdim=True) / 127
     return (weight / scale).round() * scale
 
 
 def rounded(x: Tensor) -> Tensor:
-    """To the steps of uint8 as DynamicQuantizeLinear has them."""
+    """Round to the steps of uint8, as DynamicQuantizeLinear does."""
     low, high = min(x.min().item(), 0.0), max(x.max().item(), 0.0)
     scale = (high - low) / 255
     return ((x / scale).round() - round(low / scale)).clamp(0, 255).add(round(low / scale)) * scale
@@ -106,7 +110,7 @@ def main() -> None:
 
 
 def read_windows(data: Path, folder: Path) -> list[tuple[tuple[Tensor, Tensor, Tensor], int]]:
-    """What the network reads of each golden window, and how many of its bins count."""
+    """Return what the network reads of each golden window, and how many of its bins count."""
     windows = []
     for start in STARTS:
         window = read_window(data, folder, start)
@@ -116,14 +120,14 @@ def read_windows(data: Path, folder: Path) -> list[tuple[tuple[Tensor, Tensor, T
 
 
 def signals(network: EpiGePT, windows: list[tuple[tuple[Tensor, Tensor, Tensor], int]]) -> list[np.ndarray]:
-    """(bins, tracks) of each window."""
+    """Return (bins, tracks) of each window."""
     return [network(*inputs)[0, 0, :bins].numpy() for inputs, bins in windows]
 
 
 def simulate(
     network: EpiGePT, places: list[tuple[str, str]], way: dict[str, bool]
 ) -> list[tuple[nn.Module, str, nn.Module]]:
-    """Put simulated layers in the place of plain ones; what was where."""
+    """Replace plain layers with simulated ones; return the plain layers and their places."""
     plain = []
     for layer in network.layer_stack().layer:
         for parent, name in places:
@@ -140,7 +144,7 @@ def restore(plain: list[tuple[nn.Module, str, nn.Module]]) -> None:
 
 
 def worst(found: list[np.ndarray], expected: list[np.ndarray]) -> tuple[float, float]:
-    """Max abs error and least r of a track over the windows."""
+    """Return the max abs error and the lowest r of a track over the windows."""
     error = max(float(np.abs(f - e).max()) for f, e in zip(found, expected, strict=True))
     r = min(
         float(np.corrcoef(f[:, t], e[:, t])[0, 1])

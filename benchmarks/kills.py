@@ -1,10 +1,11 @@
-"""Kill a genome run at random moments and let it go on until it is complete: nothing is lost, nothing partial shown.
+"""Kill a genome run at random moments and resume it until it is complete: nothing is lost or shown half-done.
 
     python benchmarks/kills.py --work DIR [--kills 40] [--seed 1] [--megabases 8]
 
-Runs the demo's network over a generated genome, two samples at once, on the installed command alone. SIGKILL comes at a
-random moment of the whole, writing of the journal and of the bigWigs among them. After each kill every file that has a
-final name must be that of the uninterrupted run; at the end all values must be. Prints Markdown; exits 1 on a miss.
+Runs the demo's network over a generated genome, with two samples at once, through the installed command only. SIGKILL
+comes at a random moment of the whole run, so also while it writes journals and bigWigs. After each kill, every file
+with a final name must equal that of the uninterrupted run. At the end, all values must. Prints Markdown. Exits with 1
+if one differs.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class Kill(NamedTuple):
 
     Attributes:
         after: Seconds after the start.
-        phase: What the folder showed of it.
-        journal: Bytes in the journals that were left.
+        phase: Stage of the run, as the folder shows it.
+        journal: Bytes in the journals that are left.
     """
 
     after: float
@@ -52,10 +53,10 @@ class Kill(NamedTuple):
 def main() -> None:
     """Make the data, kill, compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True, help="folder of what is made")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what is made")
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--megabases", type=float, default=8, help="of the generated genome")
+    parser.add_argument("--megabases", type=float, default=8, help="size of the generated genome")
     options = parser.parse_args()
     work = options.work
     work.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ def main() -> None:
         shutil.rmtree(work / "out", ignore_errors=True)
         runs += 1
         while len(kills) < options.kills and not done(work / "out"):
-            # A run that goes on is shorter: half of the moments are drawn from what one of that kind takes.
+            # A resumed run is shorter, so half of the moments come from its shorter duration.
             limit = seconds * rng.choice([1.05, 0.6])
             kill = run_and_kill(work, float(rng.uniform(0.1, limit)))
             if kill is not None:
@@ -79,7 +80,7 @@ def main() -> None:
 
 
 def write_inputs(work: Path, length: int) -> None:
-    """A genome of two contigs, two tables and the demo's model."""
+    """Write a genome of two contigs, two tables and the demo's model."""
     grammar = Grammar(SEED, threads=2)
     sizes = {"sim31": length * 3 // 4, "sim32": length // 4}
     contigs = (as_fasta(name, make_contig(SEED, name, size, grammar.motif_set)) for name, size in sizes.items())
@@ -90,17 +91,17 @@ def write_inputs(work: Path, length: int) -> None:
 
 
 def command(work: Path, out: Path) -> list[str | Path]:
-    """The run."""
+    """Return the command of the run."""
     tables = [word for cell in SAMPLES for word in ("--tpm", work / f"{cell}.tsv")]
     options = ["--overlap", str(OVERLAP), "--device", "cpu", "--out", out]
     return [COMMAND, "genome", *tables, "--fasta", work / "genome.fa", "--model", work / MODEL, *options]
 
 
 def uninterrupted(work: Path) -> tuple[dict[str, list[tuple[int, int, float]]], float]:
-    """Every record of every track of a run that nothing disturbs, and its seconds."""
+    """Return every record of every track of an undisturbed run, and its seconds."""
     out = work / "whole"
     shutil.rmtree(out, ignore_errors=True)
-    for _ in range(2):  # the first compiles and indexes
+    for _ in range(2):  # the first run compiles and indexes
         begun = time.perf_counter()
         subprocess.run([*command(work, out), "--force"], check=True, stderr=subprocess.DEVNULL)
         seconds = time.perf_counter() - begun
@@ -108,13 +109,13 @@ def uninterrupted(work: Path) -> tuple[dict[str, list[tuple[int, int, float]]], 
 
 
 def records(path: Path) -> list[tuple[int, int, float]]:
-    """All records of a track."""
+    """Return all records of a track."""
     with pyBigWig.open(str(path)) as track:
         return [record for name in track.chroms() for record in track.intervals(name) or ()]
 
 
 def run_and_kill(work: Path, after: float) -> Kill | None:
-    """Start the run and kill it; None where it was done before."""
+    """Start the run and kill it; return None if it ended first."""
     with subprocess.Popen(command(work, work / "out"), stderr=subprocess.DEVNULL, start_new_session=True) as child:
         try:
             child.wait(after)
@@ -123,17 +124,17 @@ def run_and_kill(work: Path, after: float) -> Kill | None:
             child.wait()
             return Kill(after, phase(work / "out"), sum(path.stat().st_size for path in journals(work / "out")))
     if child.returncode:
-        raise SystemExit(f"a run that went on failed with {child.returncode}")
+        raise SystemExit(f"a resumed run failed with {child.returncode}")
     return None
 
 
 def journals(out: Path) -> list[Path]:
-    """The journals that are there."""
+    """Return the existing journals."""
     return sorted(out.glob(".*.journal"))
 
 
 def phase(out: Path) -> str:
-    """How far a killed run had come, by what it left."""
+    """Return how far a killed run came, judged by what it left."""
     if any(out.glob("*.bw")):
         return "publishing"
     if any(out.glob(".*.part*")):
@@ -142,17 +143,17 @@ def phase(out: Path) -> str:
 
 
 def done(out: Path) -> bool:
-    """Whether every sample has its record."""
+    """Return whether every sample has its record."""
     return all((out / f"{cell}.run.json").exists() for cell in SAMPLES)
 
 
 def finish(work: Path) -> None:
-    """Let the run end."""
+    """Let the run finish."""
     subprocess.run(command(work, work / "out"), check=True, stderr=subprocess.DEVNULL)
 
 
 def check_final_names(out: Path, whole: dict[str, list[tuple[int, int, float]]], *, complete: bool = False) -> None:
-    """See that what has a final name is whole, and in a complete run that all have and nothing else is left."""
+    """Check that files with a final name are whole; in a complete run, also that only the outputs exist."""
     for path in out.glob("*.bw"):
         if records(path) != whole[path.name]:
             raise SystemExit(f"{path} differs from the uninterrupted run's")
@@ -162,14 +163,14 @@ def check_final_names(out: Path, whole: dict[str, list[tuple[int, int, float]]],
         names = {path.name for path in out.iterdir()}
         expected = {*whole, *(f"{cell}.run.json" for cell in SAMPLES)}
         if names != expected:
-            raise SystemExit(f"{out} holds {sorted(names ^ expected)} beside or not beside the outputs")
+            raise SystemExit(f"{out} has extra or missing outputs: {sorted(names ^ expected)}")
 
 
 def report(kills: list[Kill], runs: int, seconds: float) -> None:
     """Print what was tried."""
     print(f"{processor()}\n")
     print(f"{len(kills)} kills of {runs} runs, of {seconds:.1f} s each undisturbed; every run was completed.\n")
-    print("| killed while | times | bytes of journal that it left |\n|---|---|---|")
+    print("| killed while | times | bytes of journal left |\n|---|---|---|")
     for name in ("starting", "computing", "writing bigWigs", "publishing"):
         sizes = [kill.journal for kill in kills if kill.phase == name]
         print(f"| {name} | {len(sizes)} | {f'{min(sizes):,} to {max(sizes):,}' if sizes else ''} |")

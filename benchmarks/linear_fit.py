@@ -1,4 +1,4 @@
-"""The demo's linear baseline, fitted: its runtime half is `epigept_batch/demo/linear.py`."""
+"""Fit the demo's linear baseline; `epigept_batch/demo/linear.py` is its runtime half."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ RIDGE = 1e-3
 
 
 class LinearFit:
-    """Least squares, a contig and a cell at a time.
+    """Least squares, one contig and one cell at a time.
 
     Args:
-        tracks: Names.
-        factors: Names.
+        tracks: Names of the tracks.
+        factors: Names of the factors.
     """
 
     def __init__(self, tracks: Sequence[str], factors: Sequence[str]) -> None:
@@ -31,19 +31,19 @@ class LinearFit:
         self._products = np.zeros((len(factors) + 1, len(tracks)))
 
     def add(self, scores: NDArray[np.float32], expression: NDArray[np.float32], signal: NDArray[np.floating]) -> None:
-        """Take the bins of a contig in a cell; `signal` is ln(1 + signal), (bins, tracks)."""
+        """Add the bins of a contig in a cell; `signal` is ln(1 + signal), (bins, tracks)."""
         x = features(scores, expression)
         self._squares += x.T @ x
         self._products += x.T @ signal
 
     def model(self) -> LinearModel:
-        """What fits best."""
+        """Return the model that fits best."""
         ridge = RIDGE * np.eye(len(self._squares))
         weights = np.linalg.solve(self._squares + ridge, self._products).astype(np.float64)
         return LinearModel(self._tracks, self._factors, weights)
 
 
 def to_json(model: LinearModel) -> str:
-    """As JSON that `LinearModel.from_json` reads."""
+    """Return JSON that `LinearModel.from_json` reads."""
     document = {"tracks": model.tracks, "factors": model.factors, "weights": model.weights.round(6).tolist()}
     return json.dumps(document, indent=1) + "\n"

@@ -1,4 +1,4 @@
-"""What machine this is, and what a command takes on it, for the benchmarks."""
+"""The name of this machine's processor, and the time and memory of a command, for the benchmarks."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ print(json.dumps([process.returncode, time.perf_counter() - begun, usage.ru_maxr
 
 
 def processor() -> str:
-    """Its name."""
+    """Return the name of the processor."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
 
 
 def measured(command: list[str | Path]) -> tuple[float, int]:
-    """Run a command: seconds and peak memory in bytes.
+    """Run a command; return seconds and peak memory in bytes.
 
-    From a small process of its own, for Linux counts what a parent had in memory towards its children's peak.
+    A small process of its own starts the command, because Linux counts a parent's memory towards its children's peak.
     """
     done = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
     code, seconds, peak = json.loads(done.stdout)

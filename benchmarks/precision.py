@@ -1,10 +1,10 @@
-"""What each form of the model file costs and gives, beside the published network in PyTorch.
+"""Measure the cost and accuracy of each form of the model file, against the published network in PyTorch.
 
     python benchmarks/precision.py --data ../shared/data
 
-Makes a checkpoint of the published hg38 layout, converts it in every form, runs `epigept-batch genome` over the golden
-windows, and times all forms and PyTorch in turn in one process, so that a noisy machine slows all of them alike. Prints
-Markdown. Needs the [test] extra, and real data as in the project's tests.
+Makes a checkpoint of the published hg38 layout, converts it to every form, and runs `epigept-batch genome` over the
+golden windows. Then all forms and PyTorch take turns in one process, so that a noisy machine slows all of them equally.
+Prints Markdown. Needs the [test] extra, and real data as in the project's tests.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FORMS = {
     "fp16 plain": ["--precision", "fp16", "--attention", "plain"],
 }
 PLAINLY = "int8, every product dynamic"
-SMALL_WIDTH = 128  # of the output layers
+SMALL_WIDTH = 128  # width of the output layers, at most
 SCRIPTS = Path(sys.executable).parent
 
 
@@ -60,8 +60,8 @@ def main() -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
-    parser.add_argument("--work", type=Path, help="folder to keep checkpoint and model files in")
-    parser.add_argument("--rounds", type=int, default=7, help="times that each form is timed")
+    parser.add_argument("--work", type=Path, help="folder for checkpoint and model files, kept")
+    parser.add_argument("--rounds", type=int, default=7, help="number of times to time each form")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def convert_all(data: Path, work: Path, threads: int) -> dict[str, Path]:
-    """Make the model file of each form; print what that took."""
+    """Make the model file of each form; print time, memory and size."""
     command = [
         *(SCRIPTS / "epigept-export", "convert", make_checkpoint(work), "--threads", str(threads)),
         *("--motifs", data / "motifs/all_motif_rmdup"),
@@ -98,7 +98,7 @@ def convert_all(data: Path, work: Path, threads: int) -> dict[str, Path]:
 
 
 def quantise_plainly(model: Path, work: Path) -> Path:
-    """The fp32 file as ONNX Runtime's own tool makes integers of it, all but the output layers; for comparison."""
+    """Quantise the fp32 file with ONNX Runtime's own tool, except the output layers; for comparison."""
     source, path = work / "cpu.onnx", work / "plainly.onnx"
     source.write_bytes(read_cpu_form(model))
     graph = onnx.load(source).graph
@@ -123,8 +123,8 @@ def quantise_plainly(model: Path, work: Path) -> Path:
 
 
 def accuracy(data: Path, work: Path, models: dict[str, Path]) -> None:
-    """Print how near the bigWigs come to the golden windows."""
-    print("| bigWigs against the golden windows | max abs error | its track | least r | its track | limits |")
+    """Print how close the bigWigs are to the golden windows."""
+    print("| bigWigs against the golden windows | max abs error | its track | lowest r | its track | limits |")
     print("|---|---|---|---|---|---|")
     regions = [f"--region=chr2:{start + 1}-{min(start + WINDOW_BP, LENGTH)}" for start in STARTS]
     windows = {start: read_window(data, work, start) for start in STARTS}
@@ -146,7 +146,7 @@ def accuracy(data: Path, work: Path, models: dict[str, Path]) -> None:
 
 
 def track_figures(windows: dict[int, Window], out: Path, track: str) -> list[tuple[float, float, str]]:
-    """Max abs error and Pearson r of each golden window."""
+    """Return the max abs error and Pearson r of each golden window."""
     values = bigwigs.bins(out / f"encode_rsem.{track}.bw", "chr2", bin_bp=BIN_BP)
     figures = []
     for start, window in windows.items():
@@ -157,7 +157,7 @@ def track_figures(windows: dict[int, Window], out: Path, track: str) -> list[tup
 
 
 def speed(data: Path, work: Path, models: dict[str, Path], *, rounds: int, threads: int) -> None:
-    """Time a window of each form and of PyTorch in turn; print medians and ratios, and what bounds them."""
+    """Time a window in each form and in PyTorch, in turn; print medians, ratios and the work of a window."""
     torch.set_num_threads(threads)
     architecture = ARCHITECTURES["hg38"]
     window = read_window(data, work, STARTS[0])
@@ -175,8 +175,8 @@ def speed(data: Path, work: Path, models: dict[str, Path], *, rounds: int, threa
             begun = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - begun)
-    medians = {name: median(values[1:]) for name, values in seconds.items()}  # the first warms up
-    print("| a window | seconds, median | least | times as fast as PyTorch | GFLOP/s | of this machine's products |")
+    medians = {name: median(values[1:]) for name, values in seconds.items()}  # the first round warms up
+    print("| per window | seconds, median | minimum | speedup over PyTorch | GFLOP/s | share of product rate |")
     print("|---|---|---|---|---|---|")
     total = (sum(layer.values()) + rest) / 1e9
     for name, value in medians.items():
@@ -189,7 +189,7 @@ def speed(data: Path, work: Path, models: dict[str, Path], *, rounds: int, threa
 
 
 def work_of_a_window() -> tuple[dict[str, float], float]:
-    """FLOP of the transformer by part, and of convolutions and output layers."""
+    """Return the FLOP of the transformer by part, and of convolutions and output layers together."""
     architecture = ARCHITECTURES["hg38"]
     bins, hidden, width, layers = architecture.bins, architecture.hidden, architecture.feed_forward, architecture.layers
     transformer = {
@@ -208,7 +208,7 @@ def work_of_a_window() -> tuple[dict[str, float], float]:
 
 
 def matrix_rate() -> float:
-    """FLOP per second of a product like those of the layers, the best of many."""
+    """Return the FLOP per second of a product like those of the layers: the best of many."""
     left, right = torch.randn(1000, 968), torch.randn(968, 1024)
     times = []
     for _ in range(40):

@@ -1,4 +1,4 @@
-"""A process that runs parts of a genome run when it is told to, so that several environments can take turns.
+"""A process that runs parts of a genome run on request, so that several environments can take turns.
 
 Reads a line of JSON with `do` and its options from standard input, and answers with a line of JSON.
 """
@@ -20,14 +20,14 @@ BINS = WINDOW_BP // BIN_BP
 
 
 class Runner:
-    """What can be done, by name."""
+    """The requests, by name."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Any] = {}
         self._torch: Any = None
 
     def torch(self, *, data: str, work: str, threads: int) -> dict[str, float]:
-        """The published network in PyTorch, batch 1, its inputs ready: seconds."""
+        """Time the published network in PyTorch, with batch 1 and ready-made inputs."""
         if self._torch is None:
             import torch
 
@@ -43,7 +43,7 @@ class Runner:
         return {"seconds": timed(self._torch)}
 
     def model(self, *, data: str, work: str, model: str, device: str, threads: int, windows: int) -> dict[str, float]:
-        """Windows in the network, their inputs ready, in batches as a run has them: seconds."""
+        """Time windows in the network with ready-made inputs, in the batches of a run."""
         key = json.dumps([model, device, threads])
         if key not in self._sessions:
             from epigept_batch.inference.device import RunOptions, parse_device
@@ -64,7 +64,7 @@ class Runner:
         return {"seconds": timed(run)}
 
     def errors(self, *, data: str, work: str, model: str, device: str, threads: int) -> dict[str, float]:
-        """The network on both golden windows: max abs error and least Pearson r of a track."""
+        """Compare the network with both golden windows: max abs error and lowest Pearson r of a track."""
         self.model(data=data, work=work, model=model, device=device, threads=threads, windows=1)
         session = self._sessions[json.dumps([model, device, threads])]
         windows = (read_window(Path(data), Path(work), start) for start in STARTS)
@@ -72,7 +72,7 @@ class Runner:
         return {"error": error, "r": least}
 
     def scan(self, *, data: str, work: str, model: str, threads: int, windows: int) -> dict[str, float]:
-        """The scan of windows: seconds."""
+        """Time the scan of windows."""
         from epigept_batch.inference.model_file import read_spec
         from epigept_batch.motifs.scan import GenomeScan, MotifScanner
         from epigept_batch.sequence.genome import Genome
@@ -98,7 +98,7 @@ class Runner:
         store: str | None = None,
         overlapped: bool = True,
     ) -> dict[str, float]:
-        """A run from its first window to its finished bigWigs: seconds; and peak memory so far."""
+        """Time a run from its first window to its finished bigWigs; also return the peak memory so far."""
         from epigept_batch.commands.genome import run as pipeline
         from epigept_batch.commands.genome.plan import GenomeRequest
         from epigept_batch.expression.request import SampleRequest
@@ -150,14 +150,14 @@ class Watch:
 
 
 def timed(run: Any) -> float:  # noqa: ANN401
-    """Seconds."""
+    """Return the seconds that a call takes."""
     begun = time.perf_counter()
     run()
     return time.perf_counter() - begun
 
 
 def note(sentence: str) -> None:
-    """To standard error."""
+    """Print to standard error."""
     print(sentence, file=sys.stderr)
 
 

@@ -1,9 +1,10 @@
-"""Whether two versions of the program write the same bytes: tracks of a model, kept scores, the demo.
+"""Check whether two versions of the program write the same bytes: tracks of a model, kept scores, the demo.
 
     python benchmarks/same_bytes.py --before DIR/bin --after DIR/bin --fasta FASTA --tpm TABLE --model FILE …
 
-Each DIR/bin has an installed `epigept-batch`. Every file that either writes is compared: bigWigs and the arrays of a
-store to the byte; of a run's record what the files were made from. Prints Markdown; exits with 1 where any differs.
+Each DIR/bin has an installed `epigept-batch`. The script compares every file that either version writes: bigWigs and
+the arrays of a store to the byte, and of a run's record what the files were made from. Prints Markdown. Exits with 1 if
+any file differs.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SAID_OTHERWISE = {"run.json": ("inputs", "files", "factors", "windows", "bins", "regions")}
-"""Of a file that holds times and versions, what is compared."""
+"""Keys that are compared in files that also contain times and versions."""
 
 
 def main() -> None:
     """Print a row per run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--before", type=Path, required=True, help="folder of a version's commands")
-    parser.add_argument("--after", type=Path, required=True, help="folder of the other's")
+    parser.add_argument("--before", type=Path, required=True, help="folder with the commands of one version")
+    parser.add_argument("--after", type=Path, required=True, help="folder with the commands of the other version")
     parser.add_argument("--fasta", type=Path, required=True)
     parser.add_argument("--tpm", type=Path, required=True)
     parser.add_argument("--model", type=Path, action="append", required=True)
     options = parser.parse_args()
     alike = True
-    print("| run | files | bytes | other |\n|---|---|---|---|")
+    print("| run | files | bytes | files that differ |\n|---|---|---|---|")
     for name, words in runs(options):
         with tempfile.TemporaryDirectory() as work:
             folders = [Path(work, version) for version in ("before", "after")]
@@ -51,7 +52,7 @@ def main() -> None:
 
 
 def runs(options: argparse.Namespace) -> Iterator[tuple[str, list[str | Path]]]:
-    """Names and words of the runs."""
+    """Yield the names and words of the runs."""
     inputs = ["--fasta", options.fasta, "--device", "cpu"]
     for model in options.model:
         yield f"genome, {model.name}", ["genome", "--tpm", options.tpm, *inputs, "--model", model]
@@ -60,12 +61,12 @@ def runs(options: argparse.Namespace) -> Iterator[tuple[str, list[str | Path]]]:
 
 
 def files(folder: Path) -> list[str]:
-    """Paths of all files below a folder."""
+    """Return the paths of all files below a folder."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def content(path: Path) -> bytes:
-    """What of a file is compared."""
+    """Return the content of a file that is compared."""
     for ending, keys in SAID_OTHERWISE.items():
         if path.name.endswith(ending):
             document = json.loads(path.read_text())

@@ -1,8 +1,8 @@
-"""Motif scores: against HOMER's own, how fast, what bounds that, and what keeping them costs.
+"""Measure motif scores: agreement with HOMER, speed and its bottleneck, and the cost of keeping them.
 
     python benchmarks/scan.py --data ../shared/data
 
-The scan and the fp32 network run in turn in one process, one thread each, so that a noisy machine slows both alike.
+The scan and the fp32 network take turns in one process, with one thread each, so a noisy machine slows both equally.
 Prints Markdown. Needs the [test] extra, and real data as in the project's tests.
 """
 
@@ -52,8 +52,8 @@ def main() -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
-    parser.add_argument("--work", type=Path, help="folder to keep checkpoint and model file in")
-    parser.add_argument("--rounds", type=int, default=9, help="times that each thing is timed")
+    parser.add_argument("--work", type=Path, help="folder for checkpoint and model file, kept")
+    parser.add_argument("--rounds", type=int, default=9, help="number of times to time each case")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
@@ -69,12 +69,12 @@ def main() -> None:
 
 
 def motif_set(data: Path, window: ScanWindow) -> MotifSet:
-    """The published motifs."""
+    """Return the published motifs."""
     return read_motif_set(data / "motifs/all_motif_rmdup", data / "motifs/MotifMatch_human_rmdup.mat", window=window)
 
 
 def unpack(data: Path, work: Path) -> Path:
-    """The piece of chromosome 22, which comes as gzip, plain."""
+    """Unpack the piece of chromosome 22, which is stored as gzip."""
     plain = work / "22.fa"
     if not plain.exists():
         with gzip.open(data / "genome/hg19_chr22_1-22000000.fa.gz") as packed, plain.open("wb") as stream:
@@ -83,8 +83,8 @@ def unpack(data: Path, work: Path) -> Path:
 
 
 def homer(data: Path, work: Path, chr22: Path, sets: dict[str, MotifSet]) -> None:
-    """Print how the scores differ from those that follow from HOMER's output, before any rounding."""
-    print("| HOMER's output | cells | hits | block, bp | largest difference, nats | hits more | hits less |")
+    """Print how the scores, before any rounding, differ from those computed from HOMER's output."""
+    print("| HOMER's output | cells | hits | block, bp | largest difference, nats | extra hits | missing hits |")
     print("|---|---|---|---|---|---|---|")
     for name, start in HOMER_SETS.items():
         genome = Genome(fasta(data, work) if name == "small" else chr22)
@@ -101,7 +101,7 @@ def homer(data: Path, work: Path, chr22: Path, sets: dict[str, MotifSet]) -> Non
 
 
 def in_blocks(scanner: MotifScanner, genome: Genome, start: int, bins: int, block: int) -> np.ndarray:
-    """Scores of successive bins, scanned in blocks of so many, float32, (factors, bins)."""
+    """Return scores of successive bins, scanned in blocks of `block` bins: float32, (factors, bins)."""
     parts = []
     for first in range(0, bins, block):
         count = min(block, bins - first)
@@ -112,7 +112,7 @@ def in_blocks(scanner: MotifScanner, genome: Genome, start: int, bins: int, bloc
 
 
 def speed(data: Path, work: Path, sets: dict[str, MotifSet], *, rounds: int) -> None:
-    """Print what a window takes beside the network and HOMER."""
+    """Print the time of a window against the network and HOMER."""
     window = read_window(data, work, STARTS[0])
     session = open_session(make_model(data, work), CPU, precision="fp32", threads=1, say=print)
     runs = {"network": lambda: session.signal(window.inputs())}
@@ -123,8 +123,9 @@ def speed(data: Path, work: Path, sets: dict[str, MotifSet], *, rounds: int) -> 
             runs[f"{kind}, {threads}"] = lambda scanner=scanner: scanner.scan(reach, offset=BIN_BP, bins=BLOCK_BINS)
     seconds = in_turn(runs, rounds)
     network = median(seconds["network"])
-    print(f"fp32 network, 1 thread: {network:.2f} s a window (least {min(seconds['network']):.2f}).\n")
-    print("| scan of a window | threads | seconds, median | least | of the network | as fast as HOMER | as 1 thread |")
+    print(f"fp32 network, 1 thread: {network:.2f} s per window (minimum {min(seconds['network']):.2f}).\n")
+    print("| scan of a window | threads | seconds, median | minimum | share of the network ", end="")
+    print("| speedup over HOMER | over 1 thread |")
     print("|---|---|---|---|---|---|---|")
     for kind in sets:
         for threads in (1, 2):
@@ -137,13 +138,13 @@ def speed(data: Path, work: Path, sets: dict[str, MotifSet], *, rounds: int) -> 
 
 
 def reaching_tokens(data: Path, work: Path) -> np.ndarray:
-    """The first golden window's bases with a bin more on either side."""
+    """Return the first golden window's bases, with one more bin on either side."""
     genome = Genome(fasta(data, work))
     return genome.tokens(genome.contigs[0], STARTS[0] - BIN_BP, STARTS[0] + WINDOW_BP + BIN_BP)
 
 
 def in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each, taken in turn; a first time warms up."""
+    """Return the seconds of each run, taken in turn after a warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
@@ -163,7 +164,7 @@ class Parts(NamedTuple):
 
 
 def stages(data: Path, work: Path, sets: dict[str, MotifSet], *, rounds: int) -> None:
-    """Print where the time of a scan goes and what its sums of table entries could reach."""
+    """Print where the time of a scan goes, and the rate that its sums of table entries could reach."""
     reach = reaching_tokens(data, work)
     print("| scan of a window, 1 thread | sums and maxima, ms | exact scores, ms | the rest, ms | sums: GB/s |")
     print("|---|---|---|---|---|")
@@ -172,7 +173,7 @@ def stages(data: Path, work: Path, sets: dict[str, MotifSet], *, rounds: int) ->
         scanner.scan(reach, offset=BIN_BP, bins=BLOCK_BINS)
         parts = [parts_of(scanner, reach) for _ in range(rounds)]
         maxima, exact, rest = (median(values) for values in zip(*parts, strict=True))
-        pieces = [len(block.tables) for block in scanner._blocks]  # noqa: SLF001 - what it loads is counted here
+        pieces = [len(block.tables) for block in scanner._blocks]  # noqa: SLF001 - counts what it loads
         entries = sum(pieces) * 2 * COLUMNS
         gigabytes = entries * 2 * WINDOW_BP / 1e9
         print(f"| {kind} | {1e3 * maxima:.1f} | {1e3 * exact:.1f} | {1e3 * rest:.1f} | {gigabytes / maxima:.0f} |")
@@ -191,7 +192,7 @@ def stages(data: Path, work: Path, sets: dict[str, MotifSet], *, rounds: int) ->
 
 
 def parts_of(scanner: MotifScanner, tokens: np.ndarray) -> Parts:
-    """One scan, its compiled parts timed from outside."""
+    """Run one scan, and time its compiled parts from outside."""
     spent = {"maxima": 0.0, "exact": 0.0}
     kernel, take = scanning.maxima_kernel, scanning.take_best
 
@@ -215,7 +216,7 @@ def parts_of(scanner: MotifScanner, tokens: np.ndarray) -> Parts:
 
 @numba.njit(error_model="numpy")
 def sum_rows(table: np.ndarray, order: np.ndarray, total: np.ndarray) -> None:
-    """Add four rows of a table at a time, as the scan of motifs of four pieces does, without the maxima."""
+    """Add four rows of a table at a time, as the scan does for motifs of four pieces, but without the maxima."""
     for place in range(0, len(order) - 3, 4):
         a, b, c, d = table[order[place]], table[order[place + 1]], table[order[place + 2]], table[order[place + 3]]
         for i in range(len(total)):
@@ -223,7 +224,7 @@ def sum_rows(table: np.ndarray, order: np.ndarray, total: np.ndarray) -> None:
 
 
 def row_rate(size: int) -> float:
-    """Bytes a second of rows of a table of so many bytes, read in random order; the best of many times."""
+    """Return bytes per second when rows of a table of `size` bytes are read in random order: the best of many."""
     table = aligned((size // 512, 256), 1)
     order = np.random.default_rng(0).integers(0, len(table), 40_000).astype(np.uint16)
     total = np.zeros(256, dtype=np.int16)
@@ -250,7 +251,7 @@ CODECS = {
 
 
 def store(data: Path, work: Path, motifs: MotifSet, *, rounds: int) -> None:
-    """Print what kept scores cost in bytes and time, by codec, and reading them by the program's own reader."""
+    """Print the size and time of kept scores by codec, and the time to read them with the program's own reader."""
     genome = Genome(fasta(data, work))
     contig = genome.contigs[0]
     bins = -(-contig.length // BIN_BP)
@@ -258,8 +259,8 @@ def store(data: Path, work: Path, motifs: MotifSet, *, rounds: int) -> None:
     source = GenomeScan(genome, MotifScanner(motifs, motifs.factors, bin_bp=BIN_BP))
     scores = source.read(contig, 0, windows * BLOCK_BINS)
     zarr.config.set({"threading.max_workers": 1, "async.concurrency": 1})
-    print(f"{windows} windows of chr2, one thread; a file a window unless said.\n")
-    print("| codec | kB a window | GB for hg38 | write, ms | read, ms | windows per second |")
+    print(f"{windows} windows of chr2, one thread; a file per window unless the row says otherwise.\n")
+    print("| codec | kB per window | GB for hg38 | write, ms | read, ms | windows per second |")
     print("|---|---|---|---|---|---|")
     for name, codec in CODECS.items():
         swapped = "bins ×" in name
@@ -280,17 +281,14 @@ def store(data: Path, work: Path, motifs: MotifSet, *, rounds: int) -> None:
     )
     read, scan = (median(seconds[name]) / windows for name in ("read", "scan"))
     print(f"\n`epigept-batch scan` of the piece, one thread: {took:.1f} s, {kept.size / 1e6:.2f} MB. ", end="")
-    print(
-        f"`ScoreStore.read`: {1e3 * read:.2f} ms a window, {1 / read:.0f} a second, {scan / read:.0f} times as fast ",
-        end="",
-    )
-    print(f"as scanning ({1e3 * scan:.1f} ms).\n", flush=True)
+    print(f"`ScoreStore.read`: {1e3 * read:.2f} ms per window, {1 / read:.0f} per second, ", end="")
+    print(f"{scan / read:.0f} times as fast as scanning ({1e3 * scan:.1f} ms).\n", flush=True)
 
 
 def codec_figures(
     work: Path, scores: np.ndarray, codec: object, *, swapped: bool, rounds: int
 ) -> tuple[int, float, float]:
-    """Bytes, seconds to write and seconds to read back all windows, one at a time."""
+    """Return bytes, seconds to write, and seconds to read back all windows one at a time."""
     path = work / "codec.zarr"
     shutil.rmtree(path, ignore_errors=True)
     chunks = (BLOCK_BINS, scores.shape[1]) if swapped else (scores.shape[0], BLOCK_BINS)
@@ -314,7 +312,7 @@ def codec_figures(
 
 
 def mostly_n(data: Path, work: Path, chr22: Path) -> None:
-    """Print what a piece takes that is N for the most part."""
+    """Print the time, memory and size of a scan of a piece that is mostly N."""
     genome = Genome(chr22)
     contig = genome.contigs[0]
     tokens = genome.tokens(contig, 0, contig.length)

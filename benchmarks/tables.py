@@ -1,11 +1,11 @@
-"""A matrix in every layout: how many forms are read right, refused and wrong; and what comes of a folder of cases.
+"""Count how many forms of a matrix are read right, refused or wrong; do the same for a folder of cases.
 
     python benchmarks/tables.py --forms 5000
     python benchmarks/tables.py --forms all --jobs 8
     python benchmarks/tables.py --cases ../shared/cases
 
-Prints Markdown; exits with 1 where one is wrong. The cases are read by the installed command, so that `--command` may
-name that of another version.
+Prints Markdown. Exits with 1 if one is wrong. The installed command reads the cases, so `--command` can name that of
+another version.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TRUTH = {
     **dict.fromkeys(("B", "q2", "q2_FPKM", "s2", "retina", "E003", "B2", "GSM2", "ACH-2"), "B"),
     **dict.fromkeys(("C", "spleen", "E004"), "C"),
 }
-"""Which column of the truth each sample of a case is; a file of one sample is A."""
+"""The column of the truth for each sample of a case. The sample of a file with one sample is A."""
 SEVERAL = {
     "roadmap_like.tsv": 3,
     "hpa.tsv": 3,
@@ -55,18 +55,18 @@ SEVERAL = {
         2,
     ),
 }
-"""How many samples a case has, where more than one."""
+"""The number of samples of cases with more than one."""
 CASES = ("01*", "02*", "03*", "04*", "05*", "06*", "07*", "08*", "09*", "10*", "11*")
 EQUAL, USER = 1e-6, 2
 
 
 def main() -> int:
-    """Print what is asked for."""
+    """Print the requested tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--forms", default="0", help="how many forms to try, or all")
+    parser.add_argument("--forms", default="0", help="number of forms to try, or all")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--cases", type=Path, help="folder of cases with truth.tsv")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes")
+    parser.add_argument("--cases", type=Path, help="folder of cases, with truth.tsv")
     parser.add_argument("--command", type=Path, default=COMMAND, help="epigept-batch that reads the cases")
     options = parser.parse_args()
     wrong = cases(options.cases.resolve(), options.command.resolve()) if options.cases else 0
@@ -76,7 +76,7 @@ def main() -> int:
 
 
 def forms(number: str, seed: int, *, jobs: int) -> int:
-    """Try forms, and print what came of them: right, refused and why, wrong and which."""
+    """Try forms, and print the results: right, refused with the reason, and wrong with the form."""
     tried = enumerate(every_form() if number == "all" else some_forms(int(number), seed))
     counts: collections.Counter[str] = collections.Counter()
     reasons: collections.Counter[str] = collections.Counter()
@@ -95,7 +95,7 @@ def forms(number: str, seed: int, *, jobs: int) -> int:
     print(
         f"{total:,} of {number_of_forms():,} forms: " + ", ".join(f"{n:,} {name}" for name, n in counts.items()) + "\n"
     )
-    print("| what came of it | forms | for example |\n|---|---|---|")
+    print("| result | forms | for example |\n|---|---|---|")
     for reason, times in reasons.most_common():
         print(f"| {reason} | {times:,} | {str(examples[reason]).replace(' | ', ', ')} |")
     return counts["wrong"]
@@ -113,11 +113,11 @@ def _without_particulars(said: str) -> str:
 
 
 def cases(folder: Path, command: Path) -> int:
-    """Read every case, and print what came of it against the truth."""
+    """Read every case, and print how the result compares with the truth."""
     with (folder / "truth.tsv").open() as stream:
         truth = {row["symbol"]: row for row in csv.DictReader(stream, delimiter="\t")}
     wrong = 0
-    print("| case | file | what came of it | |\n|---|---|---|---|")
+    print("| case | file | message | result |\n|---|---|---|---|")
     for path in sorted(file for pattern in CASES for file in folder.glob(f"{pattern}/*")):
         if path.name == "tx2gene.tsv":
             continue
@@ -149,7 +149,7 @@ def _expression(command: Path, path: Path, folder: str, *more: str) -> subproces
 
 
 def _faults(command: Path, path: Path, folder: str, account: dict[str, Any], truth: dict[str, Any]) -> Iterator[str]:
-    """What of one sample is not so: its name, or a factor's share of the sum, which FPKM have as TPM do."""
+    """Return the faults of one sample: its name, or a factor's share of the sum, which is the same for FPKM and TPM."""
     name = account["sample"]
     column = TRUTH.get(name, "A" if account["tables"][0]["column"] is None else None)
     if column is None:
@@ -174,7 +174,7 @@ def _faults(command: Path, path: Path, folder: str, account: dict[str, Any], tru
 
 
 def _values(command: Path, path: Path, folder: str, more: list[str]) -> dict[str, float] | None:
-    """TPM by symbol of a sample, as the command writes them; in the namespace of the truth."""
+    """Return a sample's TPM by symbol as the command writes them, with the symbols of the truth."""
     done = _expression(command, path, folder, *more, "--normalised", "--write", "vector.tsv")
     if done.returncode:
         return None

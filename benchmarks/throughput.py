@@ -1,10 +1,10 @@
-"""How much a genome run adds to its network, and how much faster it is than PyTorch running the published form.
+"""Measure how much a genome run adds to its network, and its speedup over the published form in PyTorch.
 
     python benchmarks/throughput.py --data ../shared/data --openvino /path/to/other/venv/bin/python
 
-Every table's runs take turns, so that a noisy machine slows all of them alike; ratios are of medians. OpenVINO's
-ONNX Runtime needs an environment of its own, with epigept-batch's [openvino] extra. Prints Markdown. Needs the [test]
-extra, and real data as in the project's tests.
+The runs of a table take turns, so that a noisy machine slows all of them equally. Ratios are of medians. OpenVINO's
+ONNX Runtime requires an environment of its own, with epigept-batch's [openvino] extra. Prints Markdown. Needs the
+[test] extra, and real data as in the project's tests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from golden import ROOT, SCRIPTS, fasta, make_model
 from machine import measured, processor
 
 SHORT = 2
-"""Windows of a run that is taken from a longer one, so that start and end do not count."""
+"""Windows of a short run. Its time is subtracted from that of a longer one, so that start and end do not count."""
 RUNNER = Path(__file__).with_name("runner.py")
 
 
@@ -33,11 +33,11 @@ def main() -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data", help="real data")
-    parser.add_argument("--work", type=Path, help="folder to keep checkpoint, model files and scores in")
+    parser.add_argument("--work", type=Path, help="folder for checkpoint, model files and scores, kept")
     parser.add_argument("--openvino", type=Path, help="a Python with onnxruntime-openvino")
-    parser.add_argument("--rounds", type=int, default=5, help="times that each thing is timed")
-    parser.add_argument("--windows", type=int, default=14, help="of a run")
-    parser.add_argument("--only", choices=["overhead", "pytorch"], help="one table")
+    parser.add_argument("--rounds", type=int, default=5, help="number of times to time each case")
+    parser.add_argument("--windows", type=int, default=14, help="windows per run")
+    parser.add_argument("--only", choices=["overhead", "pytorch"], help="print only this table")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         options.work = options.work or Path(temporary)
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def make_store(options: argparse.Namespace, model: Path) -> Path:
-    """Scores of the piece."""
+    """Scan the piece and keep its scores."""
     path = options.work / "scores"
     command = [SCRIPTS / "epigept-batch", "scan", "--fasta", fasta(options.data, options.work), "--model", model]
     subprocess.run([*command, "--out", path], check=True, capture_output=True)
@@ -60,7 +60,7 @@ def make_store(options: argparse.Namespace, model: Path) -> Path:
 
 
 class Process:
-    """A `runner.py` that answers one question after the other."""
+    """A `runner.py` that answers one request after the other."""
 
     def __init__(self, python: Path | str = sys.executable) -> None:
         path = os.pathsep.join([str(ROOT), str(ROOT / "export"), os.environ.get("PYTHONPATH", "")])
@@ -80,7 +80,7 @@ class Process:
         self._process.wait()
 
     def ask(self, do: str, **options: Any) -> dict[str, float]:  # noqa: ANN401
-        """What the runner says to that."""
+        """Return the runner's answer."""
         words = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
         self._process.stdin.write(json.dumps({"do": do, **words}) + "\n")
         self._process.stdin.flush()
@@ -88,7 +88,7 @@ class Process:
 
 
 def in_turn(runs: dict[str, tuple[Process, dict[str, Any]]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each, taken in turn; a first time warms up."""
+    """Return the seconds of each run, taken in turn after a warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, (process, options) in runs.items():
@@ -99,7 +99,7 @@ def in_turn(runs: dict[str, tuple[Process, dict[str, Any]]], rounds: int) -> dic
 
 
 def overhead(options: argparse.Namespace, models: dict[str, Path], store: Path) -> None:
-    """Print what a run takes beside its network and its scan alone, and what further samples add."""
+    """Print the time of a run against its network and its scan alone, and the time that further samples add."""
     shared = {"data": options.data, "work": options.work, "threads": options.threads, "windows": options.windows}
     model = {**shared, "model": models["fp32"]}
     with Process() as process:
@@ -114,7 +114,7 @@ def overhead(options: argparse.Namespace, models: dict[str, Path], store: Path) 
         seconds = in_turn({name: (process, run) for name, run in runs.items()}, options.rounds)
     took = {name: median(values) for name, values in seconds.items()}
     alone, scan = took["model alone"], took["scan alone"]
-    print(f"| {options.windows} windows, fp32, CPU | seconds, median | least | of model and scan alone |")
+    print(f"| {options.windows} windows, fp32, CPU | seconds, median | minimum | ratio to model and scan alone |")
     print("|---|---|---|---|")
     for name, values in seconds.items():
         base = {"whole, from a store": alone, "whole, 4 samples": 4 * alone}.get(name, alone + scan)
@@ -130,7 +130,7 @@ def overhead(options: argparse.Namespace, models: dict[str, Path], store: Path) 
 
 
 def pytorch(options: argparse.Namespace, models: dict[str, Path], store: Path) -> None:
-    """Print how many times as fast as PyTorch a run from a store is, and its network alone."""
+    """Print the speedup over PyTorch of a run from a store, and of its network alone."""
     shared = {"data": options.data, "work": options.work, "threads": options.threads}
     forms = {"fp32": ("fp32", "cpu"), "int8": ("int8", "cpu")}
     with Process() as ours, Process() as torch, Process(options.openvino or sys.executable) as theirs:
@@ -149,9 +149,9 @@ def pytorch(options: argparse.Namespace, models: dict[str, Path], store: Path) -
                 runs[f"{form}, {windows}"] = (processes[form], whole)
         seconds = in_turn(runs, options.rounds)
     torch_s = median(seconds["PyTorch"])
-    print(f"PyTorch: {torch_s:.3f} s a window (least {min(seconds['PyTorch']):.3f}).\n")
-    print("| | s a window, whole | start and end, s | times as fast as PyTorch | model alone | whole / model ", end="")
-    print("| max abs error | least r |\n|---|---|---|---|---|---|---|---|")
+    print(f"PyTorch: {torch_s:.3f} s per window (minimum {min(seconds['PyTorch']):.3f}).\n")
+    print("| | s per window, whole | start and end, s | speedup over PyTorch | of the model alone ", end="")
+    print("| whole / model | max abs error | lowest r |\n|---|---|---|---|---|---|---|---|")
     for form in forms:
         model = median(seconds[f"{form}, model"]) / options.windows
         short, long = (median(seconds[f"{form}, {windows}"]) for windows in (SHORT, options.windows))

@@ -1,9 +1,9 @@
-"""Training the published size: its gradients against BERT's, then a few steps: loss, seconds, memory.
+"""Train the published size for a few steps (loss, seconds, memory), and compare its gradients with BERT's.
 
     python benchmarks/training.py --data ../shared/data
 
-Real sequence, motifs and expression; the signal is the published network's own on the golden windows, from weights that
-training has not seen. Prints Markdown. Needs the [test] extra, and real data as in the project's tests.
+Sequence, motifs and expression are real. The signal is that of the published network on the golden windows, with
+weights that training has not seen. Prints Markdown. Needs the [test] extra, and real data as in the project's tests.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ def main() -> None:
         work = Path(temporary)
         window = read_window(options.data, work, STARTS[0])
         print(f"{processor()}, {torch.get_num_threads()} threads; torch {torch.__version__}\n", flush=True)
-        steps(window)  # first, for what the other takes in memory would count
+        steps(window)  # first, because the memory of `gradients` would count
         gradients(window, read_state_dict(make_checkpoint(work)))
 
 
 def batch_of(window: Window) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A window and a sample as the network in training takes them, and the signal."""
+    """Return a window and a sample as the network in training takes them, and the signal."""
     inputs = (torch.from_numpy(window[number])[None] for number in range(3))
     return (*inputs, torch.from_numpy(window.signal)[None, None])
 
 
 def steps(window: Window) -> None:
-    """A few steps of Adam on one window and one sample."""
+    """Run a few steps of Adam on one window and one sample."""
     torch.manual_seed(1)
     module = EpiGePTModule(HG38, FitConfig(), lambda: 0.0)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-4)
@@ -75,7 +75,7 @@ def steps(window: Window) -> None:
 
 
 def gradients(window: Window, state: dict[str, torch.Tensor]) -> None:
-    """The gradients of every weight against those of `transformers.BertModel` in float64, on one window and sample."""
+    """Compare every weight's gradient with that of `transformers.BertModel` in float64, on one window and sample."""
     *inputs, signal = batch_of(window)
     ours, precise = (trained_gradients(inputs, state, signal, dtype) for dtype in (torch.float32, torch.float64))
     exact, single = (berts_gradients(window, state, signal, dtype) for dtype in (torch.float64, torch.float32))
@@ -88,7 +88,7 @@ def gradients(window: Window, state: dict[str, torch.Tensor]) -> None:
         errors = {
             key: float((found[key] - exact[key]).abs().max() / exact[key].abs().max())
             for key in ours
-            if "key.bias" not in key and "token_type" not in key  # 0 but for rounding; of which one row is used
+            if "key.bias" not in key and "token_type" not in key  # 0 except for rounding; only one row used
         }
         worst = max(errors, key=lambda key: errors[key])
         print(f"| {name} | {median(errors.values()):.1e} | {errors[worst]:.1e} ({worst}) |", flush=True)
@@ -98,7 +98,7 @@ def gradients(window: Window, state: dict[str, torch.Tensor]) -> None:
 def trained_gradients(
     inputs: list[torch.Tensor], state: dict[str, torch.Tensor], signal: torch.Tensor, dtype: torch.dtype
 ) -> dict[str, torch.Tensor]:
-    """Those of the network in training, by name."""
+    """Return the gradients of the network in training, by name."""
     trained = TrainedEpiGePT(HG38)
     trained.load_state_dict({name: state[name].clone() for name in trained.state_dict()})
     trained.to(dtype)
@@ -110,7 +110,7 @@ def trained_gradients(
 def berts_gradients(
     window: Window, state: dict[str, torch.Tensor], signal: torch.Tensor, dtype: torch.dtype
 ) -> dict[str, torch.Tensor]:
-    """Those of the published form, by name."""
+    """Return the gradients of the published form, by name."""
     network = reference.PublishedNetwork(HG38, state)
     network.bert.to(dtype)
     network.state = {

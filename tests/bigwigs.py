@@ -1,4 +1,4 @@
-"""Reading bigWigs with a library that did not write them."""
+"""Read bigWigs with a library that did not write them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import pybigtools
 
 
 def contigs(path):
-    """Header: lengths by name, in order."""
+    """Return the contigs of the header: lengths by name, in order."""
     with pybigtools.open(str(path)) as file:
         return dict(file.chroms())
 
 
 def records(path, contig):
-    """(start, end, value) in order."""
+    """Return (start, end, value) of each record, in order."""
     with pybigtools.open(str(path)) as file:
         return list(file.records(contig))
 
 
 def bins(path, contig, *, bin_bp):
-    """Values by bin, NaN where there are none, float32, (bins,); checks that each record is a bin."""
+    """Return values by bin, NaN where there are none: float32, (bins,). Check that each record is one bin."""
     length = contigs(path)[contig]
     values = np.full(-(-length // bin_bp), np.nan, dtype=np.float32)
     for start, end, value in records(path, contig):

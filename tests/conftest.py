@@ -1,4 +1,4 @@
-"""Fixtures: the shared data, model files of the published and of a small size, the commands."""
+"""Fixtures: the shared data, model files of the published size and of a small size, and the commands."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ SCRIPTS = Path(sys.executable).parent
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch, tmp_path_factory):
-    """Caches and installed files of the tests, not the user's; what a command sets is gone after the test."""
+    """Keep caches and installed files of the tests apart from the user's; undo what a command sets after the test."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("EPIGEPT_BATCH_HOME", str(folder))
     for name in POOLS:
-        monkeypatch.setenv(name, "1")  # so that what was there is put back
+        monkeypatch.setenv(name, "1")  # so that the original value is restored
         monkeypatch.delenv(name)
     return folder
 
@@ -52,7 +52,7 @@ DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SI
 
 @pytest.fixture(autouse=True)
 def _signals_are_heeded():
-    """As at a terminal, also by what a test starts: in the background and under nohup some are ignored."""
+    """Heed signals as at a terminal, also in child processes. In the background and under nohup some are ignored."""
     ignored = [number for number in DEFAULTS if signal.getsignal(number) is signal.SIG_IGN]
     for number in ignored:
         signal.signal(number, DEFAULTS[number])
@@ -63,7 +63,7 @@ def _signals_are_heeded():
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_scan():
-    """The scan's code for motifs of every number of tables, so that no test sees it compiled."""
+    """Compile the scan for motifs of every number of tables, so that no test has to compile it."""
     for width in range(4, 37, 4):
         motif = Motif("m", np.full((width, 4), 0.25), 0.0, ("f",))
         scanner = MotifScanner(MotifSet((motif,), ScanWindow(0, 64)), ("f",), bin_bp=64)
@@ -72,7 +72,7 @@ def _compiled_scan():
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder of real data, which is no part of the repository."""
+    """The folder of real data, which is not part of the repository."""
     if not SHARED.is_dir():
         pytest.skip(f"needs the real data of {SHARED}")
     return SHARED
@@ -86,7 +86,7 @@ def synthetic():
 
 @pytest.fixture
 def server(monkeypatch):
-    """A server of this machine that can go wrong, and a program that soon loses patience with it."""
+    """A local server that can fail, and a program that times out soon."""
     monkeypatch.setattr(download, "PATIENCE", download.Patience(connect=5, read=0.4, tries=3, pause=0.001))
     with faulty_server() as server:
         yield server
@@ -94,7 +94,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def chr2(shared, tmp_path):
-    """The real piece of chromosome 2 under a name beside which an index may lie."""
+    """The real piece of chromosome 2, under a name where an index can be written beside it."""
     link = tmp_path / "chr2.fa.gz"
     link.symlink_to(shared / "genome/hg38_chr2_1-2333275.fa.gz")
     return link
@@ -102,7 +102,7 @@ def chr2(shared, tmp_path):
 
 @pytest.fixture(scope="session")
 def chr22(shared, tmp_path_factory):
-    """The real piece of chromosome 22 (record `22`), which comes as gzip, plain."""
+    """The real piece of chromosome 22 (record `22`), unpacked from gzip."""
     fasta = tmp_path_factory.mktemp("chr22") / "22.fa"
     with gzip.open(shared / "genome/hg19_chr22_1-22000000.fa.gz") as packed, fasta.open("wb") as plain:
         shutil.copyfileobj(packed, plain)
@@ -111,7 +111,7 @@ def chr22(shared, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
-    """Maker of large files, each once, also where several processes run the tests: path from a name and its maker."""
+    """Maker of large files: each is made once, even if several processes run the tests. Takes a name and its maker."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made once"
     folder.mkdir(exist_ok=True)
@@ -129,7 +129,7 @@ def made_once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def make_checkpoint(made_once):
-    """Writer of checkpoints in the published layout, one of each architecture."""
+    """Writer of checkpoints in the published layout, one for each architecture."""
 
     def make(architecture):
         command = [sys.executable, TESTS / "make_checkpoint.py", architecture.replace("-", "_")]
@@ -140,12 +140,12 @@ def make_checkpoint(made_once):
 
 @pytest.fixture(scope="session")
 def make_hg38_model(make_checkpoint, made_once, shared):
-    """Maker of model files of hg38 with the published motifs, by the installed command, one of each precision."""
+    """Maker of hg38 model files with the published motifs, with the installed command, one for each precision."""
 
     def make(precision):
         command = [
             *(SCRIPTS / "epigept-export", "convert", make_checkpoint("hg38"), "--precision", precision),
-            "--no-verify",  # what uses them compares them with the published network
+            "--no-verify",  # the tests compare them with the published network
             *("--motifs", shared / "motifs/all_motif_rmdup"),
             *("--motif-factors", shared / "motifs/MotifMatch_human_rmdup.mat"),
             *("--expression-reference", shared / "expression/reference_expression.tsv"),
@@ -159,7 +159,7 @@ def make_hg38_model(make_checkpoint, made_once, shared):
 
 @pytest.fixture(scope="session")
 def bare_motifs(tmp_path_factory):
-    """Options for 711 generated motifs, with which a bare clone can convert networks of the published sizes."""
+    """Options for 711 generated motifs, so that a bare clone can convert networks of the published sizes."""
     folder = tmp_path_factory.mktemp("bare")
     names = [f"T{number:03d}" for number in range(711)]
     rows = "0.7\t0.1\t0.1\t0.1\n" * 6
@@ -170,10 +170,10 @@ def bare_motifs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def make_bare_model(make_checkpoint, made_once, bare_motifs, request):
-    """Maker of model files of the published sizes that need no data from elsewhere, one of each form.
+    """Maker of model files of the published sizes that need no other data, one for each form.
 
-    Not verified by the command, for the tests that use them compare them with more. Where the real data are, hg38 in
-    fp32 is the file with the real motifs, which other tests need as well: the network is the same.
+    The command does not verify them, because the tests that use them compare them with more. If the real data exist,
+    hg38 in fp32 is the file with the real motifs, which other tests also need: the network is the same.
     """
 
     def make(architecture, *options):
@@ -222,7 +222,7 @@ def small_reference(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small_request(small_checkpoint, small_reference, synthetic):
-    """What makes a model file of 20 bins of 128 bp, 15 factors and 3 tracks, but for the output."""
+    """A request for a model file of 20 bins of 128 bp, 15 factors and 3 tracks, without the output path."""
     return ConvertRequest(
         checkpoint=small_checkpoint,
         architecture=SMALL,
@@ -235,7 +235,7 @@ def small_request(small_checkpoint, small_reference, synthetic):
 
 @pytest.fixture(scope="session")
 def make_small_model(small_request, tmp_path_factory):
-    """Maker of small model files, seconds instead of minutes, one of each form a session."""
+    """Maker of small model files, in seconds instead of minutes, one for each form per session."""
     folder = tmp_path_factory.mktemp("models")
 
     @functools.cache
@@ -255,7 +255,7 @@ def small_model(make_small_model):
 
 @pytest.fixture(scope="session")
 def given_model(small_request, tmp_path_factory):
-    """The small model file with motif hits in the bin itself."""
+    """The small model file that scores only motif hits in the bin itself."""
     path = tmp_path_factory.mktemp("models") / "small.given.onnx"
     convert(replace(small_request, output=path, precision="fp32", motif_window=homer_given), say=pytest.fail)
     return path
@@ -301,7 +301,7 @@ def command():
 
 @dataclass
 class Outcome:
-    """What a command left."""
+    """What a command leaves: its exit code and what it printed."""
 
     code: int
     out: str
@@ -309,7 +309,7 @@ class Outcome:
 
 
 def outcome_of(group, program, words):
-    """What a command leaves that runs in this process."""
+    """Run a command in this process; return what it leaves."""
     result = CliRunner().invoke(group, list(map(str, words)), prog_name=program)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -317,7 +317,7 @@ def outcome_of(group, program, words):
 
 
 def runner_of(name, given):
-    """Run a command of `epigept-batch` in this process, with these options unless others are given; None for none."""
+    """Return a runner of an `epigept-batch` command in this process; options override `given`, and None removes one."""
 
     def run(*arguments, **options):
         words = [
@@ -330,16 +330,16 @@ def runner_of(name, given):
 
 @pytest.fixture(scope="session")
 def export():
-    """Run `epigept-export` in this process, which has loaded torch and Lightning already: a process takes seconds.
+    """Run `epigept-export` in this process, which has already loaded torch and Lightning: a new process takes seconds.
 
-    Only for what ends before the work begins, as that changes settings of torch for the whole process.
+    Only for commands that end before the work begins, because the work changes torch settings of the whole process.
     """
     return lambda *words: outcome_of(export_cli, "epigept-export", words)
 
 
 @pytest.fixture
 def genome(fasta, small_model, tpm, tmp_path):
-    """Run `epigept-batch genome` on the small inputs in this process; options override."""
+    """Run `epigept-batch genome` on the small inputs in this process; options override the defaults."""
     return runner_of(
         "genome", {"tpm": tpm, "fasta": fasta, "model": small_model, "out": tmp_path / "out", "device": "cpu"}
     )

@@ -1,4 +1,4 @@
-"""An HTTP server of this machine that can go wrong in the ways that servers and lines do."""
+"""A local HTTP server that can fail in the ways that servers and connections fail."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Served:
-    """A file of the server and what goes wrong with it.
+    """A file of the server, and its faults.
 
     Attributes:
-        body: Its bytes.
-        status: The answer, if not success.
-        cut: Bytes after which the connection ends, however many were announced.
-        stall: Bytes after which nothing comes any more.
+        body: Bytes of the file.
+        status: HTTP status of the answer, if not success.
+        cut: Bytes after which the connection ends, even if more were announced.
+        stall: Bytes after which the server sends nothing more.
         pause: Seconds between blocks of a tenth of the body.
-        faults: How many answers go wrong so; the later ones are right.
-        ranges: Whether parts can be asked for.
-        validator: Whether the server names versions.
-        length: Whether it says how many bytes there are.
-        headers: More of them.
-        skew: Bytes by which a part begins elsewhere than was asked for.
+        faults: Number of faulty answers; later ones are right.
+        ranges: Whether the server accepts range requests.
+        validator: Whether the server sends an ETag.
+        length: Whether the server sends Content-Length.
+        headers: Additional headers.
+        skew: Bytes between the start of a part and the requested start.
     """
 
     body: bytes
@@ -47,7 +47,7 @@ class Served:
 
 
 class FaultyServer(ThreadingHTTPServer):
-    """Files by path; the requests that came, each with the part that was asked for."""
+    """The files by path, and the requests received, each with its Range header."""
 
     daemon_threads = True
 
@@ -65,7 +65,7 @@ class FaultyServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}{path}"
 
     def handle_error(self, *_):
-        """A client that goes away is part of the tests."""
+        """Ignore errors: clients that disconnect are part of the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -119,12 +119,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_):
-        """Standard error is the program's."""
+        """Log nothing: standard error belongs to the program."""
 
 
 @contextmanager
 def faulty_server():
-    """A server at work in a thread of its own."""
+    """Run a server in a thread of its own."""
     with FaultyServer() as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:

@@ -1,8 +1,8 @@
-"""Damaged files for every reader: whatever it makes of one, it succeeds or says in one line what is wrong.
+"""Give every reader damaged files: it must succeed, or say in one line what is wrong.
 
     python tests/fuzz.py --seconds 60 [--seed 1] [--reader table …] [--keep FOLDER]
 
-Prints how many inputs were tried and refused; exits with 1 at a crash, whose input is kept. The same seed tries the
+Prints how many inputs were tried and refused. Exits with 1 after a crash, and keeps its input. The same seed tries the
 same inputs.
 """
 
@@ -47,7 +47,7 @@ from small import SMALL
 FACTORS = tuple(f"F{number:02d}" for number in range(15))
 CONTIGS = {name: Contig(name, length) for name, length in (("chr1", 5000), ("HLA:1-2", 80))}
 LEFT_OUT = ("h5ad", "bigWig")
-"""Unless asked for: the HDF5 library loops without end on some damaged files, and libBigWig ends the interpreter."""
+"""Left out by default: the HDF5 library loops endlessly on some damaged files, and libBigWig ends the interpreter."""
 ADDRESS_SPACE = 24 << 30
 NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, (1 << 63) - 1, (1 << 64) - 1)
 WORDS = (
@@ -66,7 +66,7 @@ WORDS = (
     b"\xff\xfe",
     b"#1.2",
 )
-"""What means something to some format."""
+"""Bytes that have a meaning in some format."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Target:
     """A reader and good files for it.
 
     Attributes:
-        read: Reads a file.
-        ending: Of the files' names.
-        seeds: Contents that it reads without complaint.
+        read: Function that reads a file.
+        ending: Ending of the file names.
+        seeds: Contents that it reads without an error.
     """
 
     read: object
@@ -85,7 +85,7 @@ class Target:
 
 
 def mutate(content, seeds, rng):
-    """Content after a few changes of the kinds that damage and malice make."""
+    """Return the content after a few changes like those of damage or malice."""
     data = bytearray(content)
     for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
         place, size = rng.randrange(len(data) + 1), 1 + min(int(rng.expovariate(1 / 8)), 200)
@@ -118,7 +118,7 @@ def mutate(content, seeds, rng):
 
 
 def saved(write, name="seed"):
-    """What a function writes to the path that it is given."""
+    """Return what a function writes to the path that it receives."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         write(path)
@@ -166,7 +166,7 @@ def mat_bytes():
 
 
 def model_bytes():
-    """The packaged model file with one small tensor for its weights."""
+    """Return the packaged model file, with one small tensor as its weights."""
     import onnx
 
     model = onnx.load(Path(linear.__file__).parent / "model.onnx")
@@ -228,7 +228,7 @@ layers = 2
 
 
 def targets():
-    """Every reader with its seeds."""
+    """Return every reader with its seeds."""
     torch.manual_seed(0)
     state = EpiGePT(SMALL).state_dict()
     lightning = {"epoch": 1, "state_dict": state, "hyper_parameters": {"rate": 0.1}, "optimizer": [{"a": [1, 2]}]}
@@ -262,7 +262,7 @@ def targets():
 
 
 def fuzz(names, *, seconds, seed, keep, limit=None):
-    """Try inputs for each reader in turn; returns (tried, refused) by reader, and prints and keeps each crash."""
+    """Try inputs for each reader in turn; print and keep each crash; return (tried, refused) by reader."""
     everything = targets()
     counts, crashes = {}, 0
     names = names or [name for name in everything if name not in LEFT_OUT]
@@ -281,7 +281,7 @@ def fuzz(names, *, seconds, seed, keep, limit=None):
             except EpiGePTError as error:
                 refused += 1
                 crashed = "\n" in str(error)
-            except Exception:  # noqa: BLE001 - what is looked for
+            except Exception:  # noqa: BLE001 - the crashes to find
                 traceback.print_exc()
                 crashed = True
             else:

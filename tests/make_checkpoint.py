@@ -1,8 +1,8 @@
-"""Write a checkpoint in the layout of the published EpiGePT ones, with deterministic random weights.
+"""Write a checkpoint in the published EpiGePT layout, with deterministic random weights.
 
-The published weights cannot be redistributed here, so tests and benchmarks use this stand-in: the same keys, shapes,
-dtypes and envelope as a pytorch-lightning 1.2.10 / torch 1.7 / transformers 4.5 checkpoint, on every machine the same
-numbers for the same seed. Its predictions mean nothing biologically; its arithmetic is the real network's.
+The published weights cannot be redistributed here, so tests and benchmarks use this stand-in. It has the same keys,
+shapes, dtypes and envelope as a pytorch-lightning 1.2.10 / torch 1.7 / transformers 4.5 checkpoint. The same seed gives
+the same numbers on every machine. Its predictions have no biological meaning. Its arithmetic is the real network's.
 
     python make_checkpoint.py hg38 model.ckpt [--seed 20261122]
 
@@ -31,7 +31,7 @@ OUTPUT_BIASES = ("fc2.bias", "multitaskmodule.linear.bias")
 
 
 def shapes(architecture: str) -> dict[str, tuple[int, ...]]:
-    """Every key of the state dict with its shape, in the published order."""
+    """Return every key of the state dict with its shape, in the published order."""
     prefix, layers, width, positions, heads = ARCHITECTURES[architecture]
     keys: dict[str, tuple[int, ...]] = {}
 
@@ -66,14 +66,14 @@ def shapes(architecture: str) -> dict[str, tuple[int, ...]]:
 
 
 def weight(key: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Weights scaled so that the outputs vary along the window and neither die nor blow up."""
+    """Return weights scaled so that the outputs vary along the window and neither vanish nor explode."""
     if key.endswith("position_ids"):
         return np.arange(shape[1], dtype=np.int64)[None]
     normal = np.random.default_rng([zlib.crc32(key.encode()), seed]).standard_normal(shape).astype(np.float32)
     if key.endswith("LayerNorm.weight"):
         return 1 + 0.1 * normal
     if key in OUTPUT_BIASES:
-        return 2 + 0.05 * normal  # the outputs end in a ReLU: keep every track alive
+        return 2 + 0.05 * normal  # the outputs end in a ReLU, so this keeps every track above 0
     if key.endswith("bias"):
         return 0.05 * normal
     if "embeddings" in key:
@@ -91,7 +91,7 @@ def weight(key: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 
 def lightning_callback() -> type:
-    """The class object by which pytorch-lightning 1.2.10 keys its `callbacks` entry: absent on the reader's machine."""
+    """Return the class that keys pytorch-lightning 1.2.10's `callbacks` entry. A reader's machine does not have it."""
     name = "pytorch_lightning.callbacks.early_stopping"
     module = types.ModuleType(name)
     cls = type("EarlyStopping", (), {"__module__": name})

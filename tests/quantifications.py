@@ -1,6 +1,6 @@
-"""One sample's genes, written as every program would write them.
+"""The genes of one sample, written in the format of every program.
 
-Also a script: `python tests/quantifications.py TABLE FOLDER` writes the ENCODE table TABLE in every format.
+As a script, `python tests/quantifications.py TABLE FOLDER` writes the ENCODE table TABLE in every format.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class Genes:
-    """What was quantified.
+    """Quantified genes.
 
     Attributes:
-        ids: Ensembl ids with version, _PAR_Y among them.
-        symbols: Today's.
-        lengths: In bp.
+        ids: Ensembl ids with version, including _PAR_Y.
+        symbols: Current symbols.
+        lengths: Lengths in bp.
         tpm: float64, (genes,).
     """
 
@@ -39,14 +39,14 @@ class Genes:
 
 
 def published_ids():
-    """Ensembl id and symbol of the 711 factors."""
+    """Return Ensembl id and symbol of the 711 factors."""
     from epigept_batch.expression.gene_ids import _factor_ids
 
     return [(row["ensembl_id"], row["symbol"]) for row in _factor_ids()]
 
 
 def generate_genes(number=17_000, seed=3):
-    """Genes of a whole annotation, the factors in some order among them, with ties and zeros as two decimals give."""
+    """Return genes of a whole annotation, with the factors shuffled in, and with the ties and zeros of two decimals."""
     rng = np.random.default_rng(seed)
     ids = [(f"{ensembl}.{rng.integers(1, 20)}", symbol) for ensembl, symbol in published_ids()]
     ids += [(f"ENSG9{n:010d}.1", f"GENE{n}") for n in range(number - len(ids) - 1)]
@@ -59,7 +59,7 @@ def generate_genes(number=17_000, seed=3):
 
 
 def read_encode(path):
-    """The genes of the ENCODE table; tRNA and spike-ins, which have no Ensembl id, are among them."""
+    """Return the genes of the ENCODE table, including tRNA and spike-ins, which have no Ensembl id."""
     table = pl.read_csv(path, separator="\t", infer_schema=False)
     symbols = dict(published_ids())
     ids = table["gene_id"].to_list()
@@ -81,7 +81,7 @@ def _write(frame, path, *, header=None, separator="\t", before="", quote="never"
 
 
 def _transcripts(genes):
-    """Each gene as one to three transcripts whose TPM add up to the last bit; ENST…, with the gene's copy on Y kept."""
+    """Split each gene into one to three transcripts (ENST…) whose TPM add up exactly; keep the gene's copy on Y."""
     parts = [(1.0,), (0.5, 0.5), (0.25, 0.5, 0.25)]
     rows = []
     for number, (gene, symbol, length, tpm) in enumerate(genes.columns().iter_rows()):
@@ -176,7 +176,7 @@ def matrix_csv(genes, folder):
 
 
 def matrix_of_r(genes, folder):
-    """As R's write.table writes a matrix: quoted, and a header without a name for the row names."""
+    """Write a matrix as R's write.table does: quoted, with a header that has no name for the row names."""
     frame = genes.columns().select("id", "tpm", (pl.col("tpm") * 2).alias("o"))
     text = frame.write_csv(separator="\t", include_header=False, quote_style="non_numeric")
     path = folder / "r.txt"
@@ -189,7 +189,7 @@ def two_columns(genes, folder):
 
 
 def two_columns_csv(genes, folder):
-    """With Windows' line ends and byte order mark."""
+    """Write Windows line ends and a byte order mark."""
     text = genes.columns().select("symbol", "tpm").write_csv(include_header=False, line_terminator="\r\n")
     path = folder / "two.csv"
     path.write_bytes(b"\xef\xbb\xbfgene,value\r\n" + text.encode())
@@ -207,14 +207,14 @@ def underscores(genes, folder):
 
 
 def old_symbols(genes, folder):
-    """Symbols that were changed since."""
+    """Write former symbols."""
     old = {"BMAL1": "ARNTL", "BMAL2": "ARNTL2", "TBXT": "T", "POU5F1": "OTF3", "KLF14": "BTEB5"}
     frame = genes.columns().select(pl.col("symbol").replace(old), "tpm")
     return _write(frame, folder / "old.tsv", header=["gene", "TPM"])
 
 
 def cufflinks(genes, folder):
-    """FPKM, which are TPM times a number for each sample; a power of two, so that ties stay ties."""
+    """Write FPKM, which are TPM times a factor per sample. It is a power of two, so that ties stay ties."""
     frame = genes.columns().select("id", "symbol", pl.lit("chr1:1-2").alias("l"), "length", pl.col("tpm") * 0.5)
     header = ["tracking_id", "gene_short_name", "locus", "length", "FPKM"]
     return _write(frame, folder / "genes.fpkm_tracking", header=header)
@@ -236,7 +236,7 @@ def feature_counts(genes, folder):
 
 
 def h5ad(genes, folder, cells=40, layer="counts"):
-    """UMIs of cells of two kinds, drawn from the genes' TPM, normalised in X and raw in a layer."""
+    """Write UMIs of two kinds of cells, drawn from the genes' TPM: normalised in X and raw in a layer."""
     import anndata
     import scipy.sparse
 
@@ -259,7 +259,7 @@ def h5ad(genes, folder, cells=40, layer="counts"):
 
 
 def gtf(genes, folder):
-    """Genes of transcripts as GENCODE's GTF has them, without the versions of the transcripts."""
+    """Write the genes of transcripts as in GENCODE's GTF, without the versions of the transcripts."""
     rows = [
         f'chr1\tHAVANA\ttranscript\t1\t9\t.\t+\t.\tgene_id "{gene}"; transcript_id "{transcript.replace(".2", "")}"; '
         f'gene_name "{symbol}";\n'
@@ -290,9 +290,9 @@ SAME = {
     "old symbols": old_symbols,
     "cufflinks FPKM": cufflinks,
 }
-"""Writers of the same TPM in every format that has them."""
+"""Writers of the same TPM, in every format that carries TPM."""
 WITHOUT_TPM = {"featureCounts": feature_counts, "AnnData": h5ad}
-"""Writers of counts, from which TPM come near the sample's own at best."""
+"""Writers of counts. The TPM from these can only come close to the sample's own."""
 NEEDS_MAP = {"salmon quant.sf, GTF", "kallisto, GTF"}
 OF_MATRIX = {"GCT 1.2", "GCT 1.3", "matrix, TSV", "matrix, CSV", "matrix of R", "featureCounts", "AnnData"}
 """Formats with a second sample."""

@@ -1,4 +1,4 @@
-"""The naive, obviously right version of everything that the packages do fast."""
+"""Naive, obviously right versions of everything that the packages do fast."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def tokens(sequence):
 
 
 def alignment_score(matrix, bases):
-    """HOMER's score of one alignment, None where a base is not ACGT."""
+    """Return HOMER's score of one alignment, or None if a base is not ACGT."""
     if any(base not in "ACGT" for base in bases):
         return None
     return sum(math.log(max(row["ACGT".index(base)], 0.001) / 0.25) for row, base in zip(matrix, bases, strict=True))
 
 
 def motif_scores(sequence, motifs, factors, *, bin_bp, window):
-    """Best hit of each factor in each bin of a whole contig, float64, (bins, factors)."""
+    """Return the best hit of each factor in each bin of a whole contig: float64, (bins, factors)."""
     sequence = sequence.upper()
     bins = -(-len(sequence) // bin_bp)
     best = np.zeros((bins, len(factors)))
@@ -49,7 +49,7 @@ def motif_scores(sequence, motifs, factors, *, bin_bp, window):
 
 
 def exact_score(matrix, bases):
-    """The same without any rounding of the sum: a fraction."""
+    """Return the score of one alignment without any rounding of the sum, as a fraction."""
     return sum(
         (
             Fraction(math.log(max(row["ACGT".index(base)], 0.001) / 0.25))
@@ -64,7 +64,7 @@ def reverse_complement(bases):
 
 
 def extended_scores(found_tokens, motifs, factors, *, bin_bp, window):
-    """As `motif_scores`, from tokens, in extended precision and for all positions at once; (factors, bins)."""
+    """Compute `motif_scores` from tokens, in extended precision and for all positions at once: (factors, bins)."""
     length = len(found_tokens)
     best = np.zeros((len(factors), -(-length // bin_bp)), dtype=np.longdouble)
     for motif in motifs:
@@ -88,26 +88,26 @@ def extended_scores(found_tokens, motifs, factors, *, bin_bp, window):
 
 
 def quantile_normalised(sample, reference):
-    """The published pandas formula: a sample (Series) against a matrix of factors × cells (DataFrame)."""
+    """Apply the published pandas formula to a sample (Series) and a matrix of factors × cells (DataFrame)."""
     rank_mean = reference.stack().groupby(reference.rank(method="first").stack().astype(int)).mean()
     return sample.rank(method="min").astype(int).map(rank_mean)
 
 
 def network_expression(tpm, matrix):
-    """ln(1 + quantile-normalised TPM), float64."""
+    """Return ln(1 + quantile-normalised TPM), float64."""
     return np.log1p(quantile_normalised(pd.Series(tpm), pd.DataFrame(matrix)).to_numpy())
 
 
 def owner(bin_, *, bins, step):
-    """Number of the window in whose centre a bin lies nearest, of two the first."""
+    """Return the number of the window whose centre is nearest to a bin; of two, the first."""
     distances = [(abs(bin_ + 0.5 - (k * step + bins / 2)), k) for k in range(bin_ // step + 1)]
     return min(distances)[1]
 
 
 class PublishedNetwork:
-    """The published network by `transformers.BertModel`, eager, float32, a window and a sample at a time.
+    """The published network with `transformers.BertModel`: eager, float32, one window and one sample at a time.
 
-    Convolutions have the ReLU before the pooling, as the published code has it.
+    The ReLU of the convolutions comes before the pooling, as in the published code.
     """
 
     def __init__(self, architecture, state):
@@ -132,7 +132,7 @@ class PublishedNetwork:
         return self.forward(window, scores, expression).numpy()
 
     def forward(self, window, scores, expression):
-        """The same as a tensor, through which gradients go."""
+        """Return the same as a tensor that carries gradients."""
         state = self.state
         dtype = state["convmodule.conv1.weight"].dtype
         x = torch.from_numpy(np.eye(5, dtype=np.float32)[window][:, :4].T.copy())[None].to(dtype)
@@ -150,7 +150,7 @@ class PublishedNetwork:
 
 
 def published_network(architecture, state, inputs):
-    """The published network on what the model file takes: (windows, samples, bins, tracks), float32."""
+    """Run the published network on inputs of the model file: (windows, samples, bins, tracks), float32."""
     network = PublishedNetwork(architecture, state)
     windows = zip(inputs["tokens"], inputs["motif_scores"], strict=True)
     return np.stack([np.stack([network(*window, sample) for sample in inputs["expression"]]) for window in windows])

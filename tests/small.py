@@ -22,7 +22,7 @@ SMALL = Architecture(
 
 
 def random_inputs(architecture, windows, samples, seed=7):
-    """What the model file takes, with N and bins without hits among it."""
+    """Return inputs of the model file, including N and bins without hits."""
     rng = np.random.default_rng(seed)
     shape = (windows, architecture.factors, architecture.bins)
     return {
@@ -33,13 +33,13 @@ def random_inputs(architecture, windows, samples, seed=7):
 
 
 def predict(network, inputs):
-    """The torch network on numpy inputs."""
+    """Run the torch network on numpy inputs."""
     with torch.no_grad():
         return network(*(torch.from_numpy(inputs[name]) for name in ("tokens", "motif_scores", "expression"))).numpy()
 
 
 def with_what_bert_has_besides(state):
-    """The small network's weights with those that BERT has and the network does not use."""
+    """Return the small network's weights, and those of BERT that the network does not use."""
     width = SMALL.hidden
     unused = {"embeddings.word_embeddings.weight": (256, width), "pooler.dense.weight": (width, width)}
     unused["pooler.dense.bias"] = (width,)

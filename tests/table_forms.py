@@ -1,7 +1,7 @@
-"""One matrix of genes and samples in every layout that programs write, with what it should give.
+"""One matrix of genes and samples in every layout that programs write, with the expected result.
 
-`every_form()` has all combinations; `write` gives a form's bytes and truth, from a seed; `judge` reads them and says
-whether that was right, refused or wrong.
+`every_form()` returns all combinations. `write` returns the bytes and the truth of a form, from a seed. `judge` reads
+them and returns whether the result was right, refused or wrong.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GENES = [
 OTHERS = [(f"ENSG9{number:010d}", f"GENE{number}") for number in range(40)]
 FACTORS = tuple(factor for _, factor in GENES[:45])
 ROWS = [gene for pair in zip(GENES[:40], OTHERS, strict=True) for gene in pair] + GENES[40:45]
-"""More rows than the lines that are looked at first."""
+"""More rows than the lines that the reader inspects first."""
 TWICE = GENES[3]
 FIRST_ROWS, LATE = 12, 70
 SAMPLES = ("liver", "lung", "P7")
@@ -72,12 +72,12 @@ MARKS = {"tab": "\t", "comma": ",", "semicolon": ";"}
 
 
 def every_form():
-    """All combinations."""
+    """Return all combinations."""
     return (Form(*choice) for choice in itertools.product(*CHOICES.values()))
 
 
 def number_of_forms():
-    """How many combinations there are."""
+    """Return the number of combinations."""
     product = 1
     for choices in CHOICES.values():
         product *= len(choices)
@@ -85,7 +85,7 @@ def number_of_forms():
 
 
 def some_forms(number, seed):
-    """So many combinations, every choice as often as the others of its kind."""
+    """Return `number` combinations, with every choice as often as the others of its kind."""
     rng = random.Random(seed)
     columns = []
     for choices in CHOICES.values():
@@ -97,7 +97,7 @@ def some_forms(number, seed):
 
 @dataclass(frozen=True)
 class Written:
-    """A table's bytes, and what it holds."""
+    """The bytes of a table, and what it contains."""
 
     content: bytes
     truth: dict[str, dict[str, float]]
@@ -105,7 +105,7 @@ class Written:
 
 
 def write(form: Form, seed: int) -> Written:
-    """The table in this form."""
+    """Return the table in this form."""
     rng = random.Random(seed)
     mark = MARKS[form.separator]
     samples = SAMPLES[: rng.randint(2, 3)] if form.missing != "none" else SAMPLES[: rng.randint(1, 3)]
@@ -137,7 +137,7 @@ def write(form: Form, seed: int) -> Written:
 
 
 def _value(rng):
-    """A TPM as programs write it."""
+    """Return a TPM as programs write it."""
     form = rng.choice(["{:.2f}", "{:.3f}", "{:.1f}", "{:.4g}", "{:.2e}"])
     return "0" if rng.random() < 0.2 else form.format(rng.gammavariate(0.5, 30) + 0.01)
 
@@ -158,7 +158,7 @@ def _take_out(form, columns, sample, rng):
 
 
 def _with_annotation(form, columns, rows, samples, rng):
-    """Names and cells of all columns behind the ids."""
+    """Return the names and cells of all columns after the ids."""
     text = [f"zinc finger {ROWS[row][1]}" for row in rows]
     if form.quotes == "alone":
         text[LATE] = '"opens and never closes'
@@ -177,7 +177,7 @@ def _with_annotation(form, columns, rows, samples, rng):
 
 
 def _quoted(line, form, mark, number):
-    """A line's fields with their quotes, joined."""
+    """Join the fields of a line, with their quotes."""
     quoted = []
     for field in line:
         is_text = not field[:1].isdigit() and field not in {"", "-"}
@@ -193,7 +193,7 @@ def _trailing(line, form, mark, number):
 
 
 def judge(form: Form, seed: int, path: Path) -> tuple[str, str]:
-    """Right, refused or wrong, and what is said."""
+    """Return right, refused or wrong, and the message."""
     written = write(form, seed)
     path.write_bytes(written.content)
     complete = tuple(name for name in written.truth if name not in written.incomplete)
@@ -202,7 +202,7 @@ def judge(form: Form, seed: int, path: Path) -> tuple[str, str]:
     except InputError as error:
         if not written.incomplete or f" of {next(iter(written.incomplete))} " not in str(error):
             return "refused", str(error).replace(f"{path}:", "")
-        try:  # the user picks the others
+        try:  # the user chooses the other samples
             found = read_all(path, factors=FACTORS, samples=complete)
         except InputError as again:
             return "refused", str(again).replace(f"{path}:", "")
