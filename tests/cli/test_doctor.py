@@ -51,9 +51,9 @@ def test_where_nothing_is_set_up_that_fails_and_the_packaged_network_proves_the_
     assert set(found) - {"model", "FASTA"} == {
         *("program", "home", "open files", "ONNX Runtime", "driver", "device", "check", "disk")
     }
-    assert found["device"]["said"].startswith("cpu by CPUExecutionProvider, fp32")
+    assert found["device"]["said"].startswith("cpu with CPUExecutionProvider, fp32")
     assert found["check"]["state"] == OK
-    assert float(found["check"]["said"].split("by ")[1].split()[0]) < 1e-3
+    assert float(found["check"]["said"].split("is off by at most ")[1].split()[0]) < 1e-3
 
 
 def test_what_is_set_up_is_looked_at_and_what_is_missing_is_said_as_genome_says_it(

@@ -149,7 +149,7 @@ def test_after_setup_a_run_needs_a_table_and_nothing_else(
     assert again.err == f"epigept-batch: {home}/model.onnx: up to date\nepigept-batch: {home}/genome.fa: up to date\n"
     other = setup(published)
     assert other.code == 0, other.err
-    assert f"{home}/model.onnx: convert to fp16 again (fp32 before)\n" in other.out
+    assert f"{home}/model.onnx: convert to fp16 again (previously fp32)\n" in other.out
     assert read_spec(home / "model.onnx").precision == "fp16"
     assert server.requests == []
 
@@ -284,7 +284,7 @@ def test_a_genome_of_the_users_own(setup, ready, server, home, tmp_path, plain, 
     assert [asked for asked, _ in server.requests] == ["/small.onnx"]
     assert setup(ready, genome=path).err.count("up to date") == 2
     outcome = setup(ready, genome=server.address("/hg.fa.gz"))
-    assert f"{home}/genome.fa: install again (genome from {path} before)" in outcome.out
+    assert f"{home}/genome.fa: install again (genome previously from {path})" in outcome.out
     assert not (home / "genome.fa").is_symlink()
     assert path.read_bytes() == before
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from epigept_batch.setup.catalogue import Catalogue
     from epigept_batch.setup.record import Entry
 
-UP_TO_DATE, THERE, GIVEN = "up to date", "present", "provided by you"
+UP_TO_DATE, THERE, GIVEN = "up to date", "present", "given by you"
 MODEL_SHARE = 1.1
 """Approximate ratio of the size of a model file in the largest precision to that of its checkpoint."""
 
