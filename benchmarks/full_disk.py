@@ -41,7 +41,7 @@ def main() -> None:
             check_final_names(disk / "out", whole, complete=True)
         finally:
             subprocess.run(["umount", disk], check=True)
-        went_on = next((line.partition("going on: ")[2] for line in words if "going on" in line), "nothing")
+        went_on = next((line.partition("resuming: ")[2] for line in words if "resuming" in line), "nothing")
         print(f"| {size:,} | {code} | {said[-1].replace(str(disk), 'DISK')} | {went_on} |", flush=True)
 
 

@@ -200,7 +200,7 @@ def test_pickles(tmp_path, name):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", content)
         archive.writestr("archive/version", "3")
-    assert refusal("checkpoint", path).startswith(f"is a damaged checkpoint ({said}")
+    assert refusal("checkpoint", path).startswith(f"damaged checkpoint ({said}")
 
 
 def test_pickles_that_torch_writes_are_let_through():
@@ -213,7 +213,7 @@ def test_an_archive_that_is_a_bomb(tmp_path):
     path = tmp_path / "bomb.ckpt"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(1 << 28))
-    assert refusal("checkpoint", path).startswith("is a packed archive, which torch.save does not write")
+    assert refusal("checkpoint", path).startswith("a compressed archive, which torch.save does not write")
 
 
 def test_an_archive_whose_parts_overlap(tmp_path):
@@ -223,7 +223,7 @@ def test_an_archive_whose_parts_overlap(tmp_path):
         for number in range(100):
             archive.filelist.append(archive.filelist[0])
             archive.NameToInfo[str(number)] = archive.filelist[0]
-    assert refusal("checkpoint", path).startswith("is a damaged checkpoint (its parts overlap)")
+    assert refusal("checkpoint", path).startswith("damaged checkpoint (its parts overlap)")
 
 
 def saved(path, state):
@@ -235,7 +235,7 @@ def test_weights_that_are_larger_than_the_file(tmp_path, small_state):
     key = "fc1.weight"
     vast = torch.zeros(1).expand(1 << 20, 1 << 20)
     path = saved(tmp_path / "x.ckpt", small_state | {key: vast})
-    assert refusal("checkpoint", path).startswith(f"{key} has shape (1048576, 1048576), for which the file has too few")
+    assert refusal("checkpoint", path).startswith(f"{key} has shape (1048576, 1048576), but the file has too few")
 
 
 DESCRIPTIONS = {
@@ -258,7 +258,7 @@ def test_what_a_checkpoint_says_of_its_network(tmp_path, small_state, name):
     text = json.dumps(asdict(SMALL) | DESCRIPTIONS[name]).encode()
     carried = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     path = saved(tmp_path / "x.ckpt", small_state | {ARCHITECTURE_KEY: carried})
-    assert refusal("checkpoint", path).startswith("carries a damaged architecture (")
+    assert refusal("checkpoint", path).startswith("contains a damaged architecture (")
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_what_a_checkpoint_says_of_its_network(tmp_path, small_state, name):
 )
 def test_a_description_that_is_no_text(tmp_path, small_state, carried):
     path = saved(tmp_path / "x.ckpt", small_state | {ARCHITECTURE_KEY: carried})
-    with pytest.raises(ModelError, match="carries a damaged architecture"):
+    with pytest.raises(ModelError, match="contains a damaged architecture"):
         load_network(path)
 
 
@@ -286,7 +286,7 @@ def test_safetensors_that_declare_what_is_not_there(tmp_path, header):
     text = json.dumps(header).encode()
     path = tmp_path / "x.safetensors"
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
-    assert refusal("checkpoint", path).startswith("is a damaged checkpoint (")
+    assert refusal("checkpoint", path).startswith("damaged checkpoint (")
 
 
 def mat_of(*parts):

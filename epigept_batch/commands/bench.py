@@ -1,4 +1,4 @@
-"""The run of `epigept-batch bench`: each stage alone, then all together, and that again, on a genome made for it."""
+"""The run of `epigept-batch bench`: measures each stage alone and then the whole, repeatedly, on a random genome."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
     from epigept_batch.spec import Spec
 
 HG38_BP = 3_088_269_832
-"""Of chr1-22, X and Y."""
+"""Length of chr1-22, X and Y."""
 REPEATS = 3
 LEAST_S = 1.0
-"""That a stage is measured for, at least, in each repeat."""
+"""Seconds for which a stage is measured in each repeat, at least."""
 WHOLE_S = 5.0
-"""What the whole is to take, about, in each repeat."""
+"""Approximate seconds that the whole takes in each repeat."""
 LEAST_WINDOWS, MOST_WINDOWS = 4, 2048
 NAME = "bench"
 MODEL, SCAN, STORE = "model", "scan", "scores from a store"
 SCANNING, FROM_STORE = "whole, scanning", "whole, from a store"
 WHOLES = {SCANNING: {STORE}, FROM_STORE: {SCAN}}
-"""What is measured as a whole, and the stages that are no part of it."""
+"""The whole runs that are measured, each with the stages that are not part of it."""
 BUSY = 0.1
-"""Share of the processors that others take, beyond which figures are to be doubted."""
+"""Share of the processors used by other programs beyond which the figures are unreliable."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class BenchRequest:
 
     Attributes:
         model: The model file.
-        device: Where the network runs.
-        batch_size: As for a run.
-        threads: How many the CPU may use.
+        device: Device on which the network runs.
+        batch_size: Batch size, as in `GenomeRequest`.
+        threads: Number of CPU threads.
         repeats: How many times everything is measured.
     """
 
@@ -75,13 +75,13 @@ class BenchRequest:
 
 @dataclass(frozen=True)
 class Repeat:
-    """What was measured, each thing once.
+    """The measurements of one repeat.
 
     Attributes:
-        rates: Windows per second of the model, of each stage and of the wholes, as measured.
-        peak: FLOP per second of products of matrices on the device, as measured.
-        others: Share of the processors that others took meanwhile, None where that is not known.
-        seconds: What all of it took.
+        rates: Windows per second of the model, of each stage and of the whole runs, as measured.
+        peak: FLOP per second of matrix products on the device, as measured.
+        others: Share of the processors that other programs used meanwhile; None if it is not known.
+        seconds: Duration of the repeat.
     """
 
     rates: Mapping[str, float]
@@ -90,10 +90,10 @@ class Repeat:
     seconds: float
 
     def bounded(self) -> dict[str, float]:
-        """The rates, of which none is below that of a whole that contains it.
+        """Return the rates, with each raised to at least the rate of any whole run that contains the stage.
 
-        A whole cannot take less time than its part. Where it was measured so, the machine was busier when it was the
-        part's turn, and the whole has shown what the part can do at least.
+        A whole run cannot take less time than one of its stages. If it did, the machine was busier while the stage was
+        measured, and the rate of the whole run is a lower bound for the stage.
         """
         parts_of = {whole: set(self.rates) - {*WHOLES, *apart} for whole, apart in WHOLES.items()}
         return {
@@ -107,11 +107,11 @@ def run_bench(request: BenchRequest, progress: Progress) -> dict[str, Any]:
 
     Args:
         request: What to measure.
-        progress: Told what is measured.
+        progress: Receives a line on what is measured.
 
     Returns:
         Windows per second of the model, of each stage and of the whole, as medians of the repeats, with their spread
-        and the repeats themselves; what follows for hg38; how busy the machine was; memory.
+        and the repeats themselves; estimates for hg38; how busy the machine was; peak memory.
 
     Raises:
         EpiGePTError: The model or the device cannot be used.
@@ -131,18 +131,18 @@ def run_bench(request: BenchRequest, progress: Progress) -> dict[str, Any]:
 
 
 def figures_of(repeats: Sequence[Repeat], *, flop: float, window_bp: int, precision: str) -> dict[str, Any]:
-    """What repeats come to; no part is slower than the whole, and no product faster than the device.
+    """Summarise the repeats. No stage is slower than the whole, and no network faster than the device's products.
 
     Args:
-        repeats: What was measured, at least once.
-        flop: Floating-point operations of a window.
-        window_bp: Base pairs of a window.
-        precision: The model file's; products of integers are not measured, so int8 has no share of the device's.
+        repeats: The repeats, at least one.
+        flop: Floating-point operations per window.
+        window_bp: Base pairs per window.
+        precision: The model file's precision. Integer products are not measured, so int8 has no share of the peak.
     """
     bounded = [repeat.bounded() for repeat in repeats]
     rates = {name: _spread([one[name] for one in bounded]) for name in bounded[0]}
     comparable = precision != "int8"
-    # A network that computes faster than the products did has shown what the device can do at least.
+    # If the network computed faster than the products, its rate is a lower bound for what the device can do.
     peaks = [
         max(repeat.peak, one[MODEL] * flop) if comparable else repeat.peak
         for repeat, one in zip(repeats, bounded, strict=True)
@@ -201,7 +201,7 @@ class _Bench:
         self.about: dict[str, Any] = {"model": str(request.model), "precision": spec.precision}
 
     def repeat(self, number: int) -> Repeat:
-        """Measure everything once, so that parts and wholes have the same machine as far as that can be."""
+        """Measure everything once, so that stages and whole runs are measured under the same load where possible."""
         self._number = number
         if number:
             self._progress.say(f"repeat {number + 1} of {self._request.repeats}")
@@ -219,14 +219,14 @@ class _Bench:
         return Repeat(rates, peak, bystanders.share(), time.perf_counter() - begun)
 
     def forget(self) -> None:
-        """Leave nothing of the genomes in the cache."""
+        """Remove the genomes' digests from the cache."""
         for path in self._fastas:
             forget_digests(path)
 
     def model(self) -> tuple[float, float]:
-        """The network alone, its inputs ready, by all sessions at once; and the rate of products where it runs.
+        """Measure the network alone, with its inputs ready, in all sessions at once, and matrix products on its device.
 
-        Sessions are opened in each repeat, for kept ones would take the memory of the whole's.
+        Sessions are opened anew in each repeat, because sessions that stay open would take memory from the whole run.
         """
         sessions = open_sessions(self._request.model, self._request.device, self._wanted, say=self._say)
         session = sessions[0]
@@ -254,21 +254,21 @@ class _Bench:
         return rate, gpus * measured_peak(session, threads=self._request.threads)
 
     def sequence(self) -> float:
-        """FASTA to tokens."""
+        """Measure FASTA to tokens."""
         return self._rate("the sequence", self._tokens)
 
     def scan(self) -> float:
-        """Tokens to motif scores, by all threads."""
+        """Measure tokens to motif scores, with all threads."""
         return self._rate("the scan", self._scan)
 
     def kept(self) -> float:
-        """Motif scores from a store."""
+        """Measure reading motif scores from a store."""
         store = self._make_store()
         bins = self._spec.geometry.bins
         return self._rate("the store", lambda n: store.read(self._contig, n * bins, bins))
 
     def bigwigs(self) -> float:
-        """Signals to finished bigWigs of all tracks."""
+        """Measure signals to finished bigWigs of all tracks."""
         geometry, tracks = self._spec.geometry, len(self._spec.tracks)
         values = np.random.default_rng(1).random((tracks, geometry.bins), dtype=np.float32)
         paths = [self._folder / f"{number}.bw" for number in range(tracks)]
@@ -288,7 +288,7 @@ class _Bench:
         return windows * self._rate("the bigWigs", write)
 
     def whole(self, rate: float, *, store: bool) -> float:
-        """All of it, by the program's own run, start and loading not counted; not faster than `rate`."""
+        """Measure a whole `genome` run without its start and loading; it is not expected to be faster than `rate`."""
         windows = self._whole_windows.setdefault(store, int(np.clip(WHOLE_S * rate, LEAST_WINDOWS, MOST_WINDOWS)))
         self._make_genome(windows)
         scores = self._make_store().path if store else None
@@ -307,12 +307,12 @@ class _Bench:
             scores=scores,
             force=True,
         )
-        self._say(f"measuring the whole, {'from a store' if store else 'scanning'}: {self._windows} windows")
+        self._say(f"measuring the whole run, {'from a store' if store else 'scanning'}: {self._windows} windows")
         run_genome(request, watch)
         return self._windows / watch.seconds
 
     def _rate(self, what: str, run: Callable[[int], object]) -> float:
-        """Times per second that something can be done, by number of the window; the first does not count."""
+        """Return how often per second `run` can be called with a window number; the first call does not count."""
         self._say(f"measuring {what}")
         run(0)
         begun, times = time.perf_counter(), 0
@@ -322,12 +322,12 @@ class _Bench:
         return times / (time.perf_counter() - begun)
 
     def _say(self, sentence: str) -> None:
-        """What is said of the first repeat holds for all."""
+        """Report a sentence in the first repeat only, because it holds for all."""
         if not self._number:
             self._progress.say(sentence)
 
     def _make_genome(self, windows: int) -> None:
-        """A random sequence of so many windows."""
+        """Write a random sequence of so many windows, unless the one at hand is as long."""
         if windows <= self._windows:
             return
         rng = np.random.default_rng(windows)
@@ -339,7 +339,7 @@ class _Bench:
         (self._contig,) = self._genome.contigs
 
     def _make_store(self) -> ScoreStore:
-        """Scores of the genome; those of the first blocks for all, since only their number counts."""
+        """Make a store for the genome; every block holds the scores of the first, because only their number counts."""
         if self._windows in self._stores:
             return self._stores[self._windows]
         store = ScoreStore.create(self._folder / f"{self._windows}.scores", ScoreKey.of(self._spec))
@@ -361,14 +361,14 @@ class _Bench:
         return GenomeScan(self._genome, self._scanner).read(self._contig, number * bins, bins)
 
     def _tpm(self) -> NDArray[np.float64]:
-        """Normalised TPM of a sample like the training cells."""
+        """Return the normalised TPM of a sample that resembles the training cells."""
         if self._spec.reference is None:
             return np.linspace(0, 100, len(self._spec.factors))
         return self._spec.reference.distribution
 
 
 class _Watch:
-    """Times a run from its first window on; lets only sentences pass that it does not repeat."""
+    """A progress that times a run from its first window on, and reports nothing."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -376,17 +376,17 @@ class _Watch:
         self.seconds = 0.0
 
     def say(self, sentence: str) -> None:
-        """What a run says was said before."""
+        """Ignore a run's sentence, because it was reported before."""
 
     def start(self, total: int | None, *, done: int = 0) -> None:
-        """The first window is about to be read."""
+        """Start the clock: the first window is about to be read."""
         del total, done
         self._begun = time.perf_counter()
 
     def advance(self, by: int = 1) -> None:
-        """A window more."""
+        """Ignore a finished window."""
 
     def finish(self, sentence: str) -> None:
-        """The files are there."""
+        """Stop the clock: the files are complete."""
         del sentence
         self.seconds = time.perf_counter() - self._begun

@@ -1,4 +1,4 @@
-"""The run of `epigept-batch demo`: the main job on data of which the truth is known, and how near it comes."""
+"""The run of `epigept-batch demo`: predicts tracks from simulated data and compares them with the known truth."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 SEED, CONTIG, CONTIG_BP = 1, "sim27", 2_000_000
 SAMPLES = ("cell39", "cell40")
-"""A contig and cells that the demo's network has not seen."""
+"""A contig and cells that the demo's network was not trained on."""
 EVALUATION = "evaluation.json"
 UNFINISHED = ".epigept-demo"
-"""Marks the folder of a demo until all of it is there: one that was stopped may be done again."""
+"""Marks the folder of a demo until it is complete, so that an interrupted demo can be rerun."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class DemoRequest:
     """What a user asks for.
 
     Attributes:
-        out: Folder of everything.
-        threads: How many the CPU may use.
+        out: Folder for all inputs and outputs.
+        threads: Number of CPU threads.
     """
 
     out: Path
@@ -58,10 +58,10 @@ class DemoRequest:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The contig, and what its signal is in a cell.
+    """The contig, and its true signal in each cell.
 
     Attributes:
-        grammar: Which makes the signal.
+        grammar: The rules that make the signal.
         tokens: uint8, (bp,).
         scores: float32, (factors, bins).
     """
@@ -72,11 +72,11 @@ class Truth:
 
     @property
     def contig(self) -> Contig:
-        """Its name and length."""
+        """Name and length of the contig."""
         return Contig(CONTIG, len(self.tokens))
 
     def signal(self, cell: str) -> NDArray[np.float32]:
-        """The signal itself, float32, (bins, tracks)."""
+        """The signal in linear space, float32, (bins, tracks)."""
         return self.grammar.truth(self.tokens, self.scores, make_expression(SEED, cell))
 
     def log_signal(self, cell: str) -> NDArray[np.float32]:
@@ -85,21 +85,21 @@ class Truth:
 
 
 def run_demo(request: DemoRequest, progress: Progress) -> dict[str, Any]:
-    """Write a genome and two samples, predict their tracks, and compare with the truth.
+    """Write a genome and two samples, predict their tracks, and compare them with the truth.
 
     Args:
         request: What to do.
-        progress: Told of each window.
+        progress: Receives an update per window.
 
     Returns:
-        What is in `OUT/evaluation.json`.
+        The content of `OUT/evaluation.json`.
 
     Raises:
-        EpiGePTError: The folder holds something else, or cannot be written.
+        EpiGePTError: The folder contains something else, or cannot be written.
     """
     out = request.out
     if out.exists() and not (out.is_dir() and (_is_demo(out) or not any(out.iterdir()))):
-        raise OutputError("exists and is not from a demo; give another --out", out)
+        raise OutputError("exists and was not made by a demo; choose another --out", out)
     make_folder(out)
     (out / UNFINISHED).touch()
     grammar = Grammar(SEED, threads=request.threads)
@@ -131,12 +131,12 @@ def run_demo(request: DemoRequest, progress: Progress) -> dict[str, Any]:
 
 
 def _is_demo(folder: Path) -> bool:
-    """Whether a demo was finished, or begun and stopped, in a folder."""
+    """Whether a folder contains a finished or an interrupted demo."""
     return (folder / EVALUATION).exists() or (folder / UNFINISHED).exists()
 
 
 def _write_inputs(out: Path, truth: Truth) -> None:
-    """The files that a user would have."""
+    """Write the input files that a user would have."""
     with replacing(out / "genome.fa") as fasta:
         fasta.write_bytes(as_fasta(CONTIG, truth.tokens))
     for cell in SAMPLES:
@@ -146,7 +146,7 @@ def _write_inputs(out: Path, truth: Truth) -> None:
 
 
 def _write_measured(out: Path, truth: Truth, reference: ExpressionReference) -> None:
-    """What a user would have measured: the tracks of the samples, and of the cells that the network was trained on."""
+    """Write the tracks that a user would have measured: of the samples, and of the training cells."""
     for folder, cells in (("measured", SAMPLES), ("training", reference.cells)):
         make_folder(out / folder)
         for cell in cells:
@@ -166,7 +166,7 @@ def _write_track(path: Path, contig: Contig, signal: NDArray[np.float32]) -> Non
 
 
 def _evaluate(out: Path, truth: Truth, reference: ExpressionReference) -> dict[str, Any]:
-    """Pearson r of ln(1 + signal) over the contig, by track and sample, beside two baselines."""
+    """Return Pearson r of ln(1 + signal) over the contig, by track and sample, for the model and two baselines."""
     linear = packaged_baseline()
     training = np.stack([truth.log_signal(cell) for cell in reference.cells])
     mean: NDArray[np.float64] = np.asarray(training.mean(axis=0, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""The run of `epigept-batch doctor`: is all that a run takes there and in order, and what to do where it is not."""
+"""The run of `epigept-batch doctor`: checks everything that a run requires, and says what to do if a check fails."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ if TYPE_CHECKING:
 FILES_ENOUGH = 256
 HOME_ENOUGH = 100 << 20
 HUMAN_BINS = 24_000_000
-WITHOUT_REFERENCE = "give tables of quantile-normalised TPM and --normalised, or convert with --expression-reference"
+WITHOUT_REFERENCE = "pass tables of quantile-normalised TPM with --normalised, or convert with --expression-reference"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of a check.
+    """The result of a check.
 
     Attributes:
-        check: Its name.
-        state: `ok`, `warning` where a run would go on, `failed` where it would not.
+        check: Name of the check.
+        state: `ok`; `warning` if a run would continue, `failed` if it would not.
         said: What was found.
-        advice: What to do; empty where there is nothing to.
+        advice: What to do; empty if nothing is to be done.
     """
 
     check: str
@@ -68,23 +68,23 @@ class Finding:
 
     @property
     def failed(self) -> bool:
-        """Whether a run would not go on."""
+        """Whether a run would fail."""
         return self.state == FAILED
 
 
 @dataclass(frozen=True)
 class DoctorRequest:
-    """What a user asks to be looked at.
+    """What a user asks to be checked.
 
     Attributes:
-        model: The model file; None where none is given or set up. The network that comes with the program tells then
-            whether the runtime works.
-        fasta: The genome; None likewise.
+        model: The model file; None if none is given or set up. The packaged network then tells whether the runtime
+            works.
+        fasta: The genome; None if none is given or set up.
         samples: Which samples of which tables, or None.
-        out: Folder of the outputs.
-        device: Where the network shall run.
-        threads: How many the CPU may use.
-        any_genome: Whether a genome that the network is not for would be run all the same.
+        out: Output folder.
+        device: Device on which the network is to run.
+        threads: Number of CPU threads.
+        any_genome: Whether a run would accept a genome that the network was not trained for.
     """
 
     model: Path | None
@@ -97,13 +97,13 @@ class DoctorRequest:
 
 
 def run_doctor(request: DoctorRequest) -> Iterator[Finding]:
-    """Look at one thing after the other; nothing is written but an index of the FASTA.
+    """Run all checks, one after the other; nothing is written except an index of the FASTA.
 
     Args:
-        request: What to look at.
+        request: What to check.
 
     Yields:
-        What is found, each as soon as it is.
+        Each finding as soon as it is made.
     """
     yield Finding("program", OK, f"epigept-batch {epigept_batch.__version__}, {system()}")
     yield from _checked("home", _home)
@@ -126,7 +126,7 @@ def run_doctor(request: DoctorRequest) -> Iterator[Finding]:
 
 
 def _checked(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """What a check finds; an error of ours is a finding too."""
+    """Yield the findings of a check; an `EpiGePTError` becomes a finding too."""
     try:
         yield from check()
     except EpiGePTError as error:
@@ -146,12 +146,12 @@ def _home() -> Iterator[Finding]:
             "home",
             WARNING,
             f"{folder} cannot be written",
-            f"name a folder for caches by {VARIABLE}, or change its owner",
+            f"set {VARIABLE} to a folder for caches, or change the owner of this one",
         )
         return
     free = shutil.disk_usage(place).free
     state = OK if free >= HOME_ENOUGH else WARNING
-    advice = "" if state == OK else f"make room there, or name another folder by {VARIABLE}"
+    advice = "" if state == OK else f"free some space there, or set {VARIABLE} to another folder"
     yield Finding("home", state, f"{folder}, {in_words(free)} free", advice)
 
 
@@ -164,7 +164,7 @@ def _open_files() -> Finding:
             f"at most {soft}, too few for many samples",
             f"ulimit -n {min(max(hard, soft), 4096)}",
         )
-    return Finding("open files", OK, f"at most {soft:,}" if soft >= 0 else "without a limit")
+    return Finding("open files", OK, f"at most {soft:,}" if soft >= 0 else "no limit")
 
 
 def _runtime_packages() -> Finding:
@@ -174,21 +174,21 @@ def _runtime_packages() -> Finding:
         return Finding(
             "ONNX Runtime",
             FAILED,
-            "none is installed",
+            "not installed",
             "install epigept-batch with its [cpu], [gpu] or [openvino] extra",
         )
     if len(found) > 1:
         return Finding(
             "ONNX Runtime",
             FAILED,
-            f"{words} overwrite each other's files",
-            f"pip uninstall {' '.join(found)}, then install epigept-batch with one of its extras",
+            f"{words} are installed together and overwrite each other's files",
+            f"pip uninstall {' '.join(found)}, then install epigept-batch with only one of its extras",
         )
     return Finding("ONNX Runtime", OK, words)
 
 
 def _cuda() -> Iterator[Finding]:
-    """The driver and the libraries, as far as the installed runtime would use them."""
+    """Check the driver and the libraries that the installed runtime would use."""
     driver = find_driver()
     wanted = "onnxruntime-gpu" in installed_runtimes()
     if driver is None:
@@ -197,14 +197,16 @@ def _cuda() -> Iterator[Finding]:
                 "driver", WARNING, "no NVIDIA driver, so the CPU is used", f"install driver {LEAST_DRIVER} or later"
             )
         else:
-            yield Finding("driver", OK, "no NVIDIA driver: runs are on the CPU")
+            yield Finding("driver", OK, "no NVIDIA driver, so runs use the CPU")
         return
     version = f"{driver.version or 'unknown version'}, CUDA {'.'.join(map(str, driver.cuda or ('unknown',)))}"
     said = f"{version}, {', '.join(driver.devices) or 'no GPU'}"
     if not driver.devices:
-        yield Finding("driver", WARNING, said, "look at nvidia-smi and CUDA_VISIBLE_DEVICES")
+        yield Finding("driver", WARNING, said, "check nvidia-smi and CUDA_VISIBLE_DEVICES")
     elif not wanted:
-        yield Finding("driver", WARNING, f"{said}: not used", "for the GPU install epigept-batch with its [gpu] extra")
+        yield Finding(
+            "driver", WARNING, f"{said}: not used", "to use the GPU, install epigept-batch with its [gpu] extra"
+        )
     elif driver.cuda and driver.cuda[0] < CUDA_MAJOR:
         yield Finding(
             "driver", WARNING, f"{said}: older than CUDA {CUDA_MAJOR}", f"install driver {LEAST_DRIVER} or later"
@@ -212,7 +214,9 @@ def _cuda() -> Iterator[Finding]:
     else:
         yield Finding("driver", OK, said)
     if wanted and (missing := missing_libraries()):
-        yield Finding("CUDA libraries", WARNING, f"not found: {', '.join(missing)}", "install with the [gpu] extra")
+        yield Finding(
+            "CUDA libraries", WARNING, f"not found: {', '.join(missing)}", "install epigept-batch with its [gpu] extra"
+        )
 
 
 def _model(given: Path | None) -> tuple[Spec | None, Finding]:
@@ -231,9 +235,9 @@ def _model(given: Path | None) -> tuple[Spec | None, Finding]:
 
 
 def _device(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
-    """The provider that is obtained, and whether the network gives there what the original gave."""
+    """Check which provider is available, and whether the network reproduces the original's signal on it."""
     if request.model is not None and spec is None:
-        yield Finding("device", WARNING, "not tried, for the model file cannot be used")
+        yield Finding("device", WARNING, "not tried, because the model file cannot be used")
         return
     with packaged_model() as packaged:
         path = request.model or packaged
@@ -242,10 +246,10 @@ def _device(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
         session = open_session(
             path, request.device, precision=spec.precision, threads=request.threads, say=heard.append
         )
-        said = f"{session.device} by {session.provider}, {session.arithmetic}"
+        said = f"{session.device} with {session.provider}, {session.arithmetic}"
         if heard and find_driver() is not None:
             yield Finding(
-                "device", WARNING, f"{said} ({'; '.join(heard)})", "give --device cuda to see what is missing"
+                "device", WARNING, f"{said} ({'; '.join(heard)})", "run with --device cuda to see what is missing"
             )
         else:
             yield Finding("device", OK, " ".join([said, *(f"({sentence})" for sentence in heard)]))
@@ -253,20 +257,20 @@ def _device(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
 
 
 def _proof(session: Session, spec: Spec, what: str) -> Finding:
-    """The spec's check on this device."""
+    """Run the spec's check on this device."""
     found = run_check(session, spec)
     if found.shape != spec.check.signal.shape:
-        said = f"the file keeps a signal of shape {spec.check.signal.shape} to compare with, not {found.shape}"
+        said = f"the model file has a check signal of shape {spec.check.signal.shape}, the network gives {found.shape}"
         return Finding("check", FAILED, said, "convert the checkpoint again")
     figures = compare_tracks(found, spec.check.signal, spec.tracks)
     limit = check_limit(spec.precision, session.arithmetic, session.provider)
     error, r = max(one.error for one in figures), min(one.r for one in figures)
-    said = f"{what} is off by {error:.1e} at most (limit {limit.error:g}), least r {r:.7f} (limit {limit.r:g})"
+    said = f"{what} is off by at most {error:.1e} (limit {limit.error:g}), least r {r:.7f} (limit {limit.r:g})"
     if session.provider not in MEASURED_PROVIDERS:
         said += f"; on {session.provider} the limits are assumed, not measured"
     missed = [one.track for one in figures if not one.within(limit)]
     if missed:
-        advice = "convert the checkpoint again, or give another --device; if both have the same error, report it"
+        advice = "convert the checkpoint again, or try another --device; if the error stays the same, report it"
         return Finding("check", FAILED, f"{said}: {', '.join(missed)}", advice)
     return Finding("check", OK, said)
 
@@ -278,11 +282,11 @@ def _fasta(given: Path | None) -> tuple[Genome | None, Finding]:
     except EpiGePTError as error:
         return None, _failure("FASTA", error)
     total = sum(contig.length for contig in genome.contigs)
-    return genome, Finding("FASTA", OK, f"{path}: contigs {len(genome.contigs):,}, bp {total:,}; its index fits")
+    return genome, Finding("FASTA", OK, f"{path}: contigs {len(genome.contigs):,}, bp {total:,}; the index matches")
 
 
 def _verdict(genome: Genome, spec: Spec | None, *, any_genome: bool) -> Iterator[Finding]:
-    """What `genome` would say of it, or refuse it for, without regions."""
+    """Yield what `genome` without regions would report about this FASTA, or refuse it for."""
     verdict = judge_genome(genome, select_regions(genome.contigs), spec, chosen=False)
     for remark in verdict.remarks:
         state = WARNING if remark.state == FAILED and any_genome else remark.state
@@ -290,13 +294,13 @@ def _verdict(genome: Genome, spec: Spec | None, *, any_genome: bool) -> Iterator
 
 
 def _tables(request: DoctorRequest, spec: Spec | None, read: list[SampleExpression]) -> Iterator[Finding]:
-    """What each sample's table holds; samples go into `read`. Many are said together."""
+    """Check each sample's table, and put the samples into `read`. Findings on many samples are combined."""
     factors = published_factors() if spec is None else spec.factors
     reference = None if spec is None else spec.reference
     if request.samples is None:
         return
     if spec is not None and reference is None and not request.samples.normalised:
-        yield Finding("table", FAILED, "the model has nothing to normalise TPM by", WITHOUT_REFERENCE)
+        yield Finding("table", FAILED, "the model has no expression reference to normalise TPM to", WITHOUT_REFERENCE)
         return
     read += read_samples(request.samples, factors, reference)
     if len(read) == 1:
@@ -314,36 +318,36 @@ def _tables(request: DoctorRequest, spec: Spec | None, read: list[SampleExpressi
 
 
 def _kinds(sample: SampleExpression) -> str:
-    """What a sample's tables are, and how many factors they have."""
+    """Describe a sample's tables: their kinds, and how many factors they have."""
     kinds = dict.fromkeys(f"{source.quantified.format}, {source.verdict.kind}" for source in sample.sources)
     factors = len(sample.tpm.factors)
     return f"{', '.join(kinds)}, {factors - len(sample.tpm.missing)} of {factors} factors"
 
 
 def _bins(genome: Genome, spec: Spec | None) -> int:
-    """Bins of a run that names no regions."""
+    """Return the number of bins of a run without regions."""
     bin_bp = 128 if spec is None else spec.geometry.bin_bp
     return sum(ceil_div(region.end - region.start, bin_bp) for region in select_regions(genome.contigs))
 
 
 def _disk(out: Path, spec: Spec | None, bins: int, *, samples: int) -> Iterator[Finding]:
-    """Room for the tracks of a whole genome."""
+    """Check that there is space for the tracks of a whole genome."""
     place = _existing(out)
     if not os.access(place, os.W_OK) or not place.is_dir():
-        yield Finding("disk", FAILED, f"{out} cannot be written", "give another by --out")
+        yield Finding("disk", FAILED, f"{out} cannot be written", "choose another --out")
         return
     tracks = 8 if spec is None else len(spec.tracks)
     needed = bins * tracks * samples * (TRACK_BIN_BYTES + JOURNAL_BIN_BYTES)
     free = shutil.disk_usage(place).free
     said = f"{out}: {in_words(free)} free; {bins:,} bins of {tracks} tracks take about {in_words(needed)}"
     if free < needed:
-        yield Finding("disk", FAILED, said, "make room, give another --out, or run chromosome by chromosome")
+        yield Finding("disk", FAILED, said, "free some space, choose another --out, or run one chromosome at a time")
     else:
         yield Finding("disk", OK, said)
 
 
 def _existing(path: Path) -> Path:
-    """The path, or what of it is there."""
+    """Return the path, or its nearest parent that exists."""
     place = path.absolute()
     while not place.exists():
         place = place.parent

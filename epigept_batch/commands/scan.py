@@ -1,4 +1,4 @@
-"""The run of `epigept-batch scan`: motif scores of a genome, kept for any number of samples."""
+"""The run of `epigept-batch scan`: stores the motif scores of a genome for any number of samples."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Contig
 
 SAMPLED, SHARE = 32, 4
-"""Windows that are scanned first, from all over what is to do, to say how large the store will be: at most so many, and
-at most one of so many."""
-AHEAD = 2  # blocks per thread that may wait for it
+"""Limits for the windows that are scanned first, to estimate the size of the store. They are spread over all windows
+that are due: at most 32, and at most one in 4."""
+AHEAD = 2  # blocks per thread that may wait in its queue
 
 Block = tuple["Contig", int]
-"""Bins of a contig from number × 1,000 on."""
+"""A contig and the number of a block of its bins; the block starts at bin number × 1,000."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class ScanRequest:
         model: The model file, for its motifs.
         out: The store.
         chromosomes: Names of whole contigs; empty for chr1-22, X and Y.
-        all_contigs: Every contig of the FASTA.
-        threads: How many work at once.
+        all_contigs: Whether to scan every contig of the FASTA.
+        threads: Number of threads that scan.
     """
 
     fasta: Path
@@ -57,14 +57,14 @@ class ScanRequest:
 
 
 def run_scan(request: ScanRequest, progress: Progress) -> None:
-    """Scan what the store does not have yet.
+    """Scan the windows that the store does not have yet.
 
     Args:
         request: What to do.
-        progress: Told of each window.
+        progress: Receives an update per window.
 
     Raises:
-        EpiGePTError: What the user can mend, in one line.
+        EpiGePTError: Something that the user can fix; the message is one line.
     """
     clock = StageClock()
     spec = read_spec(request.model)
@@ -73,7 +73,7 @@ def run_scan(request: ScanRequest, progress: Progress) -> None:
 
 
 def _run(request: ScanRequest, spec: Spec, genome: Genome, *, clock: StageClock, progress: Progress) -> None:
-    """Scan what the store does not have yet of the genome's contigs that are wanted."""
+    """Scan the windows of the selected contigs that the store does not have yet."""
     regions = select_regions(genome.contigs, chromosomes=request.chromosomes, all_contigs=request.all_contigs)
     names = {region.contig for region in regions}
     contigs = [contig for contig in genome.contigs if contig.name in names]
@@ -85,15 +85,13 @@ def _run(request: ScanRequest, spec: Spec, genome: Genome, *, clock: StageClock,
     if not due:
         progress.say(f"{request.out}: up to date, {in_words(store.size)}")
         return
-    # Scores depend on the motifs alone, whatever the network was trained on: what is found is said, nothing refused.
+    # Scores depend on the motifs alone, not on what the network was trained on: warn about the genome, refuse nothing.
     chosen = request.all_contigs or bool(request.chromosomes)
     for note in judge_genome(genome, regions, spec, chosen=chosen).notes:
         progress.say(f"{request.fasta}: {note}")
     there = sum(len(store.blocks(contig)) for contig in contigs) - len(due)
     if there:
-        progress.say(
-            f"{request.out}: {_windows(there)} {'is' if there == 1 else 'are'} there; goes on with {len(due):,}"
-        )
+        progress.say(f"{request.out}: {_windows(there)} already scanned; continuing with {len(due):,}")
     scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp, threads=request.threads)
     with GenomeScan(genome, scanner) as source:
         scanner.compile(progress.say)
@@ -104,7 +102,7 @@ def _run(request: ScanRequest, spec: Spec, genome: Genome, *, clock: StageClock,
 
 
 def _scan_all(request: ScanRequest, scan: StoreScan, due: Sequence[Block], progress: Progress) -> None:
-    """Scan blocks; after the first of them, which are from all over, say how large the store will be."""
+    """Scan blocks; after the first ones, which are spread over the genome, estimate the size of the store."""
     progress.start(len(due))
     step = max(SHARE, ceil_div(len(due), SAMPLED))
     sampled = due[::step]
@@ -119,17 +117,17 @@ def _scan_all(request: ScanRequest, scan: StoreScan, due: Sequence[Block], progr
 def _say_size(
     request: ScanRequest, store: ScoreStore, sampled: Sequence[Block], rest: Sequence[Block], *, progress: Progress
 ) -> None:
-    """Say how large the store will be, by those of its windows that were scanned first.
+    """Estimate the size of the store from the windows that were scanned first, and report it.
 
     Raises:
-        OutputError: The disk has no room for that.
+        OutputError: The disk has too little free space for the store.
     """
     mean = sum(store.block_size(*block) for block in sampled) / len(sampled)
     more, free = mean * len(rest), shutil.disk_usage(request.out).free
     if more > free:
         raise OutputError(
-            f"needs about {in_words(more)} more where {in_words(free)} are free; make room, give another --out, or "
-            "take some chromosomes by --chromosome",
+            f"requires about {in_words(more)} more, but only {in_words(free)} are free; free some space, choose "
+            "another --out, or scan fewer chromosomes with --chromosome",
             request.out,
         )
     progress.say(f"{request.out}: will take about {in_words(store.size + more)}")
@@ -137,14 +135,14 @@ def _say_size(
 
 @dataclass(frozen=True, eq=False)
 class StoreScan:
-    """Scans blocks into a store, several at once."""
+    """Scans blocks into a store, several at a time."""
 
     store: ScoreStore
     source: GenomeScan
     threads: int
 
     def run(self, blocks: Sequence[Block]) -> Iterator[Block]:
-        """The blocks in order, each when it is kept; whatever ends this early, none is half-kept."""
+        """Yield the blocks in order, each as soon as it is stored. An interruption leaves no half-stored block."""
         return map_ahead(self._keep, blocks, workers=self.threads, ahead=AHEAD * self.threads)
 
     def _keep(self, block: Block) -> Block:

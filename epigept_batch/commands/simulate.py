@@ -20,12 +20,12 @@ class SimulateRequest:
     """What a user asks for.
 
     Attributes:
-        out: Folder of the data.
-        seed: Of all that is drawn.
-        contigs: How many: sim1, sim2, …
-        contig_bp: Length of each.
-        cells: How many: cell1, cell2, …
-        threads: How many scan at once.
+        out: Folder for the data.
+        seed: Seed of all random draws.
+        contigs: Number of contigs: sim1, sim2, …
+        contig_bp: Length of each contig.
+        cells: Number of cells: cell1, cell2, …
+        threads: Number of threads that scan.
     """
 
     out: Path
@@ -40,10 +40,10 @@ def run_simulate(request: SimulateRequest, progress: Progress) -> None:
     """Write the data.
 
     Raises:
-        OutputError: There is something in the folder, or it cannot be written.
+        OutputError: The folder is not empty, or it cannot be written.
     """
     if request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
-        raise OutputError("exists and is not an empty folder; give another --out", request.out)
+        raise OutputError("exists and is not an empty folder; choose another --out", request.out)
     make_folder(request.out)
     simulation = Simulation(
         seed=request.seed,

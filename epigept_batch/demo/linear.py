@@ -1,4 +1,4 @@
-"""A linear motif × expression model: what a bin's own hits and the factors' expression give without a network."""
+"""A linear motif × expression model: a baseline that predicts a bin from its own motif hits, without a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LinearModel:
-    """ln(1 + signal) of each track as an intercept and a weight for each factor's motif score × expression.
+    """Predicts ln(1 + signal) of each track from an intercept and a weight for each factor's motif score × expression.
 
     Attributes:
         tracks: Names.
@@ -27,7 +27,7 @@ class LinearModel:
     weights: NDArray[np.float64]
 
     def predict(self, scores: NDArray[np.float32], expression: NDArray[np.float32]) -> NDArray[np.float64]:
-        """ln(1 + signal), float64, (bins, tracks).
+        """Predict ln(1 + signal), float64, (bins, tracks).
 
         Args:
             scores: float32, (factors, bins).
@@ -44,6 +44,6 @@ class LinearModel:
 
 
 def features(scores: NDArray[np.float32], expression: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What it is linear in, float64, (bins, factors + 1)."""
+    """Return the features that the model is linear in, float64, (bins, factors + 1)."""
     products = (scores * expression[:, None]).T.astype(np.float64)
     return np.concatenate([products, np.ones((len(products), 1))], axis=1)

@@ -1,1 +1,1 @@
-"""How good predicted tracks are, against measured ones and against what would have been good anyway."""
+"""Compares predicted tracks with measured ones, and with baselines that use no prediction."""

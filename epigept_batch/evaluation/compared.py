@@ -1,4 +1,4 @@
-"""The bins of one predicted track beside what they are compared with, as arrays over the genome."""
+"""The bins of one predicted track and of the tracks that it is compared with, as arrays over the genome."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Contig
 
 READ_BP = 8 << 20
-"""Base pairs that are read at once."""
+"""Base pairs that are read at a time."""
 MATCH = "match"
 MEASURED = "measured"
 CHUNK = 1 << 20
-"""Values that are scaled at once."""
+"""Values that are scaled at a time."""
 
 
 class Series(Protocol):
     """A track that is read bin by bin."""
 
     def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float32]:
-        """Successive bins of ln(1 + signal), float32, (bins,), NaN without data, infinite where the signal is."""
+        """Return successive bins of ln(1 + signal), float32, (bins,); NaN without data, infinite if the signal is."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the bins that were asked for.
+    """Numbers of selected bins, by whether they are compared and why not.
 
     Attributes:
-        asked: In the regions, and not excluded.
-        excluded: In the regions, but excluded.
-        without_prediction: Of those asked for.
-        without_measurement: Of the others: no data, or infinite.
-        without_training: Of the others: no training track has data that is finite.
-        compared: The rest.
+        asked: Bins in the regions that are not excluded.
+        excluded: Bins in the regions that are excluded.
+        without_prediction: Bins asked for that have no prediction.
+        without_measurement: Remaining bins whose measurement has no data or is infinite.
+        without_training: Remaining bins in which no training track has finite data.
+        compared: The other bins.
     """
 
     asked: int
@@ -55,11 +55,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Infinite:
-    """Bins in which a track is infinite, as a ratio to nothing is; there it counts as without data.
+    """Numbers of bins in which a track is infinite, for example as a ratio to 0. It is treated as without data there.
 
     Attributes:
-        measured: Of those that have a prediction.
-        training: Of those that have a measurement, too: some training track is.
+        measured: Bins with a prediction in which the measured track is infinite.
+        training: Bins with a prediction and a measurement in which a training track is infinite.
     """
 
     measured: int
@@ -71,15 +71,15 @@ class ComparedBins:
     """The bins that all of the series have, in genome order.
 
     Attributes:
-        contigs: Each contig with some, and its bins' slice.
+        contigs: The slice of bins of each contig that has any.
         measured: float32, (bins,): ln(1 + signal).
         predictors: By name, float32, (bins,): ln(1 + signal).
-        peaks: bool, (bins,), None where no peaks were given.
-        seen: bool, (bins,): whether a training window holds the bin; None where that is not known.
-        counts: What was left out.
-        infinite: Why some of it was.
-        scales: By which the measured signal and those that share its space were multiplied, by name.
-        ratios: Mean of the predicted over the mean of each of those signals, before that; infinite where that is 0.
+        peaks: bool, (bins,); None if no peaks were given.
+        seen: bool, (bins,): whether a training window contains the bin; None if that is not known.
+        counts: Numbers of bins that were compared and left out.
+        infinite: Numbers of bins that were left out because a track is infinite.
+        scales: Factors by which the measured signal and those that share its space were multiplied, by name.
+        ratios: Mean predicted signal over the mean of each of those signals before scaling; infinite if that is 0.
     """
 
     contigs: Mapping[str, slice]
@@ -95,7 +95,7 @@ class ComparedBins:
 
 @dataclass(frozen=True, eq=False)
 class Masks:
-    """What is known of a contig's bins, each bool, (bins,)."""
+    """Which bins of a contig are wanted, excluded, in peaks and seen in training; each bool, (bins,)."""
 
     wanted: NDArray[np.bool_]
     excluded: NDArray[np.bool_]
@@ -108,8 +108,8 @@ class Comparison:
 
     Args:
         measured: The measured track.
-        predictors: By name, the mean of one or more tracks; the first is the prediction, the others, which have the
-            space of the measured track, are what it is compared with.
+        predictors: By name, one or more tracks whose mean is taken. The first is the prediction. The others are its
+            baselines, in the space of the measured track.
         bin_bp: Base pairs per bin.
     """
 
@@ -156,11 +156,11 @@ class Comparison:
         self._lengths[contig.name] = self._lengths.get(contig.name, 0) + compared
 
     def finish(self, scale: float | str) -> ComparedBins:
-        """What was gathered.
+        """Return the gathered bins.
 
         Args:
-            scale: By which the measured signal and all that shares its space are multiplied; `match` for what gives
-                each of them the mean of the predicted.
+            scale: Factor for the measured signal and all that share its space; `match` for the factors that give each
+                of them the mean of the predicted signal.
 
         Raises:
             InputError: There is no bin to compare, or nothing above 0 to match.
@@ -187,7 +187,7 @@ class Comparison:
         )
 
     def _take(self, name: str) -> NDArray[Any]:
-        """The parts as one array; they themselves are given up."""
+        """Join the parts to one array, and release them."""
         parts, self._parts[name] = self._parts[name], []
         return np.concatenate(parts)
 
@@ -200,9 +200,9 @@ class Comparison:
 
 
 def _nothing(counts: Counts, infinite: Infinite) -> str:
-    """Why no bin is left."""
+    """Explain why no bin is left."""
     if not counts.asked:
-        return "every bin asked for is excluded" if counts.excluded else "no bin is asked for"
+        return "every selected bin is excluded" if counts.excluded else "no bin is selected"
     reasons = {
         "no prediction": counts.without_prediction,
         "no measurement": counts.without_measurement,
@@ -212,14 +212,14 @@ def _nothing(counts: Counts, infinite: Infinite) -> str:
     asked = "1 bin" if counts.asked == 1 else f"{counts.asked:,} bins"
     odd = {"measured": infinite.measured, "training": infinite.training}
     why = "".join(f"; the {what} signal is infinite in {number:,}" for what, number in odd.items() if number)
-    return f"there is no bin to compare: of {asked}, {', '.join(said)}{why}"
+    return f"no bins to compare: of {asked}, {', '.join(said)}{why}"
 
 
 def _mean_of(series: Sequence[Series], contig: Contig, part: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The mean of tracks over those that have data in a bin, NaN where none has; and where any of them is infinite.
+    """Average the tracks that have data in a bin.
 
     Returns:
-        float32, (bins,), and bool, (bins,).
+        The mean, float32, (bins,), NaN if no track has data; and whether any track is infinite, bool, (bins,).
     """
     bins = part.stop - part.start
     total, number, odd = np.zeros(bins), np.zeros(bins), np.zeros(bins, dtype=np.bool_)
@@ -235,24 +235,24 @@ def _mean_of(series: Sequence[Series], contig: Contig, part: slice) -> tuple[NDA
 
 
 def _ratios(series: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
-    """Mean signal of the first series over that of each other; infinite where that is 0."""
+    """Return the mean signal of the first series over that of each other; infinite if that is 0."""
     first, *others = (float(np.expm1(values).mean(dtype=np.float64)) for values in series.values())
     return {name: first / mean if mean else np.inf for name, mean in zip(list(series)[1:], others, strict=True)}
 
 
 def _matching(ratios: Mapping[str, float]) -> dict[str, float]:
-    """What gives each signal the mean of the predicted; 1 for a training track that is 0 everywhere.
+    """Return the factors that give each signal the mean of the predicted; 1 for a training track that is 0 everywhere.
 
     Raises:
-        InputError: The predicted or the measured signal is 0 everywhere, so that no factor does.
+        InputError: The predicted or the measured signal is 0 everywhere, so that there is no such factor.
     """
     if not 0 < ratios[MEASURED] < np.inf:
-        raise InputError("the predicted or the measured signal is 0 everywhere: there is no --scale that matches")
+        raise InputError("the predicted or the measured signal is 0 everywhere, so --scale match is not possible")
     return {name: ratio if np.isfinite(ratio) else 1.0 for name, ratio in ratios.items()}
 
 
 def _multiply(values: NDArray[np.float32], factor: float) -> None:
-    """Multiply a signal of which these are ln(1 + signal), in place."""
+    """Multiply a signal by a factor, in place; the values are ln(1 + signal)."""
     if factor == 1:
         return
     for start in range(0, len(values), CHUNK):

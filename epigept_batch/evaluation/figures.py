@@ -1,4 +1,4 @@
-"""Plots of an evaluation, as PNG; draws with matplotlib."""
+"""Plots of an evaluation, as PNG, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLOURS = {
     "nearest_training_cell": "#009e73",
     "differences": "#999999",
 }
-"""Of Okabe and Ito, which the colour-blind can tell apart."""
+"""Colours of Okabe and Ito, which colour-blind readers can tell apart."""
 TITLES = {
     "prediction": "prediction",
     "mean_of_training_cells": "mean of training cells",
@@ -35,26 +35,26 @@ TITLES = {
     "differences": "differences from that mean",
 }
 METRICS = {"pearson_log1p": "r of ln(1 + signal)", "pearson_linear": "r of the signal", "spearman": "Spearman's r"}
-"""Of those that the report has, the ones that 1 is the best of, whatever is compared."""
+"""The metrics of the report whose best value is 1 in every comparison."""
 DENSITY_CELLS = 120
 R_LABEL = "Pearson r of ln(1 + signal) with the measured track"
 BAR_INCHES, GAP_INCHES, AROUND_INCHES = 0.19, 0.16, 1.3
-"""Height of a bar, of what is between groups of them, and of a figure around them."""
+"""Height of a bar, of the gap between groups of bars, and of the figure around them."""
 THICKEST_INCHES = 0.3
-"""Of a bar, where there is room for more."""
+"""Maximum thickness of a bar."""
 PANEL_INCHES = 4.4
 MOST_NAMES = 50
-"""That stand below each other in a panel; of more chromosomes some go without."""
+"""Maximum number of names in a panel; with more chromosomes, some are not labelled."""
 DPI = 150
 LEAST_INCHES, MOST_INCHES = 2.8, 400.0
-"""Height of a figure; more than 2 ** 16 pixels cannot be drawn."""
+"""Limits for the height of a figure; more than 2 ** 16 pixels cannot be drawn."""
 
 
 class Plotter:
     """Draws into a folder; a plot of the same name is replaced.
 
     Args:
-        folder: Made where it is not there.
+        folder: The folder; created if it does not exist.
 
     Raises:
         DeviceError: matplotlib is not installed.
@@ -65,13 +65,15 @@ class Plotter:
         try:
             import matplotlib as mpl
         except ImportError as error:
-            raise DeviceError("--figures needs matplotlib; install epigept-batch with its [figures] extra") from error
+            raise DeviceError(
+                "--figures requires matplotlib; install epigept-batch with its [figures] extra"
+            ) from error
         mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9})
         make_folder(folder, option="--figures")
         self._folder = folder
 
     def draw_comparison(self, documents: Sequence[Mapping[str, Any]]) -> None:
-        """`comparison.png`: r of each track, beside what it is compared with."""
+        """Draw `comparison.png`: r of each track, beside its baselines."""
         defined = [name for name in TITLES if any(_r(document, name) is not None for document in documents)]
         shown = defined or ["prediction"]
         samples = {document["sample"] for document in documents}
@@ -87,7 +89,7 @@ class Plotter:
         self._save(figure, "comparison.png")
 
     def draw_track(self, document: Mapping[str, Any], bins: ComparedBins) -> None:
-        """`SAMPLE.TRACK.png`: predicted against measured, r by chromosome; with bins in peaks, precision and recall."""
+        """Draw `SAMPLE.TRACK.png`: predicted against measured, r by chromosome, and precision and recall with peaks."""
         peaks = bins.peaks if bins.peaks is not None and bins.peaks.any() else None
         figure, axes = _figure(2 if peaks is None else 3, width=5.0, height=PANEL_INCHES)
         name = ".".join(part for part in (document["sample"], document["track"]) if part)
@@ -107,7 +109,7 @@ class Plotter:
 
 
 def _figure(panels: int, *, width: float, height: float) -> tuple[Figure, Sequence[Axes]]:
-    """A figure that belongs to no window, and its panels side by side."""
+    """Make a figure without a window, and its panels side by side."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width * panels, height), layout="constrained")
@@ -115,7 +117,7 @@ def _figure(panels: int, *, width: float, height: float) -> tuple[Figure, Sequen
 
 
 def _r(document: Mapping[str, Any], name: str) -> float | None:
-    """Correlation over all bins of a predictor, or of the differences from the mean."""
+    """Return the correlation over all bins of a predictor, or of the differences from the mean."""
     whole = document["parts"][0]
     if name == "differences":
         differences: float | None = whole["pearson_of_differences"]
@@ -125,13 +127,13 @@ def _r(document: Mapping[str, Any], name: str) -> float | None:
 
 
 def _name(document: Mapping[str, Any], *, sample: bool) -> str:
-    """What a row of bars is called, with or without its sample."""
+    """Return the label of a row of bars, with or without its sample."""
     track: str = document["track"] or document["sample"]
     return f"{document['sample']} {document['track']}".rstrip() if sample else track
 
 
 def _draw_bars(axes: Axes, series: Mapping[str, Sequence[float | None]], rows: Sequence[str], *, inches: float) -> None:
-    """Groups of bars below each other, in so many inches, each with its value; one that is not defined says so."""
+    """Draw groups of bars below each other, in so many inches, each with its value or "not defined"."""
     thickness = min(0.84 / len(series), THICKEST_INCHES * len(rows) / inches)
     for number, (name, values) in enumerate(series.items()):
         places = np.arange(len(rows)) + (number - (len(series) - 1) / 2) * thickness
@@ -154,7 +156,7 @@ def _draw_bars(axes: Axes, series: Mapping[str, Sequence[float | None]], rows: S
 
 
 def _draw_metrics(axes: Axes, document: Mapping[str, Any]) -> None:
-    """What there is to say where all bins are of one chromosome: each kind of correlation, of each predictor."""
+    """Draw each kind of correlation of each predictor, for bins that all lie on one chromosome."""
     predictors = document["parts"][0]["predictors"]
     series: dict[str, list[float | None]] = {
         name: [metrics[metric] for metric in METRICS] for name, metrics in predictors.items()
@@ -164,7 +166,7 @@ def _draw_metrics(axes: Axes, document: Mapping[str, Any]) -> None:
 
 
 def _draw_density(axes: Axes, measured: NDArray[np.float32], predicted: NDArray[np.float32]) -> None:
-    """How many bins lie where, on a logarithmic scale of colour."""
+    """Draw the density of bins, predicted against measured, on a logarithmic colour scale."""
     from matplotlib.colors import LogNorm
 
     top = float(max(measured.max(), predicted.max(), 1e-3))
@@ -181,7 +183,7 @@ def _draw_density(axes: Axes, measured: NDArray[np.float32], predicted: NDArray[
 
 
 def _draw_chromosomes(axes: Axes, document: Mapping[str, Any]) -> None:
-    """Correlation by chromosome, of each predictor."""
+    """Draw the correlation of each predictor by chromosome."""
     parts = document["parts"]
     chromosomes = [part for part in parts if part["kind"] == "contig"]
     for name, colour in COLOURS.items():
@@ -204,7 +206,7 @@ def _draw_chromosomes(axes: Axes, document: Mapping[str, Any]) -> None:
 
 
 def _draw_precision(axes: Axes, predictors: Mapping[str, NDArray[np.float32]], peaks: NDArray[np.bool_]) -> None:
-    """Precision against recall at the peaks, of which there are some, of each predictor."""
+    """Draw precision against recall of each predictor at the peaks, of which there is at least one."""
     for name, values in predictors.items():
         recall, precision = precision_recall(values, peaks)
         label = f"{TITLES[name]}, {average_precision(values, peaks):.3f}"

@@ -1,4 +1,4 @@
-"""Figures of agreement between two series of values, in memory that is a few times that of one."""
+"""Metrics of agreement between two series of values; they take a few times the memory of one series."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     Values = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 
 CHUNK = 1 << 20
-"""Values that are held in float64 at once."""
+"""Values that are held in float64 at a time."""
 
 
 def pearson(x: Values, y: Values, *, of: Transform | None = None) -> float:
-    """Pearson's r; NaN of fewer than two values or where either is constant.
+    """Return Pearson's r; NaN for fewer than two values, or if either series is constant.
 
     Args:
         x: Values.
-        y: As many.
-        of: What is made of both first, part by part.
+        y: As many values.
+        of: Transformation of both series, applied part by part.
     """
     if len(x) == 0 or not (_varies(x) and _varies(y)):
         return float("nan")
@@ -38,19 +38,19 @@ def pearson(x: Values, y: Values, *, of: Transform | None = None) -> float:
 
 
 def spearman(x: Values, y: Values) -> float:
-    """Spearman's rank correlation, ties sharing their mean rank; NaN as `pearson`."""
+    """Return Spearman's rank correlation, with ties sharing their mean rank; NaN as in `pearson`."""
     return pearson(doubled_ranks(x), doubled_ranks(y))
 
 
 def mean_squared_error(x: Values, y: Values, *, of: Transform | None = None) -> float:
-    """Mean of the squared differences; NaN of no values. `of` as in `pearson`."""
+    """Return the mean of the squared differences; NaN without values. `of` as in `pearson`."""
     if len(x) == 0:
         return float("nan")
     return sum(float((a - b) @ (a - b)) for a, b in _parts(x, y, of)) / len(x)
 
 
 def doubled_ranks(values: Values) -> NDArray[np.int32]:
-    """Twice the ranks from 1, ties sharing their mean: whole numbers, int32, of fewer than 2 ** 30 values."""
+    """Return twice the ranks from 1, with ties sharing their mean: integers, int32, for fewer than 2 ** 30 values."""
     if len(values) == 0:
         return np.zeros(0, dtype=np.int32)
     order = np.argsort(values)
@@ -65,7 +65,7 @@ def doubled_ranks(values: Values) -> NDArray[np.int32]:
 
 
 def roc_auc(scores: Values, positive: NDArray[np.bool_]) -> float:
-    """Probability that a positive has a higher score than a negative, a tie counting half; NaN without either."""
+    """Return the probability that a positive scores higher than a negative; a tie counts half. NaN without either."""
     found = scores[positive]
     negatives = len(scores) - len(found)
     if not len(found) or not negatives:
@@ -73,12 +73,12 @@ def roc_auc(scores: Values, positive: NDArray[np.bool_]) -> float:
     ascending = np.sort(scores)
     below = np.searchsorted(ascending, found, side="left").sum(dtype=np.float64)
     up_to = np.searchsorted(ascending, found, side="right").sum(dtype=np.float64)
-    among_positives = len(found) ** 2 / 2  # of each pair of them one is higher, or each counts half
+    among_positives = len(found) ** 2 / 2  # in each pair of positives one is higher, or each counts half
     return float(((below + up_to) / 2 - among_positives) / (len(found) * negatives))
 
 
 def average_precision(scores: Values, positive: NDArray[np.bool_]) -> float:
-    """Area under the precision-recall curve, as a sum of steps and not of trapezoids; NaN without positives."""
+    """Return the area under the precision-recall curve, summed in steps, not trapezoids; NaN without positives."""
     if not positive.any():
         return float("nan")
     recall, precision = precision_recall(scores, positive)
@@ -86,7 +86,7 @@ def average_precision(scores: Values, positive: NDArray[np.bool_]) -> float:
 
 
 def precision_recall(scores: Values, positive: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Recall and precision at each score that a positive has, from the highest down; there is at least one."""
+    """Return recall and precision at each score of a positive, from the highest down; requires a positive."""
     found, counts = np.unique(scores[positive], return_counts=True)
     at_least = len(scores) - np.searchsorted(np.sort(scores), found, side="left")
     true = np.cumsum(counts[::-1])
@@ -94,7 +94,7 @@ def precision_recall(scores: Values, positive: NDArray[np.bool_]) -> tuple[NDArr
 
 
 def _starts_of_ties(ascending: Values) -> NDArray[np.int32]:
-    """Where each new value begins."""
+    """Return the indices at which a new value begins."""
     differs = np.ones(len(ascending), dtype=np.bool_)
     np.not_equal(ascending[1:], ascending[:-1], out=differs[1:])
     return np.flatnonzero(differs).astype(np.int32)
@@ -105,7 +105,7 @@ def _varies(values: Values) -> bool:
 
 
 def _parts(x: Values, y: Values, of: Transform | None) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Both series a part at a time, float64."""
+    """Yield both series in parts, float64."""
     for start in range(0, len(x), CHUNK):
         a, b = (values[start : start + CHUNK].astype(np.float64) for values in (x, y))
         yield (a, b) if of is None else (of(a), of(b))

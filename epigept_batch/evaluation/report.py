@@ -1,4 +1,4 @@
-"""The figures of one compared track: over all bins, by chromosome, and apart for what the network has seen."""
+"""The figures of one compared track: over all bins, by chromosome, and separately for bins seen in training."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 PREDICTION, MEAN, NEAREST = "prediction", "mean_of_training_cells", "nearest_training_cell"
 SEEN, UNSEEN = "training windows", "other windows"
 ROUNDING = 8 * float(np.finfo(np.float32).eps)
-"""Of the highest value: differences within that are of arithmetic."""
+"""Share of the highest value: smaller differences are rounding errors."""
 
 
 def figures(bins: ComparedBins) -> Iterator[dict[str, Any]]:
-    """The figures of each part of the bins, as JSON can hold them; null where one is not defined."""
+    """Yield the figures of each part of the bins, JSON-compatible; a figure that is not defined is None."""
     for kind, name, part in _parts(bins):
         measured = bins.measured[part]
         if not len(measured):
@@ -43,7 +43,7 @@ def figures(bins: ComparedBins) -> Iterator[dict[str, Any]]:
 
 
 def _parts(bins: ComparedBins) -> Iterator[tuple[str, str, Part]]:
-    """Kind and name of each part, and its bins."""
+    """Yield kind, name and bins of each part."""
     yield "all", "all", slice(None)
     if bins.seen is not None and bins.seen.any() and not bins.seen.all():
         yield "windows", SEEN, bins.seen
@@ -55,7 +55,7 @@ def _parts(bins: ComparedBins) -> Iterator[tuple[str, str, Part]]:
 def _agreement(
     predicted: NDArray[np.float32], measured: NDArray[np.float32], peaks: NDArray[np.bool_] | None
 ) -> dict[str, float | None]:
-    """Every metric of a series against the measured, both ln(1 + signal)."""
+    """Return every metric of a series against the measured one, both ln(1 + signal)."""
     values = {
         "pearson_log1p": pearson(predicted, measured),
         "pearson_linear": pearson(predicted, measured, of=np.expm1),
@@ -69,9 +69,9 @@ def _agreement(
 
 
 def _of_differences(predictors: Mapping[str, NDArray[np.float32]], measured: NDArray[np.float32]) -> float | None:
-    """Pearson r of what the prediction and the measurement each add to the mean of the training cells.
+    """Return Pearson r of the differences of prediction and measurement from the mean of the training cells.
 
-    What is common to all cells correlates by itself; only this tells whether the sample's own is predicted.
+    The signal that all cells share correlates by itself; only this r tells whether the sample's own part is predicted.
     """
     if MEAN not in predictors:
         return None
@@ -82,7 +82,7 @@ def _of_differences(predictors: Mapping[str, NDArray[np.float32]], measured: NDA
 
 
 def differs(values: NDArray[np.float32], mean: NDArray[np.float32]) -> bool:
-    """Whether a signal differs from a mean by more than rounding, and not by the same everywhere."""
+    """Whether a signal differs from a mean by more than rounding, and by more than a constant."""
     differences = values - mean
     return bool(np.ptp(differences) > ROUNDING * np.abs(values).max(initial=0))
 

@@ -1,4 +1,4 @@
-"""Whether the network was trained on a sample's cell and on a track's genome, as far as that can be told."""
+"""Whether the network was trained on a sample's cell and on a track's genome, as far as this is known."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Contig
 
 SAME_CELL = 0.999
-"""Rank correlation of the factors' expression from which a sample is taken for a training cell itself."""
+"""Rank correlation of the factors' expression from which a sample is treated as a training cell itself."""
 
 
 class SeenCell(NamedTuple):
-    """What is known.
+    """Whether the network was trained on a cell.
 
     Attributes:
-        seen: None where it is not known.
-        sentence: For the user.
+        seen: None if it is not known.
+        sentence: The same in words, for the user.
     """
 
     seen: bool | None
@@ -31,7 +31,7 @@ class SeenCell(NamedTuple):
 
 
 def trained_cells(spec: Spec | None) -> tuple[str, ...]:
-    """Names of the cells that a network was trained on: its file's, else those of its expression reference."""
+    """Return the names of a network's training cells, from its file or else from its expression reference."""
     if spec is None:
         return ()
     return spec.training_cells or (() if spec.reference is None else spec.reference.cells)
@@ -41,41 +41,43 @@ def seen_cell(sample: str, nearest: Mapping[str, Any] | None, spec: Spec | None)
     """Whether the network was trained on a sample's cell.
 
     Args:
-        sample: Its name.
-        nearest: The cell of the expression reference that is most like it, `cell`, and the rank correlation, `r`; None
-            where that is not known.
-        spec: Of the model; None where that is not at hand.
+        sample: Name of the sample.
+        nearest: The nearest cell of the expression reference, `cell`, and the rank correlation, `r`; None if it is not
+            known.
+        spec: Spec of the model; None if it is not available.
     """
     if spec is None:
-        return SeenCell(None, "the model is not at hand, so what it was trained on is not known: --model")
+        return SeenCell(
+            None, "the model is not available, so its training cells are not known; provide it with --model"
+        )
     trained = trained_cells(spec)
     if sample.casefold() in {cell.casefold() for cell in trained}:
-        return SeenCell(True, f"the network was trained on {sample}: its figures flatter")
+        return SeenCell(True, f"the network was trained on {sample}, so its figures are optimistic")
     if nearest is None:
-        return SeenCell(None, "whether the network was trained on this sample's cell is not known")
-    alike = f"{nearest['cell']}, rank correlation {nearest['r']:.3f}"
+        return SeenCell(None, "it is not known whether the network was trained on this sample's cell")
+    alike = f"{nearest['cell']} (rank correlation {nearest['r']:.3f})"
     if nearest["r"] < SAME_CELL:
-        return SeenCell(False, f"not a cell that the network was trained on; the nearest by expression is {alike}")
+        return SeenCell(False, f"not a cell that the network was trained on; the nearest cell by expression is {alike}")
     reference = set() if spec.reference is None else set(spec.reference.cells)
     if nearest["cell"] in trained or not reference & set(trained):
-        return SeenCell(True, f"its expression is that of a training cell, {alike}: its figures flatter")
-    return SeenCell(False, f"its expression is that of {alike}, on which the network was not trained")
+        return SeenCell(True, f"its expression matches the training cell {alike}, so its figures are optimistic")
+    return SeenCell(False, f"its expression matches {alike}, on which the network was not trained")
 
 
 def seen_genome(contigs: Sequence[Contig], record: Mapping[str, Any] | None, spec: Spec | None) -> Verdict:
-    """Whether a predicted track's genome is one for the network: what `genome` said of it, and of its sequence.
+    """Judge whether a predicted track's genome suits the network, from its contigs and the recorded sequence remarks.
 
     Args:
-        contigs: Of the track.
-        record: The sample's `run.json`, which has what the sequence was; None without.
-        spec: Of the model; None where that is not at hand.
+        contigs: Contigs of the track.
+        record: The sample's `run.json`, which has the remarks of `genome` on the sequence; None if there is none.
+        spec: Spec of the model; None if it is not available.
     """
     verdict = judge_contigs(contigs, spec)
     return replace(verdict, remarks=(*verdict.remarks, *_recorded(record or {})))
 
 
 def _recorded(record: Mapping[str, Any]) -> Iterator[Remark]:
-    """What a record has of the sequence, of which a track holds nothing; older records have none."""
+    """Yield a record's remarks on the sequence, which a track does not contain; older records have none."""
     genome = record.get("genome")
     remarks = genome.get("remarks") if isinstance(genome, dict) else None
     for remark in remarks if isinstance(remarks, list) else ():

@@ -1,4 +1,4 @@
-"""Which bins are compared, which of them are peaks, and which the network was trained on."""
+"""Selects the bins that are compared, that lie in peaks, and that the network was trained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def by_contig(regions: Iterable[Region]) -> dict[str, list[Region]]:
-    """Regions by the name of their contig."""
+    """Group regions by the name of their contig."""
     grouped: dict[str, list[Region]] = {}
     for region in regions:
         grouped.setdefault(region.contig, []).append(region)
@@ -26,7 +26,7 @@ def by_contig(regions: Iterable[Region]) -> dict[str, list[Region]]:
 
 
 def overlapped(regions: Iterable[Region], contig: Contig, bin_bp: int) -> NDArray[np.bool_]:
-    """Bins of a contig that any of its regions overlaps, bool, (bins,)."""
+    """Return which bins of a contig overlap any of its regions, bool, (bins,)."""
     inside = np.zeros(bins_of(contig.length, bin_bp), dtype=np.bool_)
     for region in regions:
         inside[region.start // bin_bp : ceil_div(region.end, bin_bp)] = True
@@ -34,7 +34,7 @@ def overlapped(regions: Iterable[Region], contig: Contig, bin_bp: int) -> NDArra
 
 
 def half_covered(regions: Iterable[Region], contig: Contig, bin_bp: int) -> NDArray[np.bool_]:
-    """Bins of a contig of which its regions together cover at least half, bool, (bins,): those of a peak."""
+    """Return which bins of a contig its regions together cover by at least half, bool, (bins,): the bins in peaks."""
     covered = np.zeros(bins_of(contig.length, bin_bp), dtype=np.int64)
     end_before = 0
     for start, end in sorted((region.start, region.end) for region in regions):
@@ -48,7 +48,7 @@ def half_covered(regions: Iterable[Region], contig: Contig, bin_bp: int) -> NDAr
 
 
 def _add_cover(covered: NDArray[np.int64], start: int, end: int, bin_bp: int) -> None:
-    """Count base pairs [start, end) in their bins."""
+    """Add the base pairs [start, end) to the cover of their bins."""
     first, last = start // bin_bp, (end - 1) // bin_bp
     covered[first : last + 1] += bin_bp
     covered[first] -= start - first * bin_bp
@@ -56,10 +56,10 @@ def _add_cover(covered: NDArray[np.int64], start: int, end: int, bin_bp: int) ->
 
 
 def in_windows(runs: Mapping[str, Sequence[Span]], contig: Contig, *, bin_bp: int, window_bp: int) -> NDArray[np.bool_]:
-    """Bins of a contig that lie in any of some windows of the grid, bool, (bins,).
+    """Return which bins of a contig lie in any of the given windows of the grid, bool, (bins,).
 
     Args:
-        runs: Numbers [first, last) of windows, by contig, under any name of it.
+        runs: Window numbers [first, last), by any name of the contig.
         contig: The contig.
         bin_bp: Base pairs per bin.
         window_bp: Step of the grid, which starts at 0.

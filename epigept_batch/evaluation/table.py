@@ -15,13 +15,13 @@ KEYS = ("sample", "track", "part", "bins", "bins_in_peaks", "predictor")
 
 
 def check_table_path(path: Path) -> None:
-    """See that a table may be written here.
+    """Check that a table may be written here.
 
     Raises:
-        OutputError: The folder cannot be written, or there is a file that is no such table.
+        OutputError: The folder cannot be written, or the file exists and is not such a table.
     """
     if path.exists() and not _is_table(path):
-        raise OutputError("exists and is no table of epigept-batch; move it away or give another --write", path)
+        raise OutputError("exists and is not an epigept-batch table; move it away or choose another --write", path)
     make_folder(path.parent, option="--write")
 
 
@@ -29,8 +29,8 @@ def write_table(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:
     """Write all figures, tab-separated; a figure that is not defined is empty.
 
     Args:
-        path: The file; such a table that is there is replaced.
-        documents: Of `run_evaluate`.
+        path: The file; an existing table is replaced.
+        documents: Documents from `run_evaluate`.
     """
     rows = [row for document in documents for row in _rows(document)]
     lines = ["\t".join(rows[0]), *("\t".join("" if x is None else str(x) for x in row.values()) for row in rows)]

@@ -1,1 +1,1 @@
-"""What a real run needs, from where it is published into the folder where runs look for it."""
+"""Fetches the files that real runs require, and installs them in the folder where runs look for them."""

@@ -1,4 +1,4 @@
-"""A genome as it comes, plain, gzip or bgzip, to a plain FASTA of the assembly that is wanted."""
+"""Turns a genome that is plain, gzip or bgzip into a plain FASTA, and checks its assembly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BLOCK = 4 << 20
 LONGEST_HEADER = 1 << 20
 DAMAGE = (EOFError, OSError, zlib.error)
-"""What reading gzip raises; gzip.BadGzipFile is an OSError."""
+"""Errors of reading damaged gzip; gzip.BadGzipFile is an OSError."""
 
 
 def is_packed(path: Path) -> bool:
@@ -37,16 +37,16 @@ def is_packed(path: Path) -> bool:
 
 
 def unpack(packed: Path, plain: Path, progress: Progress) -> None:
-    """Unpack gzip, as a stream; its checksums are compared.
+    """Unpack gzip as a stream, and compare its checksums.
 
     Args:
-        packed: Of one member or many (bgzip).
+        packed: A gzip file of one member or many (bgzip).
         plain: The file to write.
-        progress: Told of every byte of `packed`.
+        progress: Receives the bytes read from `packed`.
 
     Raises:
-        InputError: It is damaged or cut short.
-        OutputError: It cannot be written.
+        InputError: The gzip file is damaged or truncated.
+        OutputError: The plain file cannot be written.
     """
     progress.start(packed.stat().st_size)
     try:
@@ -57,7 +57,7 @@ def unpack(packed: Path, plain: Path, progress: Progress) -> None:
                 progress.advance(raw.tell() - told)
                 told = raw.tell()
     except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}; make room and run again", plain) from error
+        raise OutputError(f"cannot be written: {error.strerror}; free some space and rerun", plain) from error
 
 
 def _next_block(stream: gzip.GzipFile, packed: Path) -> bytes:
@@ -68,18 +68,18 @@ def _next_block(stream: gzip.GzipFile, packed: Path) -> bytes:
 
 
 def _damaged(error: Exception, packed: Path) -> InputError:
-    return InputError(f"is damaged gzip ({error}); give a whole file by --genome", packed)
+    return InputError(f"damaged gzip ({error}); provide an intact file with --genome", packed)
 
 
 def read_contigs(genome: Path) -> tuple[Contig, ...]:
-    """Contigs of a FASTA, plain or packed, read through: in seconds, where an index takes a minute, and a file.
+    """Read the contigs of a plain or compressed FASTA in one pass: takes seconds, where an index takes a minute.
 
     Raises:
-        InputError: It cannot be read, is damaged, or is no FASTA.
+        InputError: It cannot be read, is damaged, or is not a FASTA.
     """
     contigs = tuple(_contigs(_blocks_of_lines(genome)))
     if not contigs:
-        raise InputError("is not a FASTA, for no line begins with >; give another file by --genome", genome)
+        raise InputError("not a FASTA, because no line begins with >; provide another file with --genome", genome)
     return contigs
 
 
@@ -102,7 +102,7 @@ def _bases(lines: bytes) -> int:
 
 
 def _blocks_of_lines(genome: Path) -> Iterator[bytes]:
-    """What a file holds, in blocks that end with a line, unless that is longer than any header."""
+    """Yield the content of a file in blocks that end with a line, unless the line is longer than any header."""
     packed = is_packed(genome)
     try:
         with gzip.open(genome, "rb") if packed else genome.open("rb") as stream:
@@ -115,12 +115,12 @@ def _blocks_of_lines(genome: Path) -> Iterator[bytes]:
 
 
 def check_assembly(contigs: Iterable[Contig], expected: Mapping[str, int], genome: str) -> None:
-    """See that a genome is of the assembly that is wanted.
+    """Check that a genome is of the required assembly.
 
     Args:
-        contigs: What it has.
+        contigs: Its contigs.
         expected: Lengths in bp by name; the genome may have Ensembl's names, without `chr`, or NCBI's accessions.
-        genome: Where it comes from, for the message.
+        genome: Its location, for the message.
 
     Raises:
         InputError: A contig is missing or has another length.
@@ -128,10 +128,10 @@ def check_assembly(contigs: Iterable[Contig], expected: Mapping[str, int], genom
     contigs = tuple(contigs)
     lengths = {name: contig.length for contig in contigs for name in names_of(contig)}
     lengths |= {contig.name: contig.length for contig in contigs}
-    advice = "give the assembly that the network was trained on by --genome"
+    advice = "use --genome to provide the assembly that the network was trained on"
     for name, length in expected.items():
         found = lengths.get(name)
         if found is None:
-            raise InputError(f"has no contig {name}; {advice}", genome)
+            raise InputError(f"no contig {name}; {advice}", genome)
         if found != length:
-            raise InputError(f"is another assembly: {name} has {found:,} bp instead of {length:,}; {advice}", genome)
+            raise InputError(f"wrong assembly: {name} has {found:,} bp instead of {length:,}; {advice}", genome)

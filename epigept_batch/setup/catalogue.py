@@ -1,4 +1,4 @@
-"""What a real run needs and where it is published: catalogues as TOML, the built-in one and those of others."""
+"""Catalogues in TOML: the files that a real run requires, and where they are published."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CHECKPOINT, EXPRESSION_REFERENCE, MOTIFS, MOTIF_FACTORS = (
     "motif_factors",
 )
 FOR_CONVERSION = (MOTIFS, MOTIF_FACTORS, EXPRESSION_REFERENCE, CHECKPOINT)
-"""What only conversion needs, the smallest first: what is wrong with an address is soon known."""
+"""The assets that only conversion requires, the smallest first, so that a wrong address shows early."""
 PINNED_WHOEVER_GIVES_IT = (MOTIFS, MOTIF_FACTORS)
-"""Of which another file than the catalogue's would give the network's inputs another meaning."""
+"""Assets whose checksums hold for the user's own files too: with another file, the network's inputs change meaning."""
 BUILT_IN = "hg38"
 NO_LICENCE = "—"
-"""Of a file that the user has: under which is theirs to know."""
+"""Licence shown for the user's own files."""
 SCHEME = "://"
-"""What addresses have and paths have not."""
+"""Marks a location as an address; paths do not contain it."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Asset:
     """One file that a run needs.
 
     Attributes:
-        name: Which.
-        location: Its address, or its path.
-        bytes: How many are to be fetched, about; None where that is not known.
-        unpacked_bytes: How many it takes where it is used; None where that is `bytes`.
-        sha256: What it must be; None where that is not pinned.
-        md5: Likewise.
-        licence: Under which it is given, in words.
-        page: Where a person finds it.
-        given: It is the user's choice, not the catalogue's.
+        name: Name of the asset.
+        location: Its address or its path.
+        bytes: Approximate size of the download; None if it is not known.
+        unpacked_bytes: Approximate size of the installed file; None if it equals `bytes`.
+        sha256: Required SHA-256; None if it is not pinned.
+        md5: Required MD5; None if it is not pinned.
+        licence: Its licence, in words.
+        page: Web page on which a person finds it.
+        given: Whether it is the user's choice, not the catalogue's.
     """
 
     name: str
@@ -60,17 +60,17 @@ class Asset:
 
     @property
     def option(self) -> str:
-        """The option by which another file is given."""
+        """The option that provides another file."""
         return f"--{self.name.replace('_', '-')}"
 
     @property
     def is_remote(self) -> bool:
-        """Whether it is to be downloaded."""
+        """Whether it must be downloaded."""
         return is_address(self.location)
 
     @property
     def path(self) -> Path:
-        """Where it lies, if it is not remote."""
+        """Its path, if it is not remote."""
         return Path(self.location)
 
     @property
@@ -81,12 +81,12 @@ class Asset:
 
     @property
     def advice(self) -> str:
-        """What to do where it cannot be had."""
-        where = f"get it from {self.page} and give it" if self.page else "give the file"
-        return f"run again, or {where} by {self.option} FILE"
+        """What to do if it cannot be downloaded."""
+        where = f"download it from {self.page} and pass it" if self.page else "provide the file"
+        return f"rerun, or {where} with {self.option} FILE"
 
     def given_as(self, location: str) -> Asset:
-        """The same asset from where the user says; what is pinned stays so where any other file would not fit."""
+        """Return the asset at the user's location; its checksums stay if no other file would fit."""
         keep = self.name in PINNED_WHOEVER_GIVES_IT
         where = location if SCHEME in location else str(Path(location).absolute())
         return replace(
@@ -103,13 +103,13 @@ class Asset:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything that one set-up needs.
+    """All files that one setup requires.
 
     Attributes:
-        name: What the user called it.
-        title: What it is, in words.
-        assets: By name: the genome, and the model or what makes one.
-        contigs: Lengths in bp of contigs that the genome must have; empty to take any.
+        name: The name or path that the user gave.
+        title: Description, in words.
+        assets: Assets by name: the genome, and the model or the assets that it is made from.
+        contigs: Lengths in bp of contigs that the genome must have; empty to accept any genome.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Catalogue:
 
 
 def is_address(location: str) -> bool:
-    """Whether a location is on the web."""
+    """Whether a location is a web address."""
     return location.lower().startswith(("http://", "https://"))
 
 
@@ -127,14 +127,14 @@ def read_catalogue(name: str) -> Catalogue:
     """Read the built-in catalogue by its name, or another by its path.
 
     Raises:
-        InputError: There is none, or it is not as a catalogue should be.
+        InputError: There is no such catalogue, or it is not valid.
     """
     if name == BUILT_IN:
         text, folder = resources.files("epigept_batch.setup").joinpath("hg38.toml").read_text("utf-8"), Path()
     else:
         path = Path(name)
         if not path.exists() and not name.endswith(".toml"):
-            raise InputError(f"there is no catalogue {name!r}; give {BUILT_IN}, or a catalogue's file")
+            raise InputError(f"no catalogue {name!r}; use {BUILT_IN}, or the path of a catalogue file")
         try:
             text, folder = path.read_text("utf-8"), path.parent.absolute()
         except (OSError, UnicodeDecodeError) as error:
@@ -143,28 +143,28 @@ def read_catalogue(name: str) -> Catalogue:
     try:
         return _catalogue(name, tomllib.loads(text), folder)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"is no TOML: {error}", name) from error
+        raise InputError(f"not valid TOML: {error}", name) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"is no catalogue: {error.args[0]}", name) from error
+        raise InputError(f"not a valid catalogue: {error.args[0]}", name) from error
 
 
 def _catalogue(name: str, document: dict[str, Any], folder: Path) -> Catalogue:
-    """A catalogue of its document.
+    """Make a catalogue from its document.
 
     Raises:
-        ValueError: Something is missing, of another kind, or not known here.
+        ValueError: Something is missing, unknown, or of the wrong type.
     """
     assets = {key: _asset(key, value, folder) for key, value in document.get("assets", {}).items()}
     strange = set(assets) - {GENOME, MODEL, *FOR_CONVERSION} or set(document) - {"title", "assets", "contigs"}
     if strange:
-        raise ValueError(f"{min(strange)} is not known here")
+        raise ValueError(f"unknown key {min(strange)}")
     missing = [key for key in (GENOME, *(() if MODEL in assets else FOR_CONVERSION)) if key not in assets]
     if missing:
-        raise ValueError(f"lacks [assets.{missing[0]}]")
+        raise ValueError(f"[assets.{missing[0]}] is missing")
     contigs = document.get("contigs", {})
     odd = [contig for contig, length in contigs.items() if not isinstance(length, int) or length < 1]
     if odd:
-        raise ValueError(f"the length of contig {odd[0]} is no number from 1 up")
+        raise ValueError(f"the length of contig {odd[0]} is not a whole number of at least 1")
     return Catalogue(name, str(document.get("title", name)), assets, contigs)
 
 
@@ -172,9 +172,9 @@ def _asset(name: str, entry: dict[str, Any], folder: Path) -> Asset:
     kinds = {"url": str, "bytes": int, "unpacked_bytes": int, "sha256": str, "md5": str, "licence": str, "page": str}
     for key, value in entry.items():
         if key not in kinds:
-            raise ValueError(f"{key} of {name} is not known here")
+            raise ValueError(f"unknown key {key} of {name}")
         if not isinstance(value, kinds[key]):
-            raise ValueError(f"{key} of {name} is {value!r}")  # noqa: TRY004 - the document's fault, not the caller's
+            raise ValueError(f"{key} of {name} has the wrong type: {value!r}")  # noqa: TRY004 - the document's fault
     if "url" not in entry:
         raise ValueError(f"{name} has no url")
     url = entry["url"]

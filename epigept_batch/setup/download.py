@@ -1,4 +1,7 @@
-"""An address to a file, whole and as pinned, however often the connection breaks; only here is the web spoken to."""
+"""Downloads a file completely and checks its pinned checksums, even if the connection breaks repeatedly.
+
+This is the only module that accesses the network.
+"""
 
 from __future__ import annotations
 
@@ -36,17 +39,17 @@ PASSING = {
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
-"""Answers after which the same question may get another one."""
+"""Statuses of temporary failures, after which the same request may succeed."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server is waited for.
+    """How long to wait for a server.
 
     Attributes:
-        connect: Seconds until it must take the connection.
-        read: Seconds in which something must come.
-        tries: How many may fail one after the other, none of them bringing a block more.
+        connect: Seconds within which it must accept the connection.
+        read: Seconds within which data must arrive.
+        tries: Number of tries that may fail in a row without bringing another block.
         pause: Seconds before the second of them; each later pause is twice as long.
     """
 
@@ -60,7 +63,7 @@ PATIENCE = Patience()
 
 
 class DownloadError(EpiGePTError):
-    """What is not to be had at its address, now or ever."""
+    """A file that cannot be downloaded from its address, now or ever."""
 
     exit_code = 2
 
@@ -71,12 +74,12 @@ class _BreakError(Exception):
 
 @dataclass(frozen=True)
 class _Note:
-    """What is known of a part: kept beside it, so that another run can go on.
+    """Metadata of a partial download, kept beside it so that a later run can resume.
 
     Attributes:
-        url: Where it comes from.
-        validator: What its server calls this version of the file: a strong ETag, or else the time of its change.
-        total: Bytes of the whole; None where the server did not say.
+        url: Address of the file.
+        validator: The server's identifier of this version of the file: a strong ETag, or else its Last-Modified.
+        total: Bytes of the whole file; None if the server did not say.
     """
 
     url: str
@@ -89,7 +92,7 @@ class _Note:
             document = json.loads(path.read_text())
             return cls(document["url"], document["validator"], document["total"])
         except (OSError, ValueError, KeyError, TypeError):
-            return None  # not there or not ours: the part starts over
+            return None  # missing or not from this program: the download starts over
 
     def write(self, path: Path) -> None:
         with replacing(path) as temporary:
@@ -97,21 +100,21 @@ class _Note:
 
 
 def download(asset: Asset, path: Path, progress: Progress) -> str:
-    """Fetch a file; what an earlier run left of it is gone on with where the server can.
+    """Download a file; an earlier partial download is resumed if the server supports that.
 
-    What has arrived lies in `PATH.part` until it is whole and as pinned.
+    The data that has arrived is in `PATH.part` until the file is complete and its checksums match.
 
     Args:
-        asset: What and from where.
-        path: The file to make.
-        progress: Told of every byte.
+        asset: The file and its address.
+        path: The file to write.
+        progress: Receives the bytes that arrive.
 
     Returns:
         The file's SHA-256.
 
     Raises:
-        DownloadError: It is not to be had, or is not as pinned.
-        OutputError: The disk has no room for it.
+        DownloadError: The file cannot be downloaded, or does not match its pinned checksums.
+        OutputError: The disk has too little free space.
     """
     transfer = _Transfer(asset, path)
     with requests.Session() as session:
@@ -125,18 +128,18 @@ def download(asset: Asset, path: Path, progress: Progress) -> str:
 
 
 def waiting_bytes(path: Path) -> int:
-    """How much of a file an earlier run has left."""
+    """Return the size of an earlier partial download of a file."""
     part = part_of(path)
     return part.stat().st_size if part.exists() else 0
 
 
 def part_of(path: Path) -> Path:
-    """Where what has arrived of a file lies."""
+    """Return the path of a file's partial download."""
     return path.with_name(f"{path.name}.part")
 
 
 def digests(path: Path) -> tuple[str, str]:
-    """SHA-256 and MD5 of a file."""
+    """Return the SHA-256 and MD5 of a file."""
     both = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with path.open("rb") as stream:
         while block := stream.read(BLOCK):
@@ -146,18 +149,18 @@ def digests(path: Path) -> tuple[str, str]:
 
 
 def _check_pinned(asset: Asset, part: Path) -> str:
-    """The part's SHA-256.
+    """Compare a complete download with its pinned checksums, and return its SHA-256.
 
     Raises:
-        DownloadError: It is not what is pinned; the part is removed then, for nothing can be added to mend it.
+        DownloadError: A checksum does not match. The download is removed, because it cannot be resumed.
     """
     sha256, md5 = digests(part)
     for kind, pinned, found in (("sha256", asset.sha256, sha256), ("md5", asset.md5, md5)):
         if pinned is not None and pinned != found:
             _discard(part)
             raise DownloadError(
-                f"is not the file that is pinned: {kind} {found} instead of {pinned}; it was damaged on its way or "
-                f"changed at its source, and is removed: {asset.advice}",
+                f"checksum mismatch: {kind} {found} instead of {pinned}; the file was damaged in transit or changed at "
+                f"its source, so the download was removed: {asset.advice}",
                 asset.location,
             )
     return sha256
@@ -173,11 +176,11 @@ def _note_of(part: Path) -> Path:
 
 
 class _Transfer:
-    """One file on its way into its part.
+    """The download of one file into its `.part` file.
 
     Args:
-        asset: What and from where.
-        path: The file to make; the part lies beside it.
+        asset: The file and its address.
+        path: The file to write; the `.part` file is beside it.
     """
 
     def __init__(self, asset: Asset, path: Path) -> None:
@@ -190,7 +193,7 @@ class _Transfer:
             self.discard()
 
     def discard(self) -> None:
-        """Remove the part and what is known of it."""
+        """Remove the partial download and its metadata."""
         _discard(self.part)
         self._note = None
 
@@ -203,10 +206,10 @@ class _Transfer:
         return self._note is not None and self._note.total is not None and self._there == self._note.total
 
     def run(self, session: requests.Session, progress: Progress) -> None:
-        """Fetch what is missing, in as many tries as it takes while they bring something.
+        """Download the missing bytes, and retry as long as tries bring more of them.
 
         Raises:
-            DownloadError: None brings anything any more.
+            DownloadError: Too many tries in a row brought nothing.
         """
         failed, furthest = 0, self._there
         while not self._is_whole:
@@ -224,56 +227,56 @@ class _Transfer:
         return None
 
     def _try(self, session: requests.Session, progress: Progress) -> None:
-        """One request, and what comes of it.
+        """Send one request and receive its data.
 
         Raises:
-            _BreakError: It ended early.
-            DownloadError: The server has no such file.
+            _BreakError: The transfer ended early.
+            DownloadError: The server does not provide the file.
         """
         try:
             answer = session.get(
                 self.asset.location, headers=self._range(), stream=True, timeout=(PATIENCE.connect, PATIENCE.read)
             )
         except requests.exceptions.SSLError as error:
-            raise self._refused(f"is not trusted ({_reason(error)})") from error
+            raise self._refused(f"secure connection failed ({_reason(error)})") from error
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
             said = f"cannot be reached ({_reason(error)})"
-            if not self._reached and isinstance(error.args[0], MaxRetryError):  # there was no connection at all
+            if not self._reached and isinstance(error.args[0], MaxRetryError):  # no connection was made at all
                 raise self._refused(said) from error
             raise _BreakError(said) from error
-        except (requests.exceptions.RequestException, ValueError) as error:  # addresses and redirects that lead nowhere
-            raise self._refused(f"cannot be fetched ({_reason(error)})") from error
+        except (requests.exceptions.RequestException, ValueError) as error:  # invalid addresses and redirects
+            raise self._refused(f"cannot be downloaded ({_reason(error)})") from error
         self._reached = True
         with answer:
             self._begin(answer, progress)
             self._receive(answer, progress)
 
     def _range(self) -> dict[str, str]:
-        """Headers that ask for the rest, if it is of the same version."""
+        """Return headers that request the missing bytes, provided that the file has not changed."""
         if not self._there or self._note is None or self._note.validator is None:
             return {}
         return {"Range": f"bytes={self._there}-", "If-Range": self._note.validator}
 
     def _begin(self, answer: requests.Response, progress: Progress) -> None:
-        """See what the answer is, and make the part ready for it.
+        """Check the server's answer, and prepare the partial download for it.
 
         Raises:
             _BreakError: The server cannot answer now.
-            DownloadError: It answers that there is no such file, or with a web page.
-            OutputError: There is no room for the file.
+            DownloadError: It refuses the file, or answers with a web page.
+            OutputError: There is too little free space for the file.
         """
         status = answer.status_code
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or (
             status == HTTPStatus.PARTIAL_CONTENT and not self._goes_on(answer)
         ):
             self.discard()
-            raise _BreakError("has changed since the first part of it came")
+            raise _BreakError("the file has changed since its first part was downloaded")
         if status in PASSING:
-            raise _BreakError(f"is not served now ({_status(answer)})")
+            raise _BreakError(f"not available now ({_status(answer)})")
         if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-            raise self._refused(f"is not there ({_status(answer)})")
+            raise self._refused(f"cannot be downloaded ({_status(answer)})")
         if answer.headers.get("Content-Type", "").startswith("text/html"):
-            raise self._refused("is a web page, not the file")
+            raise self._refused("a web page, not the file")
         if status == HTTPStatus.OK:
             self.discard()
             self._note = _Note(self.asset.location, _validator(answer), _length(answer))
@@ -283,7 +286,7 @@ class _Transfer:
         progress.start(total, done=self._there)
 
     def _goes_on(self, answer: requests.Response) -> bool:
-        """Whether a partial answer begins where the part ends, and belongs to the same whole."""
+        """Whether a partial answer begins where the partial download ends, and belongs to the same file."""
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
         if found is None or int(found[1]) != self._there or self._note is None:
             return False
@@ -293,17 +296,17 @@ class _Transfer:
         free = shutil.disk_usage(self.part.parent).free
         if total is not None and total - self._there > free:
             raise OutputError(
-                f"{total - self._there:,} bytes are to come where {free:,} are free; make room, or name another folder "
-                "by EPIGEPT_BATCH_HOME",
+                f"the download requires {total - self._there:,} more bytes, but only {free:,} are free; free some "
+                "space, or set EPIGEPT_BATCH_HOME to another folder",
                 self.part.parent,
             )
 
     def _receive(self, answer: requests.Response, progress: Progress) -> None:
-        """Add what comes to the part.
+        """Append the data that arrives to the partial download.
 
         Raises:
-            _BreakError: Less came than was announced.
-            OutputError: It cannot be written.
+            _BreakError: Fewer or more bytes arrived than announced.
+            OutputError: The data cannot be written.
         """
         try:
             with self.part.open("ab") as stream:
@@ -318,22 +321,22 @@ class _Transfer:
             raise self._ended_early()
         if total is not None and self._there > total:
             self.discard()
-            raise _BreakError("gave more bytes than it has")
+            raise _BreakError("the server sent more bytes than it announced")
 
     def _blocks(self, answer: requests.Response) -> Iterator[bytes]:
-        """The body as it is at the source: what some servers declare an encoding of it is the file's own packing."""
+        """Yield the body undecoded, because some servers declare the file's own compression as a content encoding."""
         try:
-            # As soon as something is there, so that little is lost when the connection is.
+            # Take data as soon as it arrives, so that little is lost with the connection.
             while block := answer.raw.read1(BLOCK, decode_content=False):
                 yield block
         except (HTTPError, OSError) as error:
             if any(isinstance(cause, IncompleteRead) for cause in (error, *error.args)):
                 raise self._ended_early() from error
-            raise _BreakError(f"broke off after {self._there:,} bytes ({_reason(error)})") from error
+            raise _BreakError(f"connection lost after {self._there:,} bytes ({_reason(error)})") from error
 
     def _ended_early(self) -> _BreakError:
         total = f" of {self._note.total:,}" if self._note and self._note.total is not None else ""
-        return _BreakError(f"ended after {self._there:,}{total} bytes")
+        return _BreakError(f"download ended after {self._there:,}{total} bytes")
 
     def _refused(self, said: str) -> DownloadError:
         return DownloadError(f"{said}; {self.asset.advice}", self.asset.location)
@@ -342,7 +345,7 @@ class _Transfer:
 def _unwritable(error: OSError, part: Path) -> OutputError:
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     said = "the disk is full" if full else f"cannot be written: {error.strerror}"
-    return OutputError(f"{said}; mend that and run again: it goes on from there", part)
+    return OutputError(f"{said}; fix this and rerun: the download resumes", part)
 
 
 def _validator(answer: requests.Response) -> str | None:
@@ -360,7 +363,7 @@ def _status(answer: requests.Response) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """What is at the bottom of an error that others wrap: few words, one line."""
+    """Return the message of the innermost of nested errors, in one line."""
     while True:
         inner = getattr(error, "reason", None)
         inner = (
@@ -372,5 +375,5 @@ def _reason(error: BaseException) -> str:
             break
         error = inner
     text = str(error) or type(error).__name__
-    text = re.sub(r"^(?:<.*?>|HTTPS?Connection(?:Pool)?\(.*?\)): ", "", text)  # of the object that failed
+    text = re.sub(r"^(?:<.*?>|HTTPS?Connection(?:Pool)?\(.*?\)): ", "", text)  # drop the name of the object that failed
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""`epigept-export`, run as a program: what it needs is not needed here."""
+"""Runs `epigept-export` as a separate program, so that its libraries are not required here."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ TO_MEND = 2
 
 
 def check_exporter() -> dict[str, str]:
-    """Have the exporter load all that it needs.
+    """Let the exporter load all libraries that it requires.
 
     Returns:
         The libraries' versions.
 
     Raises:
-        DeviceError: Something is missing; says what to install.
+        DeviceError: A library is missing; the message says what to install.
     """
     done = subprocess.run([*PROGRAM, "check"], capture_output=True, text=True, check=False)  # noqa: S603 - our own
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or [f"epigept-export ended with {done.returncode}"])[-1]
-        raise DeviceError(f"{said.removeprefix(PREFIX)}; or give a ready model file by --model")
+        said = (done.stderr.strip().splitlines() or [f"epigept-export exited with code {done.returncode}"])[-1]
+        raise DeviceError(f"{said.removeprefix(PREFIX)}; or provide a ready model file with --model")
     return dict(line.split(" ", 1) for line in done.stdout.splitlines())
 
 
 def convert(files: Mapping[str, Path], precision: str, output: Path, say: Callable[[str], None]) -> None:
-    """Have a checkpoint converted and verified.
+    """Convert and verify a checkpoint.
 
     Args:
-        files: By asset: the checkpoint, and the others under the names of their options.
-        precision: Of the arithmetic.
+        files: Paths by asset: the checkpoint, and the others under the names of their options.
+        precision: Precision of the arithmetic.
         output: The model file to write.
-        say: Takes a sentence for the user.
+        say: Reports a sentence to the user.
 
     Raises:
-        ModelError: What the user can mend, as the exporter says it.
-        EpiGePTError: It failed otherwise.
+        ModelError: Something that the user can fix, with the exporter's message.
+        EpiGePTError: The exporter failed for another reason.
     """
     options = [f"--{name.replace('_', '-')}={path}" for name, path in files.items() if name != "checkpoint"]
     words = [*PROGRAM, "convert", f"{files['checkpoint']}", *options, f"--precision={precision}", f"--output={output}"]
@@ -66,14 +66,14 @@ def convert(files: Mapping[str, Path], precision: str, output: Path, say: Callab
         raise ModelError(last)
     if code < 0:
         raise EpiGePTError(
-            f"epigept-export convert was ended by {signal.Signals(-code).name}; conversion needs 1.5 GB of memory"
+            f"epigept-export convert was stopped by {signal.Signals(-code).name}; conversion requires 1.5 GB of memory"
         )
-    raise EpiGePTError(last or f"epigept-export convert ended with {code}")
+    raise EpiGePTError(last or f"epigept-export convert exited with code {code}")
 
 
 @contextmanager
 def _running(words: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """A program that does not outlive the block, whatever ends that."""
+    """Run a program, and end it when the block ends for any reason."""
     start = partial(
         subprocess.Popen[str],
         words,
@@ -82,12 +82,12 @@ def _running(words: list[str]) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    # Started in a thread, which no signal interrupts: one that came just then would leave a program of nobody's.
+    # Started in a thread, which signals do not interrupt: a signal at this moment would orphan the program.
     with ThreadPoolExecutor(1) as starter:
         starting = starter.submit(start)
         try:
             yield starting.result()
         finally:
-            # Not around the whole: Popen's own block waits but a quarter of a second when left by Ctrl-C.
+            # Popen's own block is not used for the whole, because it waits only 0.25 s when Ctrl-C ends it.
             with starting.result() as process:
-                process.terminate()  # it cleans up as after Ctrl-C; nothing to end where it is done
+                process.terminate()  # it cleans up as after Ctrl-C; no effect if it has ended

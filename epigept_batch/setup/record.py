@@ -1,4 +1,4 @@
-"""What is installed and from what it was made: `setup.json`."""
+"""`setup.json`: which files are installed, and what they were made from."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 NAME = "setup.json"
 Entry = dict[str, Any]
-"""What is known of one file, as JSON holds it; `bytes` and `mtime_ns` tell whether it is still the same."""
+"""The record of one file, JSON-compatible; `bytes` and `mtime_ns` tell whether the file is unchanged."""
 
 
 def stamp(path: Path) -> Entry:
-    """By what a file is known again without being read."""
+    """Return what identifies an unchanged file without reading it."""
     state = path.stat()
     return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
 
 
 def is_as_stamped(path: Path, entry: Entry) -> bool:
-    """Whether a file is there and still what an entry says."""
+    """Whether a file exists and still has the stamp of an entry."""
     return path.exists() and stamp(path) == {key: entry.get(key) for key in ("bytes", "mtime_ns")}
 
 
@@ -37,8 +37,8 @@ class Record:
 
     Attributes:
         folder: The home folder.
-        fetched: Of each asset the file that is there, and from where.
-        installed: Of each installed file what it was made from, by asset, and how.
+        fetched: For each asset, the file that exists and where it came from.
+        installed: For each installed file, what it was made from, by asset, and how.
     """
 
     folder: Path
@@ -47,7 +47,7 @@ class Record:
 
     @classmethod
     def read(cls, folder: Path) -> Record:
-        """What an earlier set-up wrote; empty where there was none, or where it cannot be read."""
+        """Read what an earlier setup wrote; empty if there is nothing, or if it cannot be read."""
         try:
             document = json.loads((folder / NAME).read_text())
             return cls(folder, dict(document["fetched"]), dict(document["installed"]))
@@ -55,25 +55,25 @@ class Record:
             return cls(folder)
 
     def document(self) -> dict[str, Any]:
-        """The record as JSON holds it."""
+        """Return the record as a JSON-compatible document."""
         return {"home": str(self.folder), "fetched": self.fetched, "installed": self.installed}
 
     def write(self) -> None:
-        """Keep it."""
+        """Write the record to `setup.json`."""
         with replacing(self.folder / NAME) as temporary:
             temporary.write_text(json.dumps(self.document(), indent=2) + "\n")
 
     def file_of(self, asset: Asset) -> Path:
-        """Where an asset lies once it is there: a local file where it is, a fetched one below the home folder."""
+        """Return the path of an asset: a local file stays where it is, a fetched one is below the home folder."""
         return self.folder / "setup" / asset.name / asset.file_name if asset.is_remote else asset.path
 
     def has(self, asset: Asset) -> bool:
-        """Whether an asset is there, from where it is wanted and as pinned."""
+        """Whether an asset exists, comes from the required location, and matches its pinned checksum."""
         entry = self.fetched.get(asset.name)
         return entry is not None and is_of(asset, entry) and is_as_stamped(self.file_of(asset), entry)
 
     def add(self, asset: Asset, sha256: str) -> None:
-        """Note that an asset is there."""
+        """Record that an asset exists."""
         self.fetched[asset.name] = {
             "location": asset.location,
             "given": asset.given,
@@ -84,14 +84,14 @@ class Record:
         self.write()
 
     def install(self, path: Path, assets: Iterable[Asset], **how: object) -> None:
-        """Note that a file was installed, made from these assets, which are there."""
+        """Record that a file was installed, made from these assets, which exist."""
         made_from = {asset.name: self.fetched[asset.name] for asset in assets}
         self.installed[path.name] = {"made_from": made_from, **how, **stamp(path), "date": today()}
         self.write()
 
 
 def is_of(asset: Asset, entry: Entry) -> bool:
-    """Whether an entry is of an asset from this location; a local file may be gone, but must not have changed since."""
+    """Whether an entry is of this asset at this location; a local file may be gone, but must not have changed."""
     return (
         entry.get("location") == asset.location
         and asset.sha256 in {None, entry.get("sha256")}
@@ -100,5 +100,5 @@ def is_of(asset: Asset, entry: Entry) -> bool:
 
 
 def today() -> str:
-    """The date and time, to the second, in UTC."""
+    """Return the date and time in UTC, to the second."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -1,3 +1,3 @@
-"""The training side of epigept-batch: a checkpoint becomes one model file."""
+"""The training side of epigept-batch: trains networks, and converts a checkpoint to one model file."""
 
-import epigept_batch  # noqa: F401 - it sees to it that nothing is sent, before any library is loaded
+import epigept_batch  # noqa: F401 - it switches off telemetry before any library is loaded

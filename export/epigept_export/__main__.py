@@ -1,4 +1,4 @@
-"""`python -m epigept_export`: the `epigept-export` of this Python, wherever scripts are installed."""
+"""`python -m epigept_export`: runs `epigept-export` in this Python, wherever its scripts are installed."""
 
 from __future__ import annotations
 

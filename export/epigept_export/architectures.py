@@ -1,4 +1,4 @@
-"""The published networks by their sizes."""
+"""The architectures of the published networks."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from epigept_batch.spec import ExpressionReference
 
     Windows = Mapping[str, tuple[tuple[int, int], ...]]
-    """By contig the runs [first, last) of window numbers on the grid from 0."""
+    """Runs [first, last) of window numbers by contig, on the grid from 0."""
 
 TRACKS = ("DNase", "CTCF", "H3K27ac", "H3K4me3", "H3K36me3", "H3K27me3", "H3K9me3", "H3K4me1")
 
 
 def homer_200(geometry: Geometry) -> ScanWindow:
-    """What HOMER's default size of 200 makes of a bin: from 101 bp before its middle, (-37, 164) of 128 bp."""
+    """Return the scan window of HOMER's default size, 200: from 101 bp before a bin's middle; (-37, 164) for 128 bp."""
     middle = geometry.bin_bp // 2
     return ScanWindow(middle - 101, middle + 100)
 
 
 def homer_given(geometry: Geometry) -> ScanWindow:
-    """A bin as HOMER takes it with `-size given`."""
+    """Return the scan window of HOMER's `-size given`: the bin itself."""
     return ScanWindow(0, geometry.bin_bp)
 
 
 LARGEST_SIZE, MOST_LAYERS, MOST_CONVOLUTIONS = 1 << 16, 256, 16
 TRAINED = "trained"
-"""The name of every network that was trained here; its checkpoint carries its sizes."""
+"""The name of every network that was trained with epigept-export; its checkpoint contains its architecture."""
 HG_SCAN_WINDOW = homer_200(Geometry(1000, 128))
 
 
@@ -45,25 +45,25 @@ class Architecture:
     """Sizes of a network and names of its parts in a checkpoint.
 
     Attributes:
-        name: As the command line has it.
+        name: Name on the command line.
         tracks: Outputs, in order.
-        bins: Bins of a window.
+        bins: Bins per window.
         factors: Transcription factors.
         layers: Transformer layers.
         feed_forward: Width of their feed-forward part.
         heads: Attention heads.
         positions: Rows of the position embedding.
-        channels: Of the sequence and after each convolution.
-        kernels: Of the convolutions.
-        pools: Of the max pooling behind each.
-        encoder_key: Under which the checkpoint has the transformer.
-        output_keys: Under which it has the linear layers of the output, each followed by ReLU.
-        hidden_output: Width between two such layers; unused where there is one.
-        scan_window: Where the training data took a bin's motif hits from.
-        training_windows: Name of the packaged list of training windows, if published; of a network that was trained
-            here, the windows themselves.
-        contiguous: Whether the training windows were stretches of a chromosome; the dnase network's were successive
-            rows of a filtered list of open bins, their sequences joined.
+        channels: Channels of the sequence and after each convolution.
+        kernels: Kernel sizes of the convolutions.
+        pools: Sizes of the max pooling after each convolution.
+        encoder_key: Key of the transformer in the checkpoint.
+        output_keys: Keys of the linear layers of the output, each followed by ReLU.
+        hidden_output: Width between two such layers; unused if there is only one.
+        scan_window: Window from which the training data took a bin's motif hits.
+        training_windows: Name of the packaged list of training windows, if published; for a network that was trained
+            with epigept-export, the windows themselves.
+        contiguous: Whether the training windows were stretches of a chromosome. Those of the dnase network were
+            successive rows of a filtered list of open bins, with their sequences joined.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Architecture:
 
     @property
     def sizes(self) -> dict[str, Any]:
-        """What a model file says of the network."""
+        """The sizes that a model file records."""
         return {
             "layers": self.layers,
             "hidden": self.hidden,
@@ -98,7 +98,7 @@ class Architecture:
         }
 
     def to_json(self) -> str:
-        """As JSON, which a network that was trained here carries in its checkpoint."""
+        """Return JSON, which a network that was trained with epigept-export carries in its checkpoint."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
@@ -106,7 +106,7 @@ class Architecture:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError, KeyError, TypeError: It is something else.
+            ValueError, KeyError, TypeError: It is not such JSON.
         """
         fields: dict[str, Any] = json.loads(text)
         for name in ("tracks", "channels", "kernels", "pools", "output_keys"):
@@ -120,10 +120,10 @@ class Architecture:
         return cls(**fields)
 
     def checked(self) -> Self:
-        """The same, if a network can have these sizes; they come out of a file and decide what is made.
+        """Return the architecture if a network can have these sizes; they come from a file, so they are not trusted.
 
         Raises:
-            ValueError, TypeError: It cannot.
+            ValueError, TypeError: A network cannot have them.
         """
         layered = (self.channels[1:], self.kernels, self.pools)
         sizes = (
@@ -137,27 +137,27 @@ class Architecture:
         )
         whole = [*sizes, *self.channels, *self.kernels, *self.pools]
         if not all(isinstance(size, int) and 0 < size <= LARGEST_SIZE for size in whole):
-            raise ValueError("sizes that no network has")
+            raise ValueError("sizes out of range")
         if not 0 < len(self.pools) <= MOST_CONVOLUTIONS or len({len(part) for part in layered}) > 1:
-            raise ValueError("convolutions that do not fit each other")
+            raise ValueError("numbers of channels, kernels and pools that do not match")
         if self.layers > MOST_LAYERS or not 0 < len(self.output_keys) <= MOST_CONVOLUTIONS:
-            raise ValueError("more layers than any network has")
+            raise ValueError("too many layers, or no output layer")
         if math.prod(self.pools) * self.bins > LONGEST_WINDOW:
-            raise ValueError("a window longer than any")
+            raise ValueError("a window that is too long")
         if not self.tracks or not all(can_be_file_name(name, longest=LONGEST_TRACK) for name in self.tracks):
-            raise ValueError("tracks whose names cannot be those of files")
+            raise ValueError("track names that cannot be file names")
         if isinstance(self.training_windows, str) and self.training_windows not in ARCHITECTURES:
-            raise ValueError("training windows of no published network")
+            raise ValueError("training windows of an unknown network")
         return self
 
     @property
     def geometry(self) -> Geometry:
-        """Bins and base pairs per bin, which is what the pools make of it."""
+        """Bins and base pairs per bin; the pools together make a bin."""
         return Geometry(self.bins, math.prod(self.pools))
 
     @property
     def zero_columns(self) -> int:
-        """Columns of zeros behind the factors' that make the hidden width a multiple of the heads: 711 -> 712."""
+        """Zero columns after the factors that make the hidden width a multiple of the heads: 711 -> 712."""
         return -(self.channels[-1] + self.factors) % self.heads
 
     @property
@@ -197,11 +197,12 @@ ARCHITECTURES = {
         _DNASE,
     )
 }
-"""The four published ones. That hg19-pretrain saw the windows of hg19 is an assumption: its own were not published."""
+"""The four published architectures. For hg19-pretrain the training windows of hg19 are assumed: its own were not
+published."""
 
 
 def with_factors(architecture: Architecture, factors: int) -> Architecture:
-    """The same for another motif set, as users train it themselves; on which windows is not known."""
+    """Return the architecture with another number of factors, as users train it on unknown training windows."""
     return (
         architecture
         if factors == architecture.factors
@@ -210,9 +211,10 @@ def with_factors(architecture: Architecture, factors: int) -> Architecture:
 
 
 def read_training_windows(name: str | Windows | None) -> Windows:
-    """The training windows of a network, by their name if they are published.
+    """Return the training windows of a network; a name stands for a published list.
 
-    Those are from `windows_hg38.bed` and `windows_hg19.bed` of github.com/ZjGaothu/EpiGePT at 87a8225 (MIT).
+    The published lists are from `windows_hg38.bed` and `windows_hg19.bed` of github.com/ZjGaothu/EpiGePT at 87a8225
+    (MIT).
     """
     if not isinstance(name, str):
         return name or {}
@@ -222,11 +224,11 @@ def read_training_windows(name: str | Windows | None) -> Windows:
 
 
 def training_cells(architecture: Architecture, reference: ExpressionReference | None) -> tuple[str, ...]:
-    """Names of the cells that a network was trained on; none where they are not known.
+    """Return the names of a network's training cells; empty if they are not known.
 
-    Of a network that was trained here they are those of its expression reference. The published reference has more
-    cells than the hg38 network was trained on: those are from `cells_hg38.tsv` and `train_cells.txt` of
-    github.com/ZjGaothu/EpiGePT at 87a8225 (MIT).
+    For a network that was trained with epigept-export, they are those of its expression reference. The published
+    reference has more cells than the hg38 network was trained on; its training cells are from `cells_hg38.tsv` and
+    `train_cells.txt` of github.com/ZjGaothu/EpiGePT at 87a8225 (MIT).
     """
     if architecture.name == TRAINED and reference is not None:
         return reference.cells

@@ -1,4 +1,4 @@
-"""Multi-head self-attention: as in BERT, and as the one operator that every fused kernel understands."""
+"""Multi-head self-attention: as in BERT, and as the single operator that fused kernels implement."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from epigept_batch.tiling import ceil_div
 
 FUSED_ATTENTION = "com.microsoft::Attention"
 HEAD_MULTIPLE = 8
-"""CUDA's fused attention kernels (flash, cuDNN, memory-efficient) take head sizes that are multiples of 8."""
+"""CUDA's fused attention kernels (flash, cuDNN, memory-efficient) require head sizes that are multiples of 8."""
 PADDED_HEAD = 128
-"""Head sizes up to this are padded to it: 121 -> 128, the size that those kernels are best at."""
+"""Head sizes just below this are padded to it: 121 -> 128, for which those kernels are fastest."""
 
 
 class SelfAttention(nn.Module):
-    """BERT's self-attention without mask or dropout, names as in the checkpoint."""
+    """BERT's self-attention without mask or dropout, with the names of the checkpoint."""
 
     def __init__(self, hidden: int, heads: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class SelfAttention(nn.Module):
 
 
 class OnePassSelfAttention(SelfAttention):
-    """The same function and weights without all scores in memory at once, for training."""
+    """The same function and weights, for training: the scores are never all in memory at once."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, bins, hidden) -> (batch, bins, hidden)."""
@@ -54,9 +54,9 @@ class OnePassSelfAttention(SelfAttention):
 class FusedSelfAttention(nn.Module):
     """The same function as one `com.microsoft::Attention` operator, for export only.
 
-    Query, key and value are one matrix. Each head is padded with zeros to a size that fused kernels take, which
-    changes neither the products of queries and keys nor, the values' padding being zero, what is summed. The operator
-    divides by the root of the padded size where the network divides by that of the true one; the quotient is folded
+    Query, key and value are one matrix. Each head is padded with zeros to a size that fused kernels support. This
+    changes neither the products of queries and keys nor the sums, because the values' padding is zero. The operator
+    divides by the root of the padded size, but the network divides by the root of the true size. The quotient is folded
     into the query's weights, because one backend ignores the operator's `scale` attribute.
     """
 
@@ -95,19 +95,19 @@ class FusedSelfAttention(nn.Module):
 
 
 def frozen(tensor: Tensor) -> nn.Parameter:
-    """A parameter that is not trained."""
+    """Return a parameter that is not trained."""
     return nn.Parameter(tensor, requires_grad=False)
 
 
 def padded_head(head: int) -> int:
-    """The size to which heads are padded: 128 for the published 121, else the next multiple of 8."""
+    """Return the size to which heads are padded: 128 for the published 121, else the next multiple of 8."""
     if PADDED_HEAD - HEAD_MULTIPLE < head <= PADDED_HEAD:
         return PADDED_HEAD
     return ceil_div(head, HEAD_MULTIPLE) * HEAD_MULTIPLE
 
 
 def pad_heads(x: Tensor, heads: int, padded: int) -> Tensor:
-    """Rows (heads × head, …) with zeros behind each head's: (heads × padded, …)."""
+    """Append zero rows to each head: (heads × head, …) -> (heads × padded, …)."""
     split = x.unflatten(0, (heads, -1))
     zeros = split.new_zeros(heads, padded - split.shape[1], *split.shape[2:])
     return torch.cat([split, zeros], dim=1).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""From a checkpoint, a motif set and an expression reference to a model file."""
+"""Converts a checkpoint, a motif set and an expression reference to a model file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CHECK_SEED = 711
 M_MMAP_THRESHOLD = -3  # of malloc.h
 LARGE = 1 << 20
 OF_QUANTIFICATION = formats.TPM | formats.FPKM | formats.COUNTS | {"effective_length", "effectivelength"}
-"""Names of columns of one sample's quantification; no cell is called so."""
+"""Column names of one sample's quantification; no cell has such a name."""
 OUTLYING = 5
 """A reference column is reported when its mean differs from the median column's by more than this factor."""
 
@@ -59,15 +59,15 @@ class ConvertRequest:
         motifs: Motifs in HOMER, MEME or JASPAR format.
         motif_factors: Their factors.
         output: The model file to write.
-        architecture: The checkpoint's; None to recognise it among the published ones.
+        architecture: The checkpoint's architecture; None to recognise it among the published ones.
         expression_reference: TPM of the training cells.
-        precision: Of `precision.PRECISIONS`.
-        attention: Of `precision.ATTENTIONS`.
-        motif_window: Makes the scan window of the network's bins; None for the architecture's own.
-        p_value: Makes thresholds of motifs that come without.
-        factors: How many the network has; None for the published number, or else the motif set's.
-        verify: Whether to run the file beside the original network before it gets its name.
-        threads: How many the CPU may use for that.
+        precision: One of `precision.PRECISIONS`.
+        attention: One of `precision.ATTENTIONS`.
+        motif_window: Function that returns the scan window for the network's bins; None for the architecture's own.
+        p_value: Sets the thresholds of motifs that have none.
+        factors: Number of the network's factors; None for the published number, or else the motif set's.
+        verify: Whether to compare the file with the original network before it gets its name.
+        threads: Number of CPU threads for the comparison.
     """
 
     checkpoint: Path
@@ -86,18 +86,18 @@ class ConvertRequest:
 
 
 def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spec, Verification | None]:
-    """Write the model file; it gets its name when it has been verified.
+    """Write the model file; it gets its name once it is verified.
 
     Args:
         request: What to do.
-        say: Takes a sentence for the user.
+        say: Reports a sentence to the user.
 
     Returns:
-        What the file says of itself, and how near it comes to the original network.
+        The file's spec, and how close the file comes to the original network.
 
     Raises:
-        VerificationError: Not near enough; there is no file then.
-        EpiGePTError: What the user can mend, in one line.
+        VerificationError: The file is not close enough; it is not written then.
+        EpiGePTError: Something that the user can fix; the message is one line.
     """
     _free_at_once()
     _check_output(request)
@@ -117,7 +117,7 @@ def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spe
     expected = original_signal(network, inputs, threads=request.threads)
     spec = _make_spec(request, architecture, motif_set, reference, expected)
     with replacing(request.output) as temporary:
-        # Each form of the weights goes before the next is made: there is room for two in memory, not for four.
+        # Each form of the weights is freed before the next but one is made: memory holds two of them, not four.
         operators = make_form(network, precision=request.precision, attention=request.attention)
         model = export_graph(network, operators)
         del network
@@ -134,29 +134,29 @@ def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spe
 
 
 def _free_at_once() -> None:
-    """Have glibc, where it is, give freed weights back to the system at once: every form of them is freed in turn."""
+    """Make glibc, if present, return freed weights to the system at once: each form of them is freed in turn."""
     with suppress(AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def _read_motifs(request: ConvertRequest, say: Callable[[str], None]) -> MotifSet:
-    """The motif set, in a scan window that the network may want otherwise."""
+    """Read the motif set, with a provisional scan window that `_fit_motifs` replaces."""
     return read_motif_set(
         request.motifs, request.motif_factors, window=HG_SCAN_WINDOW, p_value=request.p_value, say=say
     )
 
 
 def _fit_motifs(motif_set: MotifSet, request: ConvertRequest, architecture: Architecture) -> MotifSet:
-    """The motif set in the network's scan window.
+    """Return the motif set with the network's scan window.
 
     Raises:
-        InputError: It is not that of the network.
+        InputError: Its number of factors is not the network's.
     """
     factors = len(motif_set.factors)
     if factors != architecture.factors:
         raise InputError(
-            f"with {request.motif_factors.name} gives {factors} factors, the network has {architecture.factors}; "
-            "give the motif set that it was trained with, or state the number by --factors",
+            f"gives {factors} factors with {request.motif_factors.name}, but the network has {architecture.factors}; "
+            "use the motif set that it was trained with, or state the number with --factors",
             request.motifs,
         )
     window = architecture.scan_window if request.motif_window is None else request.motif_window(architecture.geometry)
@@ -195,20 +195,22 @@ def _make_spec(
 
 
 def _check_output(request: ConvertRequest) -> None:
-    """Refuse, before any work, an output that cannot be written or whose place holds something else.
+    """Refuse, before any work, an output that cannot be written or would replace something else.
 
     Raises:
-        OutputError: The output is one of the inputs, a folder, or a file that is no model file.
+        OutputError: The output is one of the inputs, a folder, or a file that is not a model file.
     """
     output = request.output
     if output.exists():
         inputs = (request.checkpoint, request.motifs, request.motif_factors, request.expression_reference)
         if any(path is not None and path.exists() and output.samefile(path) for path in inputs):
-            raise OutputError("is an input; give another --output", output)
+            raise OutputError("is also an input; choose another --output", output)
         try:
             read_spec(output)
         except ModelError as error:
-            raise OutputError("exists and is no model file; move it away or give another --output", output) from error
+            raise OutputError(
+                "exists and is not a model file; move it away or choose another --output", output
+            ) from error
     make_folder(output.parent, option="--output")
 
 
@@ -217,17 +219,17 @@ def read_expression_reference(path: Path, factors: Sequence[str]) -> ExpressionR
 
     Args:
         path: The table, plain or gzip.
-        factors: Names, in the order wanted.
+        factors: Names of the factors, in the order of the result.
 
     Raises:
-        InputError: It is another kind of table, a factor is missing, or a value is negative or no number.
+        InputError: It is another kind of table, a factor is missing, or a value is negative or not a number.
     """
     try:
         text = read_unpacked(path).decode()
         separator = "\t" if "\t" in text.partition("\n")[0] else ","
         header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
-        why = reason(error) if isinstance(error, OSError) else "not a table of text"
+        why = reason(error) if isinstance(error, OSError) else "not a text table"
         raise InputError(f"expression reference cannot be read: {why}", path) from error
     _check_reference_header(header, path)
     values: dict[str, list[float]] = {}
@@ -235,18 +237,18 @@ def read_expression_reference(path: Path, factors: Sequence[str]) -> ExpressionR
         values[row[0] if row else ""] = _reference_row(row, len(header), path, line)
     missing = [factor for factor in factors if factor not in values]
     if missing:
-        raise InputError(f"lacks {len(missing)} of {len(factors)} factors, the first {missing[0]}", path)
+        raise InputError(f"{len(missing)} of {len(factors)} factors are missing, the first is {missing[0]}", path)
     return ExpressionReference(tuple(header[1:]), np.array([values[factor] for factor in factors]))
 
 
 def _check_reference_header(header: Sequence[str], path: Path) -> None:
-    """Refuse a quantification, whose first rows may all be of numbers, and what has no cells."""
+    """Refuse the quantification of one sample, whose values may all be numbers, and a table without cells."""
     samples_own = [name for name in header if name.strip().lower() in OF_QUANTIFICATION]
     if not samples_own and len(header) > 1:
         return
     why = f"it has the columns of one sample ({', '.join(samples_own)})" if samples_own else "it has one column"
     raise InputError(
-        f"is no table of factors × cells: {why}; give TPM with the factors as rows and the training cells as columns",
+        f"not a table of factors × cells: {why}; use TPM with the factors as rows and the training cells as columns",
         path,
         1,
     )
@@ -258,12 +260,12 @@ def _reference_row(row: Sequence[str], columns: int, path: Path, line: int) -> l
     except ValueError:
         values = [np.nan]
     if len(row) != columns or not all(np.isfinite(values)) or min(values) < 0:
-        raise InputError(f"needs a factor and {columns - 1} TPM values from 0 up", path, line)
+        raise InputError(f"a row must have a factor and {columns - 1} TPM values of at least 0", path, line)
     return values
 
 
 def outlying_cells(reference: ExpressionReference) -> list[tuple[str, float, float]]:
-    """Cells whose mean TPM is of another scale than the others': name, mean, and the median of all means."""
+    """Return cells whose mean TPM differs in scale from the others: name, mean, and the median of all means."""
     means = reference.matrix.mean(axis=0)
     usual = float(np.median(means))
     odd = (means > OUTLYING * usual) | (means < usual / OUTLYING)

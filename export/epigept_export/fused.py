@@ -1,4 +1,4 @@
-"""The transformer's parts as the operators that ONNX Runtime has fused kernels for; for export only."""
+"""The transformer's parts as operators for which ONNX Runtime has fused kernels; for export only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SKIP_LAYER_NORMALIZATION = "com.microsoft::SkipLayerNormalization"
 BIAS_GELU = "com.microsoft::BiasGelu"
 PER_LAYER = {FUSED_ATTENTION: 1, SKIP_LAYER_NORMALIZATION: 2, BIAS_GELU: 1}
-"""Fused operators of a transformer layer."""
+"""Numbers of fused operators per transformer layer."""
 
 
 class FusedAddAndNormalise(nn.Module):
@@ -63,7 +63,7 @@ class FusedLayer(nn.Module):
         attention, output = plain.attention.self, plain.attention.output
         padded = padded_head(output.dense.in_features // attention.heads)
         self.attention = FusedSelfAttention.from_plain(attention)
-        # The attention's output has zeros behind each head; so have the rows that they meet.
+        # The attention's output has zeros after each head, so the rows that these multiply are zero too.
         weight = pad_heads(output.dense.weight.T, attention.heads, padded).T
         self.attention_output = FusedAddAndNormalise(output, weight)
         self.intermediate = FusedIntermediate(plain.intermediate)

@@ -26,19 +26,19 @@ DESCRIPTION = "EpiGePT: tokens, motif scores and expression to ln(1 + signal)"
 
 
 def export_graph(network: EpiGePT, operators: Mapping[str, int]) -> onnx.ModelProto:
-    """The network's graph with dynamic numbers of windows and samples; it takes the network's weights with it.
+    """Export the network's graph with dynamic numbers of windows and samples; removes the weights from the network.
 
     Args:
-        network: With its weights, in the form to export.
-        operators: How often each operator must occur that is not a standard one.
+        network: The network with its weights, in the form to export.
+        operators: How often each non-standard operator must occur.
 
     Raises:
-        ModelError: The graph has others.
+        ModelError: The graph has other non-standard operators, or other numbers of them.
     """
     network.eval()
     architecture = network.architecture
     rows = {kind: torch.export.Dim(kind) for kind, _ in INPUTS.values()}
-    example = (  # two of each, because torch takes a size of 1 for a constant
+    example = (  # two of each, because torch treats a size of 1 as a constant
         torch.zeros(2, architecture.geometry.window_bp, dtype=torch.uint8),
         torch.zeros(2, architecture.factors, architecture.bins, dtype=torch.float16),
         torch.zeros(2, architecture.factors),
@@ -61,17 +61,17 @@ def export_graph(network: EpiGePT, operators: Mapping[str, int]) -> onnx.ModelPr
     program.optimize()
     model: onnx.ModelProto = program.model_proto
     for parameter in network.parameters():
-        parameter.data = parameter.new_empty(0)  # the exporter keeps hold of the parameter
+        parameter.data = parameter.new_empty(0)  # the exporter keeps a reference to the parameter
     _check_operators(model, operators)
     _strip(model)
     return model
 
 
 def write_model(model: onnx.ModelProto, spec: Spec, path: Path) -> None:
-    """Write a graph with its spec as a model file; takes the weights from the graph.
+    """Write a graph with its spec as a model file; removes the weights from the graph.
 
-    They are written one by one, since all of them serialised would take as much memory again. Messages of protocol
-    buffers that follow each other are one message: what is repeated in them adds up.
+    The weights are written one by one, because serialising all of them at once would take as much memory again. This
+    works because concatenated protocol-buffer messages are one message, in which repeated fields add up.
     """
     model.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
     weights = list(model.graph.initializer)
@@ -84,7 +84,7 @@ def write_model(model: onnx.ModelProto, spec: Spec, path: Path) -> None:
 
 
 def operator_counts(model: onnx.ModelProto) -> Counter[str]:
-    """How often each operator occurs, as `domain::name`, or `name` in the standard domain."""
+    """Count each operator, as `domain::name`, or `name` in the standard domain."""
     return Counter(f"{node.domain}::{node.op_type}".removeprefix("::") for node in model.graph.node)
 
 
@@ -93,12 +93,12 @@ def _check_operators(model: onnx.ModelProto, wanted: Mapping[str, int]) -> None:
     for operator in {*wanted, *(name for name in found if "::" in name)}:
         if found[operator] != wanted.get(operator, 0):
             raise ModelError(
-                f"the exported graph has {operator} {found[operator]} times instead of {wanted.get(operator, 0)}"
+                f"the exported graph contains {operator} {found[operator]} times instead of {wanted.get(operator, 0)}"
             )
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes of its own source, so that the file depends on the network alone."""
+    """Remove the exporter's notes on its own source, so that the file depends only on the network."""
     model.doc_string = DESCRIPTION
     del model.metadata_props[:]
     del model.graph.metadata_props[:]

@@ -1,4 +1,4 @@
-"""A checkpoint to the network that it holds: which of the published ones, by the names and shapes of its tensors."""
+"""Loads the network of a checkpoint, and recognises its architecture by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 ARCHITECTURE_KEY = "epigept_architecture"
 MOST_DESCRIBED = 1 << 22
-"""Bytes of an architecture's description; with all training windows it has some thousand."""
+"""Maximum bytes of an architecture's description; with all training windows it takes a few thousand."""
 UNUSED = ("embeddings.position_ids", "embeddings.token_type_ids", "embeddings.word_embeddings.", "pooler.")
-"""What BERT keeps below the encoder's key and a network fed by ready-made inputs does not use."""
+"""Keys below the encoder's that BERT has, but that a network with ready-made inputs does not use."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What sets a state dict apart from an architecture.
+    """The differences between a state dict and an architecture.
 
     Attributes:
         architecture: The architecture.
-        sentences: One a key that is missing, misshapen or unexpected, in this order.
+        sentences: One per key that is missing, misshapen or unexpected, in this order.
     """
 
     architecture: Architecture
@@ -45,16 +45,16 @@ class Difference:
 def load_network(
     checkpoint: Path, wanted: Architecture | None = None, *, factors: int | None = None, stated: bool = False
 ) -> EpiGePT:
-    """The network with a checkpoint's weights, in float32.
+    """Load the network with a checkpoint's weights, in float32.
 
     Args:
-        checkpoint: What `read_state_dict` reads.
+        checkpoint: A file that `read_state_dict` reads.
         wanted: Its architecture; None to recognise a published one.
         factors: As in `recognise`.
-        stated: As there.
+        stated: As in `recognise`.
 
     Raises:
-        ModelError: It is of no such architecture, or its weights are not numbers.
+        ModelError: It has another architecture, or its weights are not finite numbers.
     """
     state = read_state_dict(checkpoint)
     own = _own_architecture(state, checkpoint)
@@ -64,35 +64,35 @@ def load_network(
     weights = {key: state[key] for key in network.state_dict()}
     for key, tensor in weights.items():
         if not tensor.is_floating_point():
-            raise ModelError(f"{key} is of {tensor.dtype}; give weights in floating point", checkpoint)
+            raise ModelError(f"{key} has type {tensor.dtype}; use floating-point weights", checkpoint)
         if not tensor.isfinite().all():
-            raise ModelError(f"{key} has values that are not finite; the training must have failed", checkpoint)
-    # Copies, because one tensor that is still mapped from the file would keep all of it in memory.
+            raise ModelError(f"{key} contains non-finite values; the training must have failed", checkpoint)
+    # Copied, because a single tensor that is mapped from the file would keep the whole file in memory.
     weights = {key: tensor.to(torch.float32, copy=True) for key, tensor in weights.items()}
     network.load_state_dict(weights, assign=True)
     return network.requires_grad_(requires_grad=False).eval()
 
 
 def embedded(architecture: Architecture) -> dict[str, Tensor]:
-    """An architecture as the tensor by which a network that was trained here carries it among its weights."""
+    """Encode an architecture as a tensor, which networks trained with epigept-export carry among their weights."""
     return {ARCHITECTURE_KEY: torch.frombuffer(bytearray(architecture.to_json().encode()), dtype=torch.uint8)}
 
 
 def _own_architecture(state: dict[str, Tensor], path: Path) -> Architecture | None:
-    """The architecture that a checkpoint carries, taken out of it; None for one of elsewhere.
+    """Remove and return the architecture that a checkpoint carries; None for a checkpoint trained elsewhere.
 
     Raises:
-        ModelError: What it carries is damaged.
+        ModelError: The architecture is damaged.
     """
     carried = state.pop(ARCHITECTURE_KEY, None)
     if carried is None:
         return None
     try:
         if carried.dtype != torch.uint8 or carried.ndim != 1 or carried.numel() > MOST_DESCRIBED:
-            raise ValueError("not a text")  # noqa: TRY301 - as any other damage
+            raise ValueError("not text")  # noqa: TRY301 - as any other damage
         return Architecture.from_json(bytes(carried.tolist()).decode()).checked()
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise ModelError(f"carries a damaged architecture ({type(error).__name__}: {error})", path) from error
+        raise ModelError(f"contains a damaged architecture ({type(error).__name__}: {error})", path) from error
 
 
 def recognise(
@@ -103,20 +103,20 @@ def recognise(
     factors: int | None = None,
     stated: bool = False,
 ) -> Architecture:
-    """The architecture whose keys and shapes a state dict has.
+    """Find the architecture whose keys and shapes a state dict has.
 
-    Shapes do not tell every number of factors: zero columns fill the width up to a multiple of the heads, so that 705
-    to 712 look the same. Where the published number fits, it is taken for that unless another is stated.
+    Shapes do not determine the number of factors: zero columns fill the width up to a multiple of the heads, so 705 to
+    712 factors look the same. If the published number fits, it is assumed unless another is stated.
 
     Args:
         state: Tensors by name.
-        path: Where they come from, for messages.
-        wanted: The only one to accept; else all that are published.
-        factors: How many a network has that was trained on another motif set.
-        stated: That it was.
+        path: Their file, for messages.
+        wanted: The only architecture to accept; None for all published ones.
+        factors: Number of factors of a network that was trained on another motif set.
+        stated: Whether the user stated that number.
 
     Raises:
-        ModelError: None fits; names the first key that differs from the nearest, and how many more.
+        ModelError: None fits; the message names the first key that differs from the closest, and how many more differ.
     """
     published = list(ARCHITECTURES.values())
     candidates = published if wanted is None else [wanted]
@@ -128,14 +128,14 @@ def recognise(
         return found.architecture
     name = found.architecture.name
     if wanted is None:
-        raise ModelError(f"is no EpiGePT checkpoint; {name} comes nearest, but {found}", path)
+        raise ModelError(f"not an EpiGePT checkpoint; closest to {name}, but {found}", path)
     other = _nearest(state, published)
-    verb = "comes nearest to" if other.sentences else "fits"
-    raise ModelError(f"is no {name} checkpoint: {found}; it {verb} {other.architecture.name}", path)
+    verb = "is closest to" if other.sentences else "fits"
+    raise ModelError(f"not a checkpoint of {name}: {found}; it {verb} {other.architecture.name}", path)
 
 
 def _nearest(state: Mapping[str, Tensor], candidates: Sequence[Architecture]) -> Difference:
-    """The least difference; none, where an architecture fits."""
+    """Return the difference from the closest candidate; it has no sentences if the candidate fits."""
     differences = (difference(state, architecture) for architecture in candidates)
     return min(differences, key=lambda found: len(found.sentences))
 

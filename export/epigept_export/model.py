@@ -1,6 +1,6 @@
 """EpiGePT: a sequence module, transcription factor features, a transformer and a multi-task head.
 
-Parameters have the names of the published checkpoints, so that a state dict loads as it is.
+Parameters have the names of the published checkpoints, so that a state dict loads without changes.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class SequenceModule(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of its arithmetic."""
+        """The data type of its arithmetic."""
         return self.get_parameter("conv1.weight").dtype
 
     def forward(self, one_hot: Tensor) -> Tensor:
         """(windows, 4, window_bp) -> (windows, channels, bins)."""
         x = one_hot
         for conv, pool in zip(self.children(), self.pools, strict=True):
-            # ReLU and the maximum commute, and behind the pooling there is a fraction of the data.
+            # ReLU and the maximum commute, and after the pooling there is only a fraction of the data.
             x = functional.max_pool1d(conv(x), pool).relu()
         return x
 
@@ -61,7 +61,7 @@ class FactorFeatures(nn.Module):
 
 
 class Embeddings(nn.Module):
-    """BERT's embeddings of ready-made inputs: positions and token type 0 are added, then normalised."""
+    """BERT's embeddings for ready-made inputs: adds positions and token type 0, then normalises."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Embeddings(nn.Module):
 
 
 class AddAndNormalise(nn.Module):
-    """A linear layer, the residual, LayerNorm."""
+    """A linear layer, then residual and LayerNorm."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Attention(nn.Module):
 
 
 class Intermediate(nn.Module):
-    """First half of the feed-forward part, with the exact (erf) GELU."""
+    """The first half of the feed-forward part, with the exact (erf) GELU."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -133,10 +133,10 @@ class Layer(nn.Module):
 
 
 class LayerStack(nn.Module):
-    """The layers, one after the other.
+    """The transformer layers, in order.
 
     Attributes:
-        dtype: Of their arithmetic, between float32 neighbours.
+        dtype: Data type of their arithmetic; inputs and outputs stay float32.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -145,7 +145,7 @@ class LayerStack(nn.Module):
         self.layer = nn.ModuleList(Layer(architecture) for _ in range(architecture.layers))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, bins, hidden) -> the same, whatever the arithmetic between."""
+        """(batch, bins, hidden) -> the same, in the data type of the input."""
         given = x.dtype
         x = x.to(self.dtype)
         for layer in self.layer:
@@ -153,7 +153,7 @@ class LayerStack(nn.Module):
         return x.to(given)
 
     def replace(self, make: Callable[[Layer], nn.Module]) -> None:
-        """Put another form in the place of each layer, one after the other, for both take memory."""
+        """Replace each layer with another form, one at a time, because both forms take memory."""
         for number, layer in enumerate(self.layer):
             self.layer[number] = make(cast("Layer", layer))
 
@@ -173,7 +173,7 @@ class TransformerModule(nn.Module):
 
 
 class EpiGePT(nn.Module):
-    """The network as the model file holds it.
+    """The network as in the model file.
 
     Args:
         architecture: Its sizes.
@@ -194,7 +194,7 @@ class EpiGePT(nn.Module):
         self.register_buffer("bases", bases, persistent=False)
 
     def forward(self, tokens: Tensor, motif_scores: Tensor, expression: Tensor) -> Tensor:
-        """Predict every window for every sample; the convolutions run once a window.
+        """Predict every window for every sample; the convolutions run once per window.
 
         Args:
             tokens: uint8, (windows, window_bp): A 0, C 1, G 2, T 3, any other 4.
@@ -204,7 +204,7 @@ class EpiGePT(nn.Module):
         Returns:
             float32, (windows, samples, bins, tracks): ln(1 + signal).
         """
-        # Comparing is what every runtime is good at; one takes an eighth of its time to look rows of a table up.
+        # Comparisons are fast in every runtime; one of them spends an eighth of its time on a table look-up instead.
         one_hot = tokens.int().unsqueeze(1) == self.bases  # (windows, 4, window_bp)
         sequence = self.convmodule(one_hot.to(self.convmodule.dtype))  # (windows, channels, bins)
         factors = self.factor_features(motif_scores, expression)  # (windows, samples, factors + zeros, bins)
@@ -218,20 +218,20 @@ class EpiGePT(nn.Module):
         return out
 
     def activate(self, x: Tensor) -> Tensor:
-        """What follows each layer of the head."""
+        """Apply the activation that follows each layer of the head."""
         return x.relu()
 
     def output_layers(self) -> Iterable[nn.Module]:
-        """The linear layers of the head."""
+        """Return the linear layers of the head."""
         return (self.get_submodule(key) for key in self.architecture.output_keys)
 
     def transformer(self) -> TransformerModule:
-        """The transformer, under whatever name the checkpoint has it."""
+        """Return the transformer, whose name depends on the checkpoint."""
         module = self.get_submodule(self.architecture.encoder_key)
         return cast("TransformerModule", module)
 
     def layer_stack(self) -> LayerStack:
-        """The transformer's layers."""
+        """Return the transformer's layers."""
         return self.transformer().encoder
 
 

@@ -1,7 +1,7 @@
-"""What a pickle would do, found by reading its opcodes, before any is carried out.
+"""Checks a pickle by reading its opcodes, before any of them is executed.
 
-No opcode can run code where an unpickler knows no functions, but some cost memory that the file does not have, and
-what is nested a hundred thousand deep overflows the interpreter's stack when it is hashed, compared or freed.
+No opcode can run code if the unpickler knows no functions. But some allocate more memory than the file has bytes, and
+objects nested a hundred thousand deep overflow the interpreter's stack when they are hashed, compared or freed.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LARGEST = 1 << 26
-"""Bytes: that of a checkpoint with its optimizer's state has some megabytes."""
+"""Maximum bytes of a pickle; that of a checkpoint with its optimizer's state has a few megabytes."""
 DEEPEST = 1_000
 FILLING = frozenset({"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"})
 HUNGRY = frozenset({"BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER"})
-"""Opcodes that allocate what they declare, or ask for what is not in the file; `torch.save` writes none of them."""
+"""Opcodes that allocate a declared size, or require data outside the file; `torch.save` writes none of them."""
 
 
 def check_pickle(content: bytes) -> None:
-    """See that a pickle asks for no more than it holds.
+    """Check that a pickle requests no more memory than its content justifies.
 
     Raises:
-        pickle.UnpicklingError: It does, or is none.
+        pickle.UnpicklingError: It requests more, or is not a pickle.
     """
     if len(content) > LARGEST:
         raise pickle.UnpicklingError(f"its pickle is larger than {LARGEST >> 20} MB")
@@ -42,10 +42,10 @@ def check_pickle(content: bytes) -> None:
 
 
 def _depths(content: bytes) -> Iterator[tuple[str, object, int]]:
-    """Each opcode with its argument and how deep the object on top of the stack is nested thereafter.
+    """Yield each opcode with its argument and the depth of nesting of the object then on top of the stack.
 
-    What is filled after it was remembered counts as it was then. That is enough, for only tuples and frozen sets, which
-    are whole when they are remembered, are hashed with what they hold.
+    An object that is filled after it was memoised counts as it was then. That is enough, because only tuples and frozen
+    sets are hashed with their content, and those are complete when they are memoised.
     """
     stack: list[int] = []
     marks: list[int] = []
@@ -66,7 +66,7 @@ def _depths(content: bytes) -> Iterator[tuple[str, object, int]]:
 
 
 def _apply(opcode: pickletools.OpcodeInfo, stack: list[int], marks: list[int]) -> None:
-    """Take what an opcode takes, and leave what it makes of that, one deeper than the deepest of it."""
+    """Pop what an opcode takes, and push its result, one deeper than the deepest object that it took."""
     before, after = opcode.stack_before, opcode.stack_after
     if pickletools.markobject in before:
         start = marks.pop() - before.index(pickletools.markobject)
@@ -76,7 +76,7 @@ def _apply(opcode: pickletools.OpcodeInfo, stack: list[int], marks: list[int]) -
         raise ValueError("it takes from an empty stack")
     taken = stack[start:]
     del stack[start:]
-    if opcode.name in FILLING:  # the first is a container that is there already
+    if opcode.name in FILLING:  # the first is an existing container
         stack.append(max(taken[0], 1 + max(taken[1:], default=-1)))
     elif after:
         stack.extend([1 + max(taken, default=-1)] * len(after))

@@ -1,4 +1,4 @@
-"""In what arithmetic a model file computes, and what stays float32 in each."""
+"""The precisions of a model file, and what stays float32 in each."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ FP32, FP16, INT8 = PRECISIONS
 ATTENTIONS = FUSED, PLAIN = "fused", "plain"
 
 KEPT_FP32 = {
-    "factor features": "their product is rounded to float16 as in training, and nothing else of them",
+    "factor features": "only their product is rounded to float16, as in training",
     "convolutions": "1 % of the work, and CUDA has no fused float16 convolution",
     "embeddings and their LayerNorm": "scores times expression reach hundreds, whose squares overflow float16",
-    "output layers": "a thousandth of the work, and their rounding would be the signal's",
+    "output layers": "a thousandth of the work, and their rounding would affect the signal directly",
 }
-"""What fp16 and int8 leave in float32, and why. What they change is the transformer's layers, 98 % of the work."""
+"""The parts that fp16 and int8 leave in float32, and why. They change the transformer's layers, 98 % of the work."""
 
 
 def check_form(*, precision: str, attention: str) -> None:
-    """Refuse a precision that has no such form.
+    """Refuse a precision that is not available with this attention.
 
     Raises:
-        InputError: Integers with standard operators only.
+        InputError: int8 with standard operators only.
     """
     if precision == INT8 and attention == PLAIN:
-        raise InputError("--attention plain: int8 has no form in standard operators; give --precision fp16 or fp32")
+        raise InputError("--attention plain: int8 requires fused operators; use --precision fp16 or fp32")
 
 
 def make_form(network: EpiGePT, *, precision: str, attention: str) -> Mapping[str, int]:
-    """Give a network the form in which it is exported, in place.
+    """Convert a network to the form in which it is exported, in place.
 
     Args:
-        network: Plain, float32.
-        precision: Of `PRECISIONS`.
+        network: The plain network, float32.
+        precision: One of `PRECISIONS`.
         attention: `fused`, or `plain` for standard operators only.
 
     Returns:
-        The operators that the graph must have, and how often; none but standard ones where that is empty.
+        The non-standard operators that the graph must have, and how often.
     """
     check_form(precision=precision, attention=attention)
     stack = network.layer_stack()

@@ -1,17 +1,17 @@
 """The transformer layer in 8-bit integers, for CPUs; for export only.
 
-Activations are quantised to uint8 with one scale a tensor, weights to int8 with one a column. Done plainly, that costs
-most of the accuracy where it is least needed: an activation's mean over the window's bins is large, so it takes up the
-range of the integers, and it meets the rounding of every weight, although what tells bins apart is only the deviation
-from it. So only deviations pass through integers; the mean, one row per window, meets the weights in float:
+Activations are quantised to uint8 with one scale per tensor, weights to int8 with one scale per column. Done directly,
+this wastes most of the accuracy. An activation's mean over the window's bins is large, so it takes up the range of the
+integers and is multiplied by the rounding error of every weight. But only the deviations from the mean distinguish the
+bins. So only the deviations use integers; the mean, one row per window, is multiplied by the weights in float:
 
     x W = (x - m) W8 + m W
 
-Two parts of attention need no mean at all: softmax ignores what is added to all of a query's scores, so keys go without
-theirs; and weights that sum to 1 pass the values' mean on, so it joins the mean of the attention's output.
+Two parts of attention do not require the mean. Softmax ignores a constant added to all of a query's scores, so the mean
+of the keys is dropped. Weights that sum to 1 preserve the mean of the values, so it is added to that of the output.
 
-The first half of the feed-forward part reads the activation with the largest outliers and loses most; there what the
-first quantisation leaves over is quantised once more and passes through the same weights.
+The first half of the feed-forward part reads the activation with the largest outliers and loses most accuracy. There,
+the remainder of the first quantisation is quantised again and passes through the same weights.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 INTEGER_PRODUCT = "com.microsoft::MatMulIntegerToFloat"
 ATTENTION = "com.microsoft::MultiHeadAttention"
 PER_LAYER = {INTEGER_PRODUCT: 7, ATTENTION: 1, "DynamicQuantizeLinear": 5}
-"""Integer operators of a transformer layer."""
+"""Numbers of integer operators per transformer layer."""
 LARGEST = 127
 
 
@@ -43,7 +43,7 @@ class Quantised(NamedTuple):
 
 
 class QuantisedLinear(nn.Module):
-    """The two forms of a linear layer's weights: for deviations and for means."""
+    """A linear layer with two forms of its weights: integers for deviations, and floats for means."""
 
     def __init__(self, plain: nn.Linear) -> None:
         super().__init__()
@@ -52,12 +52,12 @@ class QuantisedLinear(nn.Module):
         scale = torch.where(scale > 0, scale, 1)  # a column of zeros
         self.integers = frozen((weight / scale).round().to(torch.int8).contiguous())
         self.scale = frozen(scale)
-        self.fine = frozen(weight.half().contiguous())  # half the bytes in the file; a thousandth of the rounding
+        self.fine = frozen(weight.half().contiguous())  # half the bytes in the file; adds a thousandth of the rounding
         self.bias = plain.bias
 
     def deviation(self, x: Quantised, mean: Tensor | None = None) -> Tensor:
-        """What deviations add, and what a mean has added: (batch, bins, in), (batch, 1, out) -> (batch, bins, out)."""
-        row = () if mean is None else (None, mean.flatten())  # the operator adds it on the way, for one window a call
+        """Multiply deviations, and add the mean's product: (batch, bins, in), (batch, 1, out) -> (batch, bins, out)."""
+        row = () if mean is None else (None, mean.flatten())  # the operator adds it; works for one window per call
         return torch.onnx.ops.symbolic(
             INTEGER_PRODUCT,
             (x.value, self.integers, x.scale, self.scale, x.zero_point, *row),
@@ -68,12 +68,12 @@ class QuantisedLinear(nn.Module):
         )
 
     def mean(self, x: Tensor) -> Tensor:
-        """What a mean adds, bias included: (batch, 1, in) -> (batch, 1, out)."""
+        """Multiply a mean, and add the bias: (batch, 1, in) -> (batch, 1, out)."""
         return x @ self.fine.float() + self.bias
 
 
 class QuantisedLayer(nn.Module):
-    """A transformer layer whose products with weights are of integers."""
+    """A transformer layer that multiplies by its weights in integers."""
 
     def __init__(self, plain: Layer) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class QuantisedLayer(nn.Module):
         self.output_norm = plain.output.LayerNorm
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, bins, hidden) -> the same; one window and one sample a call, for they would share their scales."""
+        """(batch, bins, hidden) -> the same; one window and one sample per call, because more would share a scale."""
         x = self.attention_norm(self._attention(x) + x)
         out: Tensor = self.output_norm(self._feed_forward(x) + x)
         return out
@@ -118,14 +118,14 @@ class QuantisedLayer(nn.Module):
 
 
 def centred(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean over bins, (batch, 1, hidden), and the deviations from it, (batch, bins, hidden)."""
+    """Return the mean over bins, (batch, 1, hidden), and the deviations from it, (batch, bins, hidden)."""
     bins = x.shape[1]
-    mean = x.new_full((1, 1, bins), 1 / bins) @ x  # a product, because reductions over rows are slower than it
+    mean = x.new_full((1, 1, bins), 1 / bins) @ x  # a product, because reductions over rows are slower
     return mean, x - mean
 
 
 def quantise(x: Tensor) -> Quantised:
-    """To uint8 by the range that the tensor has."""
+    """Quantise to uint8, scaled to the range of the tensor."""
     outputs = torch.onnx.ops.symbolic_multi_out(
         "DynamicQuantizeLinear",
         (x,),
@@ -138,7 +138,7 @@ def quantise(x: Tensor) -> Quantised:
 
 
 def dequantise(x: Quantised) -> Tensor:
-    """float32 of the same shape."""
+    """Return the values as float32, with the same shape."""
     return torch.onnx.ops.symbolic(
         "DequantizeLinear", (x.value, x.scale, x.zero_point), {}, dtype=torch.float32, shape=x.value.shape, version=13
     )

@@ -1,4 +1,4 @@
-"""The original network in torch against a model file."""
+"""Compares a model file with the original network in torch."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verification:
-    """How near a model file comes to the original network.
+    """How close a model file comes to the original network.
 
     Attributes:
         tracks: Figures of each track.
-        limit: What the file's precision allows, and the device's arithmetic.
+        limit: Limit for the file's precision and the device's arithmetic.
     """
 
     tracks: tuple[TrackFigures, ...]
@@ -47,23 +47,23 @@ class Verification:
         return [figures for figures in self.tracks if not figures.within(self.limit)]
 
     def check(self, model: Path, *, advice: str) -> None:
-        """See that every track is within the limit; `advice` is what to do otherwise.
+        """Check that every track is within the limit; `advice` says what to do otherwise.
 
         Raises:
-            VerificationError: One is not.
+            VerificationError: A track is not within the limit.
         """
         missed = self.missed
         if missed:
             others = f"; so are {', '.join(figures.track for figures in missed[1:])}" if missed[1:] else ""
             raise VerificationError(
-                f"is not the checkpoint's network within the limits of its precision: {missed[0].track} is off by "
+                f"differs from the checkpoint's network by more than its precision allows: {missed[0].track} is off by "
                 f"{missed[0].error:.2g} (at most {self.limit.error:g}) with r {missed[0].r:.6f} (at least "
                 f"{self.limit.r:g}){others}; {advice}",
                 model,
             )
 
     def table(self) -> str:
-        """Figures beside limits, a line a track."""
+        """Return a table of the figures, one line per track, and of the limits."""
         width = max(len(figures.track) for figures in self.tracks)
         lines = [f"{'':{width}}  max abs error  {'least r':>9}"]
         lines += [f"{f.track:{width}}  {f.error:13.2e}  {_digits(f.r)}" for f in self.tracks]
@@ -71,7 +71,7 @@ class Verification:
 
 
 class VerificationError(EpiGePTError):
-    """A model file that is not the network it was made from; exit code 1."""
+    """A model file that does not match the network that it was made from; exit code 1."""
 
 
 def verify(
@@ -87,34 +87,34 @@ def verify(
 
     Args:
         model: The model file.
-        checkpoint: What it was made from.
-        device: Where the file runs; torch runs on the CPU.
-        threads: How many the CPU may use.
-        say: Takes a sentence for the user.
+        checkpoint: The checkpoint that it was made from.
+        device: Device on which the file runs; torch runs on the CPU.
+        threads: Number of CPU threads.
+        say: Reports a sentence to the user.
         architecture: The network's; by default the one that the file names, or that the checkpoint carries.
 
     Raises:
-        EpiGePTError: What the user can mend, in one line; a miss is none.
+        EpiGePTError: Something that the user can fix, in one line; exceeding a limit raises nothing here.
     """
     spec = read_spec(model)
     if architecture is None and spec.architecture != TRAINED:
         if spec.architecture not in ARCHITECTURES:
-            raise ModelError(f"has the architecture '{spec.architecture}', which this version does not know", model)
+            raise ModelError(f"architecture '{spec.architecture}' is not supported by this version", model)
         architecture = with_factors(ARCHITECTURES[spec.architecture], len(spec.factors))
     network = load_network(checkpoint, architecture)
     _check_sizes(network.architecture, spec, checkpoint)
     if file_sha256(checkpoint) != spec.checkpoint_sha256:
-        say(f"{checkpoint} is another file than the model was made from; comparing all the same")
+        say(f"{checkpoint} is not the file that the model was made from; comparing anyway")
     inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
     expected = original_signal(network, inputs, threads=threads)
     return compare_file(model, spec, inputs, expected, device, threads=threads, say=say)
 
 
 def _check_sizes(architecture: Architecture, spec: Spec, checkpoint: Path) -> None:
-    """See that a checkpoint's network reads and gives what a model file does.
+    """Check that a checkpoint's network has the inputs and outputs of a model file.
 
     Raises:
-        ModelError: It is of another network.
+        ModelError: It belongs to another network.
     """
     theirs = (architecture.geometry.bins, architecture.geometry.bin_bp, architecture.factors, len(architecture.tracks))
     ours = (spec.geometry.bins, spec.geometry.bin_bp, len(spec.factors), len(spec.tracks))
@@ -124,13 +124,14 @@ def _check_sizes(architecture: Architecture, spec: Spec, checkpoint: Path) -> No
             for bins, bin_bp, factors, tracks in (theirs, ours)
         ]
         raise ModelError(
-            f"is of another network than the model file: {words[0]}, not {words[1]}; give what the model was made from",
+            f"not the model file's network: {words[0]} instead of {words[1]}; use the checkpoint that the model was "
+            "made from",
             checkpoint,
         )
 
 
 def original_signal(network: EpiGePT, inputs: Inputs, *, threads: int) -> NDArray[np.float32]:
-    """What the plain network gives in torch, one window and one sample at a time.
+    """Run the plain network in torch, one window and one sample at a time.
 
     Returns:
         float32, (windows, samples, bins, tracks).
@@ -147,7 +148,7 @@ def original_signal(network: EpiGePT, inputs: Inputs, *, threads: int) -> NDArra
 
 
 def _alone(network: EpiGePT, inputs: Inputs, window: int, sample: int) -> torch.Tensor:
-    """What the network gives for one window and one sample."""
+    """Run the network on one window and one sample."""
     one = inputs.part(slice(window, window + 1), slice(sample, sample + 1))
     rows = {**one.windows, **one.samples}
     signal: torch.Tensor = network(**{name: torch.from_numpy(np.asarray(values)) for name, values in rows.items()})
@@ -164,7 +165,7 @@ def compare_file(
     threads: int,
     say: Callable[[str], None],
 ) -> Verification:
-    """Run a model file on check inputs and compare with what the original network gives for them."""
+    """Run a model file on check inputs, and compare it with the original network's signal for them."""
     session = open_session(model, device, precision=spec.precision, threads=threads, say=say)
     figures = compare_tracks(run_inputs(session, inputs), expected, spec.tracks)
     return Verification(tuple(figures), check_limit(spec.precision, session.arithmetic, session.provider))

@@ -66,7 +66,7 @@ def test_a_table_for_people(bench):
     assert lines[2].strip() == "windows per second, median of 2 (least to most)"
     assert re.fullmatch(r"model +[\d,.]+ \([\d,.]+ to [\d,.]+\)", lines[3])
     assert re.match(r"other programs +used \d+% of the processors", lines[-1])
-    assert re.search(r"\nepigept-batch: measuring the whole, scanning: \d+ windows\n", outcome.err)
+    assert re.search(r"\nepigept-batch: measuring the whole run, scanning: \d+ windows\n", outcome.err)
 
 
 def test_the_work_of_a_window_is_counted(small_model):

@@ -39,13 +39,14 @@ def test_verify_exits_with_1_on_a_miss_and_2_on_another_network(
     torch.save(state, tmp_path / "other.ckpt")
     done = command("epigept-export", "verify", model, "--checkpoint", tmp_path / "other.ckpt")
     assert done.returncode == 1
-    assert f"epigept-export: {model}: is not the checkpoint's network within the limits of its precision" in done.stderr
-    assert "other.ckpt is another file than the model was made from; comparing all the same\n" in done.stderr
+    said = f"epigept-export: {model}: differs from the checkpoint's network by more than its precision allows: DNase is"
+    assert said in done.stderr
+    assert "other.ckpt is not the file that the model was made from; comparing anyway\n" in done.stderr
     assert "Traceback" not in done.stderr
     assert "DNase" in done.stdout
     done = export("verify", model, "--checkpoint", make_checkpoint("hg38"))
     assert done.code == 2
-    assert "is no dnase checkpoint: " in done.err
+    assert "not a checkpoint of dnase: " in done.err
     assert done.err.count("\n") == 1
 
 
@@ -148,12 +149,12 @@ def test_a_number_of_factors_that_shapes_do_not_tell_can_be_stated(command, expo
     done = export(*words)
     assert done.code == 2
     assert done.err == (
-        f"epigept-export: {tmp_path}/own.jaspar: with own.tsv gives 710 factors, the network has 711; give the motif "
-        "set that it was trained with, or state the number by --factors\n"
+        f"epigept-export: {tmp_path}/own.jaspar: gives 710 factors with own.tsv, but the network has 711; use the "
+        "motif set that it was trained with, or state the number with --factors\n"
     )
     done = command("epigept-export", *words, "--factors", 710)
     assert done.returncode == 0, done.stderr
     assert len(read_spec(tmp_path / "own.onnx").factors) == 710
     done = export(*words, "--factors", 300)
     assert done.code == 2
-    assert "is no EpiGePT checkpoint; " in done.err
+    assert "not an EpiGePT checkpoint; " in done.err

@@ -102,7 +102,7 @@ def test_the_demo_may_be_run_again_and_spares_what_is_not_its_own(demo, command,
     (tmp_path / "mine").touch()
     done = command("epigept-batch", "demo", "--out", tmp_path)
     assert done.returncode == 2
-    assert done.stderr == f"epigept-batch: {tmp_path}: exists and is not from a demo; give another --out\n"
+    assert done.stderr == f"epigept-batch: {tmp_path}: exists and was not made by a demo; choose another --out\n"
 
 
 def test_a_demo_that_was_stopped_may_be_run_again(tmp_path, monkeypatch):

@@ -51,9 +51,9 @@ def test_where_nothing_is_set_up_that_fails_and_the_packaged_network_proves_the_
     assert set(found) - {"model", "FASTA"} == {
         *("program", "home", "open files", "ONNX Runtime", "driver", "device", "check", "disk")
     }
-    assert found["device"]["said"].startswith("cpu by CPUExecutionProvider, fp32")
+    assert found["device"]["said"].startswith("cpu with CPUExecutionProvider, fp32")
     assert found["check"]["state"] == OK
-    assert float(found["check"]["said"].split("by ")[1].split()[0]) < 1e-3
+    assert float(found["check"]["said"].split("is off by at most ")[1].split()[0]) < 1e-3
 
 
 def test_what_is_set_up_is_looked_at_and_what_is_missing_is_said_as_genome_says_it(
@@ -89,7 +89,7 @@ def test_sound_inputs(doctor, small_model, fasta, tpm, tmp_path):
         "contigs": OK,
         "disk": OK,
     }
-    assert found["FASTA"]["said"] == f"{fasta}: contigs 3, bp 20,790; its index fits"
+    assert found["FASTA"]["said"] == f"{fasta}: contigs 3, bp 20,790; the index matches"
     assert found["contigs"]["said"] == "2 of 2 contigs of the training windows are there"
     assert found["table"]["said"].startswith(
         "sample: table with TPM, too few to judge, 15 of 15 factors, nearest training cell "
@@ -104,7 +104,7 @@ def test_a_table_of_signs_for_people_and_exit_1(tmp_path, fasta):
     assert outcome.code == 1
     lines = outcome.out.splitlines()
     assert f"FAILED   table: {tmp_path}/absent.tsv: TPM table cannot be read: No such file or directory" in lines
-    assert f"ok       FASTA: {fasta}: contigs 3, bp 20,790; its index fits" in lines
+    assert f"ok       FASTA: {fasta}: contigs 3, bp 20,790; the index matches" in lines
 
 
 def test_what_is_wrong_with_each_input_is_a_failure_and_the_others_are_checked_all_the_same(doctor, tmp_path):
@@ -180,7 +180,7 @@ def test_a_network_that_does_not_give_here_what_it_gave_is_a_failure(doctor, sma
     found, code = doctor(model=model)
     assert code == 1
     assert found["check"]["state"] == FAILED
-    assert "model is off by 5.0e-01 at most (limit 0.001)" in found["check"]["said"]
+    assert "model is off by at most 5.0e-01 (limit 0.001)" in found["check"]["said"]
     assert found["check"]["said"].endswith(": CTCF")
 
 
@@ -221,7 +221,7 @@ def test_the_limit_of_the_check_is_the_devices(doctor, small_model, monkeypatch,
     assert found["check"]["state"] == state, found["check"]
     assert ("the limits are assumed, not measured" in found["check"]["said"]) == (provider == CUDA_PROVIDER)
     limit = check_limit("fp32", arithmetic, provider)
-    assert f"at most (limit {limit.error:g}), least r " in found["check"]["said"]
+    assert f" (limit {limit.error:g}), least r " in found["check"]["said"]
 
 
 def test_a_genome_of_other_names_and_of_another_assembly(doctor, small_model, fasta, tmp_path):
@@ -274,8 +274,12 @@ def test_an_index_that_does_not_fit_is_found_before_a_run(doctor, fasta):
 @pytest.mark.parametrize(
     ("installed", "state", "said"),
     [
-        ({}, FAILED, "none is installed"),
-        ({"onnxruntime": "1.22", "onnxruntime-gpu": "1.27"}, FAILED, "overwrite each other's files"),
+        ({}, FAILED, "not installed"),
+        (
+            {"onnxruntime": "1.22", "onnxruntime-gpu": "1.27"},
+            FAILED,
+            "are installed together and overwrite each other's files",
+        ),
         ({"onnxruntime-gpu": "1.27"}, OK, "onnxruntime-gpu 1.27"),
     ],
     ids=["none", "two", "one"],

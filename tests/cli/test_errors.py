@@ -228,17 +228,17 @@ def test_convert_says_what_is_wrong_in_one_line(convert, make_checkpoint, tmp_pa
     cases = [
         (
             {},
-            f"{synthetic}/synthetic.motifs: with synthetic.factors.tsv gives 15 factors, the network has 711",
+            f"{synthetic}/synthetic.motifs: gives 15 factors with synthetic.factors.tsv, but the network has 711",
         ),
         ({"motifs": tmp_path / "empty"}, f"{tmp_path}/empty: is empty; give motifs in HOMER, MEME or JASPAR format"),
-        ({"checkpoint": tmp_path / "empty"}, f"{tmp_path}/empty: is empty; give what torch.save wrote"),
+        ({"checkpoint": tmp_path / "empty"}, f"{tmp_path}/empty: empty file; use a file that torch.save wrote"),
         (
             {"architecture": "dnase"},
-            f"{make_checkpoint('hg38')}: is no dnase checkpoint: transformermodule.embeddings.position_embeddings",
+            f"{make_checkpoint('hg38')}: not a checkpoint of dnase: transformermodule.embeddings.position_embeddings",
         ),
         (
             {"precision": "int8", "attention": "plain"},
-            "--attention plain: int8 has no form in standard operators; give --precision fp16 or fp32",
+            "--attention plain: int8 requires fused operators; use --precision fp16 or fp32",
         ),
         ({"motif-window": "9,3"}, "--motif-window 9,3: must be homer-200, given or LEFT,RIGHT"),
     ]
@@ -253,9 +253,9 @@ def test_convert_says_what_is_wrong_in_one_line(convert, make_checkpoint, tmp_pa
 def test_convert_does_not_overwrite_what_is_no_model_file(convert, tmp_path, make_checkpoint):
     (tmp_path / "notes.txt").write_text("mine")
     for output, message in (
-        (make_checkpoint("hg38"), "is an input; give another --output"),
-        (tmp_path / "notes.txt", "exists and is no model file; move it away or give another --output"),
-        (tmp_path, "exists and is no model file"),
+        (make_checkpoint("hg38"), "is also an input; choose another --output"),
+        (tmp_path / "notes.txt", "exists and is not a model file; move it away or choose another --output"),
+        (tmp_path, "exists and is not a model file"),
     ):
         before = output.read_bytes() if output.is_file() else None
         done = convert(output=output)

@@ -274,7 +274,10 @@ def test_a_training_mean_that_is_the_measured_track_keeps_r_1(data, evaluate, tm
     metrics = document["parts"][0]["predictors"]["mean_of_training_cells"]
     assert [metrics[name] for name in LINEAR] == pytest.approx([1, 1, 1, 0, 0], abs=1e-12)
     assert document["parts"][0]["pearson_of_differences"] is None
-    note = "the measured signal differs from the mean of training cells nowhere, so r of differences is not defined"
+    note = (
+        "the measured signal does not differ from the mean of training cells in any bin, so r of the differences is "
+        "not defined"
+    )
     assert note in document["notes"]
     y = flat(data["measured"])
     x = flat(data["predicted"])
@@ -303,7 +306,10 @@ def test_training_cells_of_another_depth_are_said_and_matched(data, evaluate, tm
     write_bins(tmp_path / "deep-copy.bw", {contig: 20 * values for contig, values in data["measured"].items()})
     plain = one(evaluate("--json", training=tmp_path / "deep-copy.bw"))
     assert any(
-        note.startswith("the measured signal is on average 0.05 times the mean of training cells, of another depth")
+        note.startswith(
+            "the measured signal is on average 0.05 times the mean of training cells, perhaps because of a different "
+            "sequencing depth"
+        )
         for note in plain["notes"]
     )
     assert plain["parts"][0]["predictors"]["mean_of_training_cells"]["pearson_log1p"] < 0.97
@@ -318,12 +324,13 @@ def test_training_tracks_of_0_or_in_the_other_space_are_said(data, evaluate, tmp
     write_bins(tmp_path / "none-cell.bw", {contig: 0 * values for contig, values in data["measured"].items()})
     for scale in (1, "match"):
         document = one(evaluate("--json", training=tmp_path / "none-cell.bw", scale=scale))
-        assert "the mean of training cells is 0 in every bin compared, so its r is not defined" in document["notes"]
+        assert "the mean of training cells is 0 in every compared bin, so its r is not defined" in document["notes"]
         assert document["scale"]["factors"]["mean_of_training_cells"] == 1
         assert document["scale"]["predicted_over"]["mean_of_training_cells"] is None
     write_bins(tmp_path / "far-cell.bw", {contig: 1e5 * values for contig, values in data["measured"].items()})
     notes = one(evaluate("--json", training=tmp_path / "far-cell.bw", scale="match"))["notes"]
-    assert any("times the mean of training cells, which no depth explains; see that all of" in note for note in notes)
+    why = "times the mean of training cells, which sequencing depth cannot explain; check that all of"
+    assert any(why in note for note in notes)
 
 
 @pytest.fixture
@@ -359,9 +366,13 @@ def test_infinite_bins_are_left_out_and_counted(data, ratios, evaluate, tmp_path
     assert odd_training > 15
     assert document["bins"]["without_measurement"] == (~np.isnan(x) & ~np.isfinite(y)).sum()
     report = evaluate(**options).out
-    assert f"the measured signal is infinite in {odd} bins, as a ratio to nothing is: left out, as without a" in report
     assert (
-        f"a training track is infinite in {odd_training} bins, as a ratio to nothing is: it counts there as" in report
+        f"the measured signal is infinite in {odd} bins, for example as a ratio to 0; treated there as without a"
+        in report
+    )
+    assert (
+        f"a training track is infinite in {odd_training} bins, for example as a ratio to 0; treated there as without"
+        in report
     )
 
 
@@ -370,7 +381,7 @@ def test_where_everything_measured_is_infinite_that_is_why_there_is_nothing(data
     for option, what in (("measured", "the measured"), ("training", "the training")):
         done = evaluate(**{option: tmp_path / "inf.bw"})
         assert (done.code, done.out) == (2, "")
-        assert f"there is no bin to compare: of {len(flat(data['measured']))} bins, " in done.err
+        assert f"no bins to compare: of {len(flat(data['measured']))} bins, " in done.err
         assert f"; {what} signal is infinite in " in done.err
 
 
@@ -380,7 +391,10 @@ def test_a_ratio_that_no_depth_explains_is_laid_to_the_spaces(data, evaluate, tm
     write_bins(tmp_path / "odd.bw", {contig: factor * values for contig, values in data["measured"].items()})
     notes = one(evaluate("--json", measured=tmp_path / "odd.bw", scale=scale))["notes"]
     (note,) = [note for note in notes if "times the measured" in note]
-    assert "which no depth explains; see that --predicted-space and --measured-space are what the tracks hold" in note
+    why = (
+        "which sequencing depth cannot explain; check that --predicted-space and --measured-space match what the tracks"
+    )
+    assert why in note
     assert "--scale match" not in note
 
 
@@ -388,7 +402,7 @@ def test_a_ratio_that_no_depth_explains_is_laid_to_the_spaces(data, evaluate, tm
 def test_where_a_signal_is_0_that_is_said_and_no_ratio(evaluate, tmp_path, flat):
     write_bins(tmp_path / "zero.bw", {contig: np.zeros(-(-length // BIN)) for contig, length in CONTIGS.items()})
     notes = one(evaluate("--json", **{flat: tmp_path / "zero.bw"}))["notes"]
-    assert f"the {flat} signal is 0 in every bin compared, so r is not defined" in notes
+    assert f"the {flat} signal is 0 in every compared bin, so r is not defined" in notes
     assert not any("times the measured" in note for note in notes)
 
 
@@ -427,8 +441,18 @@ def test_figures_are_drawn(evaluate, tmp_path):
 @pytest.mark.parametrize(
     ("peaks", "areas", "note", "panels"),
     [
-        ("chrM\t0\t9\n", (None, None), "no bin compared lies in a peak, so there is neither AUROC nor AUPRC", 2),
-        ("chr1\t0\t99999\n", (None, 1), "every bin compared lies in a peak, so there is no AUROC, and AUPRC is 1", 3),
+        (
+            "chrM\t0\t9\n",
+            (None, None),
+            "none of the compared bins lies in a peak, so AUROC and AUPRC are not defined",
+            2,
+        ),
+        (
+            "chr1\t0\t99999\n",
+            (None, 1),
+            "every compared bin lies in a peak, so AUROC is not defined, and AUPRC is 1",
+            3,
+        ),
     ],
 )
 def test_areas_that_are_not_defined_are_explained_and_have_no_panel(evaluate, tmp_path, peaks, areas, note, panels):
@@ -450,30 +474,35 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = evaluate(figures=tmp_path / "figures")
     assert (done.code, done.out) == (2, "")
-    assert done.err == ("epigept-batch: --figures needs matplotlib; install epigept-batch with its [figures] extra\n")
+    assert done.err == (
+        "epigept-batch: --figures requires matplotlib; install epigept-batch with its [figures] extra\n"
+    )
     assert not (tmp_path / "figures").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"measured": "absent.bw"}, "absent.bw: there is no such bigWig to compare with"),
-        ({"predicted": "absent.bw"}, "absent.bw: there is no such folder or bigWig; give as --predicted what genome"),
+        ({"measured": "absent.bw"}, "absent.bw: measured bigWig not found"),
+        (
+            {"predicted": "absent.bw"},
+            "absent.bw: folder or bigWig not found; pass the output of epigept-batch genome as",
+        ),
         (
             {"predicted": "absent", "measured": "{track}.bw"},
-            "epigept-batch: absent: there is no such folder or bigWig; give as --predicted what genome wrote",
+            "epigept-batch: absent: folder or bigWig not found; pass the output of epigept-batch genome as --predicted",
         ),
-        ({"predicted": "."}, "holds no run.json of epigept-batch genome; give a folder of its, or a bigWig"),
-        ({"training": "{cell}.none"}, "--training {cell}.none: there is no such bigWig of CTCF"),
-        ({"training": "measured.bw"}, "--training measured.bw: is the measured track itself"),
-        ({"nearest": "b"}, "--nearest b: needs the training cells' tracks; give --training"),
-        ({"training": "{cell}.{track}.bigWig", "nearest": "z"}, "--nearest z: has no training track of CTCF"),
+        ({"predicted": "."}, "contains no run.json of epigept-batch genome; pass its output folder, or a bigWig"),
+        ({"training": "{cell}.none"}, "--training {cell}.none: no bigWig found for CTCF"),
+        ({"training": "measured.bw"}, "--training measured.bw: the measured track itself"),
+        ({"nearest": "b"}, "--nearest b: requires the training cells' tracks; add --training"),
+        ({"training": "{cell}.{track}.bigWig", "nearest": "z"}, "--nearest z: no training track for CTCF"),
         ({"scale": "0"}, "--scale 0: not a number above 0, and not 'match'"),
         ({"scale": "deep"}, "--scale deep: not a number"),
         ({"scale": "nan"}, "--scale nan: not a number"),
         ({"chromosome": "chr9"}, "--chromosome chr9: the genome has no contig 'chr9'; it has chr1, chr2, chrM"),
-        ({"chromosome": "chrM", "measured": "part.bw"}, "there is no bin to compare: of 1 bin, 1 has no measurement"),
-        ({"exclude": "all.bed"}, "every bin asked for is excluded"),
+        ({"chromosome": "chrM", "measured": "part.bw"}, "no bins to compare: of 1 bin, 1 has no measurement"),
+        ({"exclude": "all.bed"}, "every selected bin is excluded"),
         (
             {"exclude": "other.bed"},
             "other.bed: has no interval on the contigs of the tracks (chr1, chr2, chrM), but on",
@@ -502,10 +531,10 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
         ({"measured": "bad.bed"}, "bad.bed: is no bigWig, or is cut short"),
         (
             {"write": "bad.bed"},
-            "bad.bed: exists and is no table of epigept-batch; move it away or give another --write",
+            "bad.bed: exists and is not an epigept-batch table; move it away or choose another --write",
         ),
         ({"model": "bad.bed"}, "bad.bed: "),
-        ({"scale": "match", "measured": "zero.bw"}, "is 0 everywhere: there is no --scale that matches"),
+        ({"scale": "match", "measured": "zero.bw"}, "is 0 everywhere, so --scale match is not possible"),
     ],
 )
 def test_what_cannot_be_compared_is_said(data, evaluate, tmp_path, monkeypatch, options, message):
@@ -536,7 +565,7 @@ def test_one_file_for_several_tracks_is_refused(genome, tmp_path):
     assert genome().code == 0
     done = runner_of("evaluate", {"predicted": tmp_path / "out", "measured": "m.bw"})()
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert "--measured m.bw: is one file for 3 predicted tracks; put {track} in the path" in done.err
+    assert "--measured m.bw: one file for 3 predicted tracks; put {track} into the path" in done.err
 
 
 def test_a_run_of_genome_is_judged_with_its_own_record(genome, tmp_path):
@@ -550,13 +579,13 @@ def test_a_run_of_genome_is_judged_with_its_own_record(genome, tmp_path):
     assert done.code == 0, done.err
     documents = json.loads(done.out)
     assert [document["track"] for document in documents] == ["DNase", "CTCF"]
-    assert f"without a measured track, left out: {truth}/sample-H3K27ac.bw" in done.err
+    assert f"skipped tracks whose measured bigWig does not exist: {truth}/sample-H3K27ac.bw" in done.err
     for document in documents:
         metrics = document["parts"][0]["predictors"]["prediction"]
         assert metrics["pearson_linear"] == pytest.approx(1)
         assert metrics["mse_linear"] == pytest.approx(0, abs=1e-9)
         assert document["cell_seen"] is False
-        assert any("the nearest by expression is" in note for note in document["notes"])
+        assert any("the nearest cell by expression is" in note for note in document["notes"])
     contig = next(iter(bigwigs.contigs(out / "sample.DNase.bw")))
     bins = bigwigs.bins(out / "sample.DNase.bw", contig, bin_bp=128)
     by_name = {part["part"]: part for part in documents[0]["parts"]}
@@ -575,11 +604,11 @@ def test_what_is_true_of_all_tracks_is_said_once(genome, tmp_path):
         "all tracks",
         "  1 bin of 128 bp",
         f"  {OTHER_ASSEMBLY}",
-        "  r is not defined of one bin",
-        "  the windows that this network was trained on are not published, so none is told apart",
+        "  r is not defined for a single bin",
+        "  the training windows of this network are not published, so bins in them are not reported separately",
     ]
     assert like[0] == "all tracks of like"
-    assert like[1].startswith("  not a cell that the network was trained on; the nearest by expression is ")
+    assert like[1].startswith("  not a cell that the network was trained on; the nearest cell by expression is ")
     (sample,) = [block for block in blocks if block[0] == "all tracks of sample"]
     assert blocks.index(sample) == 3
     blocks.remove(sample)
@@ -598,7 +627,7 @@ def test_a_cell_that_is_given_is_not_called_the_nearest(genome, tmp_path):
     assert f"nearest training cell ({nearest})" in evaluate().out
     given = next(cell for cell in "abcd" if cell != nearest)
     report = evaluate(nearest=given).out
-    assert f"; the nearest by expression is {nearest}, rank" in report
+    assert f"; the nearest cell by expression is {nearest} (rank" in report
     assert f"chosen training cell ({given})" in report
     assert "nearest training cell" not in report
 

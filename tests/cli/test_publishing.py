@@ -202,7 +202,7 @@ def test_the_old_command_leaves_what_a_stopped_run_with_force_has_finished(two, 
     monkeypatch.setattr(Session, "run", pytest.fail)
     done = two(out, "--force", space="linear")
     assert done.code == 0, done.err
-    assert "going on: 1 of 1 windows are finished" in done.err
+    assert "resuming: 1 of 1 windows are already finished" in done.err
 
 
 def test_what_another_run_finished_meanwhile_is_not_replaced_without_force(two, tmp_path, monkeypatch):

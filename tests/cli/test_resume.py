@@ -97,9 +97,9 @@ def test_stopped_anywhere_it_becomes_the_same(genome, other_tpm, whole, computed
         assert windows - 1 <= computed.windows <= windows + UNDER_WAY
         resumed = json.loads((out / "other.run.json").read_text())["windows_resumed"]
         assert resumed >= stop - UNDER_WAY
-        said = f"{resumed:,} of {windows:,} windows are kept: the same command goes on with them\n"
+        said = f"{resumed:,} of {windows:,} windows are saved; rerun the same command to resume\n"
         assert (said in first.err) == (resumed > 0)
-        assert resumed == 0 or f"going on: {resumed:,} of {windows:,} windows are finished" in done.err
+        assert resumed == 0 or f"resuming: {resumed:,} of {windows:,} windows are already finished" in done.err
         assert names(out) == {*expected, "sample.run.json", "other.run.json"}
         for path in out.iterdir():
             path.unlink()
@@ -140,8 +140,8 @@ def test_what_is_not_the_same_run_is_refused_and_named(genome, computed, tmp_pat
     done = genome(**(OPTIONS | options))
     assert done.code == 2
     assert done.err.splitlines()[-1] == (
-        f"epigept-batch: {tmp_path}/out/.sample.journal: is of a run that was stopped, with another {name}; run it "
-        "again as it was, give another --out, or start over by --fresh"
+        f"epigept-batch: {tmp_path}/out/.sample.journal: belongs to an interrupted run with a different {name}; rerun "
+        "that command unchanged to resume it, choose another --out, or discard its progress and start over with --fresh"
     )
     assert (tmp_path / "out/.sample.journal").read_bytes() == before
     done = genome("--fresh", **(OPTIONS | options))
@@ -159,7 +159,7 @@ def test_another_device_does_not_go_on_with_it(genome, computed, monkeypatch):
     monkeypatch.setattr(Session, "__init__", on_cuda)
     done = genome(**OPTIONS)
     assert done.code == 2
-    assert "with another kind of device" in done.err
+    assert "with a different kind of device" in done.err
 
 
 def test_a_second_sample_joins_one_that_was_stopped(genome, other_tpm, whole, computed, tmp_path):
@@ -199,7 +199,7 @@ def test_stopped_while_files_get_their_names(genome, other_tpm, whole, tmp_path,
     assert there == {name: expected[name] for name in there}
     done = genome("--tpm", other_tpm, **OPTIONS)
     assert done.code == 0, done.err
-    assert f"going on: {windows} of {windows} windows are finished" in done.err
+    assert f"resuming: {windows} of {windows} windows are already finished" in done.err
     assert values(tmp_path / "out") == expected
     assert names(tmp_path / "out") == {*expected, "sample.run.json", "other.run.json"}
 
@@ -239,7 +239,7 @@ def test_a_second_run_into_the_same_files_is_refused(genome, computed, tmp_path)
         first.stdout.readline()
         done = genome(**OPTIONS)
         assert done.code == 2
-        advice = "another run is writing these outputs at this moment; wait for it, or give another --out"
+        advice = "another run is writing these outputs now; wait for it to finish, or choose another --out"
         assert done.err.endswith(f"epigept-batch: {journal}: {advice}\n")
         first.kill()
     assert genome(**OPTIONS).code == 0
@@ -269,7 +269,7 @@ def test_what_is_no_number_stops_the_run_and_is_not_kept(genome, tmp_path, monke
     assert names(tmp_path / "out") == {".sample.journal"}
     done = genome(**{"batch-size": 1})
     assert done.code == 0
-    assert "going on: 4 of" in done.err
+    assert "resuming: 4 of" in done.err
 
 
 def test_a_folder_made_for_nothing_goes_again(genome, tmp_path, monkeypatch):
@@ -290,7 +290,7 @@ def test_more_samples_than_open_files(monkeypatch):
     assert limits == [(1024, 4096)]
     resume._allow_open_files(2000)  # noqa: SLF001
     assert limits[-1] == (2000, 4096)
-    with pytest.raises(OutputError, match="5,000 open files are needed for so many samples, 4,096 are allowed"):
+    with pytest.raises(OutputError, match="samples require 5,000 open files, but the system allows 4,096"):
         resume._allow_open_files(5000)  # noqa: SLF001
 
 

@@ -79,7 +79,7 @@ def test_what_it_says(scan, tmp_path):
     assert f"epigept-batch: {store}: will take about 3 kB\n" in first
     assert f"epigept-batch: {store}: 1 window after " in first
     again = scan("--chromosome", "two", chromosome="one").err
-    assert f"epigept-batch: {store}: 1 window is there; goes on with 1\n" in again
+    assert f"epigept-batch: {store}: 1 window already scanned; continuing with 1\n" in again
     before = files(store)
     assert scan("--chromosome", "two", chromosome="one").err == f"epigept-batch: {store}: up to date, 4 kB\n"
     assert files(store) == before
@@ -159,7 +159,8 @@ def test_no_room_is_said_before_most_of_the_work(scan, monkeypatch, fasta):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 100})())
     done = scan()
     assert done.code == 2
-    assert re.search(r"needs about \d+ kB more where 0 kB are free; make room, give another --out, or take", done.err)
+    advice = "free some space, choose another --out, or scan fewer"
+    assert re.search(rf"requires about \d+ kB more, but only 0 kB are free; {advice}", done.err)
     assert "20/20" not in done.err
 
 
@@ -185,7 +186,7 @@ def test_a_scan_that_is_killed_goes_on_where_it_was(small_model, tmp_path, numbe
     kept = stored()
     assert 5 <= len(kept) < 60
     done = subprocess.run([*words, store], capture_output=True, text=True, check=True)
-    assert f"{len(kept)} windows are there; goes on with {60 - len(kept)}\n" in done.stderr
+    assert f"{len(kept)} windows already scanned; continuing with {60 - len(kept)}\n" in done.stderr
     assert {path: stored()[path] for path in kept} == kept
     subprocess.run([*words, tmp_path / "whole"], capture_output=True, check=True)
     assert files(store) == files(tmp_path / "whole")

@@ -149,7 +149,7 @@ def test_after_setup_a_run_needs_a_table_and_nothing_else(
     assert again.err == f"epigept-batch: {home}/model.onnx: up to date\nepigept-batch: {home}/genome.fa: up to date\n"
     other = setup(published)
     assert other.code == 0, other.err
-    assert f"{home}/model.onnx: convert to fp16 again (fp32 before)\n" in other.out
+    assert f"{home}/model.onnx: convert to fp16 again (previously fp32)\n" in other.out
     assert read_spec(home / "model.onnx").precision == "fp16"
     assert server.requests == []
 
@@ -167,7 +167,7 @@ def test_a_ready_model_and_a_packed_genome_are_installed_and_done_once(setup, re
     assert outcome.err.count("up to date") == 2
     assert server.requests == []
     outcome = setup(ready, "--force")
-    assert f"{home}/genome.fa: install again (by --force)" in outcome.out
+    assert f"{home}/genome.fa: install again (because of --force)" in outcome.out
     assert [path for path, _ in server.requests] == ["/small.onnx", "/hg.fa.gz"]
 
 
@@ -180,12 +180,16 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(setup, ready, server
     assert server.requests == []
 
 
-NO_FASTA = "is not a FASTA, for no line begins with >; give another file by --genome"
+NO_FASTA = "not a FASTA, because no line begins with >; provide another file with --genome"
 BAD_FILES = {
     "genome": ("genome", b"notes\n", NO_FASTA),
     "packed genome": ("genome", gzip.compress(b"notes\n"), NO_FASTA),
-    "cut genome": ("genome", gzip.compress(b">one\nACGT\n")[:20], "is damaged gzip ("),
-    "other genome": ("genome", b">one\nACGT\n", "is another assembly: one has 4 bp instead of 20,000; give the"),
+    "cut genome": ("genome", gzip.compress(b">one\nACGT\n")[:20], ": damaged gzip ("),
+    "other genome": (
+        "genome",
+        b">one\nACGT\n",
+        "wrong assembly: one has 4 bp instead of 20,000; use --genome to provide the",
+    ),
     "model": ("model", b"notes\n", "is no ONNX model"),
     "motifs": ("motifs", b"notes\n", "1: begins with 'notes' and holds no line 'MEME version'; give motifs"),
     "factors": ("motif-factors", b"notes\n", "1: needs a motif and a factor, separated by a tab"),
@@ -213,14 +217,14 @@ def test_a_local_file_of_no_use_is_refused_before_anything_is_fetched_or_written
 FAULTS = {
     "not there": (
         {"status": 404},
-        "is not there (404 Not Found); run again, or get it from the page and give it by --genome FILE",
+        "cannot be downloaded (404 Not Found); rerun, or download it from the page and pass it with --genome FILE",
         None,
     ),
-    "overloaded": ({"status": 503}, "is not served now (503 Service Unavailable), 3 times in a row; ", None),
-    "cut": ({"cut": 1000}, "ended after 3,000 of", 3000),
-    "stalls": ({"stall": 1000}, "broke off after 3,000 bytes (Read timed out.), 3 times in a row; ", 3000),
+    "overloaded": ({"status": 503}, "not available now (503 Service Unavailable), 3 times in a row; ", None),
+    "cut": ({"cut": 1000}, "download ended after 3,000 of", 3000),
+    "stalls": ({"stall": 1000}, "connection lost after 3,000 bytes (Read timed out.), 3 times in a row; ", 3000),
     "drops": ({"status": 0}, "cannot be reached (Remote end closed connection without response), 3 times", None),
-    "a web page": ({"headers": {"Content-Type": "text/html"}}, "is a web page, not the file; ", None),
+    "a web page": ({"headers": {"Content-Type": "text/html"}}, "a web page, not the file; ", None),
 }
 
 
@@ -237,7 +241,7 @@ def test_a_fault_is_one_line_and_the_next_run_goes_on(setup, ready, server, home
     server.requests.clear()
     outcome = setup(ready)
     assert outcome.code == 0, outcome.err
-    assert ("to fetch, 3 kB are there" in outcome.out) == (part is not None)
+    assert ("to fetch, 3 kB already fetched" in outcome.out) == (part is not None)
     assert server.requests == [("/hg.fa.gz", part and f"bytes={part}-")]
     assert (home / "genome.fa").read_bytes() == plain
 
@@ -246,7 +250,7 @@ def test_a_pinned_file_that_is_another_is_said_and_removed(setup, ready, home):
     ready.write_text(ready.read_text().replace("[assets.genome]", f'[assets.genome]\nmd5 = "{"0" * 32}"'))
     outcome = setup(ready)
     assert outcome.code == 2
-    assert ": is not the file that is pinned: md5 " in last(outcome)
+    assert ": checksum mismatch: md5 " in last(outcome)
     assert files(home) == ["model.onnx", "setup.json"]
 
 
@@ -280,7 +284,7 @@ def test_a_genome_of_the_users_own(setup, ready, server, home, tmp_path, plain, 
     assert [asked for asked, _ in server.requests] == ["/small.onnx"]
     assert setup(ready, genome=path).err.count("up to date") == 2
     outcome = setup(ready, genome=server.address("/hg.fa.gz"))
-    assert f"{home}/genome.fa: install again (genome from {path} before)" in outcome.out
+    assert f"{home}/genome.fa: install again (genome previously from {path})" in outcome.out
     assert not (home / "genome.fa").is_symlink()
     assert path.read_bytes() == before
 
@@ -302,7 +306,7 @@ def test_what_was_given_stays_until_another_is_given_or_all_is_done_anew(setup, 
     (home / "genome.fa").unlink()
     gone = setup(ready)
     assert gone.code == 2
-    message = "genome cannot be read: No such file or directory; give another file by --genome"
+    message = "genome cannot be read: No such file or directory; provide another file with --genome"
     assert last(gone) == f"epigept-batch: {path}: {message}"
     assert server.requests == []
     assert setup(ready, "--force").code == 0
@@ -343,12 +347,12 @@ def test_a_plain_genome_is_fetched_as_it_is(setup, ready, server, home, plain):
         (
             "one = 20000",
             "one = 20001",
-            "is another assembly: one has 20,000 bp instead of 20,001; give the assembly that",
+            "wrong assembly: one has 20,000 bp instead of 20,001; use --genome to provide the assembly that",
         ),
         (
             "two = 700",
             "four = 700",
-            "has no contig four; give the assembly that the network was trained on by --genome",
+            "no contig four; use --genome to provide the assembly that the network was trained on",
         ),
     ],
 )
@@ -378,7 +382,7 @@ def test_a_damaged_genome_is_refused(setup, ready, server, home, plain, harm):
     server.put("/hg.fa.gz", harm(gzip.compress(plain)))
     outcome = setup(ready)
     assert outcome.code == 2
-    assert last(outcome).startswith(f"epigept-batch: {home}/setup/genome/hg.fa.gz: is damaged gzip (")
+    assert last(outcome).startswith(f"epigept-batch: {home}/setup/genome/hg.fa.gz: damaged gzip (")
     assert files(home) == ["model.onnx", "setup.json"]
 
 
@@ -391,7 +395,7 @@ def test_a_full_disk_while_unpacking_leaves_nothing_half(setup, ready, home, mon
     monkeypatch.setattr(assembly, "_next_block", full)
     outcome = setup(ready)
     assert outcome.code == 2
-    assert last(outcome).endswith("genome.fa: cannot be written: No space left on device; make room and run again")
+    assert last(outcome).endswith("genome.fa: cannot be written: No space left on device; free some space and rerun")
     assert files(home) == ["model.onnx", "setup.json", "setup/genome/hg.fa.gz"]
 
 
@@ -403,8 +407,8 @@ def test_what_setup_did_not_make_is_not_replaced(setup, ready, home, plain, smal
     outcome = setup(ready)
     assert outcome.code == 2
     assert outcome.err == (
-        f"epigept-batch: {home}/{name}: is not from setup, or changed since, so it is not replaced; keep it by "
-        f"{option} {home}/{name}, or let --force replace it\n"
+        f"epigept-batch: {home}/{name}: not made by setup, or changed since, so it is not replaced; keep it with "
+        f"{option} {home}/{name}, or replace it with --force\n"
     )
     assert files(home) == [name]
     assert (home / name).read_bytes() == before
@@ -428,8 +432,8 @@ def test_motifs_of_the_users_own_must_be_those_of_the_network(setup, published, 
     pinned, found = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (synthetic / "synthetic.motifs", own))
     assert outcome.code == 2
     assert outcome.err == (
-        f"epigept-batch: {own}: is not the file of motifs that the network was trained with: sha256 {found} instead of "
-        f"{pinned}; leave --motifs out to have that fetched\n"
+        f"epigept-batch: {own}: not the motifs file that the network was trained with: sha256 {found} instead of "
+        f"{pinned}; leave out --motifs to fetch the right file\n"
     )
     assert files(home) == []
     assert server.requests == []
@@ -440,7 +444,7 @@ def test_a_checkpoint_of_no_use_is_said_by_the_exporter(setup, published, server
     outcome = setup(published)
     assert outcome.code == 2
     assert last(outcome) == (
-        f"epigept-batch: {home}/setup/checkpoint/model.ckpt: is not a checkpoint, or is cut short; give what "
+        f"epigept-batch: {home}/setup/checkpoint/model.ckpt: not a checkpoint, or truncated; use a file that "
         "torch.save wrote (torch 1.6 or later), or safetensors (--force fetches everything again)"
     )
     assert "model.onnx" not in files(home)
@@ -451,7 +455,7 @@ def test_a_local_file_of_no_use_is_not_said_to_be_fetched_again(setup, published
     own.write_text("\ta\tb\nF00\t1\tx\n")
     outcome = setup(published, **{"expression-reference": own})
     assert outcome.code == 2
-    assert last(outcome) == f"epigept-batch: {own}:2: needs a factor and 2 TPM values from 0 up"
+    assert last(outcome) == f"epigept-batch: {own}:2: a row must have a factor and 2 TPM values of at least 0"
 
 
 WITHOUT = "import epigept_export.cli as c; c.find_spec = lambda name: None if name == 'torch' else name; c.main()"
@@ -463,13 +467,13 @@ BROKEN = "import sys; sys.modules['torch'] = None; import epigept_export.cli as 
     [
         (
             WITHOUT,
-            "torch not installed; run pip install 'epigept-batch[export]'; or give a ready model file by --model",
+            "torch not installed; run pip install 'epigept-batch[export]'; or provide a ready model file with --model",
         ),
         (
             BROKEN,
             (
                 "torch cannot be loaded (import of torch halted; None in sys.modules); run pip install "
-                "'epigept-batch[export]' again; or give a ready model file by --model"
+                "'epigept-batch[export]' again; or provide a ready model file with --model"
             ),
         ),
     ],
@@ -492,10 +496,10 @@ def test_a_missing_exporter_is_said_before_anything_is_fetched(
         (
             "import os; os.kill(os.getpid(), 9)",
             1,
-            "epigept-export convert was ended by SIGKILL; conversion needs 1.5 GB",
+            "epigept-export convert was stopped by SIGKILL; conversion requires 1.5 GB",
         ),
         ("import sys; print('epigept-export: a miss', file=sys.stderr); sys.exit(1)", 1, "a miss"),
-        ("import sys; sys.exit(3)", 1, "epigept-export convert ended with 3"),
+        ("import sys; sys.exit(3)", 1, "epigept-export convert exited with code 3"),
     ],
 )
 def test_a_conversion_that_fails_leaves_what_was_fetched(setup, published, home, monkeypatch, program, code, message):
@@ -546,8 +550,8 @@ def test_too_small_a_disk_is_said_before_anything_is_fetched(setup, ready, serve
     outcome = setup(ready)
     assert outcome.code == 2
     assert outcome.err == (
-        f"epigept-batch: {home}: needs about 25.0 MB where 24.0 MB are free; make room, or name another folder by "
-        "EPIGEPT_BATCH_HOME\n"
+        f"epigept-batch: {home}: requires about 25.0 MB, but only 24.0 MB are free; free some space, or set "
+        "EPIGEPT_BATCH_HOME to another folder\n"
     )
     assert server.requests == []
 
@@ -557,7 +561,7 @@ def test_two_setups_do_not_meet(setup, ready, home):
         fcntl.flock(stream, fcntl.LOCK_EX)
         outcome = setup(ready)
     assert outcome.code == 2
-    assert outcome.err == f"epigept-batch: {home}: another setup is at work in this folder; wait until it is done\n"
+    assert outcome.err == f"epigept-batch: {home}: another setup is running in this folder; wait for it to finish\n"
 
 
 def test_a_lock_that_ends_while_it_is_waited_for_keeps_nobody_out_and_is_taken_anew(setup, ready, home, monkeypatch):
@@ -622,17 +626,17 @@ def test_an_interruption_ends_the_conversion_too(published, home):
     [
         (
             ["--model", "a", "--checkpoint", "b"],
-            "--model gives a model file that is ready, --checkpoint a part of one to",
+            "--model provides a ready model file, but --checkpoint is used to make one",
         ),
         (
             ["--genome", "absent.fa"],
-            "{cwd}/absent.fa: genome cannot be read: No such file or directory; give another file by --genome",
+            "{cwd}/absent.fa: genome cannot be read: No such file or directory; provide another file with --genome",
         ),
         (
             ["--genome", "ftp://a/b.fa"],
-            "ftp://a/b.fa: is no address for a download; give http://, https:// or a file by --genome",
+            "ftp://a/b.fa: not a download address; use http://, https:// or a file with --genome",
         ),
-        (["--checkpoint", "ready.toml"], "ready.toml: has no motifs; give it by --motifs"),
+        (["--checkpoint", "ready.toml"], "ready.toml: has no motifs; provide it with --motifs"),
         (["--model", "ready.toml"], "{cwd}/ready.toml: is no ONNX model, or is cut short"),
     ],
 )
@@ -648,16 +652,16 @@ def test_what_is_given_wrong_is_said(setup, ready, tmp_path, monkeypatch, option
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("assets = [", "is no TOML: "),
-        ("", "is no catalogue: lacks [assets.genome]"),
-        ('[assets.genome]\nurl = "a"', "is no catalogue: lacks [assets.motifs]"),
-        ("[assets.genome]\nbytes = 3", "is no catalogue: genome has no url"),
-        ("[assets.genome]\nurl = 3", "is no catalogue: url of genome is 3"),
-        ('[assets.genome]\nurl = "a"\nsha = "b"', "is no catalogue: sha of genome is not known here"),
-        ('[assets.genom]\nurl = "a"', "is no catalogue: genom is not known here"),
+        ("assets = [", "not valid TOML: "),
+        ("", "not a valid catalogue: [assets.genome] is missing"),
+        ('[assets.genome]\nurl = "a"', "not a valid catalogue: [assets.motifs] is missing"),
+        ("[assets.genome]\nbytes = 3", "not a valid catalogue: genome has no url"),
+        ("[assets.genome]\nurl = 3", "not a valid catalogue: url of genome has the wrong type: 3"),
+        ('[assets.genome]\nurl = "a"\nsha = "b"', "not a valid catalogue: unknown key sha of genome"),
+        ('[assets.genom]\nurl = "a"', "not a valid catalogue: unknown key genom"),
         (
             '[assets.genome]\nurl = "a"\n[assets.model]\nurl = "b"\n[contigs]\nchr1 = "x"',
-            "is no catalogue: the length of contig chr1",
+            "not a valid catalogue: the length of contig chr1",
         ),
     ],
 )
@@ -671,7 +675,7 @@ def test_what_is_wrong_with_a_catalogue_is_said(setup, tmp_path, text, message):
 
 
 def test_a_catalogue_that_is_not_there_is_said(setup, tmp_path):
-    assert last(setup("hg19")) == "epigept-batch: there is no catalogue 'hg19'; give hg38, or a catalogue's file"
+    assert last(setup("hg19")) == "epigept-batch: no catalogue 'hg19'; use hg38, or the path of a catalogue file"
     absent = tmp_path / "absent.toml"
     assert last(setup(absent)) == f"epigept-batch: {absent}: catalogue cannot be read: No such file or directory"
 

@@ -76,5 +76,5 @@ def test_a_folder_that_has_something_is_not_written_to(simulate, tmp_path):
     (tmp_path / "sim/mine").touch()
     done = simulate()
     assert done.code == 2
-    assert done.err == f"epigept-batch: {tmp_path}/sim: exists and is not an empty folder; give another --out\n"
+    assert done.err == f"epigept-batch: {tmp_path}/sim: exists and is not an empty folder; choose another --out\n"
     assert [path.name for path in (tmp_path / "sim").iterdir()] == ["mine"]

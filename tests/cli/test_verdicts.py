@@ -188,8 +188,8 @@ def test_a_training_window_is_claimed_only_where_assembly_and_length_agree(tmp_p
     partly = with_spec(small_model, tmp_path / "partly.onnx", training_windows={"chrM": ((0, 1),)})
     parts = {part["part"] for part in evaluated(tmp_path, tpm, partly, GENOMES["whole"])["parts"]}
     assert parts > {"training windows", "other windows"}
-    every = "every bin lies in a window that the network was trained on: the figures flatter"
-    unknown = "whether a bin lies in a window that the network was trained on is not known, since "
+    every = "every bin lies in a window that the network was trained on, so the figures are optimistic"
+    unknown = "cannot tell which bins lie in windows that the network was trained on, because "
     for records in (GENOMES["whole"], {"NC_012920.1": bases(HG38_M)}):
         notes = evaluated(tmp_path, tpm, model, records)["notes"]
         assert every in notes

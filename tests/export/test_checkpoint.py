@@ -119,7 +119,7 @@ def test_nothing_that_a_checkpoint_says_is_run(tmp_path, small_state, function):
 def test_a_checkpoint_whose_weights_are_such_calls_holds_no_weights(tmp_path):
     path = tmp_path / "trap.ckpt"
     torch.save({"state_dict": Trap((os.mkdir, (str(tmp_path / "trace"),)))}, path)
-    with pytest.raises(ModelError, match="holds no weights"):
+    with pytest.raises(ModelError, match="contains no weights; use a"):
         read_state_dict(path)
     assert not (tmp_path / "trace").exists()
 
@@ -181,23 +181,23 @@ def damaged(tmp_path, small_checkpoint, kind):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("empty", "is empty; give what torch.save wrote"),
-        ("text", "is not a checkpoint, or is cut short; give what torch.save wrote"),
-        ("truncated", "is not a checkpoint, or is cut short; give what torch.save wrote"),
-        ("bare pickle", "is not a checkpoint, or is cut short; give what torch.save wrote"),
-        ("no pickle", "is a damaged checkpoint"),
-        ("not a pickle", "is a damaged checkpoint"),
-        ("overwritten", "is a damaged checkpoint"),
-        ("TorchScript", "is a TorchScript archive; give a checkpoint"),
+        ("empty", "empty file; use a file that torch.save wrote"),
+        ("text", "not a checkpoint, or truncated; use a file that torch.save wrote"),
+        ("truncated", "not a checkpoint, or truncated; use a file that torch.save wrote"),
+        ("bare pickle", "not a checkpoint, or truncated; use a file that torch.save wrote"),
+        ("no pickle", "damaged checkpoint"),
+        ("not a pickle", "damaged checkpoint"),
+        ("overwritten", "damaged checkpoint"),
+        ("TorchScript", "a TorchScript archive, not a checkpoint; use a file that torch.save wrote"),
         (
             "zeros",
-            "is not a checkpoint, or is cut short; give what torch.save wrote (torch 1.6 or later), or safetensors",
+            "not a checkpoint, or truncated; use a file that torch.save wrote (torch 1.6 or later), or safetensors",
         ),
-        ("other zip", "is a damaged checkpoint"),
-        ("short storage", "is a damaged checkpoint"),
-        ("cut safetensors", "is a damaged checkpoint"),
-        ("safetensors of text", "is a damaged checkpoint"),
-        ("gzip", "is not a checkpoint"),
+        ("other zip", "damaged checkpoint"),
+        ("short storage", "damaged checkpoint"),
+        ("cut safetensors", "damaged checkpoint"),
+        ("safetensors of text", "damaged checkpoint"),
+        ("gzip", "not a checkpoint, or truncated; use a file"),
     ],
 )
 def test_damage_is_said_in_one_line(tmp_path, small_checkpoint, synthetic, kind, message):
@@ -221,5 +221,5 @@ def test_a_missing_checkpoint_is_said(tmp_path):
 def test_what_holds_no_weights_is_said(tmp_path, content):
     path = tmp_path / "none.ckpt"
     torch.save(content, path)
-    with pytest.raises(ModelError, match="holds no weights"):
+    with pytest.raises(ModelError, match="contains no weights; use a"):
         read_state_dict(path)

@@ -100,7 +100,7 @@ def test_integer_layers_count(make_small_model):
 
 def test_integers_have_no_plain_form():
     network = EpiGePT(SMALL)
-    with pytest.raises(InputError, match="--attention plain: int8 has no form in standard operators"):
+    with pytest.raises(InputError, match="--attention plain: int8 requires fused operators"):
         make_form(network, precision="int8", attention="plain")
 
 

@@ -64,34 +64,34 @@ def with_(**tensors):
         (
             without("fc1.weight", "fc1.bias"),
             None,
-            "is no EpiGePT checkpoint; hg19-pretrain comes nearest, but fc2.weight has shape (8, 128) instead of",
+            "not an EpiGePT checkpoint; closest to hg19-pretrain, but fc2.weight has shape (8, 128) instead of",
         ),
         (
             without("convmodule.conv3.weight", "fc1.bias"),
             None,
-            "is no EpiGePT checkpoint; hg38 comes nearest, but convmodule.conv3.weight is missing, and 1 more",
+            "not an EpiGePT checkpoint; closest to hg38, but convmodule.conv3.weight is missing, and 1 more",
         ),
         (
             with_(fc2__bias=torch.zeros(9), extra__weight=torch.zeros(1)),
             None,
-            "is no EpiGePT checkpoint; hg38 comes nearest, but fc2.bias has shape (9,) instead of (8,), and 1 more",
+            "not an EpiGePT checkpoint; closest to hg38, but fc2.bias has shape (9,) instead of (8,), and 1 more",
         ),
         (
             with_(extra__weight=torch.zeros(1)),
             None,
-            "is no EpiGePT checkpoint; hg38 comes nearest, but extra.weight is unexpected",
+            "not an EpiGePT checkpoint; closest to hg38, but extra.weight is unexpected",
         ),
         (
             dict,
             "hg19-pretrain",
-            "is no hg19-pretrain checkpoint: fc2.weight has shape (8, 128) instead of (8, 968), and 2 more; it fits",
+            "not a checkpoint of hg19-pretrain: fc2.weight has shape (8, 128) instead of (8, 968), and 2 more; it fits",
         ),
         (
             without("fc1.weight"),
             "dnase",
-            "is no dnase checkpoint: transformermodule.embeddings.position_embeddings.weight is missing, and 464 more",
+            "not a checkpoint of dnase: transformermodule.embeddings.position_embeddings.weight is missing, and 464",
         ),
-        (lambda _: {"a": torch.zeros(1)}, None, "is no EpiGePT checkpoint; "),
+        (lambda _: {"a": torch.zeros(1)}, None, "not an EpiGePT checkpoint; "),
     ],
 )
 def test_what_differs_is_said_with_the_nearest_architecture(hg38_shapes, tmp_path, change, wanted, message):
@@ -103,9 +103,9 @@ def test_what_differs_is_said_with_the_nearest_architecture(hg38_shapes, tmp_pat
 @pytest.mark.parametrize(
     ("tensor", "message"),
     [
-        (torch.zeros(3, dtype=torch.int8), "fc2.bias is of torch.int8; give weights in floating point"),
-        (torch.tensor([0, torch.nan, 0]), "fc2.bias has values that are not finite"),
-        (torch.tensor([0, torch.inf, 0]), "fc2.bias has values that are not finite"),
+        (torch.zeros(3, dtype=torch.int8), "fc2.bias has type torch.int8; use floating-point weights"),
+        (torch.tensor([0, torch.nan, 0]), "fc2.bias contains non-finite values"),
+        (torch.tensor([0, torch.inf, 0]), "fc2.bias contains non-finite values"),
     ],
 )
 def test_weights_that_are_no_numbers_are_refused(tmp_path, small_state, tensor, message):

@@ -26,17 +26,17 @@ RSEM = "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM
     ("text", "why"),
     [
         (f"{RSEM}10904\t10904\t93\t0\t0\t0\t0\n", "the columns of one sample (effective_length, expected_count, TPM,"),
-        ("gene_id\tTPM\nAHR\t1\n", "the columns of one sample (TPM); give TPM with the factors as rows and the"),
-        ("AHR\nCTCF\n", "one column; give TPM with the factors as rows and the training cells as columns"),
+        ("gene_id\tTPM\nAHR\t1\n", "the columns of one sample (TPM); use TPM with the factors as rows and the"),
+        ("AHR\nCTCF\n", "one column; use TPM with the factors as rows and the training cells as columns"),
     ],
 )
 def test_a_table_of_a_sample_is_said_to_be_none_of_factors_and_cells(write, text, why):
     path = write(text)
     with pytest.raises(InputError) as caught:
         read_expression_reference(path, ("AHR",))
-    assert str(caught.value).startswith(f"{path}:1: is no table of factors × cells: it has {why}")
+    assert str(caught.value).startswith(f"{path}:1: not a table of factors × cells: it has {why}")
 
 
 def test_a_row_that_does_not_fit_is_said_with_its_line(write):
-    with pytest.raises(InputError, match="reference.tsv:3: needs a factor and 2 TPM values from 0 up"):
+    with pytest.raises(InputError, match="reference.tsv:3: a row must have a factor and 2 TPM values of at least 0"):
         read_expression_reference(write("\ta\tb\nAHR\t1\t2\nCTCF\t1\t-2\n", "reference.tsv"), ("AHR",))

@@ -18,7 +18,7 @@ from small import SMALL
 from tolerances import NETWORK_TORCH
 
 HG38 = ARCHITECTURES["hg38"]
-MISS = r"x.onnx: is not the checkpoint's network within .*: {} is off by 0.002 \(at most {}\) with r 1.000000 \(at"
+MISS = r"x.onnx: differs from the checkpoint's network by .*: {} is off by 0.002 \(at most {}\) with r 1.000000 \(at"
 
 
 def run(model, checkpoint, say=pytest.fail):
@@ -41,14 +41,14 @@ def test_a_network_that_differs_a_little_is_found(make_small_model, small_state,
     said = []
     verification = run(make_small_model("fp32"), tmp_path / "other.ckpt", said.append)
     assert [figures.track for figures in verification.missed] == ["CTCF"]
-    assert said == [f"{tmp_path}/other.ckpt is another file than the model was made from; comparing all the same"]
+    assert said == [f"{tmp_path}/other.ckpt is not the file that the model was made from; comparing anyway"]
     with pytest.raises(VerificationError, match=MISS.format("CTCF", 0.001)) as e:
         verification.check(tmp_path / "x.onnx", advice="do it again")
     assert e.value.exit_code == 1
 
 
 def test_a_checkpoint_of_another_network_is_said(make_small_model, make_checkpoint):
-    said = "is of another network than the model file: 128,000 bp, 711 factors and 8 tracks, not 2,560 bp, 15 factors"
+    said = "not the model file's network: 128,000 bp, 711 factors and 8 tracks instead of 2,560 bp, 15 factors"
     with pytest.raises(ModelError, match=said):
         verify(make_small_model("fp32"), make_checkpoint("hg38"), CPU, threads=1, say=lambda _: None, architecture=HG38)
 
@@ -97,5 +97,5 @@ def test_a_file_of_an_architecture_that_is_not_known_is_said(small_model, small_
     (entry,) = model.metadata_props
     entry.value = entry.value.replace('"architecture":"hg38"', '"architecture":"hg99"')
     onnx.save(model, tmp_path / "x.onnx")
-    with pytest.raises(ModelError, match="x.onnx: has the architecture 'hg99', which this version does not know"):
+    with pytest.raises(ModelError, match="x.onnx: architecture 'hg99' is not supported by this version"):
         verify(tmp_path / "x.onnx", small_checkpoint, CPU, threads=1, say=pytest.fail)

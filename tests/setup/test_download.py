@@ -20,7 +20,7 @@ BODY = np.random.default_rng(1).bytes(100_000)
 OTHER = np.random.default_rng(2).bytes(100_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
 MD5 = hashlib.md5(BODY).hexdigest()  # noqa: S324 - as published
-ADVICE = "run again, or get it from the page and give it by --checkpoint FILE"
+ADVICE = "rerun, or download it from the page and pass it with --checkpoint FILE"
 
 
 class Told:
@@ -62,39 +62,39 @@ def left(folder):
 
 
 FAULTS = [
-    ("not there", {"status": 404}, f"is not there (404 Not Found); {ADVICE}", None, 1),
-    ("forbidden", {"status": 403}, f"is not there (403 Forbidden); {ADVICE}", None, 1),
-    ("gone", {"status": 410}, f"is not there (410 Gone); {ADVICE}", None, 1),
+    ("not there", {"status": 404}, f"cannot be downloaded (404 Not Found); {ADVICE}", None, 1),
+    ("forbidden", {"status": 403}, f"cannot be downloaded (403 Forbidden); {ADVICE}", None, 1),
+    ("gone", {"status": 410}, f"cannot be downloaded (410 Gone); {ADVICE}", None, 1),
     (
         "overloaded",
         {"status": 503},
-        f"is not served now (503 Service Unavailable), 3 times in a row; {ADVICE}",
+        f"not available now (503 Service Unavailable), 3 times in a row; {ADVICE}",
         None,
         3,
     ),
-    ("a web page", {"headers": {"Content-Type": "text/html"}}, f"is a web page, not the file; {ADVICE}", None, 1),
-    ("cut, then nothing", {"cut": 0}, f"ended after 0 of 100,000 bytes, 3 times in a row; {ADVICE}", 0, 3),
-    ("cut", {"cut": 30_000}, f"ended after 90,000 of 100,000 bytes, 3 times in a row; {ADVICE}", 90_000, 3),
+    ("a web page", {"headers": {"Content-Type": "text/html"}}, f"a web page, not the file; {ADVICE}", None, 1),
+    ("cut, then nothing", {"cut": 0}, f"download ended after 0 of 100,000 bytes, 3 times in a row; {ADVICE}", 0, 3),
+    ("cut", {"cut": 30_000}, f"download ended after 90,000 of 100,000 bytes, 3 times in a row; {ADVICE}", 90_000, 3),
     (
         "cut, no ranges",
         {"cut": 30_000, "ranges": False},
-        f"ended after 30,000 of 100,000 bytes, 3 times in a row; {ADVICE}",
+        f"download ended after 30,000 of 100,000 bytes, 3 times in a row; {ADVICE}",
         30_000,
         3,
     ),
     (
         "stalls",
         {"stall": 20_000},
-        f"broke off after 60,000 bytes (Read timed out.), 3 times in a row; {ADVICE}",
+        f"connection lost after 60,000 bytes (Read timed out.), 3 times in a row; {ADVICE}",
         60_000,
         3,
     ),
     ("no answer", {"status": 0}, "cannot be reached (Remote end closed connection without response), 3 times", None, 3),
-    ("redirected in a circle", {"status": 302, "headers": {"Location": "/file"}}, "cannot be fetched (", None, 31),
+    ("redirected in a circle", {"status": 302, "headers": {"Location": "/file"}}, "cannot be downloaded (", None, 31),
     (
         "redirected to nowhere",
         {"status": 302, "headers": {"Location": "/none"}},
-        "is not there (404 Not Found)",
+        "cannot be downloaded (404 Not Found)",
         None,
         2,
     ),
@@ -222,8 +222,8 @@ def test_a_file_that_is_not_as_pinned_is_removed(server, path, told, kind, pinne
     with pytest.raises(DownloadError) as raised:
         download(asset(url, **({"sha256": None, "md5": None} | {kind: pinned})), path, told)
     assert str(raised.value) == (
-        f"{url}: is not the file that is pinned: {kind} {found} instead of {pinned}; it was damaged on its way or "
-        f"changed at its source, and is removed: {ADVICE}"
+        f"{url}: checksum mismatch: {kind} {found} instead of {pinned}; the file was damaged in transit or changed at "
+        f"its source, so the download was removed: {ADVICE}"
     )
     assert list(path.parent.iterdir()) == []
 
@@ -236,7 +236,7 @@ def test_a_file_that_is_not_as_pinned_is_removed(server, path, told, kind, pinne
             "cannot be reached (Failed to establish a new connection: [Errno 111] Connection refused); ",
         ),
         ("http://nowhere.invalid/file", "cannot be reached (Failed to resolve 'nowhere.invalid' "),
-        ("http://", "cannot be fetched (Invalid URL 'http://': No host supplied); "),
+        ("http://", "cannot be downloaded (Invalid URL 'http://': No host supplied); "),
     ],
 )
 def test_without_a_server_one_line_comes_at_once(path, told, url, message):
@@ -251,7 +251,7 @@ def test_without_a_server_one_line_comes_at_once(path, told, url, message):
 def test_too_small_a_disk_is_said_before_anything_comes(server, path, told, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=99_999))
     with pytest.raises(
-        OutputError, match=r"100,000 bytes are to come where 99,999 are free; make room, or name another"
+        OutputError, match=r"requires 100,000 more bytes, but only 99,999 are free; free some space, or set"
     ):
         download(asset(server.put("/file", BODY)), path, told)
     assert left(path.parent) == {}
@@ -293,7 +293,7 @@ def test_a_disk_that_fills_keeps_what_has_come(server, path, told, monkeypatch):
         with pytest.raises(OutputError) as raised:
             download(asset(url), path, told)
     part = path.with_name("model.ckpt.part")
-    assert str(raised.value) == f"{part}: the disk is full; mend that and run again: it goes on from there"
+    assert str(raised.value) == f"{part}: the disk is full; fix this and rerun: the download resumes"
     kept = left(path.parent)["model.ckpt.part"]
     assert 0 < kept <= 40_000
     assert download(asset(url), path, told) == SHA256

@@ -1,4 +1,4 @@
-"""Which predicted track is compared with which measured one, beside which training tracks, and where."""
+"""Plan of `epigept-batch evaluate`: which tracks are compared with each other, and in which regions."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A predicted track and the measured one.
+    """A predicted track and the measured track that it is compared with.
 
     Attributes:
         sample: Name.
-        track: Name; empty where neither `run.json` nor the file's name tells it.
+        track: Name; empty if neither `run.json` nor the file name tells it.
         predicted: A bigWig.
         measured: A bigWig.
-        record: The sample's `run.json`, None without.
+        record: The sample's `run.json`; None if there is none.
     """
 
     sample: str
@@ -43,7 +43,7 @@ class Pair:
 
     @property
     def nearest_cell(self) -> Mapping[str, Any] | None:
-        """The cell of the expression reference that is nearest, as `run.json` has it."""
+        """The nearest cell of the expression reference, as `run.json` records it."""
         nearest: Mapping[str, Any] | None = ((self.record or {}).get("expression") or {}).get("nearest_cell")
         return nearest
 
@@ -54,9 +54,9 @@ class Training:
 
     Attributes:
         cells: Files by cell.
-        nearest: The cell that is nearest and has one; None without.
-        given: Whether the user names that cell, whichever is nearest by expression.
-        notes: What is to be said of them.
+        nearest: The nearest cell, if it has a training track; else None.
+        given: Whether the user chose that cell with --nearest, regardless of its expression.
+        notes: Notes on these tracks for the user.
     """
 
     cells: Mapping[str, Path]
@@ -66,18 +66,18 @@ class Training:
 
 
 def find_pairs(request: EvaluateRequest, progress: Progress) -> Iterator[Pair]:
-    """Every predicted track that has a measured one; those without are named.
+    """Yield every predicted track that has a measured one, and report those without.
 
     Raises:
-        InputError: There is none of either, or one measured file for several predicted tracks.
+        InputError: There are no predicted or no measured tracks, or several predicted tracks share one measured file.
     """
     predicted = _predicted(request.predicted)
     files = TrackFiles(request.measured)
     several = {name for name, values in (("sample", 0), ("track", 1)) if len({key[values] for key in predicted}) > 1}
     if missing := [f"{{{name}}}" for name in sorted(several) if not files.names(name)]:
         raise InputError(
-            f"--measured {request.measured}: is one file for {len(predicted)} predicted tracks; put "
-            f"{' and '.join(missing)} in the path where the names stand, or give one bigWig as --predicted"
+            f"--measured {request.measured}: one file for {len(predicted)} predicted tracks; put "
+            f"{' and '.join(missing)} into the path in place of the names, or pass a single bigWig as --predicted"
         )
     lacking = []
     for (sample, track), (path, record) in predicted.items():
@@ -87,15 +87,15 @@ def find_pairs(request: EvaluateRequest, progress: Progress) -> Iterator[Pair]:
         else:
             lacking.append(measured)
     if len(lacking) == len(predicted):
-        raise InputError("there is no such bigWig to compare with", lacking[0])
+        raise InputError("measured bigWig not found", lacking[0])
     if lacking:
-        progress.say(f"without a measured track, left out: {', '.join(map(str, lacking))}")
+        progress.say(f"skipped tracks whose measured bigWig does not exist: {', '.join(map(str, lacking))}")
 
 
 def _predicted(path: Path) -> dict[tuple[str, str], tuple[Path, Mapping[str, Any] | None]]:
-    """The predicted tracks, by sample and track, with the sample's `run.json`."""
+    """Return the predicted tracks by sample and track, each with the sample's `run.json`."""
     if not path.exists():
-        raise InputError("there is no such folder or bigWig; give as --predicted what genome wrote", path)
+        raise InputError("folder or bigWig not found; pass the output of epigept-batch genome as --predicted", path)
     folder = path if path.is_dir() else path.parent
     found: dict[tuple[str, str], tuple[Path, Mapping[str, Any] | None]] = {}
     for sample, record in read_records(folder).items():
@@ -104,7 +104,7 @@ def _predicted(path: Path) -> dict[tuple[str, str], tuple[Path, Mapping[str, Any
             found[sample, track] = (folder / name, record)
     if path.is_dir():
         if not found:
-            raise InputError("holds no run.json of epigept-batch genome; give a folder of its, or a bigWig", path)
+            raise InputError("contains no run.json of epigept-batch genome; pass its output folder, or a bigWig", path)
         return found
     mine = {key: value for key, value in found.items() if value[0].name == path.name}
     sample, _, track = path.name.removesuffix(path.suffix).rpartition(".")
@@ -112,38 +112,38 @@ def _predicted(path: Path) -> dict[tuple[str, str], tuple[Path, Mapping[str, Any
 
 
 def find_training(request: EvaluateRequest, pair: Pair, spec: Spec | None) -> Training:
-    """The training tracks of a pair's track, and which is of the nearest cell.
+    """Find the training tracks for a pair's track, and the one of the nearest cell.
 
-    Files of cells that the network was not trained on are left out, where the model tells and the names are its own,
-    and so is the sample's own: with it the mean would know what is to be predicted.
+    Cells that the network was not trained on are left out, if the model names its training cells and the files use
+    those names. The sample's own track is left out too: with it, the mean would contain what is to be predicted.
 
     Raises:
-        InputError: There are none, or not of the cell that is asked for.
+        InputError: There are no training tracks, or none of the cell that --nearest names.
     """
     if request.training is None:
         if request.nearest is not None:
-            raise InputError(f"--nearest {request.nearest}: needs the training cells' tracks; give --training")
+            raise InputError(f"--nearest {request.nearest}: requires the training cells' tracks; add --training")
         return Training({})
     files = TrackFiles(request.training)
     found = files.cells(pair.track)
     if not found:
-        raise InputError(f"--training {request.training}: there is no such bigWig of {pair.track or pair.predicted}")
+        raise InputError(f"--training {request.training}: no bigWig found for {pair.track or pair.predicted}")
     trained = set(trained_cells(spec)) & set(found) or set(found)
     cells = {cell: path for cell, path in found.items() if cell in trained and not path.samefile(pair.measured)}
     if not cells:
-        raise InputError(f"--training {request.training}: is the measured track itself; give the training cells'")
+        raise InputError(f"--training {request.training}: the measured track itself; pass the training cells' tracks")
     left_out = sorted(set(found) - set(cells))
-    notes = [f"not training cells, left out of their mean: {', '.join(left_out)}"] if left_out else []
+    notes = [f"not training cells, so excluded from their mean: {', '.join(left_out)}"] if left_out else []
     if request.nearest is not None:
         if request.nearest not in cells:
-            raise InputError(f"--nearest {request.nearest}: has no training track of {pair.track}")
+            raise InputError(f"--nearest {request.nearest}: no training track for {pair.track}")
         return Training(cells, request.nearest, notes, given=True)
     nearest = pair.nearest_cell
     if nearest is None or not files.names("cell"):
         return Training(cells, None, notes)
     if nearest["cell"] in cells:
         return Training(cells, nearest["cell"], notes)
-    notes.append(f"the nearest training cell, {nearest['cell']}, has no training track of {pair.track}")
+    notes.append(f"the nearest training cell, {nearest['cell']}, has no training track for {pair.track}")
     return Training(cells, None, notes)
 
 
@@ -152,9 +152,9 @@ class Areas:
     """Regions by contig.
 
     Attributes:
-        wanted: What is compared.
-        excluded: What of it is not.
-        peaks: None where none were given.
+        wanted: Regions that are compared.
+        excluded: Regions that are left out of the comparison.
+        peaks: Peaks; None if no peaks were given.
     """
 
     wanted: Mapping[str, Sequence[Region]]
@@ -162,7 +162,7 @@ class Areas:
     peaks: Mapping[str, Sequence[Region]] | None
 
     def masks(self, contig: Contig, spec: Spec | None, *, bin_bp: int) -> Masks:
-        """What is known of a contig's bins."""
+        """Return the masks of a contig's bins."""
         seen = None
         if spec is not None and spec.training_windows:
             seen = in_windows(spec.training_windows, contig, bin_bp=bin_bp, window_bp=spec.geometry.window_bp)
@@ -175,7 +175,7 @@ class Areas:
 
 
 def find_areas(request: EvaluateRequest, pair: Pair, contigs: Sequence[Contig]) -> Areas:
-    """Read what is asked for, excluded, and a peak.
+    """Read the regions that are compared, those that are excluded, and the peaks.
 
     Raises:
         InputError: A region or a BED file cannot be used.

@@ -1,4 +1,4 @@
-"""What a user wants compared with what."""
+"""The options of `epigept-batch evaluate`."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ class EvaluateRequest:
     """What a user asks for.
 
     Attributes:
-        predicted: Folder of `genome`'s output, or a bigWig.
+        predicted: Output folder of `genome`, or a bigWig.
         measured: A bigWig, or a path with {sample} and {track}.
-        training: Tracks of training cells: a path with {cell} and {track}, or one of their mean; None for none.
+        training: Tracks of training cells: a path with {cell} and {track}, or one track of their mean; None for none.
         nearest: The training cell that counts as nearest; None for the one in `run.json`.
         peaks: A BED file of peaks, or a path with {sample} and {track}; None for none.
-        excludes: BED files of what is left out.
-        regions: As samtools writes them.
+        excludes: BED files of regions to leave out.
+        regions: Regions in samtools notation.
         chromosomes: Names of whole contigs.
         beds: Files of intervals.
         predicted_space: `log1p` or `linear`; None for what `run.json` says, else `log1p`.
-        measured_space: `log1p` or `linear`, of the training tracks, too.
+        measured_space: `log1p` or `linear`, for the measured and the training tracks.
         zero_fill: Whether bases without data have a measured signal of 0.
-        scale: By which the measured and the training signals are multiplied; `match` for what gives each of them the
-            mean of the predicted.
+        scale: Factor for the measured and the training signals; `match` for the factors that give each of them the
+            mean of the predicted signal.
         model: The model file, for the windows and cells it was trained on; None for the one in `run.json`.
-        bin_bp: Base pairs per bin; None for that of the predicted track.
-        write: A table of all figures.
-        figures: Folder of plots.
+        bin_bp: Base pairs per bin; None for the predicted track's.
+        write: File for a table of all figures.
+        figures: Folder for plots.
     """
 
     predicted: Path

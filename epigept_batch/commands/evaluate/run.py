@@ -1,4 +1,4 @@
-"""The run of `epigept-batch evaluate`: which track is compared with which, and what comes of it."""
+"""The run of `epigept-batch evaluate`: compares predicted tracks with measured ones and reports the figures."""
 
 from __future__ import annotations
 
@@ -30,31 +30,32 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Contig
 
 ODD_SCALE = 2.0
-"""Ratio of mean signals, either way, that is worth a word."""
+"""Ratio of mean signals, either way, beyond which a note is given."""
 ABSURD_SCALE = 1000.0
-"""Ratio beyond which one of them is likelier a logarithm that was taken for the signal, or the reverse."""
+"""Ratio beyond which a track was probably read in the wrong space: its logarithm as the signal, or the reverse."""
 SIGNALS = {
     MEASURED: "the measured signal",
     PREDICTION: "the predicted signal",
     MEAN: "the mean of training cells",
     NEAREST: "the training cell",
 }
-"""What each is called in a note."""
+"""What notes call each signal."""
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluatePlan:
-    """A pair with all that it is compared by.
+    """A pair with everything that its comparison requires.
 
     Attributes:
         pair: The tracks.
-        spec: Of the model that made the prediction; None where that is not at hand.
+        spec: Spec of the model that made the prediction; None if it is not available.
         training: The training cells' tracks.
-        areas: Where they are compared.
-        contigs: Of the predicted track.
+        areas: Regions in which they are compared.
+        contigs: Contigs of the predicted track.
         bin_bp: Base pairs per bin.
-        verdict: On the predicted track's genome.
-        unknown: Why it is not known which bins the network was trained on; None where it is, or is not published.
+        verdict: Verdict on the predicted track's genome.
+        unknown: Why it is not known which bins the network was trained on; None if that is known, or if the training
+            windows are not published.
     """
 
     pair: Pair
@@ -68,17 +69,17 @@ class EvaluatePlan:
 
 
 def run_evaluate(request: EvaluateRequest, progress: Progress) -> list[dict[str, Any]]:
-    """Compare every predicted track with the measured one of its name.
+    """Compare every predicted track with the measured track of the same name.
 
     Args:
         request: What to compare.
-        progress: Told of each contig.
+        progress: Receives an update per contig.
 
     Returns:
-        A document per pair, of what JSON can hold.
+        A JSON-compatible document per pair.
 
     Raises:
-        EpiGePTError: What the user can mend, in one line.
+        EpiGePTError: Something that the user can fix; the message is one line.
     """
     if request.write is not None:
         check_table_path(request.write)
@@ -106,7 +107,7 @@ def _plotter(folder: Path) -> Any:  # noqa: ANN401 - its type is in a module tha
 
 
 def _specs(request: EvaluateRequest, pairs: Sequence[Pair]) -> dict[str, Spec | None]:
-    """The spec of the model that made each sample's prediction, None where that is not to be had."""
+    """Return the spec of the model that made each sample's prediction; None if it is not available."""
     if request.model is not None:
         return dict.fromkeys((pair.sample for pair in pairs), read_spec(request.model))
     made_by = {pair.sample: _model_of(pair) for pair in pairs}
@@ -123,13 +124,13 @@ def _model_of(pair: Pair) -> tuple[str, str] | None:
 
 
 def _spec_of(path: str, sha256: str) -> Spec | None:
-    """The spec of a model file, if it is still there and still the same."""
+    """Return the spec of a model file, if the file still exists and is unchanged."""
     file = Path(path)
     return read_spec(file) if file.is_file() and file_sha256(file) == sha256 else None
 
 
 def _plans(request: EvaluateRequest, pairs: Sequence[Pair]) -> list[EvaluatePlan]:
-    """Everything that can be found wrong before the tracks are read."""
+    """Plan all comparisons, and find every error that can be found before the tracks are read."""
     specs = _specs(request, pairs)
     plans = []
     for pair in pairs:
@@ -141,7 +142,7 @@ def _plans(request: EvaluateRequest, pairs: Sequence[Pair]) -> list[EvaluatePlan
             with closing(SignalTrack(path)) as other:
                 other.check_genome(contigs)
         if bin_bp is None:
-            raise InputError("holds no data", pair.predicted)
+            raise InputError("contains no data", pair.predicted)
         areas = find_areas(request, pair, contigs)
         verdict = seen_genome(contigs, pair.record, spec)
         compared = [contig for contig in contigs if contig.name in areas.wanted]
@@ -187,7 +188,7 @@ def _compare(request: EvaluateRequest, plan: EvaluatePlan, progress: Progress) -
 
 
 def _document(request: EvaluateRequest, plan: EvaluatePlan, bins: ComparedBins) -> dict[str, Any]:
-    """All that is known of a pair."""
+    """Return the JSON document of a pair."""
     pair, training = plan.pair, plan.training
     cell = seen_cell(pair.sample, pair.nearest_cell, plan.spec)
     return {
@@ -214,25 +215,25 @@ def _document(request: EvaluateRequest, plan: EvaluatePlan, bins: ComparedBins) 
 
 
 def _notes(request: EvaluateRequest, bins: ComparedBins, plan: EvaluatePlan) -> Iterator[str]:
-    """What to know of a pair's figures."""
+    """Yield the notes on a pair's figures."""
     for remark in plan.verdict.remarks:
         if remark.aloud and remark.said != plan.unknown:
             yield remark.said
     yield from _notes_on_infinite(bins)
     yield from _notes_on_scale(request, bins)
     if bins.peaks is not None and not bins.peaks.any():
-        yield "no bin compared lies in a peak, so there is neither AUROC nor AUPRC"
+        yield "none of the compared bins lies in a peak, so AUROC and AUPRC are not defined"
     elif bins.peaks is not None and bins.peaks.all():
-        yield "every bin compared lies in a peak, so there is no AUROC, and AUPRC is 1 whatever is predicted"
+        yield "every compared bin lies in a peak, so AUROC is not defined, and AUPRC is 1 for any prediction"
     yield from plan.training.notes
     if plan.unknown is not None:
-        yield f"whether a bin lies in a window that the network was trained on is not known, since {plan.unknown}"
+        yield f"cannot tell which bins lie in windows that the network was trained on, because {plan.unknown}"
     elif plan.spec is not None and not plan.spec.training_windows:
-        yield "the windows that this network was trained on are not published, so none is told apart"
+        yield "the training windows of this network are not published, so bins in them are not reported separately"
     elif bins.seen is not None and not bins.seen.any():
         yield "no bin lies in a window that the network was trained on"
     elif bins.seen is not None and bins.seen.all():
-        yield "every bin lies in a window that the network was trained on: the figures flatter"
+        yield "every bin lies in a window that the network was trained on, so the figures are optimistic"
 
 
 def _finite_or_none(value: float) -> float | None:
@@ -240,12 +241,12 @@ def _finite_or_none(value: float) -> float | None:
 
 
 def _notes_on_infinite(bins: ComparedBins) -> Iterator[str]:
-    """Which tracks are infinite somewhere, as ratios to nothing are."""
-    why = "as a ratio to nothing is"
+    """Yield notes on tracks with infinite values, which ratios to a signal of 0 have."""
+    why = "for example as a ratio to 0"
     if number := bins.infinite.measured:
-        yield f"the measured signal is infinite in {_bins(number)}, {why}: left out, as without a measurement"
+        yield f"the measured signal is infinite in {_bins(number)}, {why}; treated there as without a measurement"
     if number := bins.infinite.training:
-        yield f"a training track is infinite in {_bins(number)}, {why}: it counts there as without data"
+        yield f"a training track is infinite in {_bins(number)}, {why}; treated there as without data"
 
 
 def _bins(number: int) -> str:
@@ -253,9 +254,9 @@ def _bins(number: int) -> str:
 
 
 def _notes_on_scale(request: EvaluateRequest, bins: ComparedBins) -> Iterator[str]:
-    """What the signals show, their means above all."""
+    """Yield notes on the signals, mainly on their means."""
     if bins.counts.compared == 1:
-        yield "r is not defined of one bin"
+        yield "r is not defined for a single bin"
     else:
         yield from _notes_on_constants(bins)
     yield from _notes_on_factors(request, bins)
@@ -264,7 +265,7 @@ def _notes_on_scale(request: EvaluateRequest, bins: ComparedBins) -> Iterator[st
 
 
 def _notes_on_factors(request: EvaluateRequest, bins: ComparedBins) -> Iterator[str]:
-    """What was multiplied by what."""
+    """Yield a note on the factors that signals were multiplied by."""
     names = [SIGNALS[name] for name in bins.scales]
     several = names[0] if names[1:] == [] else f"{', '.join(names[:-1])} and {names[-1]}"
     if request.scale == MATCH:
@@ -280,36 +281,48 @@ def _were(names: Sequence[str]) -> str:
 
 
 def _notes_on_depth(request: EvaluateRequest, bins: ComparedBins) -> Iterator[str]:
-    """Whether the signals are of one depth, by their means as they are in the files."""
+    """Yield notes if the signals seem to differ in depth, judged by their means in the files."""
     ratio = bins.ratios[MEASURED]
     said = f"the predicted signal is on average {ratio:.3g} times the measured"
     if _beyond(ABSURD_SCALE, ratio):
         yield (
-            f"{said}, which no depth explains; see that --predicted-space and --measured-space are what the tracks "
-            "hold, ln(1 + signal) or the signal itself"
+            f"{said}, which sequencing depth cannot explain; check that --predicted-space and --measured-space match "
+            "what the tracks contain, ln(1 + signal) or the signal itself"
         )
     elif request.scale != MATCH and _beyond(ODD_SCALE, ratio):
-        yield f"{said}, of another depth perhaps; r and MSE of ln(1 + signal) depend on that: --scale match"
+        yield (
+            f"{said}, perhaps because of a different sequencing depth; r and MSE of ln(1 + signal) depend on it, and "
+            "--scale match corrects it"
+        )
     of_mean = bins.ratios.get(MEAN, ratio) / ratio
     said = f"the measured signal is on average {of_mean:.3g} times the mean of training cells"
     if _beyond(ABSURD_SCALE, of_mean):
-        yield f"{said}, which no depth explains; see that all of these tracks hold what --measured-space says"
+        yield (
+            f"{said}, which sequencing depth cannot explain; check that all of these tracks contain what "
+            "--measured-space says"
+        )
     elif request.scale != MATCH and _beyond(ODD_SCALE, of_mean):
-        yield f"{said}, of another depth perhaps, which is held against that mean: --scale match"
+        yield (
+            f"{said}, perhaps because of a different sequencing depth, which counts against that mean; --scale match "
+            "corrects it"
+        )
 
 
 def _beyond(limit: float, ratio: float) -> bool:
-    """Whether a ratio is beyond a limit, either way; an infinite one is none."""
+    """Whether a ratio is beyond a limit, either way; an infinite ratio is not."""
     return ratio < 1 / limit or limit < ratio < np.inf
 
 
 def _notes_on_constants(bins: ComparedBins) -> Iterator[str]:
-    """Which signal does not vary, and which does not differ from the mean of the training cells."""
+    """Yield notes on signals that do not vary, and on those that equal the mean of the training cells."""
     series = {MEASURED: bins.measured, **bins.predictors}
     for name, values in series.items():
         if (values == values[0]).all():
             r = "r" if name in {MEASURED, PREDICTION} else "its r"
-            yield f"{SIGNALS[name]} is {np.expm1(values[0]):.4g} in every bin compared, so {r} is not defined"
+            yield f"{SIGNALS[name]} is {np.expm1(values[0]):.4g} in every compared bin, so {r} is not defined"
     for name in (MEASURED, PREDICTION) if MEAN in series else ():
         if not differs(series[name], series[MEAN]):
-            yield f"{SIGNALS[name]} differs from the mean of training cells nowhere, so r of differences is not defined"
+            yield (
+                f"{SIGNALS[name]} does not differ from the mean of training cells in any bin, so r of the differences "
+                "is not defined"
+            )

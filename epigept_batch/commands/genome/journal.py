@@ -1,8 +1,8 @@
-"""What of a sample is finished, on disk, so that a run that was stopped goes on where it was.
+"""The journal of a sample: its finished tiles on disk, so that an interrupted run can resume.
 
-A file beside the outputs: a line of JSON that says what the values are made from, then a record a tile as it is
-finished. Each record carries a checksum, so that of one that was being written when the machine went down nothing is
-believed. The open file is locked; the system drops the lock with the process, however it dies.
+A journal is a file beside the outputs. Its first line is JSON that says what the values are made from. One record per
+tile follows as tiles finish. Each record carries a checksum, so a record that was incomplete when the machine went down
+is ignored. The open file is locked; the system releases the lock when the process ends in any way.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 RECORD = struct.Struct("<IIII")
-"""Tile, bins, tracks, CRC-32 of these three and of the values."""
+"""Head of a record: tile, bins, tracks, and the CRC-32 of these three and the values."""
 KEYED = struct.Struct("<III")
 MOST_VALUES = 1 << 26
-"""In a record; more is damage."""
+"""Maximum number of values in a record; a larger number means damage."""
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 HEADER_BLOCK = 1 << 20
 JOURNAL_BIN_BYTES = 4
-"""Of a bin of a track."""
+"""Bytes per bin of a track in a journal."""
 LONGEST_HEADER = 1 << 30
-"""A million scaffolds, with a digest and the selected bins of each, take a tenth of it; more is damage."""
+"""Maximum bytes of the header; a longer one means damage. A million scaffolds, with a digest and the selected bins of
+each, take a tenth of it."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a record's values lie in the file."""
+    """Position of a record's values in the file."""
 
     offset: int
     bins: int
@@ -53,16 +54,16 @@ class _Place:
 
 
 class OtherRunError(OutputError):
-    """The values in a journal are of a run with other inputs, or on another device."""
+    """The values in a journal belong to a run with other inputs, or on another device."""
 
 
 class Journal:
     """The finished tiles of one sample.
 
     Args:
-        path: The file; made where there is none.
-        inputs: What the values are made from, as JSON can hold it.
-        fresh: Forget what is there.
+        path: The file; created if it does not exist.
+        inputs: What the values are made from, JSON-compatible.
+        fresh: Discard what the file contains.
 
     Raises:
         OutputError: Another process has it, it was begun with other inputs, or it cannot be written.
@@ -86,7 +87,7 @@ class Journal:
         self.close()
 
     def _read(self, *, fresh: bool) -> dict[str, Any] | None:
-        """Find the records; what the values that are there were computed by, None where there are none."""
+        """Find the records. Return the session that computed the values; None if there are no values."""
         header = None if fresh else self._header()
         if header is None:
             self._cut(0)
@@ -105,7 +106,7 @@ class Journal:
         return session
 
     def _header(self) -> dict[str, Any] | None:
-        """The first line, None where it is not whole or not ours."""
+        """Return the first line as JSON; None if it is incomplete or not from this program."""
         line = self._first_line()
         try:
             header = json.loads(line)
@@ -115,7 +116,10 @@ class Journal:
         return header if known and all(isinstance(header.get(key), dict) for key in ("inputs", "session")) else None
 
     def _first_line(self) -> bytes:
-        """Up to its end, where the file then is; by the block, for the unbuffered file's own takes a call per byte."""
+        """Read the first line, and leave the file at its end.
+
+        Reads blocks, because `readline` of an unbuffered file takes a system call per byte.
+        """
         self._file.seek(0)
         line = bytearray()
         while len(line) < LONGEST_HEADER and (block := self._file.read(HEADER_BLOCK)):
@@ -127,7 +131,7 @@ class Journal:
         return bytes(line)
 
     def _record(self, size: int) -> tuple[int, _Place] | None:
-        """The record that begins here, None where none is whole."""
+        """Read the record that begins at the current position; None if there is no complete one."""
         head = self._file.read(RECORD.size)
         if len(head) < RECORD.size:
             return None
@@ -143,19 +147,19 @@ class Journal:
         changed = differing(there, wanted)
         if changed:
             raise OtherRunError(
-                f"is of a run that was stopped, with another {', '.join(changed)}; run it again as it was, give "
-                "another --out, or start over by --fresh",
+                f"belongs to an interrupted run with a different {', '.join(changed)}; rerun that command unchanged to "
+                "resume it, choose another --out, or discard its progress and start over with --fresh",
                 self.path,
             )
 
     def begin(self, session: Mapping[str, Any]) -> None:
-        """Say what computes the values from here on, before any is added.
+        """Record what computes the values from here on; call it before any are added.
 
         Args:
-            session: As JSON can hold it.
+            session: Description of the session, JSON-compatible.
 
         Raises:
-            OutputError: What is there was computed by another, or it cannot be written.
+            OutputError: The existing values were computed by a different session, or the file cannot be written.
         """
         wanted = json.loads(json.dumps(session))
         if self._session is not None:
@@ -168,28 +172,28 @@ class Journal:
 
     @property
     def tiles(self) -> frozenset[int]:
-        """Numbers of the finished tiles, at this moment."""
+        """Numbers of the tiles that are finished now."""
         return frozenset(self._places)
 
     def __contains__(self, tile: int) -> bool:
-        """Whether a tile is finished; at the same cost however many are."""
+        """Whether a tile is finished; takes constant time."""
         return tile in self._places
 
     def read(self, tile: int) -> NDArray[np.float32]:
-        """What a finished tile gave, float32, (bins, tracks), as it was added."""
+        """Return the values of a finished tile as they were added, float32, (bins, tracks)."""
         place = self._places[tile]
         data = os.pread(self._file.fileno(), 4 * place.bins * place.tracks, place.offset)
         return np.frombuffer(data, dtype="<f4").reshape(place.bins, place.tracks)
 
     def add(self, tile: int, values: NDArray[np.float32]) -> None:
-        """Note that a tile is finished; a killed process keeps it, a machine that goes down only after `sync`.
+        """Append a finished tile. It survives a killed process at once, and a crash of the machine after `sync`.
 
         Args:
             tile: Its number.
-            values: float32, (bins, tracks): all that the outputs need of it.
+            values: float32, (bins, tracks): all values that the outputs need from it.
 
         Raises:
-            OutputError: It cannot be written; what was finished before is kept.
+            OutputError: It cannot be written; tiles that were finished before are kept.
         """
         bins, tracks = values.shape
         data = np.ascontiguousarray(values, dtype="<f4").tobytes()
@@ -202,7 +206,7 @@ class Journal:
         end = self._file.seek(0, os.SEEK_END)
         try:
             left = memoryview(data)
-            while left:  # a disk that fills up takes a part
+            while left:  # a disk that fills up accepts only part of it
                 left = left[self._file.write(left) :]
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -210,7 +214,7 @@ class Journal:
             raise _unwritable(self.path, error) from error
 
     def sync(self) -> None:
-        """Have what was added on the disk.
+        """Flush what was added to the disk.
 
         Raises:
             OutputError: It cannot be written.
@@ -227,12 +231,12 @@ class Journal:
             raise _unwritable(self.path, error) from error
 
     def remove(self) -> None:
-        """Forget it: the outputs are complete."""
+        """Delete the journal: the outputs are complete."""
         self.path.unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:
-        """Let go of the file, which stays if a tile is finished."""
+        """Close the file; delete it if no tile is finished."""
         if self._file.closed:
             return
         if not self._places:
@@ -245,10 +249,10 @@ def _checksum(tile: int, bins: int, tracks: int, data: bytes) -> int:
 
 
 def _opened_and_locked(path: Path) -> Any:  # noqa: ANN401 - an unbuffered binary file
-    """The file, which no other process has.
+    """Open the file and lock it against other processes.
 
     Raises:
-        OutputError: Another has it, or it cannot be made.
+        OutputError: Another process has it, or it cannot be created.
     """
     while True:
         try:
@@ -260,7 +264,7 @@ def _opened_and_locked(path: Path) -> Any:  # noqa: ANN401 - an unbuffered binar
         except BlockingIOError as error:
             file.close()
             raise OutputError(
-                "another run is writing these outputs at this moment; wait for it, or give another --out", path
+                "another run is writing these outputs now; wait for it to finish, or choose another --out", path
             ) from error
         except OSError as error:
             if error.errno not in NO_LOCKS:
@@ -268,10 +272,10 @@ def _opened_and_locked(path: Path) -> Any:  # noqa: ANN401 - an unbuffered binar
                 raise _unwritable(path, error) from error
         if is_still_linked(file.fileno(), path):
             return file
-        file.close()  # the process that had it was removing it: there is another by now, or none
+        file.close()  # the process that had it was deleting it: by now there is a new file, or none
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
     return OutputError(
-        f"cannot be written: {error.strerror}; mend that and run the same command again: what is finished is kept", path
+        f"cannot be written: {error.strerror}; fix this and rerun the same command: finished windows are kept", path
     )

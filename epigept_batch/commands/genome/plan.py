@@ -1,4 +1,4 @@
-"""What `epigept-batch genome` is asked to do, and its inputs, read and found good before anything is written."""
+"""The options of `epigept-batch genome`, and its inputs, which are read and checked before anything is written."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ class GenomeRequest:
         samples: Which samples of which tables.
         fasta: The genome.
         model: The model file.
-        out: Folder of the outputs.
-        regions: As samtools writes them.
+        out: Output folder.
+        regions: Regions in samtools notation.
         chromosomes: Names of whole contigs.
         beds: Files of intervals.
-        all_contigs: Every contig of the FASTA.
-        any_genome: Run a genome that the network is not for.
+        all_contigs: Predict every contig of the FASTA.
+        any_genome: Accept a genome that the network was not trained for.
         tracks: Names of the tracks to write; empty for all.
         space: `log1p` or `linear`.
         overlap: Base pairs shared by neighbouring windows.
-        device: Where the network runs.
-        batch_size: Pairs of a window and a sample that the network computes at once; None for what suits the device.
-        threads: How many the CPU may use.
-        scores: A store of motif scores; None to scan on the way.
-        force: Replace outputs made from other inputs.
-        fresh: Start over where a run was stopped.
+        device: Device on which the network runs.
+        batch_size: Number of (window, sample) pairs that the network computes at once; None to suit the device.
+        threads: Number of CPU threads.
+        scores: A store of motif scores; None to scan during the run.
+        force: Replace outputs that were made from other inputs.
+        fresh: Discard the progress of an interrupted run and start over.
     """
 
     samples: SampleRequest
@@ -92,7 +92,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class GenomePlan:
-    """A request whose inputs have been read and found good."""
+    """A request whose inputs have been read and checked."""
 
     request: GenomeRequest
     spec: Spec
@@ -106,7 +106,7 @@ class GenomePlan:
 
     @property
     def regions(self) -> list[str]:
-        """The selected bins as samtools would write them, in genome order."""
+        """The selected bins as regions in samtools notation, in genome order."""
         bin_bp = self.spec.geometry.bin_bp
         return [
             f"{contig.name}:{first * bin_bp + 1}-{min(last * bin_bp, contig.length)}"
@@ -116,12 +116,12 @@ class GenomePlan:
 
     @property
     def track_numbers(self) -> list[int]:
-        """Places of the wanted tracks in the network's output."""
+        """Indices of the requested tracks in the network's output."""
         return [self.spec.tracks.index(track) for track in self.tracks]
 
 
 def make_plan(request: GenomeRequest) -> GenomePlan:
-    """Read and check all inputs of a run; the genome stays open for it."""
+    """Read and check all inputs of a run; the genome stays open."""
     spec = read_spec(request.model)
     tracks = choose_tracks(request.tracks, spec)
     with ExitStack() as stack:
@@ -132,7 +132,7 @@ def make_plan(request: GenomeRequest) -> GenomePlan:
 
 
 def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: Genome) -> GenomePlan:
-    """Of a model and a genome that can be read, the rest."""
+    """Make the rest of the plan once the model and the genome are open."""
     regions = select_regions(
         genome.contigs,
         regions=request.regions,
@@ -170,11 +170,11 @@ def _plan(request: GenomeRequest, spec: Spec, tracks: tuple[str, ...], genome: G
 
 
 def _reference(spec: Spec, request: GenomeRequest) -> ExpressionReference | None:
-    """The training cells' expression, which only tables that are normalised already can do without."""
+    """Return the training cells' expression, which only tables that are already normalised do not require."""
     if spec.reference is None and not request.samples.normalised:
         raise InputError(
-            "has no expression reference; convert the checkpoint with --expression-reference, or give tables of "
-            "quantile-normalised TPM and --normalised",
+            "has no expression reference; convert the checkpoint with --expression-reference, or pass tables of "
+            "quantile-normalised TPM with --normalised",
             request.model,
         )
     return spec.reference

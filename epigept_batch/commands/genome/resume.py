@@ -1,4 +1,4 @@
-"""A run's windows from where it was stopped: what is finished from the journals, the rest from the network."""
+"""Resumes a run: finished windows come from the journals, the others from the network."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ if TYPE_CHECKING:
     from epigept_batch.timing import StageClock
 
 OTHER_FILES = 256
-"""Open files of a run beside its journals, at most."""
+"""Maximum number of open files of a run besides its journals."""
 SYNC_SECONDS, SYNC_SHARE = 5.0, 10
-"""So often the journals are put on the disk, but for many samples not before ten times what that takes has passed: else
-it would take ever more of the time. What came later is lost where the machine goes down; a kill loses nothing."""
+"""How often the journals are flushed to the disk: every 5 s, but not before ten times the duration of the last flush.
+Otherwise flushing the journals of many samples would take most of the time. If the machine goes down, windows since the
+last flush are lost; a killed process loses nothing."""
 
 
 class RunJournals:
     """The journals of the samples of one run; a window is finished when every sample has it.
 
-    While they are open no other run can write the same samples into the same folder.
+    While they are open, no other run can write the same samples into the same folder.
 
     Args:
-        plan: Of the run.
-        samples: Those that are to be made.
-        clock: Told of the stage `journal`.
+        plan: Plan of the run.
+        samples: Samples that are due.
+        clock: Times the stage `journal`.
 
     Raises:
-        OutputError: Another run is at work, a run of other inputs was stopped here, or they cannot be written.
+        OutputError: Another run is writing, a run with other inputs was interrupted here, or they cannot be written.
     """
 
     def __init__(self, plan: GenomePlan, samples: Sequence[Sample], clock: StageClock) -> None:
@@ -60,17 +61,17 @@ class RunJournals:
         self._stack.close()
 
     def begin(self, session: Session) -> None:
-        """Say what computes the rest.
+        """Record the device that computes the remaining windows.
 
         Raises:
-            OutputError: What is finished was computed by another kind of device, which rounds otherwise.
+            OutputError: The finished windows were computed on another kind of device, which rounds differently.
         """
         for journal in self._journals:
             journal.begin({"kind of device": session.provider, "arithmetic": session.arithmetic})
 
     @property
     def kept(self) -> int:
-        """How many windows some sample has."""
+        """Number of windows that at least one sample has."""
         return len(frozenset.union(*(journal.tiles for journal in self._journals)))
 
     @property
@@ -79,10 +80,10 @@ class RunJournals:
         return [tile for tile in self._plan.tiles if tile.index not in self.finished]
 
     def joined(self, signals: Iterable[TileSignal]) -> Iterator[TileSignal]:
-        """All windows in genome order, each that is due kept as soon as it has come.
+        """Yield all windows in genome order, and save each new one as soon as it arrives.
 
         Args:
-            signals: Of the windows that are `due`, in their order.
+            signals: The signals of the `due` windows, in their order.
         """
         source = iter(signals)
         for tile in self._plan.tiles:
@@ -120,18 +121,18 @@ class RunJournals:
         self._sync_due = ended + max(SYNC_SECONDS, SYNC_SHARE * (ended - begun))
 
     def remove(self) -> None:
-        """Forget them: the outputs are complete."""
+        """Delete the journals: the outputs are complete."""
         for journal in self._journals:
             journal.remove()
 
 
 def forget(plan: GenomePlan, sample: Sample) -> None:
-    """Remove what a run that was stopped at its very end left of a sample that is complete.
+    """Remove what a run that was interrupted at its very end left of a complete sample.
 
-    The journal of a run with other inputs, which was to replace the sample's files, stays: that run can go on.
+    The journal of a run with other inputs, which was to replace the sample's files, stays: that run can resume.
 
     Raises:
-        OutputError: Another run is at work on the sample.
+        OutputError: Another run is writing the sample.
     """
     if sample.files.journal.exists():
         with suppress(OtherRunError):
@@ -145,7 +146,7 @@ def _journal(plan: GenomePlan, sample: Sample) -> Journal:
 
 
 def _allow_open_files(needed: int) -> None:
-    """Raise the process's own limit as far as that takes.
+    """Raise the process's own limit of open files to the number needed.
 
     Raises:
         OutputError: The system allows fewer.
@@ -155,7 +156,7 @@ def _allow_open_files(needed: int) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise OutputError(
-            f"{needed:,} open files are needed for so many samples, {hard:,} are allowed; give fewer samples per run, "
-            "or raise the limit (ulimit -n)"
+            f"this many samples require {needed:,} open files, but the system allows {hard:,}; pass fewer samples per "
+            "run, or raise the limit (ulimit -n)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -1,4 +1,4 @@
-"""The run of `epigept-batch genome`: its stages, and which of them run ahead of which."""
+"""The run of `epigept-batch genome`: its stages, and which of them run ahead of others."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFiles]:
     """Predict the tracks of every sample and write them.
 
-    Everything that a user may have got wrong is found before the network is loaded, and before anything is written.
+    Errors in the user's inputs are found before the network is loaded, and before anything is written.
 
     Args:
         request: What to do.
-        progress: Told of each window.
+        progress: Receives an update per window.
 
     Returns:
         The files of each sample, by name.
 
     Raises:
-        EpiGePTError: What the user can mend, in one line.
+        EpiGePTError: Something that the user can fix; the message is one line.
     """
     clock = StageClock()
     with ExitStack() as stack:
@@ -63,7 +63,7 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, SampleFi
 
 
 def _run(plan: GenomePlan, due: Sequence[Sample], *, clock: StageClock, progress: Progress) -> None:
-    """Say what there is to say of the inputs, and make the samples that are due."""
+    """Report the notes on the inputs, and predict the samples that are due."""
     for sentence in _notes(plan, frozenset(due)):
         progress.say(sentence)
     for sample in set(plan.samples).difference(due):
@@ -71,8 +71,8 @@ def _run(plan: GenomePlan, due: Sequence[Sample], *, clock: StageClock, progress
     if due:
         with _folder(plan.request.out), RunJournals(plan, due, clock) as journals:
             for sample in due:
-                _is_due(plan.request, sample)  # again: until the journals were locked, another run could finish it
-                tracks = map(sample.files.bigwig, plan.spec.tracks)  # a run that was killed may have made others
+                _is_due(plan.request, sample)  # again: before the journals were locked, another run could finish it
+                tracks = map(sample.files.bigwig, plan.spec.tracks)  # all: a killed run may have had other tracks
                 for path in (*tracks, sample.files.record, sample.files.changing):
                     remove_leftovers(path)
             try:
@@ -80,30 +80,30 @@ def _run(plan: GenomePlan, due: Sequence[Sample], *, clock: StageClock, progress
             except KeyboardInterrupt:
                 if journals.kept:
                     progress.say(
-                        f"{journals.kept:,} of {len(plan.tiles):,} windows are kept: the same command goes on with them"
+                        f"{journals.kept:,} of {len(plan.tiles):,} windows are saved; rerun the same command to resume"
                     )
                 raise
 
 
 def _notes(plan: GenomePlan, due: AbstractSet[Sample]) -> Iterator[str]:
-    """What to know of the network, the genome and the samples."""
+    """Yield the notes on the network and the samples."""
     if plan.spec.caution is not None:
         yield plan.spec.caution
     yield from said_once([(s.files.sample, s.source.sentences if s in due else ("up to date",)) for s in plan.samples])
 
 
 def _is_due(request: GenomeRequest, sample: Sample) -> bool:
-    """Whether a sample is to be made.
+    """Whether a sample must be predicted.
 
     Raises:
-        OutputError: What is there was made from other inputs, and shall not be replaced.
+        OutputError: Its existing outputs were made from other inputs, and --force is not set.
     """
     return request.force or not is_up_to_date(sample.files, sample.inputs)
 
 
 @contextmanager
 def _folder(path: Path) -> Iterator[None]:
-    """An output folder, which goes again if it was made for nothing."""
+    """Make an output folder; remove it afterwards if it was made here and is empty."""
     was_there = path.exists()
     make_folder(path)
     try:
@@ -111,7 +111,7 @@ def _folder(path: Path) -> Iterator[None]:
     finally:
         if not was_there:
             with suppress(OSError):
-                path.rmdir()  # only an empty one goes
+                path.rmdir()  # removes an empty folder only
 
 
 def _predict(
@@ -124,7 +124,7 @@ def _predict(
     for note in plan.verdict.notes:
         progress.say(f"{plan.request.fasta}: {note}")
     if journals.finished:
-        progress.say(f"going on: {len(journals.finished):,} of {len(plan.tiles):,} windows are finished")
+        progress.say(f"resuming: {len(journals.finished):,} of {len(plan.tiles):,} windows are already finished")
     progress.start(len(plan.tiles), done=len(journals.finished))
     writers = TrackWriters(
         [path for sample in samples for path in sample.files.bigwigs],
@@ -163,7 +163,7 @@ def _predict(
 
 
 def _open_sessions(plan: GenomePlan, samples: Sequence[Sample], progress: Progress) -> list[Session]:
-    """The network where it was asked for."""
+    """Open sessions of the network on the requested device."""
     options = RunOptions(
         plan.spec.precision,
         threads=plan.request.threads,
@@ -183,7 +183,7 @@ def _write(
     clock: StageClock,
     progress: Progress,
 ) -> int:
-    """Send what each window gives to the writers, and count the bins."""
+    """Send the values of each window to the writers, and return the number of bins."""
     bins_written = 0
     for signal in signals:
         with clock.stage("write"):
@@ -196,7 +196,7 @@ def _write(
 
 
 def _publish(writers: TrackWriters, samples: Sequence[Sample]) -> None:
-    """Put the tracks in the place of what earlier runs left; what can fail comes before that goes."""
+    """Replace the outputs of earlier runs with the new tracks; the steps that can fail come before any are removed."""
     writers.close()
     for sample in samples:
         withdraw(sample.files)
@@ -204,18 +204,18 @@ def _publish(writers: TrackWriters, samples: Sequence[Sample]) -> None:
 
 
 def _by_track(plan: GenomePlan, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(samples, bins, tracks) as (samples × tracks, bins), in the space asked for."""
+    """Reshape (samples, bins, tracks) to (samples × tracks, bins), and convert to the requested space."""
     by_track = values.transpose(0, 2, 1).reshape(-1, values.shape[1])
     return np.expm1(by_track) if plan.request.space == "linear" else by_track
 
 
 def _writing_processes(session: Session, threads: int) -> int:
-    """One where the network itself takes the cores; it needs a hundredth of them."""
+    """Number of processes that write: 1 if the network runs on the CPU, because writing needs 1 % of its cores."""
     return 1 if session.on_host else threads
 
 
 def _summary(plan: GenomePlan, sample: Sample, clock: StageClock, bins_written: int) -> str:
-    """One line on what a sample got."""
+    """Summarise a sample's outputs in one line."""
     tracks = f"{len(plan.tracks)} track{'s' if len(plan.tracks) > 1 else ''}"
     seconds = clock.seconds()["total"]
     return f"{sample.files.sample}: {tracks} of {bins_written:,} bins in {plan.request.out}/ after {seconds:.0f} s"
@@ -229,7 +229,7 @@ def _record(
     bins_written: int,
     digests: Mapping[Path, str],
 ) -> dict[str, Any]:
-    """The provenance of a sample's files; `digests` has that of each table."""
+    """Return the provenance of a sample's files; `digests` has the digest of each table."""
     session = sessions[0]
     spec, request = plan.spec, plan.request
     account = sample.source.account()
@@ -274,5 +274,5 @@ def _record(
 
 
 def _one_or_all(values: Sequence[str]) -> str | Sequence[str]:
-    """The value of a sample's table; a list of them for replicates that were merged."""
+    """Return the value of a sample's table; for merged replicates, the list of all values."""
     return values[0] if len(values) == 1 else values

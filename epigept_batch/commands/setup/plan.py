@@ -1,4 +1,4 @@
-"""What a set-up is going to do: what is wanted, what is there, and what that takes."""
+"""Plan of `epigept-batch setup`: which files are required, which exist, and how much disk space the rest takes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from epigept_batch.setup.catalogue import Catalogue
     from epigept_batch.setup.record import Entry
 
-UP_TO_DATE, THERE, GIVEN = "up to date", "there", "given by you"
+UP_TO_DATE, THERE, GIVEN = "up to date", "present", "given by you"
 MODEL_SHARE = 1.1
-"""Bytes of a model file by those of its checkpoint, about, in the largest precision."""
+"""Approximate ratio of the size of a model file in the largest precision to that of its checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class SetupRequest:
     """What a user asks for.
 
     Attributes:
-        catalogue: Name or path.
-        given: Paths or addresses of assets, by name, in place of the catalogue's.
-        precision: Of the model file.
-        force: Do again what is up to date, without what was given before, and replace what is not from here.
+        catalogue: Name or path of the catalogue.
+        given: Paths or addresses of assets, by name, that replace those of the catalogue.
+        precision: Precision of the model file.
+        force: Repeat steps that are up to date, forget files provided earlier, and replace files not made by setup.
     """
 
     catalogue: str
@@ -53,14 +53,14 @@ class SetupRequest:
 
 @dataclass(frozen=True)
 class Target:
-    """One of the two files that runs look for.
+    """One of the two files that runs look for: the model file or the genome.
 
     Attributes:
-        path: Where it is to be.
+        path: Where the file is installed.
         assets: What it is made from.
-        precision: Of a model that is to be converted; else None.
-        state: What is to be done, in words.
-        due: Whether anything is.
+        precision: Precision of a model that must be converted; else None.
+        state: What must be done, in words.
+        due: Whether anything must be done.
     """
 
     path: Path
@@ -72,14 +72,14 @@ class Target:
 
 @dataclass(frozen=True)
 class SetupPlan:
-    """What a set-up is going to do.
+    """What setup will do.
 
     Attributes:
-        catalogue: By which.
-        record: Of what is there.
+        catalogue: The catalogue in use.
+        record: Record of the files that exist.
         targets: The model file and the genome.
-        force: Fetch again what is there.
-        needed: Bytes of disk that it takes, about.
+        force: Whether to fetch files again that exist.
+        needed: Approximate bytes of disk space that setup requires.
         free: Bytes that are free.
     """
 
@@ -92,21 +92,21 @@ class SetupPlan:
 
     @property
     def in_order(self) -> tuple[Target, ...]:
-        """The targets, first what needs no download, then no conversion: what is wrong with a file is soon known."""
+        """The targets, those without download first and then those without conversion, so that errors show early."""
         return tuple(sorted(self.targets, key=_effort))
 
     @property
     def converts(self) -> bool:
-        """Whether a checkpoint is to be converted."""
+        """Whether a checkpoint must be converted."""
         return any(target.due and target.precision is not None for target in self.targets)
 
     @property
     def disk(self) -> str:
-        """What it takes and what there is, in words."""
+        """Required and free disk space, in words."""
         return f"about {in_words(self.needed)} needed in {self.record.folder}, {in_words(self.free)} free"
 
     def rows(self) -> Iterator[tuple[Asset, str, str]]:
-        """Every asset, what is to be fetched of it and what is to be done about it, in words."""
+        """Yield every asset with the size of its download and its state, in words."""
         for target in self.targets:
             for asset in target.assets:
                 size = in_words(asset.bytes) if asset.bytes and asset.is_remote else ""
@@ -114,17 +114,17 @@ class SetupPlan:
 
 
 def _effort(target: Target) -> int:
-    """How long it takes, by the slowest that it needs: a download, a conversion, neither."""
+    """Return a rank by the slowest step of a target: 2 for a download, 1 for a conversion, 0 for neither."""
     if any(asset.is_remote for asset in target.assets):
         return 2
     return 0 if target.precision is None else 1
 
 
 def plan_setup(request: SetupRequest) -> SetupPlan:
-    """See what is wanted, what is there and what is to be done; nothing is written.
+    """Find out what is required, what exists and what must be done; nothing is written.
 
     Raises:
-        EpiGePTError: A file that is given does not fit, or one would be replaced that is not from here.
+        EpiGePTError: A provided file does not fit, or a file that setup did not make would be replaced.
     """
     catalogue = read_catalogue(request.catalogue)
     record = Record.read(home())
@@ -148,7 +148,7 @@ def plan_setup(request: SetupRequest) -> SetupPlan:
 
 
 def _given_before(request: SetupRequest, record: Record) -> dict[str, str]:
-    """Locations that what is installed was made from by the user's choice, which holds until there is another one."""
+    """Return the locations that the user chose for the installed files; each holds until the user chooses another."""
     if request.force:
         return {}
     entries = [pair for entry in record.installed.values() for pair in entry.get("made_from", {}).items()]
@@ -157,59 +157,59 @@ def _given_before(request: SetupRequest, record: Record) -> dict[str, str]:
 
 
 def _converts(request: SetupRequest, catalogue: Catalogue) -> bool:
-    """Whether the model is to be converted from a checkpoint, or is given or published ready-made.
+    """Whether the model must be converted from a checkpoint, rather than being provided or published ready-made.
 
     Raises:
-        InputError: Both are asked for.
+        InputError: The user asks for both.
     """
     given = [name for name in FOR_CONVERSION if name in request.given]
     if MODEL in request.given and given:
         option = f"--{given[0].replace('_', '-')}"
-        raise InputError(f"--model gives a model file that is ready, {option} a part of one to be made; leave one out")
+        raise InputError(
+            f"--model provides a ready model file, but {option} is used to make one; leave one of them out"
+        )
     return MODEL not in request.given and (bool(given) or MODEL not in catalogue.assets)
 
 
 def _wanted(name: str, request: SetupRequest, catalogue: Catalogue) -> Asset:
-    """An asset as the user gives it, else as the catalogue does.
+    """Return an asset as the user provides it, or else as the catalogue does.
 
     Raises:
-        InputError: Neither does.
+        InputError: Neither provides it.
     """
     asset = catalogue.assets.get(name)
     if name in request.given and (asset is None or asset.location != request.given[name]):
         return (asset or Asset(name, "")).given_as(request.given[name])
     if asset is None:
         option = Asset(name, "").option
-        raise InputError(f"has no {name.replace('_', ' ')}; give it by {option}", catalogue.name)
+        raise InputError(f"has no {name.replace('_', ' ')}; provide it with {option}", catalogue.name)
     return asset
 
 
 def _check_local(asset: Asset) -> None:
-    """See that a file that is not to be fetched is there, and is as pinned.
+    """Check that a local file exists, and that it matches its pinned checksums.
 
     Raises:
-        InputError: It is not.
+        InputError: It does not.
     """
     if asset.is_remote:
         return
     what = asset.name.replace("_", " ")
     if SCHEME in asset.location:
-        raise InputError(
-            f"is no address for a download; give http://, https:// or a file by {asset.option}", asset.location
-        )
+        raise InputError(f"not a download address; use http://, https:// or a file with {asset.option}", asset.location)
     try:
         with asset.path.open("rb"):
             pass
         sha256, md5 = digests(asset.path) if asset.sha256 or asset.md5 else (None, None)
     except OSError as error:
         raise InputError(
-            f"{what} cannot be read: {error.strerror}; give another file by {asset.option}", asset.path
+            f"{what} cannot be read: {error.strerror}; provide another file with {asset.option}", asset.path
         ) from error
     for kind, pinned, found in (("sha256", asset.sha256, sha256), ("md5", asset.md5, md5)):
         if pinned is not None and pinned != found:
             raise InputError(
-                f"is not the file of {what} that the network was trained with: {kind} {found} instead of {pinned}; "
-                f"leave {asset.option} out to have that fetched",
+                f"not the {what} file that the network was trained with: {kind} {found} instead of {pinned}; "
+                f"leave out {asset.option} to fetch the right file",
                 asset.path,
             )
 
@@ -217,10 +217,10 @@ def _check_local(asset: Asset) -> None:
 def _target(
     record: Record, path: Path, assets: Sequence[Asset], *, precision: str | None = None, force: bool
 ) -> Target:
-    """What is to be done about a file that runs look for.
+    """Decide what must be done about a file that runs look for.
 
     Raises:
-        OutputError: Something else has its name.
+        OutputError: A file that setup did not make has its name.
     """
     verb = "install" if precision is None else f"convert to {precision}"
     entry = record.installed.get(path.name, {})
@@ -233,14 +233,14 @@ def _target(
         return Target(path, tuple(assets), precision, UP_TO_DATE, due=False)
     if path.exists() and not (ours or force) and not _is_itself(path, assets):
         raise OutputError(
-            "is not from setup, or changed since, so it is not replaced; keep it by "
-            f"{_keeping(path)}, or let --force replace it",
+            "not made by setup, or changed since, so it is not replaced; keep it with "
+            f"{_keeping(path)}, or replace it with --force",
             path,
         )
     changes = [*_changes(made_from, assets)] if ours else []
     if ours and same and precision not in {None, entry.get("precision")}:
-        changes.append(f"{entry.get('precision')} before")
-    state = f"{verb} again ({', '.join(changes) or 'by --force'})" if ours else verb
+        changes.append(f"previously {entry.get('precision')}")
+    state = f"{verb} again ({', '.join(changes) or 'because of --force'})" if ours else verb
     return Target(path, tuple(assets), precision, state, due=True)
 
 
@@ -249,18 +249,18 @@ def _keeping(path: Path) -> str:
 
 
 def _is_itself(path: Path, assets: Sequence[Asset]) -> bool:
-    """Whether the user gives the very file that is there."""
+    """Whether the user provides the same file that is installed."""
     return len(assets) == 1 and not assets[0].is_remote and assets[0].path.exists() and path.samefile(assets[0].path)
 
 
 def _changes(made_from: Mapping[str, Entry], assets: Sequence[Asset]) -> Iterator[str]:
-    """Which inputs of a file are others now."""
+    """Yield the inputs of a file that have changed, in words."""
     for asset in assets:
         entry = made_from.get(asset.name, {})
         if is_of(asset, entry):
             continue
         what, location = asset.name.replace("_", " "), entry.get("location", "elsewhere")
-        yield f"{what} changed since" if location == asset.location else f"{what} from {location} before"
+        yield f"{what} changed since" if location == asset.location else f"{what} previously from {location}"
 
 
 def _asset_state(record: Record, asset: Asset, *, due: bool, force: bool) -> str:
@@ -274,11 +274,11 @@ def _asset_state(record: Record, asset: Asset, *, due: bool, force: bool) -> str
     if record.has(asset) and not force:
         return THERE
     waiting = waiting_bytes(record.file_of(asset))
-    return f"to fetch, {in_words(waiting)} are there" if waiting else "to fetch"
+    return f"to fetch, {in_words(waiting)} already fetched" if waiting else "to fetch"
 
 
 def _bytes_needed(record: Record, target: Target, catalogue: Catalogue, *, force: bool) -> int:
-    """Disk that one file takes until it is installed, about."""
+    """Return the approximate disk space that one file takes until it is installed."""
     fetched = 0
     for asset in target.assets:
         if asset.is_remote and (force or not record.has(asset)):

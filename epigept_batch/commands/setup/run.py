@@ -1,4 +1,4 @@
-"""The run of `epigept-batch setup`: what a run needs is fetched, checked, and installed where runs look for it."""
+"""The run of `epigept-batch setup`: fetches what runs require, checks it, and installs it where runs look for it."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
 
 
 def check_setup(plan: SetupPlan) -> dict[str, str]:
-    """See, before anything is fetched or written, that it can be done.
+    """Check, before anything is fetched or written, that the plan can be carried out.
 
-    There must be room and, where a checkpoint is to be converted, the exporter; local files must be what they are
-    given as, as far as they tell without what is yet to be fetched.
+    There must be enough disk space and, if a checkpoint must be converted, the exporter. Local files are checked as far
+    as that is possible without the files that are still to be fetched.
 
     Returns:
-        Versions of what converts.
+        Versions of the libraries that convert.
 
     Raises:
-        OutputError: There is too little room.
-        InputError: A local file is of no use.
-        ModelError: A model file is.
+        OutputError: There is too little disk space.
+        InputError: A local file cannot be used.
+        ModelError: A local model file cannot be used.
         DeviceError: The exporter lacks a library.
     """
     if plan.needed > plan.free:
         raise OutputError(
-            f"needs about {in_words(plan.needed)} where {in_words(plan.free)} are free; make room, or name another "
-            f"folder by {VARIABLE}",
+            f"requires about {in_words(plan.needed)}, but only {in_words(plan.free)} are free; free some space, or set "
+            f"{VARIABLE} to another folder",
             plan.record.folder,
         )
     for target in plan.targets:
@@ -60,10 +60,13 @@ def check_setup(plan: SetupPlan) -> dict[str, str]:
 
 
 def _check_local(asset: Asset, target: Target, contigs: Mapping[str, int]) -> None:
-    """See what can be seen of a file by itself: of a checkpoint and a reference only conversion can tell."""
+    """Check what can be checked of a single file; a checkpoint and a reference are checked during conversion."""
     if asset.name == GENOME:
         if is_packed(asset.path) and target.path.exists() and target.path.samefile(asset.path):
-            raise InputError("is packed, and its name says plain; move it away and give it by --genome", asset.path)
+            raise InputError(
+                "compressed, but its name is that of the plain genome; move it elsewhere and pass it with --genome",
+                asset.path,
+            )
         check_assembly(read_contigs(asset.path), contigs, asset.location)
     elif asset.name == MODEL:
         read_spec(asset.path)
@@ -74,18 +77,18 @@ def _check_local(asset: Asset, target: Target, contigs: Mapping[str, int]) -> No
 
 
 def run_setup(plan: SetupPlan, versions: Mapping[str, str], progress: Progress) -> dict[str, Any]:
-    """Do what is planned; what was done before an error stays, and the next set-up goes on from it.
+    """Carry out the plan. Steps that were finished before an error are kept, and the next setup continues from them.
 
     Args:
         plan: From `plan_setup`.
         versions: From `check_setup`.
-        progress: Told of every byte.
+        progress: Receives the bytes of downloads and of unpacking.
 
     Returns:
         The record of what is installed.
 
     Raises:
-        EpiGePTError: What the user can mend, in one line.
+        EpiGePTError: Something that the user can fix; the message is one line.
     """
     make_folder(home(), option=VARIABLE)
     setup = _Setup(plan, progress)
@@ -107,10 +110,10 @@ def run_setup(plan: SetupPlan, versions: Mapping[str, str], progress: Progress) 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second set-up out of the home folder; empty folders and the lock's file are not left behind.
+    """Keep a second setup out of the home folder; remove empty folders and the lock file afterwards.
 
     Raises:
-        OutputError: There is one at work.
+        OutputError: Another setup is running there.
     """
     lock = folder / "setup.lock"
     with ExitStack() as stack:
@@ -124,30 +127,30 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _locked(stream: TextIO, lock: Path) -> bool:
-    """Lock an open file; False where the set-up that had it took its name away meanwhile, so that it keeps nobody out.
+    """Lock an open file. False if another setup deleted the file meanwhile, so that the lock keeps nobody out.
 
     Raises:
-        OutputError: Another set-up has it.
+        OutputError: Another setup holds the lock.
     """
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise OutputError("another setup is at work in this folder; wait until it is done", lock.parent) from error
+        raise OutputError("another setup is running in this folder; wait for it to finish", lock.parent) from error
     except OSError:
         return True  # a file system without locks
     return is_still_linked(stream.fileno(), lock)
 
 
 def _remove_empty(folder: Path) -> None:
-    """Remove the folder of what was fetched, or those in it that hold nothing any more."""
+    """Remove the folder of fetched files if it is empty, or else its empty subfolders."""
     for place in (*folder.glob("*"), folder):
         with suppress(OSError):
-            place.rmdir()  # only an empty one goes
+            place.rmdir()  # removes an empty folder only
 
 
 @dataclass(frozen=True)
 class _Setup:
-    """A plan at work."""
+    """The steps that carry out a plan."""
 
     plan: SetupPlan
     progress: Progress
@@ -157,7 +160,7 @@ class _Setup:
         return self.plan.record
 
     def fetch(self, asset: Asset) -> None:
-        """Have an asset where the record says."""
+        """Fetch an asset to its place in the record; a local one is only recorded."""
         if self.record.has(asset) and not (self.plan.force and asset.is_remote):
             return
         path = self.record.file_of(asset)
@@ -167,12 +170,12 @@ class _Setup:
         _make_room(path.parent)
         sha256 = download(asset, path, self.progress)
         for other in set(path.parent.iterdir()) - {path}:
-            other.unlink()  # fetched from elsewhere before, and not wanted any more
+            other.unlink()  # fetched from elsewhere before, and no longer required
         self.record.add(asset, sha256)
         self.progress.finish(f"{asset.name.replace('_', ' ')}: {in_words(path.stat().st_size)}, sha256 {sha256}")
 
     def convert(self, target: Target, versions: Mapping[str, str]) -> None:
-        """Make the model file of its parts."""
+        """Convert the checkpoint and its companions to the model file, and install it."""
         files = {asset.name: self.record.file_of(asset) for asset in target.assets}
         self.progress.say(f"{files[CHECKPOINT]}: converting, which takes about a minute")
         with _work(target.path) as made:
@@ -186,7 +189,7 @@ class _Setup:
         self._install(target, versions=dict(versions), precision=target.precision, sha256=file_sha256(target.path))
 
     def install_model(self, target: Target) -> None:
-        """Have a ready model file under its name."""
+        """Install a ready model file."""
         (asset,) = target.assets
         source = self.record.file_of(asset)
         with _kept_only_if_good(asset, source):
@@ -202,7 +205,7 @@ class _Setup:
             source.unlink()
 
     def install_genome(self, target: Target) -> None:
-        """Have the genome under its name, plain, indexed, and of the assembly that is wanted."""
+        """Install the genome as a plain, indexed FASTA, and check that its assembly is the required one."""
         (asset,) = target.assets
         source = self.record.file_of(asset)
         itself = target.path.exists() and target.path.samefile(source)
@@ -221,7 +224,7 @@ class _Setup:
             source.unlink(missing_ok=True)
 
     def _make_genome(self, asset: Asset, source: Path, made: Path) -> str:
-        """The plain genome; how it came to be, in a word."""
+        """Make the plain genome, and return how it was made, in a word."""
         if is_packed(source):
             self.progress.say(f"{source}: unpacking")
             unpack(source, made, self.progress)
@@ -239,14 +242,14 @@ class _Setup:
 
 
 def _is_of_local_file(error: ModelError, target: Target, files: Mapping[str, Path]) -> bool:
-    """Whether what is wrong is not in anything fetched, so that to fetch it again is no help."""
+    """Whether the error is in a local file, so that fetching the others again does not help."""
     local = [files[asset.name] for asset in target.assets if not asset.is_remote]
     return len(local) == len(target.assets) or str(error).startswith(tuple(f"{path}:" for path in local))
 
 
 @contextmanager
 def _kept_only_if_good(asset: Asset, source: Path) -> Iterator[None]:
-    """Remove what was fetched if the body finds it of no use, so that another run fetches it anew."""
+    """Remove a fetched file if the body cannot use it, so that the next setup fetches it again."""
     try:
         yield
     except (InputError, ModelError):
@@ -256,16 +259,16 @@ def _kept_only_if_good(asset: Asset, source: Path) -> Iterator[None]:
 
 
 def _make_room(folder: Path) -> None:
-    """A folder for what is fetched."""
+    """Create a folder for fetched files."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot be made: {error.strerror}; name another folder by {VARIABLE}", folder) from error
+        raise OutputError(f"cannot be created: {error.strerror}; set {VARIABLE} to another folder", folder) from error
 
 
 @contextmanager
 def _work(path: Path) -> Iterator[Path]:
-    """A name in a folder of its own for what becomes `path` when it is done; the folder vanishes, whatever happens."""
+    """Yield a temporary path, in a folder of its own, for a file that becomes `path`; the folder is always removed."""
     folder = path.parent / "setup" / "work"
     shutil.rmtree(folder, ignore_errors=True)
     _make_room(folder)

@@ -1,1 +1,1 @@
-"""Training of a network on a user's own genome, cells and tracks."""
+"""Trains a network on a user's own genome, cells and tracks."""

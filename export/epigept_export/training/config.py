@@ -1,4 +1,4 @@
-"""What a training is made of: a TOML file, read and checked."""
+"""The configuration of a training: a TOML file, read and checked."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ SIZES = {
         hidden_output=64,
     ),
 }
-"""What `size` stands for; factors and tracks are those of the data."""
+"""Architectures by the value of `size`; factors and tracks come from the data."""
 NETWORK_FIELDS = ("bins", "layers", "feed_forward", "heads", "channels", "kernels", "pools", "hidden_output")
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where the data are.
+    """The input files.
 
     Attributes:
         fasta: The genome.
         motifs: Motifs in HOMER, MEME or JASPAR format.
         motif_factors: Their factors.
-        motif_window: Where a bin's hits lie, in bp from its start.
+        motif_window: Window from which a bin's motif hits are taken, in bp from its start.
         expression: TPM, factors × cells.
         signals: bigWigs, with {cell} and {track} in the path.
         tracks: Names of the tracks.
-        scores: Store of motif scores; made where it is not there.
-        space: What the bigWigs hold: `linear` signal, or `log1p` of it.
-        zero_fill: Whether bases without data have a signal of 0, as in a pileup; else they are left out of the loss.
+        scores: Store of motif scores; created if it does not exist.
+        space: What the bigWigs contain: `linear` signal, or `log1p` of it.
+        zero_fill: Whether bases without data have a signal of 0, as in a pileup; else they do not count in the loss.
     """
 
     fasta: Path
@@ -61,14 +61,14 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """What is held out; the network learns from the other contigs and cells.
+    """The held-out contigs and cells; the network is trained on the others.
 
     Attributes:
-        validation_contigs: By which training is stopped.
-        validation_cells: By which training is stopped.
-        test_contigs: Not looked at.
-        test_cells: Not looked at.
-        contigs: All that are used; empty for every contig of the FASTA.
+        validation_contigs: Contigs whose validation loss decides when training stops.
+        validation_cells: Cells whose validation loss decides when training stops.
+        test_contigs: Contigs that training does not use at all.
+        test_cells: Cells that training does not use at all.
+        contigs: All contigs in use; empty for every contig of the FASTA.
     """
 
     validation_contigs: tuple[str, ...]
@@ -80,25 +80,25 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How it is trained.
+    """The settings of the training.
 
     Attributes:
-        epochs: At most.
-        minutes: At most; 0 for no limit.
-        windows: A batch.
-        cells: A batch, drawn anew for each: the convolutions run once a window.
-        learning_rate: Of Adam, after the warm-up.
-        warmup_steps: Over which it rises.
-        decay: Whether it falls along a cosine to the last epoch or minute.
+        epochs: Maximum number of epochs.
+        minutes: Maximum duration; 0 for no limit.
+        windows: Windows per batch.
+        cells: Cells per batch, drawn anew for each batch: the convolutions run once per window.
+        learning_rate: Learning rate of Adam after the warm-up.
+        warmup_steps: Steps over which the learning rate rises.
+        decay: Whether it falls along a cosine until the last epoch or minute.
         patience: Epochs without a better validation loss after which training stops.
         gradient_clip: Norm to which gradients are clipped; 0 for none.
-        head_leak: Share of the gradient that the last ReLU lets through where it is shut, so that a track of few peaks
-            does not die; the values are the same.
-        seed: Of weights and batches.
-        precision: Lightning's: `32-true`, `bf16-mixed`, `16-mixed`.
-        devices: Lightning's: how many, or `auto`.
-        accelerator: Lightning's: `cpu`, `gpu`, `auto`.
-        workers: Processes that read.
+        head_leak: Share of the gradient that the last ReLU passes where its output is 0, so that a track of few peaks
+            keeps learning; the values do not change.
+        seed: Seed of weights and batches.
+        precision: Lightning's precision: `32-true`, `bf16-mixed`, `16-mixed`.
+        devices: Lightning's devices: how many, or `auto`.
+        accelerator: Lightning's accelerator: `cpu`, `gpu`, `auto`.
+        workers: Number of processes that read data.
     """
 
     epochs: int = 100
@@ -120,14 +120,14 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A training.
+    """The configuration of a training.
 
     Attributes:
-        path: The file it was read from.
-        data: Where the data are.
-        split: What is held out.
-        architecture: Sizes, without factors.
-        fit: How it is trained.
+        path: The file that it was read from.
+        data: The input files.
+        split: The held-out contigs and cells.
+        architecture: Sizes of the network, without the number of factors.
+        fit: The settings of the training.
     """
 
     path: Path
@@ -142,28 +142,28 @@ def read_config(path: Path, *, size: str | None = None) -> TrainingConfig:
 
     Args:
         path: The file.
-        size: Goes before `network.size`.
+        size: Overrides `network.size`.
 
     Raises:
-        InputError: It cannot be read, or says something unknown or of another type.
+        InputError: The file cannot be read, or has an unknown key or a value of the wrong type.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"training configuration cannot be read: {reason(error)}", path) from error
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and lists in lists among them
-        raise InputError(f"is not TOML ({error})", path) from error
+    except (ValueError, RecursionError) as error:  # also for numbers of thousands of digits and deeply nested lists
+        raise InputError(f"not valid TOML ({error})", path) from error
     unknown = set(document) - {"data", "split", "network", "fit"}
     if unknown:
-        raise InputError(f"has an unknown table [{min(unknown)}]; known are data, split, network, fit", path)
+        raise InputError(f"unknown table [{min(unknown)}]; known tables are data, split, network, fit", path)
     data = _table(path, document, "data", DataConfig)
     folder = path.parent
     paths = {f.name: folder / data[f.name] for f in fields(DataConfig) if f.type == "Path"}
     data_config = DataConfig(**{**data, **paths, "signals": str(folder / data["signals"])})
     if data_config.space not in {"linear", "log1p"}:
-        raise InputError(f"data.space is {data_config.space!r}; give linear or log1p", path)
+        raise InputError(f"data.space is {data_config.space!r}; it must be linear or log1p", path)
     if not all(f"{{{name}}}" in data_config.signals for name in ("cell", "track")):
-        raise InputError("data.signals must hold {cell} and {track}", path)
+        raise InputError("data.signals must contain {cell} and {track}", path)
     return TrainingConfig(
         path=path,
         data=data_config,
@@ -176,10 +176,10 @@ def read_config(path: Path, *, size: str | None = None) -> TrainingConfig:
 def _architecture(path: Path, network: dict[str, Any], data: DataConfig, size: str | None) -> Architecture:
     chosen = size or network.get("size", "published")
     if chosen not in SIZES:
-        raise InputError(f"network.size is {chosen!r}; give {' or '.join(SIZES)}", path)
+        raise InputError(f"network.size is {chosen!r}; it must be {' or '.join(SIZES)}", path)
     unknown = set(network) - {"size", *NETWORK_FIELDS}
     if unknown:
-        raise InputError(f"has an unknown network.{min(unknown)}; known are size, {', '.join(NETWORK_FIELDS)}", path)
+        raise InputError(f"unknown key network.{min(unknown)}; known keys are size, {', '.join(NETWORK_FIELDS)}", path)
     given: dict[str, Any] = {
         name: tuple(v) if isinstance(v, list) else v for name, v in network.items() if name != "size"
     }
@@ -189,31 +189,31 @@ def _architecture(path: Path, network: dict[str, Any], data: DataConfig, size: s
 
 
 def _table(path: Path, document: dict[str, Any], name: str, kind: type) -> dict[str, Any]:
-    """A table of the file as a dataclass's arguments, their names and types checked."""
+    """Return a table of the file as arguments of a dataclass, with names and types checked."""
     table = document.get(name, {})
     known = {field.name: field for field in fields(kind)}
     for key, value in table.items():
         if key not in known:
-            raise InputError(f"has an unknown {name}.{key}; known are {', '.join(known)}", path)
+            raise InputError(f"unknown key {name}.{key}; known keys are {', '.join(known)}", path)
         table[key] = _checked(path, f"{name}.{key}", str(known[key].type), value)
     absent = [key for key, field in known.items() if key not in table and _is_required(field)]
     if absent:
-        raise InputError(f"lacks {name}.{absent[0]}", path)
+        raise InputError(f"{name}.{absent[0]} is missing", path)
     return dict(table)
 
 
-def _is_required(field: Any) -> bool:  # noqa: ANN401 - a field of whatever type
+def _is_required(field: Any) -> bool:  # noqa: ANN401 - a field of any type
     return repr(field.default).startswith("<dataclasses._MISSING_TYPE")
 
 
 def _checked(path: Path, key: str, kind: str, value: object) -> object:
-    """A value of the type that a field has."""
+    """Return a value if it has the type of its field."""
     if kind.startswith("tuple") and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     if kind.startswith("ScanWindow"):
         if isinstance(value, list) and len(value) == 2 and all(isinstance(n, int) for n in value):  # noqa: PLR2004
             return ScanWindow(*value)
-        raise InputError(f"{key} is {value!r}; give two numbers, [LEFT, RIGHT]", path)
+        raise InputError(f"{key} is {value!r}; it must be two whole numbers, [LEFT, RIGHT]", path)
     accepted = {
         "Path": str,
         "str": str,
@@ -224,5 +224,5 @@ def _checked(path: Path, key: str, kind: str, value: object) -> object:
     }
     if kind not in accepted or not isinstance(value, accepted[kind]) or (kind != "bool" and isinstance(value, bool)):  # type: ignore[arg-type]
         words = {"Path": "a path", "str": "text", "bool": "true or false", "int": "a whole number", "float": "a number"}
-        raise InputError(f"{key} is {value!r}; give {words.get(kind, 'a list of names')}", path)
+        raise InputError(f"{key} is {value!r}; it must be {words.get(kind, 'a list of names')}", path)
     return value

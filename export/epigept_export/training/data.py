@@ -1,4 +1,4 @@
-"""Windows of the genome with motif scores and the signal of every cell."""
+"""The training data: windows of the genome with motif scores and the signal of every cell."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Window(NamedTuple):
 
 
 class Example(NamedTuple):
-    """What a batch is of; of one window, or of several with the same cells.
+    """The data of one window, or a batch of several windows with the same cells.
 
     Attributes:
         tokens: uint8, (windows, window_bp).
@@ -63,14 +63,15 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """All that is learnt from and held out.
+    """All data, for training and held out.
 
     Attributes:
-        motif_set: The motifs, in the network's scan window.
-        cells: Names.
-        reference: TPM of the cells that are learnt from, which a model file needs.
-        expression: float32, (cells, factors): ln(1 + TPM) normalised to those, as a sample's is at run time.
-        windows: On the grid of every contig that is used.
+        motif_set: The motifs, with the network's scan window.
+        cells: Names of the cells.
+        reference: TPM of the training cells, which a model file requires.
+        expression: float32, (cells, factors): ln(1 + TPM), normalised to the training cells as a sample's is at run
+            time.
+        windows: Windows on the grid of every contig in use.
         signal: float16, (windows, cells, bins, tracks): ln(1 + signal), NaN without data; mapped from a file.
     """
 
@@ -85,18 +86,18 @@ class TrainingData:
     signal: NDArray[np.float16]
 
     def numbers(self, contigs: Sequence[str]) -> list[int]:
-        """Numbers of the windows of some contigs."""
+        """Return the numbers of the windows of some contigs."""
         return [number for number, window in enumerate(self.windows) if window.contig.name in contigs]
 
 
 def read_data(config: TrainingConfig, work: Path, *, threads: int, say: Callable[[str], None]) -> TrainingData:
-    """Read and check the data; scan the genome and bin the tracks, once.
+    """Read and check the data; scan the genome and bin the tracks, unless an earlier training did.
 
     Args:
-        config: Where they are.
+        config: The configuration.
         work: Folder for the binned tracks.
-        threads: How many scan.
-        say: Takes a sentence for the user.
+        threads: Number of threads that scan.
+        say: Reports a sentence to the user.
 
     Raises:
         InputError: Something is missing or does not fit.
@@ -139,17 +140,17 @@ def _contigs(config: TrainingConfig, genome: Genome) -> list[Contig]:
 
 
 def _check_names(config: TrainingConfig, kind: str, known: Sequence[str]) -> None:
-    """See that what is held out is there, and is not held out twice."""
+    """Check that the held-out names exist, and that none is held out twice."""
     split = config.split
     lists = {f"validation_{kind}": getattr(split, f"validation_{kind}"), f"test_{kind}": getattr(split, f"test_{kind}")}
     if kind == "contigs":
         lists["contigs"] = split.contigs
     for key, names in lists.items():
         if lost := [name for name in names if name not in known]:
-            raise InputError(f"split.{key} names {lost[0]}, which is not there", config.path)
+            raise InputError(f"split.{key} names {lost[0]}, which does not exist", config.path)
     twice = set(lists[f"validation_{kind}"]) & set(lists[f"test_{kind}"])
     if twice:
-        raise InputError(f"split holds out {min(twice)} for validation and for test", config.path)
+        raise InputError(f"split holds out {min(twice)} for both validation and test", config.path)
 
 
 def _scan(
@@ -161,7 +162,7 @@ def _scan(
     threads: int,
     say: Callable[[str], None],
 ) -> ScoreStore:
-    """The store of motif scores, with what it lacks scanned."""
+    """Return the store of motif scores, after scanning what it lacks."""
     bin_bp = config.architecture.geometry.bin_bp
     store = ScoreStore.create(config.data.scores, ScoreKey.of_motifs(motif_set, motif_set.factors, bin_bp=bin_bp))
     digests = genome.md5s(contigs)
@@ -180,7 +181,7 @@ def _scan(
 def _bin_tracks(
     config: TrainingConfig, cells: Sequence[str], windows: Sequence[Window], work: Path, *, say: Callable[[str], None]
 ) -> NDArray[np.float16]:
-    """The tracks of every cell by window, kept in a file that is made once."""
+    """Return the tracks of every cell by window, from a file that is made once."""
     data, geometry = config.data, config.architecture.geometry
     shape = (len(windows), len(cells), geometry.bins, len(data.tracks))
     paths = {
@@ -210,10 +211,10 @@ def _bin_tracks(
 
 
 def _bin_track(config: TrainingConfig, path: str, windows: Sequence[Window], out: NDArray[np.float16]) -> None:
-    """Fill in one track of one cell, (windows, bins); one without a file has no data.
+    """Fill in one track of one cell, (windows, bins); NaN if there is no file.
 
     Raises:
-        InputError: A value can be no signal.
+        InputError: A value cannot be a signal.
     """
     if not Path(path).exists():
         out[:] = np.nan
@@ -227,7 +228,7 @@ def _bin_track(config: TrainingConfig, path: str, windows: Sequence[Window], out
             wanted="log1p",
             zero_fill=data.zero_fill,
             finite=True,
-            otherwise=f'say so by space = "linear" in {config.path}',
+            otherwise=f'set space = "linear" in {config.path}',
         )
         for number, window in enumerate(windows):
             out[number] = binned.read(window.contig, window.number * geometry.bins, geometry.bins)
@@ -262,14 +263,14 @@ class WindowDataset(Dataset[Example]):
         )
 
     def _own_genome(self) -> Genome:
-        """The genome, opened anew in each process that reads: a file that was open before has one position for all."""
+        """Return the genome, opened anew in each reading process: an inherited file has one position for all."""
         if self._process != os.getpid():
             self._genome, self._process = Genome(self._genome.path), os.getpid()
         return self._genome
 
 
 def collate(examples: Sequence[Example], *, cells: int | None) -> Example:
-    """Windows to a batch.
+    """Combine windows to a batch.
 
     Args:
         examples: Windows with the same cells.

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from epigept_export.training.data import Example
 
 POSITION_AMPLITUDE = 2.0
-"""Features of factors reach 60 before they are normalised with the positions; BERT's 0.02 are lost among them."""
+"""Amplitude of the position embedding. Factor features reach 60 before they are normalised together with the positions;
+BERT's initial 0.02 would be lost among them."""
 FIRST_SIGNAL = 0.1
 NETWORK = "model"
-"""Name of the network in the module, which `read_state_dict` takes off."""
+"""Name of the network in the module; `read_state_dict` removes this prefix."""
 
 
 def masked_squared_error(found: Tensor, expected: Tensor) -> Tensor:
-    """The published objective: mean squared error of ln(1 + signal) over all that has data; 0 where nothing has.
+    """Return the published loss: the mean squared error of ln(1 + signal) over all values with data; 0 without any.
 
     Args:
         found: float32, any shape.
@@ -43,20 +44,20 @@ def masked_squared_error(found: Tensor, expected: Tensor) -> Tensor:
 
 
 class TrackCorrelation:
-    """Pearson r of each track over all bins of all cells, summed up batch by batch."""
+    """Pearson r of each track over all bins of all cells, accumulated batch by batch."""
 
     def __init__(self, tracks: int) -> None:
         self._sums = torch.zeros(6, tracks, dtype=torch.float64)
 
     def add(self, found: Tensor, expected: Tensor) -> None:
-        """Take values, (…, tracks), NaN without data."""
+        """Add values, (…, tracks), NaN without data."""
         there = ~expected.isnan()
         x, y = (torch.where(there, values, 0).double().flatten(0, -2) for values in (found, expected))
         terms = (there.double().flatten(0, -2), x, y, x * x, y * y, x * y)
         self._sums += torch.stack([term.sum(dim=0) for term in terms]).cpu()
 
     def values(self) -> list[float]:
-        """Of each track; NaN where either is constant."""
+        """Return r of each track; NaN if either series is constant."""
         n, x, y, xx, yy, xy = self._sums
         covariance = n * xy - x * y
         scale = ((n * xx - x * x).clamp(min=0) * (n * yy - y * y).clamp(min=0)).sqrt()
@@ -68,8 +69,8 @@ class EpiGePTModule(lightning.LightningModule):
 
     Args:
         architecture: Its sizes.
-        fit: How it is trained.
-        progress: Gives how far the training is, from 0 to 1, for the decay of the learning rate.
+        fit: The settings of the training.
+        progress: Returns the progress of the training, from 0 to 1, for the decay of the learning rate.
     """
 
     def __init__(self, architecture: Architecture, fit: FitConfig, progress: Callable[[], float]) -> None:
@@ -80,17 +81,17 @@ class EpiGePTModule(lightning.LightningModule):
         self._correlation = TrackCorrelation(len(architecture.tracks))
 
     def training_step(self, batch: Example, _: int) -> Tensor:
-        """The loss of a batch."""
+        """Return the loss of a batch."""
         loss = masked_squared_error(self.model(*batch[:3]), batch.signal)
         self.log("train_loss", loss, on_epoch=True, batch_size=len(batch.tokens))
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Begin anew."""
+        """Reset the correlation."""
         self._correlation = TrackCorrelation(len(self.model.architecture.tracks))
 
     def validation_step(self, batch: Example, _: int) -> None:
-        """Loss and correlation of held-out cells on held-out contigs."""
+        """Log the loss, and add to the correlation, of held-out cells on held-out contigs."""
         found = self.model(*batch[:3]).float()
         self._correlation.add(found, batch.signal)
         loss = masked_squared_error(found, batch.signal)
@@ -102,7 +103,7 @@ class EpiGePTModule(lightning.LightningModule):
             self.log(f"val_r_{track}", r, sync_dist=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - as Lightning has it
-        """Adam, whose rate rises over the warm-up and may fall along a cosine."""
+        """Return Adam with a learning rate that rises over the warm-up and may fall along a cosine."""
         optimizer = torch.optim.Adam(self.model.parameters(), lr=self._fit.learning_rate)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -112,21 +113,21 @@ class EpiGePTModule(lightning.LightningModule):
         return risen * (0.5 * (1 + math.cos(math.pi * min(1.0, self._progress()))) if self._fit.decay else 1.0)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Let the network carry its architecture, by which `convert` knows it."""
+        """Add the architecture to the network's weights, so that `convert` recognises it."""
         for key, tensor in embedded(self.model.architecture).items():
             checkpoint["state_dict"][f"{NETWORK}.{key}"] = tensor
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it out again."""
+        """Remove the architecture from the weights."""
         checkpoint["state_dict"].pop(f"{NETWORK}.{ARCHITECTURE_KEY}", None)
 
 
 class TrainedEpiGePT(EpiGePT):
-    """The network as it is trained: attention in one pass, and a head whose ReLUs may leak gradients.
+    """The network in training: attention in one pass, and a head whose ReLUs may leak gradients.
 
     Args:
         architecture: Its sizes.
-        head_leak: Share of the gradient that a ReLU of the head lets through where it is shut.
+        head_leak: Share of the gradient that a ReLU of the head passes where its output is 0.
     """
 
     def __init__(self, architecture: Architecture, *, head_leak: float = 0.0) -> None:
@@ -138,7 +139,7 @@ class TrainedEpiGePT(EpiGePT):
         self._initialise()
 
     def _initialise(self) -> None:
-        """BERT's initialisation but for positions, which are sines that stand out beside the factors' features."""
+        """Initialise as BERT, except for the positions: sines large enough to matter beside the factor features."""
         for module in self.transformer().modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
@@ -150,13 +151,13 @@ class TrainedEpiGePT(EpiGePT):
         nn.init.constant_(last.get_parameter("bias"), FIRST_SIGNAL)
 
     def activate(self, x: Tensor) -> Tensor:
-        """ReLU: its values, and a share of the gradient where it is shut."""
+        """Apply ReLU with a share of the gradient where its output is 0."""
         shut = x.clamp(max=0)
         return x.relu() + self._leak * (shut - shut.detach())
 
 
 def sines(positions: int, width: int) -> Tensor:
-    """Sines and cosines of wavelengths from 4 to all positions, float32, (positions, width)."""
+    """Return sines and cosines of wavelengths from 4 to all positions, float32, (positions, width)."""
     half = ceil_div(width, 2)
     wavelengths = 4 * (positions / 4) ** (torch.arange(half) / max(half - 1, 1))
     angles = 2 * math.pi * torch.arange(positions)[:, None] / wavelengths

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from epigept_export.training.data import TrainingData
 
 Split = tuple[Sequence[int], Sequence[int]]
-"""Numbers of windows and of cells."""
+"""Indices of windows, and of cells."""
 CHECKPOINT, REFERENCE = "model.ckpt", "expression_reference.tsv"
 LAST = "last.ckpt"
 LOG = "log"
@@ -44,10 +44,10 @@ class TrainRequest:
     """What a user asks for.
 
     Attributes:
-        config: The training.
-        out: Folder of checkpoints and log.
-        resume: Go on from the last checkpoint there.
-        threads: How many the CPU may use.
+        config: The configuration of the training.
+        out: Folder for checkpoints and log.
+        resume: Resume from the last checkpoint there.
+        threads: Number of CPU threads.
     """
 
     config: TrainingConfig
@@ -57,10 +57,10 @@ class TrainRequest:
 
 
 class SpokenProgress(Callback):
-    """Sentences on how a training goes: one an epoch, and within long ones one a minute.
+    """Reports the progress of a training: a line per epoch, and a line per minute within long epochs.
 
     Args:
-        say: Takes them.
+        say: Reports a sentence to the user.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -75,7 +75,7 @@ class SpokenProgress(Callback):
         batch: Any,  # noqa: ANN401, ARG002
         batch_idx: int,
     ) -> None:
-        """Say the loss if it is a minute since something was said."""
+        """Report the loss if the last report is a minute ago."""
         if trainer.is_global_zero and time.monotonic() - self._said >= SAY_EVERY_S:
             self._said = time.monotonic()
             loss = float(outputs["loss"])
@@ -84,7 +84,7 @@ class SpokenProgress(Callback):
             )
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
-        """Say what an epoch came to."""
+        """Report the figures of an epoch."""
         if not trainer.is_global_zero:
             return
         self._said = time.monotonic()
@@ -97,18 +97,18 @@ class SpokenProgress(Callback):
 def train(request: TrainRequest, *, say: Callable[[str], None]) -> Mapping[str, float]:
     """Train a network and write its best checkpoint to `OUT/model.ckpt`, its cells to `OUT/expression_reference.tsv`.
 
-    `OUT/last.ckpt` is what `resume` goes on from, `OUT/log` has the losses and each track's r on held-out cells and
-    contigs, as CSV and for TensorBoard.
+    `resume` continues from `OUT/last.ckpt`. `OUT/log` has the losses and each track's r on held-out cells and contigs,
+    as CSV and for TensorBoard.
 
     Args:
         request: What to do.
-        say: Takes a sentence for the user.
+        say: Reports a sentence to the user.
 
     Returns:
-        The last figures and the best loss, by name; none in any but the first of several processes.
+        The last figures and the best loss, by name; with several processes, empty in all but the first.
 
     Raises:
-        EpiGePTError: What the user can mend, in one line.
+        EpiGePTError: Something that the user can fix; the message is one line.
     """
     config, fit = request.config, request.config.fit
     _check_out(request)
@@ -128,7 +128,7 @@ def train(request: TrainRequest, *, say: Callable[[str], None]) -> Mapping[str, 
     module = EpiGePTModule(architecture, fit, functools.partial(_progress, trainer, begun, fit.minutes))
     say(_summary(architecture, training, validation, module))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"lightning\..*")  # on its own affairs, and on small data
+        warnings.filterwarnings("ignore", module=r"lightning\..*")  # about Lightning itself, and about small data
         _fit(trainer, module, data, training, validation, request)
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -147,7 +147,7 @@ def _fit(
     validation: Split,
     request: TrainRequest,
 ) -> None:
-    """Train until it is enough."""
+    """Train until a limit is reached or the validation loss stops improving."""
     fit = request.config.fit
     trainer.fit(
         module,
@@ -170,17 +170,17 @@ def _fit(
 
 
 def _check_out(request: TrainRequest) -> None:
-    """See that the folder is there to be trained in."""
+    """Check that the folder can be used: empty of an earlier training, or with a checkpoint to resume from."""
     last = request.out / LAST
     if request.resume and not last.exists():
-        raise InputError("there is nothing to resume; leave out --resume", last)
+        raise InputError("file not found, so there is nothing to resume; leave out --resume", last)
     if not request.resume and last.exists():
-        raise OutputError("is there from an earlier training; give --resume to go on, or another --out", last)
+        raise OutputError("left by an earlier training; use --resume to continue it, or choose another --out", last)
     make_folder(request.out)
 
 
 def _splits(config: TrainingConfig, data: TrainingData) -> tuple[Split, Split]:
-    """Windows and cells to learn from, and those that tell when to stop."""
+    """Return windows and cells for training and for validation."""
     split = config.split
     held_contigs = {*split.validation_contigs, *split.test_contigs}
     held_cells = {*split.validation_cells, *split.test_cells}
@@ -197,7 +197,7 @@ def _splits(config: TrainingConfig, data: TrainingData) -> tuple[Split, Split]:
 
 
 def _training_windows(data: TrainingData, numbers: Sequence[int]) -> dict[str, tuple[tuple[int, int], ...]]:
-    """The windows that are learnt from, as runs by contig."""
+    """Return the training windows as runs by contig."""
     runs: dict[str, list[tuple[int, int]]] = {}
     for contig, number in sorted((data.windows[n].contig.name, data.windows[n].number) for n in numbers):
         of_contig = runs.setdefault(contig, [])
@@ -235,7 +235,7 @@ def _trainer(request: TrainRequest, say: Callable[[str], None]) -> tuple[lightni
 
 
 def _progress(trainer: lightning.Trainer, begun: float, minutes: float) -> float:
-    """How far the training is: by its epochs or its time, whichever ends it."""
+    """Return the progress of the training, from 0 to 1, by epochs or by time, whichever is further."""
     by_epochs = trainer.current_epoch / (trainer.max_epochs or 1)
     return max(by_epochs, (time.monotonic() - begun) / (60 * minutes)) if minutes else by_epochs
 
@@ -249,13 +249,13 @@ def _summary(
     parameters = sum(parameter.numel() for parameter in module.parameters())
     return (
         f"{parameters:,} parameters: {architecture.layers} layers of {architecture.hidden}, {architecture.heads} "
-        f"heads, {architecture.factors} factors; {len(training[0]):,} windows × {len(training[1])} cells to learn "
-        f"from, {len(validation[0]):,} × {len(validation[1])} held out"
+        f"heads, {architecture.factors} factors; {len(training[0]):,} windows × {len(training[1])} cells to train "
+        f"on, {len(validation[0]):,} × {len(validation[1])} held out"
     )
 
 
 def _write_reference(path: Path, data: TrainingData) -> None:
-    """Write TPM of the cells that were learnt from, to which `convert` has samples normalised."""
+    """Write TPM of the training cells; with it, `convert` makes a model that normalises samples to them."""
     rows = zip(data.motif_set.factors, data.reference.matrix.tolist(), strict=True)
     lines = ["\t".join(["", *data.reference.cells]), *("\t".join([f, *map(repr, row)]) for f, row in rows)]
     with replacing(path) as temporary:
@@ -263,7 +263,7 @@ def _write_reference(path: Path, data: TrainingData) -> None:
 
 
 def _figures(trainer: lightning.Trainer, best: ModelCheckpoint) -> Mapping[str, float]:
-    """What was logged last, with the best loss."""
+    """Return the last logged figures, with the best loss."""
     figures: dict[str, Any] = {name: float(value) for name, value in trainer.callback_metrics.items()}
     score = best.best_model_score
     return figures | ({"best_val_loss": float(score)} if score is not None else {})

@@ -123,7 +123,9 @@ def test_what_is_no_journal_of_ours_is_begun_anew(path, reopened, text):
 )
 def test_other_inputs_are_named_and_refused(filled, changes, names):
     before = filled.read_bytes()
-    with pytest.raises(OutputError, match=f"stopped, with another {names}; run it again as it was, .* by --fresh"):
+    with pytest.raises(
+        OutputError, match=f"interrupted run with a different {names}; rerun that command unchanged to .* with --fresh"
+    ):
         Journal(filled, INPUTS | changes)
     assert filled.read_bytes() == before
     with Journal(filled, INPUTS | changes, fresh=True) as journal:
@@ -131,7 +133,7 @@ def test_other_inputs_are_named_and_refused(filled, changes, names):
 
 
 def test_another_device_is_named_and_refused(filled, reopened):
-    with Journal(filled, INPUTS) as journal, pytest.raises(OutputError, match="with another provider"):
+    with Journal(filled, INPUTS) as journal, pytest.raises(OutputError, match="with a different provider"):
         journal.begin({"provider": "CUDA"})
     assert reopened(filled).tiles == set(TILES)
 
@@ -157,7 +159,7 @@ sys.stdin.read()
     first = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with first:
         assert first.stdout.readline() == "open\n"
-        with pytest.raises(OutputError, match="another run is writing these outputs at this moment; wait for it"):
+        with pytest.raises(OutputError, match="another run is writing these outputs now; wait for it to finish"):
             Journal(filled, INPUTS)
         first.kill()
         first.wait()
@@ -193,7 +195,7 @@ def test_a_full_disk_loses_nothing_that_was_finished(filled, reopened, room):
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (filled.stat().st_size + room, limits[1]))
     try:
-        with pytest.raises(OutputError, match="File too large; mend that and run the same command again"):
+        with pytest.raises(OutputError, match="File too large; fix this and rerun the same command: finished"):
             journal.add(6, values_of(6))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -54,7 +54,7 @@ def trained(command, simulated):
 def test_training_lowers_the_loss_and_logs_every_track(trained, simulated):
     figures = dict(line.split("\t") for line in trained.stdout.splitlines())
     assert {"best_val_loss", "train_loss", "val_loss", "val_r_DNase", "val_r_H3K27me3"} <= set(figures)
-    assert "1 layers of 32, 4 heads, 25 factors; 5 windows × 3 cells to learn from, 5 × 1 held out" in trained.stderr
+    assert "1 layers of 32, 4 heads, 25 factors; 5 windows × 3 cells to train on, 5 × 1 held out" in trained.stderr
     rows = list(csv.DictReader((simulated / "out/log/csv/metrics.csv").read_text().splitlines()))
     losses = [float(row["val_loss"]) for row in rows if row["val_loss"]]
     assert len(losses) == 3
@@ -96,11 +96,11 @@ def test_a_training_is_resumed_and_not_overwritten(command, export, simulated, t
     train = ("epigept-export", "train")
     done = export("train", simulated / "tiny1.toml", "--out", tmp_path / "out", "--resume")
     assert done.code == 2
-    assert f"{tmp_path}/out/last.ckpt: there is nothing to resume" in done.err
+    assert f"{tmp_path}/out/last.ckpt: file not found, so there is nothing to resume" in done.err
     assert command(*train, simulated / "tiny1.toml", "--out", tmp_path / "out", "--threads", "1").returncode == 0
     done = export("train", simulated / "tiny3.toml", "--out", tmp_path / "out")
     assert done.code == 2
-    assert "last.ckpt: is there from an earlier training; give --resume to go on, or another --out" in done.err
+    assert "last.ckpt: left by an earlier training; use --resume to continue it, or choose another --out" in done.err
     done = command(*train, simulated / "tiny3.toml", "--out", tmp_path / "out", "--resume", "--threads", "1")
     assert done.returncode == 0, done.stderr
     assert "epoch 2: loss" in done.stderr
@@ -126,9 +126,9 @@ def test_training_in_reduced_precision_and_on_several_devices(command, simulated
         (
             'validation_contigs = ["sim2"]',
             'validation_contigs = ["sim7"]',
-            "split.validation_contigs names sim7, which",
+            "split.validation_contigs names sim7, which does not exist",
         ),
-        ('test_cells = ["cell5"]', 'test_cells = ["cell4"]', "split holds out cell4 for validation and for test"),
+        ('test_cells = ["cell5"]', 'test_cells = ["cell4"]', "split holds out cell4 for both validation and test"),
         ('validation_cells = ["cell4"]', "validation_cells = []", "split leaves no cell to validate on"),
         ('fasta = "genome.fa"', 'fasta = "absent.fa"', "absent.fa: FASTA cannot be read"),
         ('expression = "expression.tsv"', 'expression = "motif_factors.tsv"', "motif_factors.tsv"),
@@ -151,7 +151,7 @@ def test_what_is_wrong_with_the_data_is_said(export, simulated, tmp_path, old, n
     [
         (-0.5, "linear", "cell1.CTCF.bw: has values below 0, as at sim1:129"),
         (np.inf, "linear", "cell1.CTCF.bw: has an infinite value, as at sim1:129"),
-        (5000.0, "log1p", 'where it holds the signal itself, say so by space = "linear" in'),
+        (5000.0, "log1p", 'where it holds the signal itself, set space = "linear" in'),
     ],
 )
 def test_a_signal_that_can_be_none_is_refused(export, simulated, tmp_path, value, space, message):
