@@ -21,8 +21,8 @@ def check_table_path(path: Path) -> None:
         OutputError: The folder cannot be written, or the file exists and is not such a table.
     """
     if path.exists() and not _is_table(path):
-        raise OutputError("exists and is not an epigept-batch table; move it away or choose another --write", path)
-    make_folder(path.parent, option="--write")
+        raise OutputError("exists and is not an epigept-batch table; move it away or choose another --out", path)
+    make_folder(path.parent, option="--out")
 
 
 def write_table(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:

@@ -531,7 +531,7 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
         ({"measured": "bad.bed"}, "bad.bed: is no bigWig, or is cut short"),
         (
             {"write": "bad.bed"},
-            "bad.bed: exists and is not an epigept-batch table; move it away or choose another --write",
+            "bad.bed: exists and is not an epigept-batch table; move it away or choose another --out",
         ),
         ({"model": "bad.bed"}, "bad.bed: "),
         ({"scale": "match", "measured": "zero.bw"}, "is 0 everywhere, so --scale match is not possible"),
