@@ -186,9 +186,9 @@ BAD_FILES = {
     "packed genome": ("genome", gzip.compress(b"notes\n"), NO_FASTA),
     "cut genome": ("genome", gzip.compress(b">one\nACGT\n")[:20], "is damaged gzip ("),
     "other genome": ("genome", b">one\nACGT\n", "is another assembly: one has 4 bp instead of 20,000; give the"),
-    "model": ("model", b"notes\n", "is no ONNX model"),
-    "motifs": ("motifs", b"notes\n", "1: begins with 'notes' and holds no line 'MEME version'; give motifs"),
-    "factors": ("motif-factors", b"notes\n", "1: needs a motif and a factor, separated by a tab"),
+    "model": ("model", b"notes\n", "not an ONNX model"),
+    "motifs": ("motifs", b"notes\n", "1: begins with 'notes' and contains no line 'MEME version'; use motifs"),
+    "factors": ("motif-factors", b"notes\n", "1: line must have a motif and a factor, separated by a tab"),
 }
 
 
@@ -391,7 +391,7 @@ def test_a_full_disk_while_unpacking_leaves_nothing_half(setup, ready, home, mon
     monkeypatch.setattr(assembly, "_next_block", full)
     outcome = setup(ready)
     assert outcome.code == 2
-    assert last(outcome).endswith("genome.fa: cannot be written: No space left on device; make room and run again")
+    assert last(outcome).endswith("genome.fa: cannot be written: No space left on device; free some space and rerun")
     assert files(home) == ["model.onnx", "setup.json", "setup/genome/hg.fa.gz"]
 
 
@@ -524,7 +524,7 @@ def test_a_local_genome_is_installed_before_a_conversion_that_takes_longer(
     fasta.write_text(fasta.read_text().replace("\n", "\n\n", 3))
     outcome = setup(published, genome=fasta, **parts)
     assert outcome.code == 2
-    assert "give all lines the same length and remove blank ones" in last(outcome)
+    assert "make all lines the same length and remove blank lines" in last(outcome)
     assert "converting" not in outcome.err
 
 
@@ -633,7 +633,7 @@ def test_an_interruption_ends_the_conversion_too(published, home):
             "ftp://a/b.fa: is no address for a download; give http://, https:// or a file by --genome",
         ),
         (["--checkpoint", "ready.toml"], "ready.toml: has no motifs; give it by --motifs"),
-        (["--model", "ready.toml"], "{cwd}/ready.toml: is no ONNX model, or is cut short"),
+        (["--model", "ready.toml"], "{cwd}/ready.toml: not an ONNX model, or truncated"),
     ],
 )
 def test_what_is_given_wrong_is_said(setup, ready, tmp_path, monkeypatch, options, message):
