@@ -188,7 +188,7 @@ def _text_pairs(lines: Sequence[Line], path: Path) -> list[tuple[str, str]]:
 
 def _mat_pairs(content: bytes, path: Path) -> list[tuple[str, str]]:
     if content.startswith(MAT_HDF5):
-        raise InputError("MATLAB version 7.3 is not supported; save the file with -v7", path)
+        raise InputError("MATLAB 7.3 format is not supported; save the file with -v7", path)
     try:
         rows, names = read_text_cells(content, MAT_VARIABLE)
     except TooLargeError as error:

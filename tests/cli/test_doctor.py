@@ -168,7 +168,7 @@ def test_a_device_that_cannot_be_had_is_a_failure(doctor, monkeypatch):
     found, code = doctor(device="cuda")
     assert code == 1
     assert found["device"]["state"] == FAILED
-    assert found["device"]["said"] == "this ONNX Runtime has no CUDA"
+    assert found["device"]["said"] == "this ONNX Runtime has no CUDA support"
     assert "check" not in found
 
 

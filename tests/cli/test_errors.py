@@ -47,7 +47,7 @@ def folder(tmp_path):
         ({"fasta": "n.fa"}, "n.fa: nothing to predict: the selected regions contain only N"),
         ({"region": "four:1-5"}, "--region four:1-5: the genome has no contig 'four'; its contigs are one, two, three"),
         ({"region": "one:500-400"}, "--region one:500-400: ends before it starts; use contig:start-end"),
-        ({"region": "one:20001-20002"}, "--region one:20001-20002: starts beyond the end of one, 20000"),
+        ({"region": "one:20001-20002"}, "--region one:20001-20002: starts beyond the end of one, which has 20000 bp"),
         (
             {"chromosome": "chrone"},
             "--chromosome chrone: the genome has no contig 'chrone'; did you mean 'one'?",

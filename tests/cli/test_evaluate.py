@@ -457,14 +457,14 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"measured": "absent.bw"}, "absent.bw: bigWig not found to compare with"),
+        ({"measured": "absent.bw"}, "absent.bw: there is no such bigWig to compare with"),
         ({"predicted": "absent.bw"}, "absent.bw: there is no such folder or bigWig; give as --predicted what genome"),
         (
             {"predicted": "absent", "measured": "{track}.bw"},
             "epigept-batch: absent: there is no such folder or bigWig; give as --predicted what genome wrote",
         ),
         ({"predicted": "."}, "holds no run.json of epigept-batch genome; give a folder of its, or a bigWig"),
-        ({"training": "{cell}.none"}, "--training {cell}.none: bigWig not found of CTCF"),
+        ({"training": "{cell}.none"}, "--training {cell}.none: there is no such bigWig of CTCF"),
         ({"training": "measured.bw"}, "--training measured.bw: is the measured track itself"),
         ({"nearest": "b"}, "--nearest b: needs the training cells' tracks; give --training"),
         ({"training": "{cell}.{track}.bigWig", "nearest": "z"}, "--nearest z: has no training track of CTCF"),
@@ -479,7 +479,7 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
         ({"exclude": "all.bed"}, "every bin asked for is excluded"),
         (
             {"exclude": "other.bed"},
-            "other.bed: has no interval on the contigs of the tracks (chr1, chr2, chrM), but on",
+            "other.bed: no interval on the contigs of the tracks (chr1, chr2, chrM), only on",
         ),
         ({"exclude": "empty.bed"}, "empty.bed: no interval in the BED file"),
         ({"peaks": "empty.bed"}, "empty.bed: no interval in the BED file"),

@@ -356,7 +356,7 @@ def test_a_changed_table_or_genome_is_another_input_and_a_moved_one_is_not(genom
     (moved / "g.fa").write_text((moved / "g.fa").read_text().replace("ACGT", "ACGA", 1))
     outcome = genome(fasta=moved / "g.fa", tpm=moved / "sample.txt")
     assert outcome.code == 2
-    assert "was made with another genome;" in outcome.err
+    assert "existing tracks were made with another genome;" in outcome.err
 
 
 def test_a_home_that_cannot_be_written_only_costs_the_cache(genome, tmp_path, monkeypatch):
