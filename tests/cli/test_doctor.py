@@ -118,7 +118,7 @@ def test_what_is_wrong_with_each_input_is_a_failure_and_the_others_are_checked_a
     assert set(failed) == {"model", "FASTA", "table", "disk"}
     assert failed["model"] == f"{tmp_path}/bad.onnx: not an ONNX model"
     assert found["model"]["advice"] == "make one with `epigept-export convert`"
-    assert failed["FASTA"] == f"{tmp_path}/bad.fa:1: is no header"
+    assert failed["FASTA"] == f"{tmp_path}/bad.fa:1: not a FASTA header"
     assert failed["disk"] == f"{tmp_path}/file/out cannot be written"
 
 
@@ -235,7 +235,7 @@ def test_a_genome_of_other_names_and_of_another_assembly(doctor, small_model, fa
     other.write_text(">1\n" + "ACGT" * 5000 + "\n")
     found, code = doctor(model=model, fasta=other)
     assert (code, found["contigs"]["state"]) == (0, WARNING)
-    assert found["contigs"]["advice"] == "lacking: chr2"
+    assert found["contigs"]["advice"] == "missing: chr2"
     other.write_text(">1\n" + "ACGT" * 1000 + "\n")
     found, code = doctor(model=model, fasta=other)
     assert found["assembly"]["said"] == (

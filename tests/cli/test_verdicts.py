@@ -133,7 +133,7 @@ def test_doctor_takes_any_genome_as_genome_does(model, write_genome, tmp_path):
 def test_a_refusal_leaves_nothing_and_comes_before_the_table_is_read(model, write_genome, tmp_path):
     given = {"fasta": write_genome(GENOMES["hg19"]), "model": model, "out": tmp_path / "new"}
     outcome = runner_of("genome", {**given, "tpm": tmp_path / "absent.tsv"})()
-    assert (outcome.code, "of the assembly hg19" in outcome.err) == (2, True)
+    assert (outcome.code, "but this is the assembly hg19" in outcome.err) == (2, True)
     assert not (tmp_path / "new").exists()
 
 
