@@ -327,7 +327,7 @@ def run(words: list[str]) -> tuple[int, str, Any]:
     unforeseen = None if isinstance(result.exception, SystemExit) else result.exception
     # Notes on a good table, on a genome of no known assembly, and on progress are not counted as messages.
     notes = re.compile(
-        r"epigept-(batch|export): (t: |\S+: (the network was trained on hg38, and this is of an|every contig is)"
+        r"epigept-(batch|export): (t: |\S+: (the network was trained on hg38, but this is an|every contig is)"
         r"|[\d,]+ of [\d,]+ \w+|compiling the motif scan)"
     )
     lines = [line for line in (result.stderr or result.stdout).splitlines() if line and not notes.match(line)]

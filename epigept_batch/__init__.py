@@ -1,6 +1,6 @@
 """epigept-batch: genome-wide epigenomic tracks from RNA-seq with EpiGePT.
 
-The names below are the Python API, for notebooks and pipelines; each is loaded when it is first used.
+The names below are the Python API, for notebooks and pipelines. Each one is loaded when it is first used.
 
     import epigept_batch as eb
 
@@ -24,7 +24,7 @@ from epigept_batch.machine.environment import send_nothing
 
 __version__ = "0.1.0"
 
-# Here, for whichever module is imported first: ONNX Runtime decides once, while it is loaded.
+# Here, before any other module is imported: ONNX Runtime reads the setting once, while it is loaded.
 send_nothing()
 
 PUBLIC = {
@@ -41,7 +41,7 @@ PUBLIC = {
     "DeviceError": "errors",
     "OutputError": "errors",
 }
-"""The names of the API, and where each is: semantic versioning holds for them and for nothing else."""
+"""The names of the public API and the module of each. Semantic versioning covers these names and no others."""
 __all__ = [
     "Bins",
     "DeviceError",
@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name is of
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - depends on the name
     """Load a public name when it is first used."""
     if name not in PUBLIC:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
@@ -66,5 +66,5 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name is of
 
 
 def __dir__() -> list[str]:
-    """The public names."""
+    """List the public names."""
     return sorted([*__all__, "__version__"])

@@ -1,4 +1,4 @@
-"""`python -m epigept_batch`: the `epigept-batch` of this Python, wherever scripts are installed."""
+"""`python -m epigept_batch`: run the `epigept-batch` of this Python, wherever its scripts are installed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The chromosomes of known assemblies, by name, accession and length: which assembly contigs are of, and their names.
+"""The chromosomes of known assemblies by name, accession and length, to tell which assembly contigs belong to.
 
-A name alone says little, since `chr1` is in every assembly. A contig is a chromosome of an assembly where its name and
-its length are; no two of these assemblies share the length of a chromosome, mitochondria excepted.
+A name alone says little, since every assembly has a `chr1`. A contig counts as a chromosome of an assembly where both
+its name and its length match. Apart from mitochondria, no two of these assemblies share the length of a chromosome.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 UCSC, ENSEMBL, REFSEQ, GENBANK = "UCSC", "Ensembl", "RefSeq", "GenBank"
 NCBI = frozenset({REFSEQ, GENBANK})
-"""Namings by accession."""
+"""The naming schemes that use accessions."""
 MITOCHONDRIA = frozenset({"chrM", "chrMT"})
-"""The names of the only chromosomes whose lengths several assemblies share."""
+"""Names of the mitochondrial chromosome, the only one whose length several assemblies share."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Chromosome:
     """A chromosome of an assembly.
 
     Attributes:
-        assembly: UCSC's name of it.
+        assembly: UCSC's name of the assembly.
         name: UCSC's name, with `chr`.
         length: In bp.
-        aliases: Other names, but for the one without `chr`.
+        aliases: Other names, except for the one without `chr`.
     """
 
     assembly: str
@@ -42,25 +42,25 @@ class Chromosome:
 
     @property
     def bare(self) -> str:
-        """Its name without `chr`."""
+        """The name without `chr`."""
         return self.name.removeprefix("chr")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that it is called."""
+        """All names of the chromosome."""
         return (self.name, self.bare, *self.aliases)
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """What contigs are, by their names and lengths.
+    """What the names and lengths of contigs say about their assembly.
 
     Attributes:
-        fits: How many contigs are chromosomes of each assembly, the most first; only assemblies with any.
-        by_mitochondria: Whether those are mitochondria, so that one contig counts for several assemblies.
-        naming: Whose names most of the contigs bear that are named as chromosomes; None without such.
-        misfits: Contigs named as a chromosome of the assembly that fits best, but of another length.
-        renamed: Contigs with the length of a chromosome and a name that is none's, and that chromosome.
+        fits: Number of contigs that are chromosomes of each assembly, in descending order; only assemblies with any.
+        by_mitochondria: Whether only mitochondria match, so that one contig may count for several assemblies.
+        naming: The naming scheme of most contigs that have a chromosome's name; None if no contig has one.
+        misfits: Contigs with the name of a chromosome of the best-fitting assembly but with another length.
+        renamed: Contigs with the length of a chromosome but an unknown name, each with that chromosome.
     """
 
     fits: Mapping[str, int]
@@ -71,14 +71,14 @@ class Recognition:
 
     @property
     def assemblies(self) -> tuple[str, ...]:
-        """Those that most contigs fit; several where they cannot be told apart."""
+        """The best-fitting assemblies; several where they cannot be told apart."""
         most = max(self.fits.values(), default=0)
         return tuple(name for name, number in self.fits.items() if number == most)
 
 
 @cache
 def chromosomes() -> tuple[Chromosome, ...]:
-    """All that are known, in the order of their assemblies."""
+    """Return all known chromosomes, ordered by assembly."""
     text = resources.files("epigept_batch").joinpath("assemblies.tsv").read_text()
     rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")][1:]
     return tuple(
@@ -88,16 +88,16 @@ def chromosomes() -> tuple[Chromosome, ...]:
 
 @cache
 def assemblies() -> tuple[str, ...]:
-    """The names of those that are known."""
+    """Return the names of the known assemblies."""
     return tuple(dict.fromkeys(chromosome.assembly for chromosome in chromosomes()))
 
 
 @lru_cache(maxsize=1 << 16)
 def names_of(contig: Contig) -> tuple[str, ...]:
-    """A contig's name, and what files of others may call it, the likeliest first.
+    """Return the names that a file may use for a contig, the most likely first.
 
-    With `chr` and without; and what the chromosome that it is has for names. By an accession of another version it is
-    called only where its length says so.
+    These are its own name, with and without `chr`, and the other names of the chromosome that it is. An accession of
+    another version counts only where the length matches.
     """
     bare = contig.name.removeprefix("chr")
     return tuple(dict.fromkeys([contig.name, f"chr{bare}", bare, *aliases_of(contig)]))
@@ -105,24 +105,24 @@ def names_of(contig: Contig) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 16)
 def aliases_of(contig: Contig) -> tuple[str, ...]:
-    """What a contig is called in another naming than its own: `chr1` and `1` for an accession, or the reverse."""
+    """Return a contig's names in other naming schemes: `chr1` and `1` for an accession, or the reverse."""
     known = _named_and_fitting(contig)
     names = [name for chromosome in known for name in chromosome.names]
     named_by_ncbi = naming_of(contig.name) in NCBI
     if not known:
-        # The version of an accession says the assembly, so that the name holds for a piece of the chromosome, too.
+        # A versioned accession identifies the assembly, so the name also holds for a part of the chromosome.
         names = [name for chromosome in of_accession(contig.name) for name in (chromosome.name, chromosome.bare)]
     if not named_by_ncbi:
         bare = contig.name.removeprefix("chr")
         names = [name for name in names if name.removeprefix("chr") != bare]
     if not named_by_ncbi and any(chromosome.name in MITOCHONDRIA for chromosome in known):
-        names = [name for name in names if "." not in name]  # the length is that of several sequences
+        names = [name for name in names if "." not in name]  # several sequences have this length
     return tuple(dict.fromkeys(name for name in names if name != contig.name))
 
 
 @lru_cache(maxsize=1 << 16)
 def standard_name(contig: Contig) -> str:
-    """UCSC's name of the chromosome that a contig is, else its own with `chr` and whatever is behind it."""
+    """Return UCSC's name of the chromosome that a contig is, else the contig's own name with `chr` in front."""
     if naming_of(contig.name) in NCBI:
         known = _named_and_fitting(contig) or of_accession(contig.name)
         if known:
@@ -131,7 +131,7 @@ def standard_name(contig: Contig) -> str:
 
 
 def naming_of(name: str) -> str | None:
-    """Whose name of a chromosome this is; None where it is none."""
+    """Return the naming scheme that a chromosome's name belongs to; None if it is not a chromosome's name."""
     index = _by_name()
     for spelling in _spellings(name):
         if spelling in index:
@@ -142,12 +142,12 @@ def naming_of(name: str) -> str | None:
 
 
 def length_in(assembly: str, contig: Contig) -> int | None:
-    """The length of the chromosome of an assembly that a contig is named as; None where it is named as none."""
+    """Return the length of the chromosome in an assembly that has a contig's name; None if there is no such one."""
     return next((found.length for found in _named(contig.name) if found.assembly == assembly), None)
 
 
 def of_accession(name: str) -> tuple[Chromosome, ...]:
-    """The chromosomes of an accession with its version, which says the sequence; none for any other name."""
+    """Return the chromosomes with a versioned accession, which identifies the sequence; empty for any other name."""
     for spelling in _spellings(name):
         found = [one for one in _by_base().get(_base(spelling), ()) if spelling in one.aliases]
         if found:
@@ -156,10 +156,10 @@ def of_accession(name: str) -> tuple[Chromosome, ...]:
 
 
 def recognise(contigs: Iterable[Contig]) -> Recognition:
-    """Which assembly contigs are of.
+    """Tell which assembly contigs belong to.
 
-    Chromosomes of the nucleus count, mitochondria only where there is none. A name that is no chromosome's does not
-    speak against a length that is one's.
+    Nuclear chromosomes count; mitochondria count only where no nuclear chromosome matches. A contig with the length of
+    a chromosome counts as one even if its name is not a chromosome's.
     """
     nuclear: Counter[str] = Counter()
     mitochondrial: Counter[str] = Counter()
@@ -188,7 +188,7 @@ def recognise(contigs: Iterable[Contig]) -> Recognition:
 
 
 def _named(name: str) -> tuple[Chromosome, ...]:
-    """The chromosomes of this name; an accession's version does not matter."""
+    """Return the chromosomes with this name; the version of an accession does not matter."""
     for spelling in _spellings(name):
         found = _by_name().get(spelling) or _by_base().get(_base(spelling))
         if found:
@@ -201,7 +201,7 @@ def _named_and_fitting(contig: Contig) -> tuple[Chromosome, ...]:
 
 
 def _spellings(name: str) -> tuple[str, ...]:
-    """A contig's name, and its parts in NCBI's older headers, as in `gi|568815597|ref|NC_000001.11|`."""
+    """Return a contig's name and its parts, as in NCBI's older headers `gi|568815597|ref|NC_000001.11|`."""
     return (name, *(part for part in name.split("|") if part)) if "|" in name else (name,)
 
 
@@ -211,7 +211,7 @@ def _base(accession: str) -> str:
 
 @cache
 def _by_name() -> Mapping[str, list[Chromosome]]:
-    """Chromosomes by their names, with `chr` and without."""
+    """Index chromosomes by name, with and without `chr`."""
     found: dict[str, list[Chromosome]] = {}
     for chromosome in chromosomes():
         names = (name for name in chromosome.names if "." not in name)
@@ -222,7 +222,7 @@ def _by_name() -> Mapping[str, list[Chromosome]]:
 
 @cache
 def _by_base() -> Mapping[str, list[Chromosome]]:
-    """Chromosomes by their accessions without the version."""
+    """Index chromosomes by accession, without the version."""
     found: dict[str, list[Chromosome]] = {}
     for chromosome in chromosomes():
         for name in chromosome.aliases:
@@ -233,5 +233,5 @@ def _by_base() -> Mapping[str, list[Chromosome]]:
 
 @cache
 def _by_length() -> Mapping[int, Chromosome]:
-    """Chromosomes of a length that no other has."""
+    """Index chromosomes by length, without mitochondria, whose length is not unique."""
     return {one.length: one for one in chromosomes() if one.name not in MITOCHONDRIA}

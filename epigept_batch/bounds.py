@@ -1,4 +1,4 @@
-"""How much of a file may be taken into memory: bounds far above any real input, below what would fell the machine."""
+"""Limits on how much of a file is read into memory: far above any real input, below what exhausts a machine."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ if TYPE_CHECKING:
 MB = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 LONGEST_LINE = 16 * MB
-"""Bytes of a line: of a matrix of a million samples."""
+"""Most bytes of a line: enough for a matrix of a million samples."""
 LARGEST_TEXT = 256 * MB
-"""Bytes of a file that is read whole: motif sets have 1 MB, a reference of 105 cells 1 MB."""
+"""Most bytes of a file that is read whole. Motif sets have 1 MB; a reference of 105 cells has 1 MB."""
 MOST_UNPACKED, MOST_RATIO = 1024 * MB, 250
-"""A gzip that unpacks to more than this size and this many times its own is no table: text reaches 20 times, gzip of
-zeros 1,030."""
+"""Limits for gzip files: one that unpacks to more than this size and more than this multiple of its own size is not a
+table. Text expands up to 20 times, zeros 1,030 times."""
 
 
 def read_whole(path: Path, *, most: int = LARGEST_TEXT) -> bytes:
-    """The bytes of a file that is no larger than it may be.
+    """Read a whole file, up to a size limit.
 
     Raises:
-        InputError: It is larger, or a pipe or device, which may have no end.
+        InputError: It is larger, or it is a pipe or device, which may have no end.
         OSError: It cannot be read.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise InputError("is a pipe or device; give a file", path)
+        raise InputError("is a pipe or device; use a regular file", path)
     with path.open("rb") as stream:
         content = stream.read(most + 1)
     if len(content) > most:
-        raise InputError(f"is larger than {most // MB:,} MB, which no file of its kind is", path)
+        raise InputError(
+            f"larger than {most // MB:,} MB, the limit for this kind of file; check that it is the right file", path
+        )
     return content
 
 
 def read_unpacked(path: Path, *, most: int = LARGEST_TEXT) -> bytes:
-    """The bytes of a file, plain or gzip, of which neither the file nor what it holds is larger than it may be.
+    """Read a whole file, plain or gzip, where both the file and its unpacked content stay within a size limit.
 
     Raises:
         InputError: It is larger, damaged, or a pipe or device.
@@ -55,22 +57,25 @@ def read_unpacked(path: Path, *, most: int = LARGEST_TEXT) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
             unpacked = stream.read(most + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"is a damaged or truncated gzip file ({error})", path) from error
+        raise InputError(f"damaged or truncated gzip file ({error}); copy or download it again", path) from error
     if len(unpacked) > most:
-        raise InputError(f"unpacks to more than {most // MB:,} MB, which no file of its kind does", path)
+        raise InputError(
+            f"unpacks to more than {most // MB:,} MB, the limit for this kind of file; check that it is the right file",
+            path,
+        )
     return unpacked
 
 
 def bounded_lines(stream: IO[bytes], path: Path, *, first: int = 1) -> Iterator[bytes]:
-    """The lines of a stream with their ends.
+    """Iterate over the lines of a stream, with their line ends.
 
     Args:
-        stream: Of bytes.
-        path: For messages.
+        stream: A stream of bytes.
+        path: The file's name, for messages.
         first: Number of the first line.
 
     Raises:
-        InputError: One is longer than a line may be.
+        InputError: A line is longer than the limit.
     """
     number = first
     while line := bounded_line(stream, path, number):
@@ -79,23 +84,23 @@ def bounded_lines(stream: IO[bytes], path: Path, *, first: int = 1) -> Iterator[
 
 
 def bounded_line(stream: IO[bytes], path: Path, number: int) -> bytes:
-    """The next line of a stream with its end, empty behind the last.
+    """Return the next line of a stream with its line end; empty after the last line.
 
     Raises:
-        InputError: It is longer than a line may be.
+        InputError: The line is longer than the limit.
     """
     line = stream.readline(LONGEST_LINE + 1)
     if len(line) > LONGEST_LINE:
-        raise InputError(f"is longer than {LONGEST_LINE // MB} MB; give a text file with line ends", path, number)
+        raise InputError(f"line longer than {LONGEST_LINE // MB} MB; use a text file with line breaks", path, number)
     return line
 
 
 def open_gzip(stream: IO[bytes], path: Path) -> io.BufferedReader:
-    """What a gzip file holds, refused where it unpacks to what no text does.
+    """Open a gzip file for reading; reading fails if it expands more than any text does.
 
     Args:
         stream: The file.
-        path: For messages.
+        path: The file's name, for messages.
     """
     return io.BufferedReader(_BoundedGzip(stream, path), MB)
 
@@ -110,12 +115,13 @@ class _BoundedGzip(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever can be written to
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
         count = self._unpacked.readinto(buffer)
         size = self._unpacked.tell()
         if size > MOST_UNPACKED and size > MOST_RATIO * self._packed:
             raise InputError(
-                f"unpacks to more than {MOST_RATIO} times its size, which no text does; unpack it and look", self._path
+                f"unpacks to more than {MOST_RATIO} times its size, as no text does; unpack it and check its content",
+                self._path,
             )
         return count
 

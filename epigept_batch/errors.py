@@ -1,4 +1,4 @@
-"""What can go wrong, by whose mending it takes."""
+"""Errors, by what the user has to fix."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ if TYPE_CHECKING:
     import os
 
 REMEDIES = {
-    errno.EMFILE: "raise the limit, for example by ulimit -n 4096",
-    errno.ENFILE: "close other programs, for the whole system has no more",
-    errno.ENOSPC: "make room and run again",
-    errno.EDQUOT: "make room within your quota and run again",
-    errno.EFBIG: "raise the limit of ulimit -f, or use a file system for larger files",
-    errno.ENOMEM: "free some memory, or run where there is more",
-    errno.EIO: "look at the disk or the network",
-    errno.ESTALE: "look at the network, and run again",
+    errno.EMFILE: "raise the limit, for example with ulimit -n 4096",
+    errno.ENFILE: "close other programs, because the whole system has reached its limit",
+    errno.ENOSPC: "free some space and rerun",
+    errno.EDQUOT: "free some space within your quota and rerun",
+    errno.EFBIG: "raise the limit of ulimit -f, or use a file system that allows larger files",
+    errno.ENOMEM: "free some memory, or run on a machine with more",
+    errno.EIO: "check the disk or the network",
+    errno.ESTALE: "check the network and rerun",
 }
-"""What to do where the system is short of something, whichever file it was that could not be had."""
+"""What to do about system errors that are not the fault of a particular file."""
 
 
 def reason(error: OSError) -> str:
-    """Why the system refused, and what to do where it is the system that must be mended."""
+    """Return why the system refused an operation, with a remedy where the system itself is at fault."""
     said = error.strerror or str(error).strip() or type(error).__name__
     remedy = REMEDIES.get(error.errno or 0)
     return f"{said}; {remedy}" if remedy else said
 
 
 def one_line(text: str) -> str:
-    """Text with what does not print written out, so that no input ends the line or speaks to a user's terminal."""
+    """Escape unprintable characters, so that no input can break the line or control the user's terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class EpiGePTError(Exception):
-    """An error that one line explains: ``FILE:LINE: what is wrong; what to do``.
+    """An error with a one-line explanation: ``FILE:LINE: what is wrong; what to do``.
 
     Attributes:
-        exit_code: What the command exits with: 2 where the user's input or usage is at fault, else 1.
+        exit_code: Exit status of the command: 2 where the user's input or usage is at fault, else 1.
     """
 
     exit_code = 1
@@ -54,18 +54,18 @@ class InputError(EpiGePTError):
 
 
 class ModelError(EpiGePTError):
-    """A model file or checkpoint that is not what it should be."""
+    """A model file or checkpoint that is invalid or does not fit."""
 
     exit_code = 2
 
 
 class DeviceError(EpiGePTError):
-    """A device or a library that was asked for and cannot be had."""
+    """A requested device or library that is not available."""
 
     exit_code = 2
 
 
 class OutputError(EpiGePTError):
-    """An output folder or file that may not be written."""
+    """An output folder or file that cannot or must not be written."""
 
     exit_code = 2

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Write files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def in_words(size: float) -> str:
-    """Bytes in words."""
+    """Format a number of bytes, as in `1.5 GB`."""
     for unit, name in ((1e9, "GB"), (1e6, "MB")):
         if size >= unit:
             return f"{size / unit:.1f} {name}"
@@ -25,19 +25,19 @@ def in_words(size: float) -> str:
 
 
 def temporary_beside(path: Path) -> Path:
-    """A hidden, empty, new file in the folder of `path`, to be renamed to it when it is whole."""
+    """Create a hidden, empty file in the folder of `path`, to be renamed to `path` when it is complete."""
     return _new_beside(path, lambda new: new.touch(mode=0o666, exist_ok=False))
 
 
 def _new_beside(path: Path, make: Callable[[Path], None]) -> Path:
-    """Make something hidden beside `path` under a name that is free.
+    """Create something hidden beside `path` under an unused name.
 
-    `tempfile` makes private files, but an output is an ordinary one: the system takes the umask from the mode that
-    `make` asks for. To read the umask is to set it, for every thread of the process.
+    `tempfile` creates private files, but outputs need ordinary permissions: the system applies the umask to the mode
+    that `make` requests. Reading the umask instead would mean setting it, for every thread of the process.
 
     Args:
-        path: Whose name and folder it takes.
-        make: Creates what is given; raises FileExistsError where there is one.
+        path: The name and folder to derive the new name from.
+        make: Creates the path that it is given; raises FileExistsError if it exists.
     """
     while True:
         new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -47,26 +47,26 @@ def _new_beside(path: Path, make: Callable[[Path], None]) -> Path:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove temporary files of `path` that a process which was killed left; nobody must be writing one now."""
+    """Remove temporary files of `path` that a killed process left behind; no process may be writing one now."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         leftover.unlink(missing_ok=True)
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Give a finished file its name; what it holds is on the disk first."""
+    """Give a finished file its final name, after its content is synced to disk."""
     sync_file(temporary)
     temporary.replace(path)
     sync_folder(path.parent)
 
 
 def sync_file(path: Path) -> None:
-    """Have what a file holds on the disk."""
+    """Sync the content of a file to disk."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, where the system can."""
+    """Sync the entries of a folder to disk, where the system can."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):
@@ -76,7 +76,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_still_linked(handle: int, path: Path) -> bool:
-    """Whether an open file is the one of that name, which a process that held its lock may have removed meanwhile."""
+    """Whether an open file still has that name; the process that held its lock may have removed it meanwhile."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:
@@ -85,7 +85,7 @@ def is_still_linked(handle: int, path: Path) -> bool:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file that takes the name `path` if the body ends without an error, and vanishes otherwise."""
+    """Provide a temporary file that is renamed to `path` if the body succeeds and removed otherwise."""
     temporary = temporary_beside(path)
     try:
         yield temporary
@@ -96,7 +96,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def filling(folder: Path) -> Iterator[Path]:
-    """A hidden folder beside an empty one, whose place it takes if the body ends without an error; else it vanishes."""
+    """Provide a hidden folder that replaces an empty one beside it if the body succeeds and is removed otherwise."""
     temporary = _new_beside(folder, lambda new: new.mkdir())
     try:
         yield temporary
@@ -107,19 +107,19 @@ def filling(folder: Path) -> Iterator[Path]:
 
 
 def make_folder(folder: Path, *, option: str = "--out") -> None:
-    """Create an output folder where there is none, and see that it can be written.
+    """Create an output folder if it does not exist, and check that it is writable.
 
     Args:
         folder: The folder.
-        option: What names another one, for the message.
+        option: The option that sets the folder, for the message.
 
     Raises:
-        OutputError: It cannot.
+        OutputError: It cannot be created or is not writable.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary_beside(folder / "epigept-batch").unlink()
     except OSError as error:
         raise OutputError(
-            f"output folder cannot be written: {reason(error)}; give another by {option}", folder
+            f"output folder cannot be written: {reason(error)}; choose another with {option}", folder
         ) from error

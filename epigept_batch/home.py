@@ -1,4 +1,4 @@
-"""Where the program keeps what outlives a run: installed files and caches."""
+"""Where the program keeps installed files and caches between runs."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ VARIABLE = "EPIGEPT_BATCH_HOME"
 
 
 def home() -> Path:
-    """The folder named by EPIGEPT_BATCH_HOME, else the user's cache folder for this program."""
+    """Return the folder that EPIGEPT_BATCH_HOME names, else the user's cache folder for this program."""
     return Path(os.environ.get(VARIABLE) or platformdirs.user_cache_path("epigept-batch"))
 
 
 def default_model() -> Path:
-    """The model file of a run that names none."""
+    """Return the model file that a run uses if the user names none."""
     return home() / "model.onnx"
 
 
 def default_fasta() -> Path:
-    """The genome of a run that names none."""
+    """Return the genome that a run uses if the user names none."""
     return home() / "genome.fa"
 
 
 def installed(path: Path, option: str) -> Path:
-    """A file that a run looks for where the user names none.
+    """Return a default file, after checking that it exists.
 
     Args:
         path: `default_model` or `default_fasta`.
-        option: What names another one: an option, or an argument.
+        option: The option or argument that names another file, for the message.
 
     Raises:
-        InputError: It is not there.
+        InputError: The file does not exist.
     """
     if not path.exists():
         file = f"{option} FILE" if option.startswith("-") else option
-        raise InputError(f"no {option} is given and there is no {path}; run `epigept-batch setup`, or give {file}")
+        raise InputError(f"no {option} given and {path} does not exist; run `epigept-batch setup`, or pass {file}")
     return path
 
 
 def cache_folder(kind: str) -> Path | None:
-    """A folder for what can be made again, created; None where that cannot be written."""
+    """Create and return a folder for cached data; None if it is not writable."""
     folder = home() / kind
     try:
         folder.mkdir(parents=True, exist_ok=True)

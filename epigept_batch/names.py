@@ -1,21 +1,21 @@
-"""Names: of what a file may hold, and those from inputs that become names of files."""
+"""Names of precisions and spaces, and checks of input names that become file names."""
 
 from __future__ import annotations
 
 PRECISIONS = ("fp32", "fp16", "int8")
-"""What a model file may compute in."""
+"""Precisions that a model file may have."""
 SPACES = ("log1p", "linear")
-"""What tracks may hold: ln(1 + signal), as a network gives it, or the signal."""
+"""Values that tracks may hold: ln(1 + signal), as a network outputs it, or the signal itself."""
 LONGEST_SAMPLE, LONGEST_TRACK = 150, 64
-"""Bytes: a file system takes 255, and the two are joined by a dot, with an ending and what a temporary name needs."""
+"""Most bytes of a name. A file system allows 255 for both names, a dot, the suffix and what a temporary name adds."""
 
 
 def can_be_file_name(name: str, *, longest: int = LONGEST_SAMPLE) -> bool:
-    """Whether a name can be that of files in the output folder, and of none outside it.
+    """Whether a name can be part of a file name in the output folder, and cannot lead outside it.
 
     Args:
-        name: Of a sample or a track.
-        longest: Bytes that it may have.
+        name: Name of a sample or a track.
+        longest: Most bytes that it may have.
     """
     try:
         size = len(name.encode())

@@ -1,4 +1,4 @@
-"""Who is told how far a run is."""
+"""How a run reports its progress."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """What a run says while it goes."""
+    """Receives the progress of a run."""
 
     def say(self, sentence: str) -> None:
-        """A sentence for the user."""
+        """Show the user a sentence."""
 
     def start(self, total: int | None, *, done: int = 0) -> None:
-        """So many windows are to be computed, or bytes to come, if that is known; of which some are there."""
+        """Begin with a total of windows or bytes, if it is known, of which some are already done."""
 
     def advance(self, by: int = 1) -> None:
-        """One window more is done, or so many bytes have come."""
+        """Report that one more window is done, or that so many bytes have arrived."""
 
     def finish(self, sentence: str) -> None:
-        """What came of it; after the last window."""
+        """Show a summary after the last window."""

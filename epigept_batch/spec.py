@@ -1,4 +1,4 @@
-"""What a model file says of itself: the JSON under `epigept_batch.spec` in its metadata."""
+"""The spec of a model file: the JSON under `epigept_batch.spec` in its metadata."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 METADATA_KEY = "epigept_batch.spec"
 FORMAT_VERSION = 1
 NO_BASE = 4
-"""The token of every base but A 0, C 1, G 2 and T 3."""
+"""The token of every base other than A (0), C (1), G (2) and T (3)."""
 DIMENSIONS = 4  # of a signal: windows, samples, bins, tracks
 CHECK_BINS = 16
-"""Bins of a window whose signal the spec keeps."""
+"""Number of bins per window whose signal the spec keeps."""
 LONGEST_WINDOW = 1 << 24
-"""Base pairs; the published networks have 128,000."""
+"""Most base pairs of a window; the published networks have 128,000."""
 MOST_FACTORS, MOST_TRACKS, MOST_CELLS, WIDEST_MOTIF = 20_000, 1_000, 100_000, 400
+"""Limits of a model file. The widest motif, in bp, is far above any real one and fits the scan's 16-bit tables."""
 FARTHEST = 1 << 20
-"""Base pairs from a bin's start to where its motif hits are looked for."""
+"""Most base pairs between a bin's start and either end of its scan window."""
 BACKGROUND = 0.25
 LEAST_PROBABILITY = 0.001
 
@@ -43,7 +44,7 @@ class ScanWindow:
     right: int
 
     def geometry(self, bins: int, bin_bp: int) -> Geometry:
-        """A window of so many bins, with what the hits in them need of the sequence around it."""
+        """Return a window of this many bins, with the flanking sequence that motif hits need."""
         return Geometry(bins, bin_bp, before=max(0, -self.left), after=max(0, self.right - bin_bp))
 
     def __str__(self) -> str:
@@ -58,7 +59,7 @@ class Motif:
         name: As in the motif file; not necessarily unique.
         probabilities: float64, (width, 4), columns A, C, G, T; rows need not sum to 1.
         threshold: Least score of a hit, in nats.
-        factors: The factors it stands for, sorted.
+        factors: The factors that the motif represents, sorted.
     """
 
     name: str
@@ -68,30 +69,30 @@ class Motif:
 
     @property
     def log_odds(self) -> NDArray[np.float64]:
-        """Score of each base at each position as HOMER 4.11 has it, float64, (width, 4), in nats."""
+        """Score of each base at each position as in HOMER 4.11, float64, (width, 4), in nats."""
         return np.log(np.maximum(self.probabilities, LEAST_PROBABILITY) / BACKGROUND)
 
     @property
     def best_score(self) -> float:
-        """The score of the best of all sequences, in nats."""
+        """The highest possible score, in nats."""
         return float(self.log_odds.max(axis=1).sum())
 
 
 @dataclass(frozen=True, eq=False)
 class MotifSet:
-    """The motifs a network was trained with and the window in which it looks for them."""
+    """The motifs that a network was trained with, and the window in which their hits are searched."""
 
     motifs: tuple[Motif, ...]
     window: ScanWindow
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """Every factor that some motif stands for, sorted: the order of the published network."""
+        """Every factor with a motif, sorted: the order of the published network."""
         return tuple(sorted({factor for motif in self.motifs for factor in motif.factors}))
 
     @property
     def sha256(self) -> str:
-        """Digest of all that the scores depend on."""
+        """Digest of everything that the scores depend on."""
         return _digest(_motif_set_to_json(self))
 
     @property
@@ -121,10 +122,10 @@ class ExpressionReference:
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """What the original network gives for generated inputs, by which any device can prove itself.
+    """The original network's output for generated inputs, to verify any device against.
 
     Attributes:
-        seed: Of `epigept_batch.inference.check.check_inputs`.
+        seed: Seed for `epigept_batch.inference.check.check_inputs`.
         signal: float32, (windows, samples, `check_bins`, tracks).
     """
 
@@ -134,25 +135,25 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Spec:
-    """All that the runtime knows of a network besides its graph.
+    """Everything that the runtime knows about a network apart from its graph.
 
     Attributes:
         architecture: Name of the published architecture.
-        geometry: Bins of a window, base pairs of a bin, and the sequence around it that motif hits need.
+        geometry: Bins per window, base pairs per bin, and the flanking sequence that motif hits need.
         tracks: Names of the outputs, in order.
         factors: Names of the factors, in the order of the network's features.
         motif_set: The motifs and the scan window.
-        reference: The training cells' expression; None where the file was made without.
-        space: What the outputs are; always `log1p`, ln(1 + signal).
+        reference: The training cells' expression; None if the file was made without it.
+        space: What the outputs mean; always `log1p`, ln(1 + signal).
         precision: `fp32`, `fp16` or `int8`.
-        attention: `fused`, or `plain` for a graph of standard operators only.
+        attention: `fused`, or `plain` for a graph with standard operators only.
         checkpoint_sha256: Digest of the checkpoint that the weights come from.
-        versions: Tools that wrote the file, by name.
+        versions: Versions of the tools that wrote the file, by name.
         check: Known outputs for generated inputs.
-        training_windows: Windows that the published network was trained on: by contig the runs [first, last) of
-            window numbers on the grid.
-        training_cells: Names of the cells it was trained on, where they are known.
-        contiguous: Whether it was trained on stretches of a chromosome, as `genome` runs it.
+        training_windows: Windows that the published network was trained on: for each contig, the ranges [first, last)
+            of window numbers on the grid.
+        training_cells: Names of the cells that it was trained on, if known.
+        contiguous: Whether it was trained on contiguous sequence, which is what `genome` gives it.
         network: Sizes of the network by name, such as `layers`, `hidden` and `heads`.
     """
 
@@ -175,7 +176,7 @@ class Spec:
 
     @property
     def caution(self) -> str | None:
-        """What to know of its predictions for a genome, a sentence; None for nothing."""
+        """A sentence about the limits of its predictions on a genome; None if there is nothing to say."""
         if self.contiguous:
             return None
         return (
@@ -219,14 +220,14 @@ class Spec:
         """Read what `to_json` wrote.
 
         Raises:
-            ModelError: Not a spec, or one of a later format.
+            ModelError: Not a spec, or a spec of another format version.
         """
         try:
             document = json.loads(text)
             version = document["format_version"]
             if version != FORMAT_VERSION:
                 raise ModelError(
-                    f"the model file has format {version}, this program reads {FORMAT_VERSION}; "
+                    f"the model file has format {version}, but this version reads format {FORMAT_VERSION}; "
                     "use the version of epigept-batch that wrote it, or convert the checkpoint again"
                 )
             spec = cls._from_document(document)
@@ -270,23 +271,23 @@ class Spec:
 
 
 def _check_bounds(spec: Spec) -> None:
-    """See that a spec is of a network that can be: that its parts fit each other, and none is beyond all measure.
+    """Check that a spec describes a possible network: its parts fit each other and stay within limits.
 
-    A model file is data from anywhere; what it says decides what is allocated and which files are written.
+    A model file may come from anywhere, and its spec decides how much is allocated and which files are written.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It does not.
     """
     geometry = spec.geometry
     if not (0 < geometry.bins <= LONGEST_WINDOW and 0 < geometry.bin_bp <= LONGEST_WINDOW // geometry.bins):
-        raise ValueError(f"a window of {geometry.bins} bins of {geometry.bin_bp} bp")
+        raise ValueError(f"window of {geometry.bins} bins of {geometry.bin_bp} bp")
     if spec.precision not in PRECISIONS or spec.space != "log1p":
         raise ValueError(f"precision {spec.precision!r}, space {spec.space!r}")
     if not 0 < len(spec.tracks) <= MOST_TRACKS or len({name.casefold() for name in spec.tracks}) < len(spec.tracks):
-        raise ValueError(f"{len(spec.tracks)} tracks, or two of one name")
+        raise ValueError(f"{len(spec.tracks)} tracks, or two tracks with the same name")
     for name in spec.tracks:
         if not can_be_file_name(name, longest=LONGEST_TRACK):
-            raise ValueError(f"track {name[:LONGEST_TRACK]!r} cannot be a file's name")
+            raise ValueError(f"track {name[:LONGEST_TRACK]!r} cannot be part of a file name")
     _check_motifs(spec)
     _check_values(spec)
 
@@ -299,10 +300,10 @@ def _check_values(spec: Spec) -> None:
     if spec.reference is not None:
         matrix = spec.reference.matrix
         if not 0 < len(spec.reference.cells) <= MOST_CELLS or not (np.isfinite(matrix).all() and (matrix >= 0).all()):
-            raise ValueError("expression reference with values that are no TPM")
+            raise ValueError("expression reference with values that are not TPM")
     for runs in spec.training_windows.values():
         if any(not 0 <= first < last for first, last in runs):
-            raise ValueError("training windows that end before they begin")
+            raise ValueError("training windows that end before they start")
 
 
 def _check_motifs(spec: Spec) -> None:
@@ -310,16 +311,16 @@ def _check_motifs(spec: Spec) -> None:
     if not -FARTHEST <= window.left < window.right <= FARTHEST:
         raise ValueError(f"motif window {window}")
     if not 0 < len(spec.factors) <= MOST_FACTORS or spec.motif_set.factors != spec.factors:
-        raise ValueError(f"{len(spec.factors)} factors, which are not those of the motifs")
+        raise ValueError(f"{len(spec.factors)} factors that differ from those of the motifs")
     for motif in motifs:
         matrix = motif.probabilities
         good = 0 < len(matrix) <= WIDEST_MOTIF and np.isfinite(matrix).all() and (matrix >= 0).all()
         if not good or not np.isfinite(motif.threshold):
-            raise ValueError(f"motif {motif.name!r} with a matrix or threshold that cannot be")
+            raise ValueError(f"motif {motif.name!r} with an invalid matrix or threshold")
 
 
 def _check_to_json(check: Check) -> dict[str, Any]:
-    # The shortest decimals that give the same float32.
+    # The shortest decimals that convert back to the same float32.
     values = [float(str(value)) for value in check.signal.ravel()]
     return {"seed": check.seed, "shape": check.signal.shape, "signal": values}
 
@@ -344,7 +345,7 @@ def _motif_set_to_json(motif_set: MotifSet) -> dict[str, Any]:
     }
 
 
-def _digest(document: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+def _digest(document: Any) -> str:  # noqa: ANN401 - any JSON value
     return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
 

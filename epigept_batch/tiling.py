@@ -1,7 +1,7 @@
 """Which windows to compute and which bins to take from each: integer arithmetic only.
 
-Coordinates are base pairs, 0-based and half-open, or bins counted from a contig's start. Windows lie on the grid that
-starts at 0 of each contig, as the training windows do, whatever part of the genome is asked for.
+Coordinates are base pairs, 0-based and half-open, or bins counted from a contig's start. Windows lie on a grid that
+starts at position 0 of each contig, as the training windows do, whichever part of the genome is requested.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Span = tuple[int, int]
-"""Bins [first, last) of a contig."""
+"""The bins [first, last) of a contig."""
 
 
 def ceil_div(number: int, divisor: int) -> int:
-    """Number / divisor, rounded up."""
+    """Divide and round up."""
     return -(-number // divisor)
 
 
 def bins_of(length: int, bin_bp: int) -> int:
-    """Bins that a contig of `length` bp has; the last may be partial."""
+    """Return the number of bins of a contig of `length` bp; the last one may be partial."""
     return ceil_div(length, bin_bp)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """A window of the network, and what else of the sequence its bins depend on.
+    """A window of the network, and the flanking sequence that its bins depend on.
 
     Attributes:
-        bins: Bins of a window.
-        bin_bp: Base pairs of a bin.
-        before: Base pairs that are read before the first bin: motif hits may begin there.
+        bins: Bins per window.
+        bin_bp: Base pairs per bin.
+        before: Base pairs that are read before the first bin, where motif hits may begin.
         after: Base pairs that are read after the last bin.
     """
 
@@ -52,11 +52,11 @@ class Geometry:
         return self.bins * self.bin_bp
 
     def bins_of(self, length: int) -> int:
-        """Bins that a contig of `length` bp has; the last may be partial."""
+        """Return the number of bins of a contig of `length` bp; the last one may be partial."""
         return bins_of(length, self.bin_bp)
 
     def reach(self, first: int, bins: int) -> tuple[int, int]:
-        """Base pairs [start, end) of a contig that successive bins from `first` on depend on."""
+        """Return the base pairs [start, end) that `bins` successive bins, starting at `first`, depend on."""
         return first * self.bin_bp - self.before, (first + bins) * self.bin_bp + self.after
 
 
@@ -79,11 +79,11 @@ class Region:
 
 @dataclass(frozen=True)
 class Tile:
-    """One window and the bins that are taken from it.
+    """A window and the bins that are taken from it.
 
     Attributes:
         index: Position in genome order among the tiles of a run.
-        contig: Where it lies.
+        contig: The contig that it lies on.
         start: First bp of the window, a multiple of the grid's step; the window may reach beyond the contig's end.
         spans: Bins of the contig taken from this window, disjoint and in order.
     """
@@ -95,7 +95,7 @@ class Tile:
 
 
 def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Sort spans and join those that overlap or touch; empty ones vanish."""
+    """Sort spans, join those that overlap or touch, and drop empty ones."""
     merged: list[Span] = []
     for first, last in sorted(span for span in spans if span[0] < span[1]):
         if merged and first <= merged[-1][1]:
@@ -106,13 +106,13 @@ def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def clip_spans(spans: Iterable[Span], first: int, last: int) -> tuple[Span, ...]:
-    """The parts of `spans` within [first, last)."""
+    """Return the parts of `spans` within [first, last)."""
     clipped = ((max(span[0], first), min(span[1], last)) for span in spans)
     return tuple(span for span in clipped if span[0] < span[1])
 
 
 def select_bins(regions: Iterable[Region], bin_bp: int) -> dict[str, tuple[Span, ...]]:
-    """Bins that overlap any of the regions, by contig.
+    """Return the bins that overlap any of the regions, by contig.
 
     Args:
         regions: In any order, overlapping or not, within their contigs.
@@ -131,23 +131,23 @@ def make_tiles(
     geometry: Geometry,
     overlap: int = 0,
 ) -> list[Tile]:
-    """The tiles that give the selected bins, in genome order, each bin in exactly one.
+    """Return the tiles that cover the selected bins, in genome order, with each bin in exactly one tile.
 
-    A bin belongs to the window in whose centre it lies nearest, of two equally near the first. With an overlap of 0
-    that is the one window it lies in.
+    A bin belongs to the window whose centre is nearest; if two are equally near, to the first. With an overlap of 0,
+    that is the only window that contains the bin.
 
     Args:
         contigs: The FASTA's contigs, in its order.
-        selection: Bins wanted, by contig.
+        selection: The selected bins, by contig.
         geometry: The network's window.
-        overlap: Base pairs that neighbouring windows share: the grid's step is the window less this.
+        overlap: Base pairs that neighbouring windows share. The grid's step is the window size minus the overlap.
 
     Raises:
-        InputError: An overlap that is no multiple of the bin or not less than the window.
+        InputError: The overlap is not a multiple of the bin size, or not smaller than the window.
     """
     if not 0 <= overlap < geometry.window_bp or overlap % geometry.bin_bp:
         raise InputError(
-            f"--overlap {overlap}: must be a multiple of the bin, {geometry.bin_bp}, "
+            f"--overlap {overlap}: must be a multiple of the bin size {geometry.bin_bp} "
             f"from 0 to {geometry.window_bp - geometry.bin_bp}"
         )
     step = geometry.bins - overlap // geometry.bin_bp
@@ -162,7 +162,7 @@ def make_tiles(
 
 
 def _pieces(spans: Iterable[Span], *, window: int, step: int) -> Iterator[tuple[int, Span]]:
-    """The spans cut where the owning window changes, each piece with the window's number."""
+    """Cut spans where the owning window changes; yield each piece with the window's number."""
     for start, last in spans:
         first, number = start, _owner(start, window=window, step=step)
         while first < last:
@@ -172,14 +172,14 @@ def _pieces(spans: Iterable[Span], *, window: int, step: int) -> Iterator[tuple[
 
 
 def _owned_end(number: int, *, window: int, step: int) -> int:
-    """First bin that lies nearer to the centre of window `number` + 1 than to that of window `number`.
+    """Return the first bin that lies nearer to the centre of window `number` + 1 than to that of window `number`.
 
-    The centres are number × step + window / 2 and bin b's own b + 1/2, so b stays with `number` while
-    2b + 1 <= 2 × number × step + window + step.
+    Window `number` has its centre at number × step + window / 2, and bin b at b + 1/2. So bin b belongs to `number`
+    while 2b + 1 <= 2 × number × step + window + step.
     """
     return number * step + (window + step + 1) // 2
 
 
 def _owner(bin_: int, *, window: int, step: int) -> int:
-    """Number of the window that owns a bin: the least whose owned end lies beyond it."""
+    """Return the number of the window that owns a bin: the first whose owned end lies beyond it."""
     return max(0, ceil_div(bin_ + 1 - (window + step + 1) // 2, step))

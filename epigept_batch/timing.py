@@ -1,4 +1,4 @@
-"""Where the time of a run goes."""
+"""How long each stage of a run takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class StageClock:
-    """Seconds by stage, from its creation on; stages may run at once, in several threads."""
+    """Measures seconds per stage, from its creation on. Stages may run at the same time in several threads."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -22,7 +22,7 @@ class StageClock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count what the body takes towards a stage."""
+        """Add the time that the body takes to a stage."""
         start = time.perf_counter()
         try:
             yield
@@ -32,6 +32,6 @@ class StageClock:
                 self._seconds[name] += seconds
 
     def seconds(self) -> dict[str, float]:
-        """Seconds of each stage, summed over threads, and the wall's in total."""
+        """Return the seconds of each stage, summed over threads, and the elapsed time as `total`."""
         with self._one_adds:
             return {**self._seconds, "total": time.perf_counter() - self._start}

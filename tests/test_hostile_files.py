@@ -137,29 +137,35 @@ def spec_text(text):
 
 
 MODELS = {
-    "weights in another file": (external_weights, "has weights in another file; a model file of ours holds all"),
-    "weights said to be elsewhere": (external_without_location, "has weights in another file"),
-    "a constant in another file": (external_constant, "has an operator with values in another file (Constant)"),
-    "an operator of somebody's library": (node("evil.ops", "Run"), "has the operator evil.ops::Run, which no model"),
+    "weights in another file": (external_weights, "model file has weights in another file; they must all be"),
+    "weights said to be elsewhere": (external_without_location, "model file has weights in another file"),
+    "a constant in another file": (
+        external_constant,
+        "model file has an operator with values in another file (Constant)",
+    ),
+    "an operator of somebody's library": (
+        node("evil.ops", "Run"),
+        "model file has the operator evil.ops::Run, which is not",
+    ),
     "an operator that loads a binary": (
         node("com.microsoft", "EPContext"),
-        "has the operator com.microsoft::EPContext",
+        "model file has the operator com.microsoft::EPContext",
     ),
-    "a loop": (node("", "Loop"), "has the operator ai.onnx::Loop"),
-    "a graph in an operator": (graph_attribute, "has an operator with a graph of its own (Sneaky)"),
-    "functions": (function, "has functions of its own, which no model file of ours has"),
-    "sparse weights": (sparse, "has sparse weights, which no model file of ours has"),
-    "weights declared larger than they are": (declared_larger, "is no ONNX model, or is cut short"),
-    "weights of a negative size": (declared_negative, "is no ONNX model, or is cut short"),
-    "weights of terabytes that are not there": (declared_without_data, "is no ONNX model, or is cut short"),
-    "weights of many dimensions": (many_dimensions, "is no ONNX model, or is cut short"),
-    "inputs of terabytes": (other_shape, "its graph takes tokens of another shape than its spec says"),
+    "a loop": (node("", "Loop"), "model file has the operator ai.onnx::Loop"),
+    "a graph in an operator": (graph_attribute, "model file has an operator with its own graph (Sneaky), which is not"),
+    "functions": (function, "model file defines its own functions, which is not supported"),
+    "sparse weights": (sparse, "model file has sparse weights, which are not supported"),
+    "weights declared larger than they are": (declared_larger, "not an ONNX model, or truncated"),
+    "weights of a negative size": (declared_negative, "not an ONNX model, or truncated"),
+    "weights of terabytes that are not there": (declared_without_data, "not an ONNX model, or truncated"),
+    "weights of many dimensions": (many_dimensions, "not an ONNX model, or truncated"),
+    "inputs of terabytes": (other_shape, "the model's graph takes tokens in another shape than its spec says"),
     "tracks outside the folder": (spec_of(tracks=["../../a", "b", "c"]), "the spec in the model file is damaged"),
     "a window of terabytes": (spec_of(bins=1 << 40), "the spec in the model file is damaged"),
     "nested metadata": (spec_text("[" * 1_000_000), "the spec in the model file is damaged"),
     "metadata of a long number": (spec_text('{"format_version": ' + "9" * 100_000 + "}"), "the spec in the model file"),
-    "metadata of 100 MB": (spec_text("[" + "0," * 50_000_000 + "0]"), "is no ONNX model, or is cut short"),
-    "a later format": (spec_of(format_version=99), "the model file has format 99, this program reads 1"),
+    "metadata of 100 MB": (spec_text("[" + "0," * 50_000_000 + "0]"), "not an ONNX model, or truncated"),
+    "a later format": (spec_of(format_version=99), "the model file has format 99, but this version reads format 1"),
 }
 
 
@@ -176,7 +182,7 @@ def test_model_files(small_model, tmp_path, name):
 def test_a_model_file_of_a_great_many_parts(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"\x72\x00" * 2_000_000)
-    assert refusal("model", path).startswith("is no ONNX model, or is cut short")
+    assert refusal("model", path).startswith("not an ONNX model, or truncated")
 
 
 PICKLES = {
@@ -302,14 +308,16 @@ def test_a_matlab_file_that_is_a_bomb(tmp_path):
     packed = b"".join(packer.compress(bytes(1 << 24)) for _ in range(8)) + packer.flush()
     path = tmp_path / "bomb.mat"
     path.write_bytes(mat_of(mat_part(15, packed)))
-    assert refusal("pairs", path) == "unpacks to more than 64 MB, which no motif set does"
+    assert (
+        refusal("pairs", path) == "unpacks to more than 64 MB, more than any motif set; check that it is the right file"
+    )
 
 
 def test_a_matlab_file_that_declares_terabytes(tmp_path):
     flags, dims = mat_part(6, struct.pack("<II", 1, 0)), mat_part(5, struct.pack("<II", 1 << 30, 1 << 30))
     path = tmp_path / "vast.mat"
     path.write_bytes(mat_of(mat_part(14, flags + dims + struct.pack("<II", 1, 6) + b"Match2\0\0")))
-    assert refusal("pairs", path).startswith("is damaged or cut short (")
+    assert refusal("pairs", path).startswith("damaged or truncated (")
 
 
 def hdf5(path, fill):
@@ -383,14 +391,16 @@ def test_stores_of_scores(tmp_path, name):
     store.write(contig, 0, np.ones((1, 1000), np.float16))
     metadata = tmp_path / "store/c/zarr.json"
     metadata.write_text(json.dumps(json.loads(metadata.read_text()) | STORES[name]))
-    with pytest.raises(InputError, match="store/c: is (of another form|damaged); delete this folder"):
+    with pytest.raises(
+        InputError, match="store/c: (array has another shape or type|damaged array); delete this folder"
+    ):
         ScoreStore.open(tmp_path / "store").read(contig, 0, 1000)
 
 
 def test_metadata_of_a_store_that_is_too_large(tmp_path):
     ScoreStore.create(tmp_path / "store", ScoreKey(1, "m", "0,128", 128, ("f",)))
     (tmp_path / "store/zarr.json").write_text("[" + " " * (1 << 25) + "]")
-    with pytest.raises(InputError, match="is no score store of epigept-batch: its zarr.json is too large"):
+    with pytest.raises(InputError, match="not an epigept-batch score store: its zarr.json is too large"):
         ScoreStore.open(tmp_path / "store")
 
 

@@ -71,7 +71,7 @@ def test_damage_is_said(text):
 
 def test_a_later_format_is_refused():
     document = json.loads(spec().to_json()) | {"format_version": 2}
-    with pytest.raises(ModelError, match="has format 2, this program reads 1"):
+    with pytest.raises(ModelError, match="has format 2, but this version reads format 1"):
         Spec.from_json(json.dumps(document))
 
 
@@ -132,7 +132,7 @@ def test_what_no_network_has_is_refused_before_anything_is_made_of_it(name):
 def test_so_are_motifs_that_cannot_be(motif):
     document = json.loads(spec().to_json())
     document["motif_set"]["motifs"][0] |= motif
-    with pytest.raises(ModelError, match="motif 'm' with a matrix or threshold that cannot be"):
+    with pytest.raises(ModelError, match="motif 'm' with an invalid matrix or threshold"):
         Spec.from_json(json.dumps(document))
 
 

@@ -71,7 +71,7 @@ def test_the_real_grid_with_half_windows_owns_every_bin_of_the_chromosome_2_piec
 
 @pytest.mark.parametrize("overlap", [-8, 4, 80, 88])
 def test_an_overlap_must_fit_the_bins(overlap):
-    with pytest.raises(InputError, match=f"--overlap {overlap}: must be a multiple of the bin, 8, from 0 to 72"):
+    with pytest.raises(InputError, match=f"--overlap {overlap}: must be a multiple of the bin size 8 from 0 to 72"):
         tiles_of(100, [(0, 1)], overlap)
 
 

@@ -1,4 +1,4 @@
-"""How much arithmetic a window is, and how much of it a device can do: products of matrices, by the same runtime."""
+"""Count the arithmetic of a window, and measure a device's peak by matrix products in the same runtime."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LEAST_S, MOST_TIMES = 0.5, 200
 
 
 def window_flop(spec: Spec) -> float:
-    """Floating-point operations of a window for one sample.
+    """Return the floating-point operations of a window for one sample.
 
-    Products of the encoder and the convolutions; everything else is less than 1 %.
+    Counts matrix products of the encoder and the convolutions. Everything else is less than 1 %.
     """
     sizes = spec.network
     bins, hidden = spec.geometry.bins, sizes["hidden"]
@@ -34,7 +34,7 @@ def window_flop(spec: Spec) -> float:
 
 
 def product_graph(size: int, *, half: bool) -> bytes:
-    """A graph that multiplies `x` (size, size) by a matrix again and again, and gives one number, `y`."""
+    """Build a graph that multiplies `x` (size, size) by a matrix repeatedly and reduces the result to a number `y`."""
     kind, numbers = (TensorProto.FLOAT16, np.float16) if half else (TensorProto.FLOAT, np.float32)
     weights = np.random.default_rng(0).normal(0, size**-0.5, (size, size)).astype(numbers)
     nodes = [helper.make_node("MatMul", [f"x{n}" if n else "x", "w"], [f"x{n + 1}"]) for n in range(CHAINED)]
@@ -46,14 +46,14 @@ def product_graph(size: int, *, half: bool) -> bytes:
         [helper.make_tensor_value_info("y", kind, [])],
         [numpy_helper.from_array(weights, "w")],
     )
-    # The oldest that has what is needed, so that every runtime reads it.
+    # The oldest version with the needed operators, so that every runtime reads it.
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     serialised: bytes = model.SerializeToString()
     return serialised
 
 
 def product_rate(run: Callable[[], object], size: int) -> float:
-    """FLOP per second of a loaded product graph: the best of many times."""
+    """Return the FLOP per second of a loaded product graph: the best of many runs."""
     run()
     least, begun = math.inf, time.perf_counter()
     for _ in range(MOST_TIMES):

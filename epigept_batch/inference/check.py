@@ -1,7 +1,7 @@
-"""Generated inputs on which a network must show what it can, and how near to the original it must come.
+"""Check a network on generated inputs against the original network.
 
-The inputs are hard ones: a window like real ones, one with a run of N, one of N alone, one whose scores are the highest
-that the motifs allow; a sample like real ones and one whose expression is everywhere the highest.
+The inputs are deliberately hard. The windows are a realistic one, one with a run of N, one of N only, and one with the
+highest scores that the motifs allow. The samples are a realistic one and one with the highest expression everywhere.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Geometry
 
 WINDOWS = ORDINARY, N_RUN, ALL_N, EXTREME = range(4)
-"""Kinds of windows."""
+"""The kinds of windows."""
 WHOLE_TPM = 1e6
-"""The highest TPM there can be, for networks without a reference."""
+"""The highest possible TPM, for networks without a reference."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How far a precision may be from the original network: max abs error, and least Pearson r of a track."""
+    """Limits for the difference from the original network: largest absolute error, and least Pearson r of a track."""
 
     error: float
     r: float
 
 
 LIMITS = {"fp32": Limit(1e-3, 0.99999), "fp16": Limit(1e-2, 0.9999), "int8": Limit(0.15, 0.99)}
-"""Of a file's precision on windows of a genome, and on the check where ONNX Runtime's own provider runs it."""
+"""Limits by precision of a model file: on windows of a genome, and on the check with ONNX Runtime's own providers."""
 OPENVINO_LIMITS = {"fp32": Limit(5e-3, 0.99999), "bf16": Limit(0.1, 0.99)}
-"""Of what OpenVINO computes in, on the check, whose inputs are harder than a genome's windows.
+"""Limits by arithmetic of OpenVINO on the check, whose inputs are harder than a genome's windows.
 
-In fp32 it drops the rounding of features to float16, which the highest scores and expression make largest. What was
-measured stands in tests/tolerances.py, and `python benchmarks/check.py` measures it again.
+In fp32, OpenVINO omits the rounding of features to float16, which matters most at the highest scores and expression.
+The measurements are in tests/tolerances.py; `python benchmarks/check.py` repeats them.
 """
 MEASURED_PROVIDERS = {CPU_PROVIDER, OPENVINO_PROVIDER}
-"""Those on which the check was measured; for others the limits are assumed."""
+"""Providers for which the limits were measured; for others they are assumed."""
 
 
 @dataclass(frozen=True)
 class TrackFigures:
-    """How near a track came.
+    """How close a track is to the original.
 
     Attributes:
-        track: Its name.
-        error: Max abs error of ln(1 + signal) over all inputs; infinite where some value is not finite.
-        r: Least Pearson r over the windows that have ordinary bins, for either sample.
+        track: Name of the track.
+        error: Largest absolute error of ln(1 + signal) over all inputs; infinite if any value is not finite.
+        r: Least Pearson r over the windows with ordinary bins and both samples.
     """
 
     track: str
@@ -66,12 +66,12 @@ class TrackFigures:
     r: float
 
     def within(self, limit: Limit) -> bool:
-        """Whether it came near enough."""
+        """Whether the track is within a limit."""
         return self.error <= limit.error and self.r >= limit.r
 
 
 def check_bins(geometry: Geometry) -> NDArray[np.int64]:
-    """The bins of a window whose signal the spec keeps: evenly spaced, the first and the last among them."""
+    """Return the bins of a window whose signal the spec keeps: evenly spaced, including the first and the last."""
     points = min(CHECK_BINS, geometry.bins)
     return np.arange(points) * (geometry.bins - 1) // max(points - 1, 1)
 
@@ -79,13 +79,13 @@ def check_bins(geometry: Geometry) -> NDArray[np.int64]:
 def check_inputs(
     geometry: Geometry, motif_set: MotifSet, reference: ExpressionReference | None, *, seed: int
 ) -> Inputs:
-    """Four windows and two samples that a seed stands for, the same on every machine and with every version of numpy.
+    """Generate four windows and two samples from a seed, the same on every machine and with every version of numpy.
 
     Args:
         geometry: The network's window.
         motif_set: Its motifs.
-        reference: Its expression reference, whose values the samples have.
-        seed: Any number from 0 up.
+        reference: Its expression reference, from which the samples take their values.
+        seed: Any non-negative integer.
     """
     draw = _Uniform(seed)
     tokens = np.floor(4 * draw((len(WINDOWS), geometry.window_bp))).astype(np.uint8)
@@ -94,7 +94,7 @@ def check_inputs(
     tokens[ALL_N] = NO_BASE
     best, threshold = _score_bounds(motif_set)
     shape = (len(WINDOWS), len(best), geometry.bins)
-    # Real windows have hits in a third of all cells: some factors nearly everywhere, others nearly nowhere.
+    # Real windows have hits in a third of all entries: some factors almost everywhere, others almost nowhere.
     hit = draw(shape) < draw((len(best), 1)) ** 2
     scores = np.where(hit, threshold + (best - threshold) * draw(shape) ** 2, 0)
     scores[N_RUN, :, run.start // geometry.bin_bp : run.stop // geometry.bin_bp] = 0
@@ -105,12 +105,12 @@ def check_inputs(
 
 
 def check_limit(precision: str, arithmetic: str, provider: str) -> Limit:
-    """How far a model file may be from the original network on check inputs.
+    """Return how far a model file may differ from the original network on check inputs.
 
     Args:
-        precision: The file's.
-        arithmetic: What the session computes in.
-        provider: By what it runs.
+        precision: The precision of the file.
+        arithmetic: The arithmetic of the session.
+        provider: The provider that runs it.
     """
     limit = LIMITS[precision]
     if provider != OPENVINO_PROVIDER:
@@ -120,7 +120,7 @@ def check_limit(precision: str, arithmetic: str, provider: str) -> Limit:
 
 
 def run_check(session: Session, spec: Spec) -> NDArray[np.float32]:
-    """What a session gives for the inputs of a model file's check, in the bins whose signal the file keeps.
+    """Run the check of a model file; return the signal in the bins that the file keeps.
 
     Returns:
         float32, (windows, samples, bins, tracks).
@@ -130,7 +130,7 @@ def run_check(session: Session, spec: Spec) -> NDArray[np.float32]:
 
 
 def run_inputs(session: Session, inputs: Inputs) -> NDArray[np.float32]:
-    """What a session gives for check inputs, a window per call: float32, (windows, samples, bins, tracks)."""
+    """Run check inputs with one window per call; return float32, (windows, samples, bins, tracks)."""
     return np.concatenate([session.signal(inputs.part(slice(n, n + 1))) for n in range(inputs.shape[0])])
 
 
@@ -145,7 +145,7 @@ def compare_tracks(
 
 
 class _Uniform:
-    """Numbers from 0 to 1 of which numpy promises that they stay the same, which those of `Generator` may not."""
+    """Uniform random numbers from 0 to 1 that are stable across numpy versions, unlike those of `Generator`."""
 
     def __init__(self, seed: int) -> None:
         self._bits = np.random.PCG64(seed)
@@ -157,7 +157,7 @@ class _Uniform:
 
 
 def _score_bounds(motif_set: MotifSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Highest score and least hit of each factor, each float64, (factors, 1)."""
+    """Return the highest score and the lowest threshold of each factor, each float64, (factors, 1)."""
     best = dict.fromkeys(motif_set.factors, 0.0)
     threshold = dict.fromkeys(motif_set.factors, math.inf)
     for motif in motif_set.motifs:
@@ -169,7 +169,7 @@ def _score_bounds(motif_set: MotifSet) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def _expression(reference: ExpressionReference | None, draw: _Uniform, factors: int) -> NDArray[np.float32]:
-    """ln(1 + TPM) of an ordinary and an extreme sample, float32, (2, factors)."""
+    """Generate ln(1 + TPM) of an ordinary and an extreme sample, float32, (2, factors)."""
     order = draw((factors,))
     if reference is None:
         ordinary, highest = order**4 * 100, WHOLE_TPM
@@ -185,7 +185,7 @@ def _error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
 
 
 def _least_r(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Over the windows whose bins differ; 1 where the original gives the same everywhere, as a dead track does."""
+    """Return the least r over windows whose bins differ; 1 if the original is constant, as for a dead track."""
     pairs = [
         (found[window, sample].astype(np.float64), expected[window, sample].astype(np.float64))
         for window in (ORDINARY, N_RUN)
@@ -196,7 +196,7 @@ def _least_r(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float
 
 
 def _pearson_r(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """0 where x is constant or not finite."""
+    """Return Pearson r; 0 if x is constant or not finite."""
     if not np.isfinite(x).all() or np.ptp(x) == 0:
         return 0.0
     return float(np.corrcoef(x, y)[0, 1])

@@ -1,8 +1,8 @@
-"""The graph as ONNX Runtime's CPU provider runs it fastest.
+"""Rewrite the graph so that ONNX Runtime's CPU provider runs it fastest.
 
-It has no float16 arithmetic: left to itself it casts every activation back and forth, so weights are widened once and
-the casts dropped. Its SkipLayerNormalization takes five times as long as the sum and the LayerNormalization that it
-stands for; they are put back in its place (and must be kept from being fused again: `UNWANTED_FUSION`).
+The provider has no float16 arithmetic and would cast every activation back and forth. So weights are widened once and
+the casts dropped. Its SkipLayerNormalization takes five times as long as the Add and LayerNormalization that it
+replaces. So these are restored, and must not be fused again (`UNWANTED_FUSION`).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 UNWANTED_FUSION = "SkipLayerNormFusion"
 PROTOBUF_BYTES = 1 << 31
-"""More than protobuf writes."""
+"""Size from which protobuf cannot serialise a model."""
 
 
 def read_cpu_form(path: Path) -> bytes:
-    """A model file as serialised ONNX in the form for the CPU: the same function in float32.
+    """Read a model file and serialise it in the form for the CPU: the same function in float32.
 
     Raises:
-        MemoryError: There is not enough for it.
+        MemoryError: There is not enough memory.
     """
     model = onnx.load(path)
     graph = model.graph
@@ -42,7 +42,7 @@ def read_cpu_form(path: Path) -> bytes:
     try:
         serialised: bytes = model.SerializeToString()
     except EncodeError as error:
-        # It does not tell why; and asked for the size it would try again.
+        # The error gives no reason, and asking for the size would serialise it again.
         if sum(len(tensor.raw_data) for tensor in graph.initializer) < PROTOBUF_BYTES:
             raise MemoryError from error
         raise
@@ -50,10 +50,9 @@ def read_cpu_form(path: Path) -> bytes:
 
 
 def _without_casts(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """The nodes without the casts to float16 that lead into arithmetic.
+    """Yield the nodes without the casts to float16 that feed arithmetic.
 
-    One whose result is cast straight back is no change of arithmetic but a rounding, as that of the factor features;
-    it stays.
+    A cast whose result is cast straight back is a deliberate rounding, as for the factor features, and stays.
     """
     readers = defaultdict(list)
     for node in graph.node:
@@ -72,7 +71,7 @@ def _without_casts(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def _unfused(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-    """Bias, residual and LayerNormalization for their fused operator; any other node as it is."""
+    """Replace the fused operator by bias, residual and LayerNormalization; yield other nodes unchanged."""
     if node.op_type != "SkipLayerNormalization":
         yield node
         return

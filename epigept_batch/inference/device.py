@@ -1,4 +1,4 @@
-"""What users ask for: a device by its name, and how a model file is to run on it."""
+"""The requested device, and options for running a model file on it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ FORMS = "auto, cpu, cuda, cuda:N or cuda:N,M, openvino or openvino:bf16"
 
 @dataclass(frozen=True)
 class Device:
-    """A device as asked for.
+    """A device as requested.
 
     Attributes:
         kind: `auto`, `cpu`, `cuda` or `openvino`.
-        indices: Which GPUs; none for all.
+        indices: Indices of the GPUs; empty for all.
         bf16: Whether OpenVINO may compute in bfloat16.
     """
 
@@ -28,14 +28,14 @@ class Device:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a model file is to run.
+    """Options for running a model file.
 
     Attributes:
-        precision: The file's.
-        threads: How many the CPU may use.
-        batch_size: Pairs of a window and a sample per call; None for what suits the device.
-        samples: How many a run has.
-        digest: The file's SHA-256, by which a trial on this device is known again; None to try anew.
+        precision: The precision of the file.
+        threads: Number of CPU threads.
+        batch_size: Pairs of a window and a sample per call; None to choose it for the device.
+        samples: Number of samples of the run.
+        digest: The file's SHA-256, to look up an earlier trial on this device; None for a new trial.
         outputs: Names of the outputs to compute.
     """
 
@@ -52,10 +52,10 @@ CPU = Device("cpu")
 
 
 def parse_device(text: str) -> Device:
-    """Read a device's name.
+    """Parse a device's name.
 
     Raises:
-        InputError: It is none.
+        InputError: It is not a device.
     """
     if text in {"auto", "cpu", "cuda", "openvino"}:
         return Device(text)

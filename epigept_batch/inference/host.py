@@ -1,4 +1,4 @@
-"""The network on the processor: by ONNX Runtime's own provider, or by OpenVINO."""
+"""Run the network on the processor, with ONNX Runtime's own provider or OpenVINO."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ INSTALL_OPENVINO = "install epigept-batch with its [openvino] extra, in an envir
 
 
 class HostNetwork:
-    """A graph whose inputs and outputs are in the processor's memory.
+    """A loaded graph with inputs and outputs in main memory.
 
     Args:
-        session: Of ONNX Runtime.
-        outputs: Names of those to compute.
+        session: A session of ONNX Runtime.
+        outputs: Names of the outputs to compute.
     """
 
     def __init__(self, session: Any, outputs: Sequence[str]) -> None:  # noqa: ANN401 - untyped
@@ -46,7 +46,7 @@ class HostNetwork:
         self.ports = Ports.of_session(session)
 
     def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
-        """One call of it: each output by name, float32, (windows, samples, …)."""
+        """Run the graph once; return each output by name, float32, (windows, samples, …)."""
         arrays = {port.name: _stacked(inputs[port.name]) for port in self.ports.inputs}
         try:
             return dict(zip(self._outputs, self._session.run(self._outputs, arrays), strict=True))
@@ -57,24 +57,24 @@ class HostNetwork:
 
 
 def _stacked(rows: Rows) -> NDArray[Any]:
-    """Rows as one array, without a copy where they are one."""
+    """Return rows as one array, without a copy if they already are."""
     if isinstance(rows, np.ndarray):
         return rows
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
 def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, integers: bool) -> Any:  # noqa: ANN401 - untyped
-    """A session of ONNX Runtime's own provider.
+    """Load a model file with ONNX Runtime's own CPU provider.
 
     Args:
         ort: The onnxruntime module.
         path: A model file.
-        threads: How many it may use.
-        integers: Whether the file is in int8, and so for the CPU already.
+        threads: Number of threads.
+        integers: Whether the file is int8, and so already in the form for the CPU.
 
     Raises:
         ModelError: The graph cannot be loaded.
-        MemoryError: There is not enough for it.
+        MemoryError: There is not enough memory.
     """
     try:
         return ort.InferenceSession(
@@ -86,37 +86,39 @@ def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, integers: bool) ->
     except Exception as error:
         if is_out_of_memory(error):
             raise MemoryError from error
-        raise ModelError(f"cannot be loaded by ONNX Runtime ({first_line(error)})", path) from error
+        raise ModelError(
+            f"ONNX Runtime cannot load the model file ({first_line(error)}); convert the checkpoint again", path
+        ) from error
 
 
 def _integer_form(ort: ModuleType, path: Path) -> Path | bytes:
-    """What to load of an int8 file on this processor."""
+    """Return the form of an int8 file that this processor computes exactly."""
     return read_unsigned_form(path) if loses_carries(ort) else path
 
 
 def load_in_openvino(ort: ModuleType, path: Path | bytes, threads: int, *, bf16: bool) -> Any:  # noqa: ANN401
-    """A session that runs whole in OpenVINO, on the CPU.
+    """Load a model to run entirely in OpenVINO on the CPU.
 
     Args:
         ort: The onnxruntime module.
         path: A model file, or a graph.
-        threads: How many it may use.
+        threads: Number of threads.
         bf16: Whether to compute in bfloat16.
 
     Raises:
-        DeviceError: There is no OpenVINO, or it cannot run the graph.
-        MemoryError: There is not enough for it.
+        DeviceError: OpenVINO is not available, or cannot run the graph.
+        MemoryError: There is not enough memory.
     """
     if OPENVINO_PROVIDER not in ort.get_available_providers():
-        raise DeviceError(f"this ONNX Runtime has no OpenVINO; {INSTALL_OPENVINO}")
+        raise DeviceError(f"this ONNX Runtime has no OpenVINO support; {INSTALL_OPENVINO}")
     settings = {
-        # Left to itself, OpenVINO computes in bfloat16 wherever the processor can.
+        # By default, OpenVINO computes in bfloat16 wherever the processor can.
         "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         "INFERENCE_NUM_THREADS": str(threads),
-        "PERFORMANCE_HINT": "LATENCY",  # one stream with all threads, not several that each hold their activations
+        "PERFORMANCE_HINT": "LATENCY",  # one stream with all threads instead of several, each with its own activations
     }
     options = session_options(ort, threads)
-    # A node that OpenVINO does not take would go to another provider in silence.
+    # Without this, nodes that OpenVINO does not support silently run on another provider.
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     provider = {"device_type": "CPU", "load_config": json.dumps({"CPU": settings})}
     try:
@@ -131,9 +133,9 @@ def load_in_openvino(ort: ModuleType, path: Path | bytes, threads: int, *, bf16:
 
 
 def lacks_bfloat16() -> bool:
-    """Whether it is sure that OpenVINO computes in float32 on this processor, whatever it is asked for.
+    """Whether this processor certainly lacks bfloat16, so that OpenVINO computes in float32 even if asked for bfloat16.
 
-    On x86 it takes AVX-512, or AVX2 with conversions of bfloat16, for that; elsewhere nothing is known.
+    On x86, bfloat16 requires AVX-512, or AVX2 with bfloat16 conversions. For other processors this is not known.
     """
     if platform.machine() != "x86_64":
         return False

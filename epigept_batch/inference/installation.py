@@ -1,4 +1,4 @@
-"""What this machine has to run the network with: packages of ONNX Runtime, the NVIDIA driver and its libraries."""
+"""Find what can run the network on this machine: ONNX Runtime packages, the NVIDIA driver and the CUDA libraries."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from epigept_batch.inference.gpu.driver import DRIVER_LIBRARY, CudaDriver
 
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 LIBRARIES = ("libcudart.so", "libcublas.so", "libcublasLt.so", "libcufft.so", "libcurand.so", "libcudnn.so")
-"""What the CUDA provider of ONNX Runtime loads."""
+"""Libraries that the CUDA provider of ONNX Runtime loads."""
 CUDA_MAJOR, LEAST_DRIVER = 13, 580
-"""Of ONNX Runtime from 1.27 on; the last for CUDA 12 is 1.26."""
+"""CUDA version and least driver of ONNX Runtime 1.27 and later; the last version for CUDA 12 is 1.26."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Driver:
     """The NVIDIA driver.
 
     Attributes:
-        version: Its own, such as `580.65.06`; empty where the system does not tell.
-        cuda: Version of CUDA up to which it runs programs, such as (13, 0); None where it does not answer.
+        version: The driver's version, such as `580.65.06`; empty if unknown.
+        cuda: The highest CUDA version that it supports, such as (13, 0); None if it does not answer.
         devices: Names of the GPUs that it finds.
     """
 
@@ -35,7 +35,7 @@ class Driver:
 
 
 def installed_runtimes() -> dict[str, str]:
-    """Versions of the packages that bring ONNX Runtime, by name; each overwrites the others' files."""
+    """Return the versions of installed ONNX Runtime packages, by name; they overwrite each other's files."""
     found = {}
     for name in RUNTIMES:
         try:
@@ -46,7 +46,7 @@ def installed_runtimes() -> dict[str, str]:
 
 
 def find_driver() -> Driver | None:
-    """The NVIDIA driver; None where there is none."""
+    """Return the NVIDIA driver; None if it is not installed."""
     try:
         library = ctypes.CDLL(DRIVER_LIBRARY)
     except OSError:
@@ -62,12 +62,6 @@ def find_driver() -> Driver | None:
     return Driver(_driver_version(), cuda, devices)
 
 
-def gpu_names() -> tuple[str, ...]:
-    """Of the NVIDIA GPUs that this process may use."""
-    driver = find_driver()
-    return () if driver is None else driver.devices
-
-
 def _driver_version() -> str:
     try:
         words = Path("/proc/driver/nvidia/version").read_text().splitlines()[0].split()
@@ -77,7 +71,7 @@ def _driver_version() -> str:
 
 
 def missing_libraries() -> list[str]:
-    """Those of the CUDA libraries that neither pip's packages nor the system have."""
+    """Return the CUDA libraries that neither pip packages nor the system provide."""
     folders = [Path(folder) / "nvidia" for folder in site.getsitepackages()]
     packaged = {path.name for folder in folders if folder.is_dir() for path in folder.rglob("lib*.so*")}
     return [name for name in LIBRARIES if not any(file.startswith(name) for file in packaged) and not _loads(name)]
@@ -94,5 +88,5 @@ def _loads(name: str) -> bool:
 
 
 def system() -> str:
-    """Python, operating system and processor in words."""
+    """Describe Python, operating system and processor."""
     return f"Python {platform.python_version()}, {platform.system()} {platform.release()}, {platform.machine()}"

@@ -1,8 +1,8 @@
-"""Products of 8-bit integers that are exact on every processor.
+"""Make products of 8-bit integers exact on every processor.
 
-Where a processor has no instructions for them (VNNI), ONNX Runtime multiplies uint8 by int8 in 16 bits and adds two
-products there: what exceeds 32,767 is lost, without a word, and signals are off by 0.2. Products of uint8 by uint8 are
-exact everywhere, and take a fourth longer. So the weights are shifted to uint8 where a small product comes out wrong.
+On processors without VNNI instructions, ONNX Runtime multiplies uint8 by int8 in 16 bits and adds two products there.
+Sums above 32,767 are silently cut off, and signals are off by 0.2. Products of uint8 by uint8 are exact everywhere but
+take a quarter longer. So weights are shifted to uint8 only where a small test product comes out wrong.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 PRODUCT, DOMAIN = "MatMulIntegerToFloat", "com.microsoft"
 WEIGHT, ZERO_POINT, INPUTS = 1, 5, 6
-"""Places among the operator's inputs: activation, weight, their scales, their zero points, a row to add."""
+"""Positions among the operator's inputs: activation, weight, two scales, two zero points, bias."""
 SHIFT = 128
 MOST_UINT8, MOST_INT8 = 255, 127
 DEPTH = 64
-"""Terms of the sum that is tried: any two of them overflow 16 bits."""
+"""Number of terms in the test sum: any two of them overflow 16 bits."""
 
 
 @cache  # the processor does not change
 def loses_carries(ort: ModuleType) -> bool:
-    """Whether products of uint8 by int8 come out wrong on this processor, found by computing one."""
-    # The largest values there are, in a graph like those of model files: a constant weight is packed for its kernel.
+    """Whether products of uint8 by int8 come out wrong on this processor, tested by computing one."""
+    # The largest values, in a graph like those of model files, because constant weights are packed for their kernel.
     constants = {
         "weight": np.full((DEPTH, DEPTH), MOST_INT8, np.int8),
         "one": np.float32(1),
@@ -55,7 +55,7 @@ def loses_carries(ort: ModuleType) -> bool:
 
 
 def read_unsigned_form(path: Path) -> bytes:
-    """An int8 model file as serialised ONNX with its weights as uint8: the same function in exact products."""
+    """Read an int8 model file and serialise it with uint8 weights: the same function with exact products."""
     model = onnx.load(path)
     graph = model.graph
     products = [node for node in graph.node if (node.op_type, node.domain) == (PRODUCT, DOMAIN)]

@@ -1,4 +1,4 @@
-"""The model file without its graph: what it says of itself and its digest."""
+"""Read the spec and digest of a model file, and validate the file without loading its weights."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ VARINT, SIZED = 0, 2  # wire types of protocol buffers; the others in use have f
 FIXED_SIZES = {1: 8, 5: 4}
 
 MOST_BYTES = 1 << 31
-"""Of a file of protocol buffers."""
+"""Most bytes of a protocol buffers file."""
 MOST_PART = 1 << 26
-"""Bytes of a part that is read; the spec of hg38 has 1.4 MB, an operator 263 bytes."""
+"""Most bytes of a part that is read; the spec of hg38 has 1.4 MB, an operator 263 bytes."""
 MOST_FIELDS = 1 << 20
 MOST_DIMS = 16
 DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
 FOREIGN_OPERATORS = frozenset({"EPContext", "If", "Loop", "Scan", "SequenceMap"})
-"""Operators of these domains that read files or run graphs."""
+"""Refused operators of these domains: they read files or run graphs."""
 ITEM_BYTES = {
     kind: onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize
     for name in ("FLOAT", "FLOAT16", "DOUBLE", "INT64", "INT32", "INT8", "UINT8", "BOOL", "BFLOAT16")
@@ -41,7 +41,7 @@ ITEM_BYTES = {
 
 
 def read_spec(path: Path) -> Spec:
-    """The spec of a model file.
+    """Read the spec of a model file.
 
     Raises:
         ModelError: Not a file, not ONNX, or not made by `epigept-export convert`.
@@ -53,10 +53,10 @@ def read_spec(path: Path) -> Spec:
     except ModelError as error:
         raise ModelError(f"{error}; make one with `epigept-export convert`", path) from error
     except DecodeError as error:
-        raise ModelError("is no ONNX model, or is cut short; make one with `epigept-export convert`", path) from error
+        raise ModelError("not an ONNX model, or truncated; make one with `epigept-export convert`", path) from error
     texts = head.metadata
     if METADATA_KEY not in texts:
-        said = "is an ONNX model, but not one of EpiGePT" if head.nodes else "is no ONNX model"
+        said = "an ONNX model, but not an EpiGePT model file" if head.nodes else "not an ONNX model"
         raise ModelError(f"{said}; make one with `epigept-export convert`", path)
     try:
         spec = Spec.from_json(texts[METADATA_KEY])
@@ -68,7 +68,7 @@ def read_spec(path: Path) -> Spec:
 
 @dataclass
 class _Head:
-    """What a model file holds besides its weights."""
+    """The contents of a model file apart from its weights."""
 
     metadata: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -77,23 +77,23 @@ class _Head:
 
 
 def _read_head(path: Path) -> _Head:
-    """Walk a model file from field to field, past the weights, which would take their size in memory to read.
+    """Walk through the fields of a model file and skip the weights, so that they take no memory.
 
     Raises:
-        DecodeError: It is not encoded as protocol buffers are, or has more or larger parts than a network has.
-        ModelError: It refers to other files, or has operators that are not of networks like ours.
+        DecodeError: It is not encoded as protocol buffers, or has more or larger parts than any network.
+        ModelError: It refers to other files, or has operators that our networks do not use.
     """
     head = _Head()
     size = path.stat().st_size
     if size > MOST_BYTES:
-        raise DecodeError("larger than protocol buffers can be")
+        raise DecodeError("larger than a protocol buffers file can be")
     with path.open("rb") as stream:
         for number, length in _fields(stream, size):
             if number == METADATA_FIELD:
                 entry = onnx.StringStringEntryProto.FromString(_part(stream, length))
                 head.metadata[entry.key] = entry.value
             elif number == FUNCTIONS_FIELD:
-                raise ModelError("has functions of its own, which no model file of ours has")
+                raise ModelError("model file defines its own functions, which is not supported")
             elif number == GRAPH_FIELD:
                 _read_graph(stream, stream.tell() + length, head)
     return head
@@ -112,37 +112,39 @@ def _read_graph(stream: BinaryIO, end: int, head: _Head) -> None:
         elif part == OUTPUT_FIELD:
             head.outputs.append(onnx.ValueInfoProto.FromString(_part(stream, length)).name)
         elif part == SPARSE_FIELD:
-            raise ModelError("has sparse weights, which no model file of ours has")
+            raise ModelError("model file has sparse weights, which are not supported")
 
 
 def _part(stream: BinaryIO, size: int) -> bytes:
-    """A part of a model file that is taken into memory."""
+    """Read a part of a model file into memory."""
     if size > MOST_PART:
-        raise DecodeError("a part is larger than it may be")
+        raise DecodeError("a part is larger than the limit")
     return stream.read(size)
 
 
 def _check_node(node: onnx.NodeProto) -> None:
-    """Let through plain arithmetic only: no operator of elsewhere, none that reads files or runs graphs of its own."""
+    """Accept arithmetic only: no operators of other domains, and none that read files or run graphs of their own."""
     if node.domain not in DOMAINS or node.op_type in FOREIGN_OPERATORS:
         raise ModelError(
-            f"has the operator {node.domain or 'ai.onnx'}::{node.op_type}, which no model file of ours has"
+            f"model file has the operator {node.domain or 'ai.onnx'}::{node.op_type}, which is not supported"
         )
     for attribute in node.attribute:
         if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor"):
-            raise ModelError(f"has an operator with a graph of its own ({node.op_type})")
+            raise ModelError(f"model file has an operator with its own graph ({node.op_type}), which is not supported")
         for tensor in (attribute.t, *attribute.tensors):
             if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
-                raise ModelError(f"has an operator with values in another file ({node.op_type})")
+                raise ModelError(
+                    f"model file has an operator with values in another file ({node.op_type}), which is not supported"
+                )
 
 
 def _check_initializer(stream: BinaryIO, end: int) -> None:
-    """See that weights are in the file itself and of the size that is declared."""
+    """Check that weights are in the file itself and have the declared size."""
     dims: list[int] = []
     data_type, raw = 0, None
     for number, kind, value in _all_fields(stream, end):
         if number == EXTERNAL_FIELD or (number == LOCATION_FIELD and value == onnx.TensorProto.EXTERNAL):
-            raise ModelError("has weights in another file; a model file of ours holds all of its own")
+            raise ModelError("model file has weights in another file; they must all be in the file itself")
         if number == DIMS_FIELD:
             dims += [value] if kind == VARINT else _packed(stream, stream.tell() + value)
         elif number == TYPE_FIELD:
@@ -155,24 +157,24 @@ def _check_initializer(stream: BinaryIO, end: int) -> None:
 
 
 def _packed(stream: BinaryIO, end: int) -> list[int]:
-    """Integers one behind the other."""
+    """Read consecutive integers."""
     found: list[int] = []
     while stream.tell() < end:
         found.append(_varint(stream))
         if len(found) > MOST_DIMS:
-            raise DecodeError("weights of too many dimensions")
+            raise DecodeError("weights with too many dimensions")
     return found
 
 
 def _fields(stream: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
-    """Number and size of each field of a message that ends at `end` and has a length, the stream at its beginning."""
+    """Yield number and size of each field with a length in a message up to `end`, with the stream at its content."""
     return ((number, value) for number, kind, value in _all_fields(stream, end) if kind == SIZED)
 
 
 def _all_fields(stream: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, wire type and value of each field of a message that ends at `end`.
+    """Yield number, wire type and value of each field of a message that ends at `end`.
 
-    The value is the integer, or the size of what has a length, the stream at its beginning.
+    The value is the integer itself, or the size of a field with a length, with the stream at its content.
     """
     for _ in range(MOST_FIELDS):
         if stream.tell() >= end:
@@ -186,15 +188,15 @@ def _all_fields(stream: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
         size = _varint(stream) if kind == SIZED else FIXED_SIZES[kind]
         begin = stream.tell()
         if number == 0 or begin + size > end:
-            raise DecodeError("a field goes beyond its message")
+            raise DecodeError("a field extends beyond its message")
         if kind == SIZED:
             yield number, kind, size
         stream.seek(begin + size)
-    raise DecodeError("has more parts than a network has")
+    raise DecodeError("more parts than any network has")
 
 
 def _varint(stream: BinaryIO) -> int:
-    """An integer in groups of seven bits, the lowest first, all but the last with the eighth bit set."""
+    """Read an integer in groups of seven bits, lowest first; all except the last have the eighth bit set."""
     value = 0
     for shift in range(0, 70, 7):
         byte = stream.read(1)
@@ -203,10 +205,10 @@ def _varint(stream: BinaryIO) -> int:
         value |= (byte[0] & 0x7F) << shift
         if byte[0] < 0x80:  # noqa: PLR2004
             return value
-    raise DecodeError("an integer is cut short")
+    raise DecodeError("truncated integer")
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

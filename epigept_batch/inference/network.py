@@ -1,4 +1,4 @@
-"""A loaded graph, whatever it runs on."""
+"""The interface of a loaded graph on any device."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Network(Protocol):
 
     @property
     def ports(self) -> Ports:
-        """What it takes and gives."""
+        """Its inputs and outputs."""
 
     def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
-        """One call of it: each output by name, float32, (windows, samples, …)."""
+        """Run the graph once; return each output by name, float32, (windows, samples, …)."""

@@ -1,7 +1,7 @@
-"""What a network takes and gives: the inputs and outputs of its graph, by name.
+"""The inputs and outputs of a network's graph, by name.
 
-Which inputs there can be is fixed here, since something has to make them; which of them a network takes, and what it
-gives, is what its model file declares. Nothing else counts them.
+The possible inputs are fixed here, because this program has to compute them. The model file declares which of them a
+network takes and which outputs it has. No other module depends on their number.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from epigept_batch.spec import Spec
 
 WINDOWS, SAMPLES = "windows", "samples"
-"""What the rows of an input may be."""
+"""What the rows of an input may represent."""
 TOKENS, MOTIF_SCORES, EXPRESSION = "tokens", "motif_scores", "expression"
 SIGNAL = "signal"
 INPUTS: Mapping[str, tuple[str, DTypeLike]] = {
@@ -31,12 +31,12 @@ INPUTS: Mapping[str, tuple[str, DTypeLike]] = {
     MOTIF_SCORES: (WINDOWS, np.float16),
     EXPRESSION: (SAMPLES, np.float32),
 }
-"""Every input that a network may take: what its rows are, and its type."""
+"""Every input that a network may take: what its rows represent, and its type."""
 NEEDED = (TOKENS, EXPRESSION)
 
 
 Rows = NDArray[Any] | Sequence[NDArray[Any]]
-"""Of an input: an array, or a list of arrays."""
+"""The rows of an input: an array, or a list of arrays."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Input:
 
     Attributes:
         name: One of `INPUTS`.
-        shape: Of a row, which is a window's or a sample's.
+        shape: Shape of a row, which represents a window or a sample.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Input:
 
     @property
     def rows(self) -> str:
-        """What its rows are, `WINDOWS` or `SAMPLES`."""
+        """What its rows represent, `WINDOWS` or `SAMPLES`."""
         return INPUTS[self.name][0]
 
     @property
@@ -72,20 +72,20 @@ class Output:
 
 @dataclass(frozen=True)
 class Ports:
-    """All that a network takes and gives, in the order of its graph."""
+    """All inputs and outputs of a network, in the order of its graph."""
 
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
 
     @classmethod
     def of_session(cls, session: Any) -> Ports:  # noqa: ANN401 - untyped
-        """Those of a graph that ONNX Runtime has loaded."""
+        """Return the ports of a graph that ONNX Runtime has loaded."""
         inputs = tuple(Input(port.name, tuple(port.shape[1:])) for port in session.get_inputs())
         return cls(inputs, tuple(Output(port.name, tuple(port.shape[2:])) for port in session.get_outputs()))
 
     @classmethod
     def of_spec(cls, spec: Spec) -> Ports:
-        """Those of a network like the published, which takes every input and gives the signal."""
+        """Return the ports of a network like the published ones, which takes every input and outputs the signal."""
         inputs = tuple(Input(name, shape) for name, shape in row_shapes(spec).items())
         return cls(inputs, (Output(SIGNAL, (spec.geometry.bins, len(spec.tracks))),))
 
@@ -95,40 +95,45 @@ class Ports:
 
 
 def row_shapes(spec: Spec) -> Mapping[str, tuple[int, ...]]:
-    """The shape of a row of every input that a network may take, by name."""
+    """Return the row shape of every input that a network may take, by name."""
     geometry, factors = spec.geometry, len(spec.factors)
     return {TOKENS: (geometry.window_bp,), MOTIF_SCORES: (factors, geometry.bins), EXPRESSION: (factors,)}
 
 
 def check_ports(shapes: Mapping[str, tuple[int, ...]], outputs: Iterable[str], spec: Spec) -> None:
-    """See that a graph's inputs can be made and are of the sizes that its spec says.
+    """Check that a graph's inputs can be computed and have the sizes in its spec.
 
     Args:
-        shapes: By input; 0 for a size that is not fixed.
-        outputs: Their names.
-        spec: The model file's.
+        shapes: Shapes by input; 0 for a size that is not fixed.
+        outputs: Names of the outputs.
+        spec: The spec of the model file.
 
     Raises:
-        ModelError: One is not known, lacks, or has another shape.
+        ModelError: An input is unknown, missing, or of another shape.
     """
     wanted = row_shapes(spec)
     lacking = [name for name in NEEDED if name not in shapes] + [SIGNAL] * (SIGNAL not in outputs)
     if lacking:
-        raise ModelError(f"its graph lacks {', '.join(lacking)}; convert the checkpoint again")
+        raise ModelError(f"the model's graph has no {', '.join(lacking)}; convert the checkpoint again")
     for name, shape in shapes.items():
         if name not in wanted:
-            raise ModelError(f"its graph takes '{name}', which this version cannot make; use the version that wrote it")
+            raise ModelError(
+                f"the model's graph needs the input '{name}', which this version cannot compute; "
+                "use the version that wrote it"
+            )
         if shape != (0, *wanted[name]):
-            raise ModelError(f"its graph takes {name} of another shape than its spec says; convert again")
+            raise ModelError(
+                f"the model's graph takes {name} in another shape than its spec says; convert the checkpoint again"
+            )
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Windows and samples, of which every pair is predicted.
+    """Windows and samples; every pair of them is predicted.
 
     Attributes:
-        windows: A row per window of each input that has such rows, by name.
-        samples: A row per sample, likewise.
+        windows: One row per window for each input with such rows, by name.
+        samples: One row per sample for each input with such rows, by name.
     """
 
     windows: Mapping[str, Rows]
@@ -136,7 +141,7 @@ class Inputs:
 
     @classmethod
     def of(cls, **rows: Rows) -> Inputs:
-        """Those of these names, such as `tokens`, `motif_scores` and `expression`."""
+        """Make inputs from rows by name, such as `tokens`, `motif_scores` and `expression`."""
         by_kind: dict[str, dict[str, Rows]] = {WINDOWS: {}, SAMPLES: {}}
         for name, values in rows.items():
             by_kind[INPUTS[name][0]][name] = values
@@ -144,16 +149,16 @@ class Inputs:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Windows and samples."""
+        """The numbers of windows and samples."""
         windows, samples = (next(map(len, rows.values()), 0) for rows in (self.windows, self.samples))
         return windows, samples
 
     def __getitem__(self, name: str) -> Rows:
-        """The rows of an input."""
+        """Return the rows of an input."""
         return (self.windows if INPUTS[name][0] == WINDOWS else self.samples)[name]
 
     def part(self, windows: slice = slice(None), samples: slice = slice(None)) -> Inputs:
-        """Some of the windows for some of the samples."""
+        """Select some of the windows and some of the samples."""
         return Inputs(
             {name: rows[windows] for name, rows in self.windows.items()},
             {name: rows[samples] for name, rows in self.samples.items()},
@@ -161,11 +166,11 @@ class Inputs:
 
 
 def joined(parts: Sequence[Mapping[str, NDArray[np.float32]]], *, axis: int) -> Mapping[str, NDArray[np.float32]]:
-    """Outputs of several calls as of one; without a copy where it was one.
+    """Join the outputs of several calls; a single one is not copied.
 
     Args:
         parts: Outputs by name, each float32, (windows, samples, …).
-        axis: 0 where they are of other windows, 1 where they are of other samples.
+        axis: 0 if the parts have different windows, 1 if they have different samples.
     """
     if len(parts) == 1:
         return parts[0]

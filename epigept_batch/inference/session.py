@@ -1,4 +1,4 @@
-"""The network on a device, whichever that is. What is asked for is what runs."""
+"""Run the network on any device. A requested device is used, or an error is raised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from epigept_batch.inference.arithmetic import product_graph, product_rate
 from epigept_batch.inference.device import Device, RunOptions
 from epigept_batch.inference.gpu.load import load_on_gpu, load_on_gpus
 from epigept_batch.inference.host import HostNetwork, lacks_bfloat16, load_in_openvino, load_on_cpu
-from epigept_batch.inference.installation import gpu_names
+from epigept_batch.inference.installation import find_driver
 from epigept_batch.inference.ports import SIGNAL, Inputs, joined
 from epigept_batch.inference.runtime import (
     CPU_PROVIDER,
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     from epigept_batch.inference.ports import Ports
 
 CPU_BATCH, GPU_BATCH = 2, 8
-"""Pairs per call where nothing is tried; on a CPU 1, 2 and 4 are equally fast (benchmarks/RESULTS.md)."""
+"""Batch sizes without a trial; on a CPU, 1, 2 and 4 are equally fast (benchmarks/RESULTS.md)."""
 CPU_PRODUCT, GPU_PRODUCT = 1000, 8192
-"""Rows of the matrices by which a device's peak is measured: those of a window, and enough to fill a GPU."""
+"""Matrix sizes for measuring a device's peak: the rows of a window for a CPU, and enough to fill a GPU."""
 
 
 HOSTS = frozenset({"cpu", "openvino"})
-"""Devices that are the processor."""
+"""Devices that run on the processor."""
 
 
 class Session:
     """The network, ready to run.
 
-    What it gives for a window and a sample does not depend on what else a call holds.
+    The result for a window and a sample does not depend on the rest of a call.
 
     Attributes:
-        ports: What the network takes and gives.
+        ports: Inputs and outputs of the network.
         provider: Name of the ONNX Runtime provider that runs it.
         device: `cpu`, `cuda:N` or `openvino`.
-        arithmetic: What it computes in: `fp32`, `fp16`, `int8` or `bf16`.
+        arithmetic: The arithmetic that it uses: `fp32`, `fp16`, `int8` or `bf16`.
         runtime: Name and version of the installed ONNX Runtime.
         batch_size: The most pairs of a window and a sample in one call.
     """
@@ -68,11 +68,11 @@ class Session:
 
     @property
     def on_host(self) -> bool:
-        """Whether it runs on the processor, which also does everything else."""
+        """Whether it runs on the processor, which also does all other work."""
         return self.device in HOSTS
 
     def windows_per_call(self, samples: int) -> int:
-        """How many windows go well together for so many samples."""
+        """Return the number of windows per call for this number of samples."""
         return max(1, self.batch_size // samples)
 
     def signal(self, inputs: Inputs) -> NDArray[np.float32]:
@@ -80,10 +80,10 @@ class Session:
         return self.run(inputs)[SIGNAL]
 
     def run(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
-        """Predict windows for samples: each output that the session was opened for, by name.
+        """Predict windows for samples; return each output that the session was opened for, by name.
 
         Args:
-            inputs: A row per window or per sample of every input that the network takes.
+            inputs: One row per window or per sample for every input of the network.
 
         Returns:
             float32, (windows, samples, …), by name.
@@ -101,29 +101,29 @@ class Session:
 
 
 def open_session(path: Path, device: Device, *, precision: str, threads: int, say: Callable[[str], None]) -> Session:
-    """Load a model file onto a device, to run from one thread; see `open_sessions`."""
+    """Load a model file onto a device, for use from one thread; see `open_sessions`."""
     batch_size = None if device.kind in HOSTS else GPU_BATCH
     options = RunOptions(precision, threads=threads, batch_size=batch_size)
     return open_sessions(path, device, options, say=say)[0]
 
 
 def open_sessions(path: Path, device: Device, options: RunOptions, *, say: Callable[[str], None]) -> list[Session]:
-    """Load a model file onto a device, or several.
+    """Load a model file onto one or more devices.
 
     Args:
         path: A model file of ours.
-        device: What was asked for; `auto` takes CUDA where it can be had, else OpenVINO, else the CPU, and says so
-            where a GPU was to be expected: there is one, or a runtime that could use it.
-        options: How it is to run.
-        say: Takes a sentence for the user.
+        device: The requested device. `auto` uses CUDA if available, else OpenVINO, else the CPU. It reports that no GPU
+            is used only if one could be expected: there is an NVIDIA driver, or ONNX Runtime has CUDA support.
+        options: How to run the file.
+        say: Called with a sentence for the user.
 
     Returns:
-        As many as should work at once, each for one thread.
+        As many sessions as should work in parallel, each for one thread.
 
     Raises:
-        DeviceError: A device was asked for and cannot be had; no ONNX Runtime.
+        DeviceError: The requested device is not available, or no ONNX Runtime is installed.
         ModelError: The graph cannot be loaded.
-        MemoryError: There is not enough for it.
+        MemoryError: There is not enough memory.
     """
     ort, runtime = import_runtime(say)
     reason = ""
@@ -133,12 +133,12 @@ def open_sessions(path: Path, device: Device, options: RunOptions, *, say: Calla
         except DeviceError as error:
             if device.kind == "cuda":
                 raise
-            reason, _, _ = str(error).partition("; ")  # without what would mend it: the CPU will do
+            reason, _, _ = str(error).partition("; ")  # without the advice, because the CPU works too
     session = _on_host(ort, path, device, options, runtime=runtime)
     if device.bf16 and session.arithmetic != "bf16":
-        say("this processor has no bfloat16, so OpenVINO computes in float32")
-    if reason and (CUDA_PROVIDER in ort.get_available_providers() or gpu_names()):
-        say(f"running on the CPU{' by OpenVINO' if session.provider == OPENVINO_PROVIDER else ''}: {reason}")
+        say("this processor does not support bfloat16, so OpenVINO computes in float32")
+    if reason and (CUDA_PROVIDER in ort.get_available_providers() or find_driver() is not None):
+        say(f"running on the CPU{' with OpenVINO' if session.provider == OPENVINO_PROVIDER else ''}: {reason}")
     return [session]
 
 
@@ -167,7 +167,7 @@ def _on_host(ort: ModuleType, path: Path, device: Device, options: RunOptions, *
         session = load_on_cpu(ort, path, options.threads, integers=integers)
         arithmetic = "int8" if integers else "fp32"
     elif integers:
-        raise DeviceError("an int8 model file is for --device cpu; for OpenVINO give one in fp32 or fp16")
+        raise DeviceError("an int8 model file requires --device cpu; for OpenVINO, use a model file in fp32 or fp16")
     else:
         bf16 = device.bf16 and not lacks_bfloat16()
         session = load_in_openvino(ort, path, options.threads, bf16=bf16)
@@ -178,17 +178,17 @@ def _on_host(ort: ModuleType, path: Path, device: Device, options: RunOptions, *
         device="openvino" if openvino else "cpu",
         arithmetic=arithmetic,
         runtime=runtime,
-        # A dynamically quantised graph takes its scales over all that a call holds.
+        # A dynamically quantised graph computes its scales over all inputs of a call.
         batch_size=1 if integers else options.batch_size or CPU_BATCH,
     )
 
 
 def measured_peak(session: Session, *, threads: int) -> float:
-    """FLOP per second of matrix products where a session runs, in its arithmetic; integers are measured as float32.
+    """Measure the FLOP per second of matrix products on a session's device, in its arithmetic; int8 uses float32.
 
     Args:
-        session: Made by `open_sessions`.
-        threads: How many the CPU may use.
+        session: A session from `open_sessions`.
+        threads: Number of CPU threads.
     """
     ort, _ = import_runtime(lambda _: None)
     half = session.arithmetic == "fp16"

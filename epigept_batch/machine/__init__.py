@@ -1,1 +1,1 @@
-"""The machine: its processors, what else they do, and what libraries read from the environment."""
+"""The machine: its processors, other load on them, and environment variables that libraries read."""

@@ -1,4 +1,4 @@
-"""What else a machine's processors do while something is measured."""
+"""Measure the load of other processes on a machine's processors during a measurement."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 
 STAT = Path("/proc/stat")
 WORKING = (0, 1, 2, 5, 6, 7)
-"""Columns of a processor's line that are work: user, nice, system, both kinds of interrupts, and the host's own."""
+"""Columns of a processor's line that count as work: user, nice, system, both kinds of interrupts, and steal."""
 
 
 class Bystanders:
-    """Tells, from its creation on, what share of this process's processors others took."""
+    """Measures, from its creation on, what share of this process's processors others used."""
 
     def __init__(self) -> None:
         self._begun = time.perf_counter()
         self._before = _others_seconds()
 
     def share(self) -> float | None:
-        """Of the time of the processors that this process may use, from 0 to 1; None where Linux does not tell.
+        """Return the share of processor time that others used, from 0 to 1; None if Linux does not report it.
 
-        Others are all other processes of this machine, and its host. Children of this process count as its own once
-        they have ended.
+        Only processors that this process may use count. Others are all other processes of this machine, and its host.
+        Children of this process count as its own once they have ended.
         """
         now = _others_seconds()
         if now is None or self._before is None:
@@ -33,7 +33,7 @@ class Bystanders:
 
 
 def _others_seconds() -> float | None:
-    """Seconds that this process's processors have worked for others."""
+    """Return how many seconds this process's processors have worked for others."""
     try:
         lines = STAT.read_text().splitlines()
     except OSError:

@@ -1,26 +1,26 @@
-"""What libraries read from the environment when they are loaded, to be set before any of them is."""
+"""Set environment variables that libraries read while they are loaded."""
 
 from __future__ import annotations
 
 import os
 
 NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
-"""ONNX Runtime from 1.29 on reports to its maker, keeps a device's number and a database, unless this is 1."""
+"""From 1.29 on, ONNX Runtime sends telemetry and stores a device id and a database unless this variable is 1."""
 POOLS = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Threads that polars, torch and NumPy's linear algebra start; each takes all cores of the machine by itself."""
+"""Variables that limit the threads of polars, torch and NumPy's linear algebra; by default each uses all cores."""
 
 
 def send_nothing() -> None:
-    """Have ONNX Runtime look nothing up, send nothing and keep nothing, unless the user has decided otherwise."""
+    """Disable ONNX Runtime's telemetry, unless the user has set the variable."""
     if not os.environ.get(NO_TELEMETRY):
         os.environ[NO_TELEMETRY] = "1"
 
 
 def limit_pools(threads: int) -> None:
-    """Have libraries start no more threads, here and in the processes to come; what the user set lower stays.
+    """Limit the threads of libraries in this process and its children; lower limits set by the user stay.
 
     Args:
-        threads: Of `--threads`.
+        threads: The value of `--threads`.
     """
     for name in POOLS:
         given = os.environ.get(name, "")

@@ -1,9 +1,9 @@
-"""How many processors this process may use: of those it may run on, and of what its control groups are allotted.
+"""Count the processors that this process may use, by its affinity and the quota of its control groups.
 
-A container or a batch system limits a job in one of two ways: to certain processors (affinity, which cpusets also show
-as), or to so much time a period of all of them (the quota of a control group, as by `docker run --cpus=2` and by
-Kubernetes' limits). The second does not hide any processor: who starts a thread for each of 64 with a quota of one is
-stopped for most of every period, with all threads at once.
+A container or a batch system limits a job in one of two ways. It restricts the job to certain processors (affinity,
+which also reflects cpusets), or to an amount of processor time per period (the quota of a control group, as set by
+`docker run --cpus=2` and by Kubernetes' limits). A quota does not hide any processor: a job that starts 64 threads with
+a quota of one processor is stopped, with all its threads, for most of every period.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ if TYPE_CHECKING:
 ROOT = Path("/")
 V1, V2 = "cgroup", "cgroup2"
 CONTROLLER = "cpu"
-"""Of cgroup v1, whose hierarchies each have controllers of their own; v2 has one hierarchy for all."""
+"""The controller in cgroup v1, where each hierarchy has its own controllers; v2 has one hierarchy for all."""
 
 
 class _Mount(NamedTuple):
-    """Where a hierarchy of control groups is seen."""
+    """Where a hierarchy of control groups is mounted."""
 
     kind: str
-    group: PurePosixPath  # of the hierarchy, that the folder shows
+    group: PurePosixPath  # the group of the hierarchy that the folder shows
     folder: Path
 
 
 def usable_processors(root: Path = ROOT) -> int:
-    """The least of affinity and quota; at least one.
+    """Return the smaller of affinity and quota; at least one.
 
-    Part of a processor does not count: 1.5 are one. A second thread would be stopped half of the time, and the others
-    with it, for threads of one product of matrices wait for each other; what is left over serves the processes that
-    write.
+    A quota is rounded down: 1.5 processors count as one. A second thread would be stopped half of the time and delay
+    the others, because threads of a matrix product wait for each other. The writing processes use the rest.
 
     Args:
-        root: Of the file system, below which `proc` is and what is mounted.
+        root: Root of the file system that contains `proc` and the mounts.
     """
     quota = cpu_quota(root)
     allowed = len(os.sched_getaffinity(0))
@@ -46,13 +45,12 @@ def usable_processors(root: Path = ROOT) -> int:
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """Processors' worth of time that the process's control groups are allotted; None where there is no limit.
+    """Return the number of processors that the control groups allow; None without a limit.
 
-    A group has what the least of itself and those above it has, as far as they can be seen: a container's view often
-    begins with its own.
+    The smallest quota of the process's group and its visible parents applies. A container often sees only its own.
 
     Args:
-        root: Of the file system, below which `proc` is and what is mounted.
+        root: Root of the file system that contains `proc` and the mounts.
     """
     groups = dict(_groups(_read(root / "proc/self/cgroup")))
     quotas = [
@@ -66,7 +64,7 @@ def cpu_quota(root: Path = ROOT) -> float | None:
 
 
 def _groups(text: str) -> Iterator[tuple[str, PurePosixPath]]:
-    """The process's group in each kind of hierarchy that can limit it, of lines `ID:CONTROLLERS:PATH`."""
+    """Parse lines `ID:CONTROLLERS:PATH`; yield the process's group in each kind of hierarchy that can limit it."""
     for line in text.splitlines():
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -77,7 +75,7 @@ def _groups(text: str) -> Iterator[tuple[str, PurePosixPath]]:
 
 
 def _mounts(text: str, root: Path) -> Iterator[_Mount]:
-    """Hierarchies that can limit processors, of lines as proc(5) describes them: `… ROOT FOLDER … - TYPE … OPTIONS`."""
+    """Parse lines of proc(5), `… ROOT FOLDER … - TYPE … OPTIONS`; yield hierarchies that can limit processors."""
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
         places, what = before.split(" "), after.split(" ")
@@ -89,10 +87,10 @@ def _mounts(text: str, root: Path) -> Iterator[_Mount]:
 
 
 def _nested(mount: _Mount, group: PurePosixPath) -> Iterator[Path]:
-    """Folders of a process's group and of those above it, the nearest first, as far as they are seen.
+    """Yield the visible folders of a process's group and its parents, the nearest first.
 
-    A container may see its group under another name than its mount has, as with `/../..` in a namespace of groups: then
-    what is mounted is what it was given.
+    A container may see its group under another path than the mount, such as `/../..` in a group namespace. The mount
+    itself is then the container's group.
     """
     below = group.relative_to(mount.group).parts if group.is_relative_to(mount.group) else ()
     for depth in range(0 if ".." in below else len(below), -1, -1):
@@ -100,7 +98,7 @@ def _nested(mount: _Mount, group: PurePosixPath) -> Iterator[Path]:
 
 
 def _quota(folder: Path, kind: str) -> float | None:
-    """What a group itself is allotted; v1 writes -1 for no limit, v2 `max`."""
+    """Return the quota of a single group; v1 writes -1 for no limit, v2 writes `max`."""
     if kind == V2:
         fields = _read(folder / "cpu.max").split()
     else:
@@ -113,12 +111,12 @@ def _quota(folder: Path, kind: str) -> float | None:
 
 
 def _unescaped(path: str) -> str:
-    """A path of mountinfo, which writes blanks and backslashes as octal numbers."""
+    """Decode a path of mountinfo, where blanks and backslashes are octal escapes."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
 
 
 def _read(path: Path) -> str:
-    """A file of the system; nothing where there is none, or it is not for us."""
+    """Read a system file; return an empty string if it does not exist or is not readable."""
     try:
         return path.read_text(errors="replace")
     except OSError:

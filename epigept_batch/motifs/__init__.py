@@ -1,1 +1,1 @@
-"""Motifs: their files, thresholds, scan and kept scores."""
+"""Motifs: files, thresholds, scan and stored scores."""

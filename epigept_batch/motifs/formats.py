@@ -1,4 +1,4 @@
-"""What motif files in HOMER, MEME and JASPAR format hold."""
+"""Parse motif files in HOMER, MEME and JASPAR format."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 BASES = "ACGT"
 Line = tuple[int, str]
-"""A line that is not blank, with its number from 1."""
+"""The number, from 1, and text of a line that is not blank."""
 
 HOMER_HEADER_FIELDS = 3
 IUPAC = frozenset("ACGTRYSWKMBDHVN")
 MEME_MARK = "MEME version"
 MEME_MATRIX = "letter-probability matrix"
 MEME_LOG_ODDS = "log-odds matrix"
-MEME_SUM_ERROR = 0.1  # of a row of probabilities, which may be printed with few decimals
+MEME_SUM_ERROR = 0.1  # tolerance for the sum of a row, which may be printed with few decimals
 SHOWN = 40
 
 _JASPAR_LETTER_ROW = re.compile(r"\s*[A-Za-z](\s*\[|\s+[-+.\d])")
@@ -35,12 +35,12 @@ _JASPAR_ROW = re.compile(r"\s*([A-Za-z]?)\s*\[?([^\[\]]*)\]?\s*")
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """A motif as a file gives it.
+    """A motif as read from a file.
 
     Attributes:
-        name: First word of MEME's and JASPAR's header, second field of HOMER's.
+        name: First word of the header in MEME and JASPAR, second field in HOMER.
         probabilities: float64, (width, 4), columns A, C, G, T.
-        threshold: Least score of a hit, in nats; None in formats that have none.
+        threshold: Least score of a hit, in nats; None in formats without thresholds.
     """
 
     name: str
@@ -58,22 +58,22 @@ class _Record:
 
 
 def parse_matrices(lines: Sequence[Line], path: Path) -> list[Matrix]:
-    """The motifs of a file of any of the three formats, told apart by what it holds.
+    """Parse the motifs of a file in any of the three formats, recognised by its content.
 
     - HOMER: `>consensus TAB name TAB threshold`, then a row of four probabilities per position.
-    - MEME, minimal or as its tools print it: `MEME version`, then `MOTIF name` and a letter-probability matrix each.
-    - JASPAR: `>name …`, then a row of counts of each of `A`, `C`, `G` and `T`, `A [ 1 2 3 ]` in any order, or bare
-      rows in that order. Probabilities are a position's counts by their sum.
+    - MEME, minimal or full: `MEME version`, then for each motif `MOTIF name` and a letter-probability matrix.
+    - JASPAR: `>name …`, then one row of counts for each of `A`, `C`, `G` and `T`: rows like `A [ 1 2 3 ]` in any order,
+      or bare rows in the order ACGT. Probabilities are a position's counts divided by their sum.
 
     Args:
-        lines: The file's.
-        path: For messages.
+        lines: The lines of the file.
+        path: The file's name, for messages.
 
     Raises:
-        InputError: With the line, where the file is of none of them or not as they say.
+        InputError: With the line number: the file has none of the formats, or a line is malformed.
     """
     if not lines:
-        raise InputError("is empty; give motifs in HOMER, MEME or JASPAR format", path)
+        raise InputError("file is empty; use motifs in HOMER, MEME or JASPAR format", path)
     number, first = lines[0]
     if first.startswith(">"):
         records = _records(lines)
@@ -82,7 +82,7 @@ def parse_matrices(lines: Sequence[Line], path: Path) -> list[Matrix]:
         return _meme(lines, path)
     shown = first if len(first) <= SHOWN else first[:SHOWN] + "…"
     raise InputError(
-        f"begins with {shown!r} and holds no line {MEME_MARK!r}; give motifs in HOMER or JASPAR format, which begin "
+        f"begins with {shown!r} and contains no line {MEME_MARK!r}; use motifs in HOMER or JASPAR format, which begin "
         "with '>', or in MEME format",
         path,
         number,
@@ -90,12 +90,12 @@ def parse_matrices(lines: Sequence[Line], path: Path) -> list[Matrix]:
 
 
 def is_motif_line(line: str) -> bool:
-    """Whether a file that begins so holds motifs."""
+    """Whether a file that begins with this line contains motifs."""
     return line.startswith((">", MEME_MARK))
 
 
 def _numbers(text: str) -> list[float]:
-    """The numbers of a row; none where something else or a negative number is among them."""
+    """Return the numbers of a row; empty if one of them is negative or not a number."""
     try:
         numbers = [float(word) for word in text.split()]
     except ValueError:
@@ -114,10 +114,10 @@ def _records(lines: Sequence[Line]) -> list[_Record]:
 
 
 def _is_jaspar(records: Sequence[_Record]) -> bool:
-    """Whether matrices lie rather than stand.
+    """Whether matrices have one row per base (JASPAR) rather than one row per position (HOMER).
 
-    Bare counts below a header that is not HOMER's are JASPAR's, unless rows of four, and not always four of them,
-    show that only the header is wrong.
+    Bare numbers below a header that is not HOMER's count as JASPAR. Exception: if all rows have four numbers and not
+    every motif has four rows, the file is HOMER with a wrong header.
     """
     rows = [line for record in records for _, line in record.rows]
     if rows and _JASPAR_LETTER_ROW.match(rows[0]):
@@ -143,7 +143,7 @@ def _homer(records: Sequence[_Record], path: Path) -> list[Matrix]:
 def _homer_header(record: _Record, path: Path) -> tuple[str, float]:
     fields = record.header.split("\t")
     if len(fields) < HOMER_HEADER_FIELDS:
-        raise InputError("a HOMER header is '>consensus TAB name TAB threshold'", path, record.number)
+        raise InputError("not a HOMER header; it must be '>consensus TAB name TAB threshold'", path, record.number)
     try:
         threshold = float(fields[2])
     except ValueError:
@@ -156,21 +156,21 @@ def _homer_header(record: _Record, path: Path) -> tuple[str, float]:
 def _homer_row(line: str, path: Path, number: int) -> list[float]:
     row = _numbers(line)
     if len(row) != len(BASES):
-        raise InputError("a matrix row is four probabilities, of A, C, G and T", path, number)
+        raise InputError("not a matrix row; it must have four probabilities, for A, C, G and T", path, number)
     return row
 
 
 def _check_homer_end(records: Sequence[_Record], path: Path) -> None:
-    """Where every other consensus is as long as its matrix, a last matrix that is shorter was cut.
+    """Refuse a truncated last matrix: one shorter than its consensus, where all others are as long as theirs.
 
-    The format has no mark of an end and a consensus is free text, hence the comparison with the others.
+    The format has no end mark and the consensus is free text, hence the comparison with the other motifs.
     """
     *others, last = [(record.header.split("\t"), len(record.rows)) for record in records]
     (consensus, name, *_), rows = last
     regular = bool(others) and all(len(fields[0]) == count for fields, count in others)
     if regular and rows < len(consensus) and set(consensus.upper()) <= IUPAC:
         raise InputError(
-            f"ends within motif {name}: {rows} rows of {len(consensus)}; fetch the file again",
+            f"truncated within motif {name}: {rows} of {len(consensus)} rows; download the file again",
             path,
             records[-1].rows[-1][0],
         )
@@ -183,10 +183,12 @@ def _jaspar(records: Sequence[_Record], path: Path) -> list[Matrix]:
 def _jaspar_matrix(record: _Record, path: Path) -> Matrix:
     name = next(iter(record.header.split()), "")
     if not name:
-        raise InputError("a JASPAR header is '>name', but there is no name", path, record.number)
+        raise InputError("no motif name; a JASPAR header is '>name'", path, record.number)
     if len(record.rows) != len(BASES):
         raise InputError(
-            f"motif {name} has {len(record.rows)} rows; a JASPAR matrix has four, of A, C, G and T", path, record.number
+            f"motif {name} has {len(record.rows)} rows; a JASPAR matrix has four, for A, C, G and T",
+            path,
+            record.number,
         )
     lettered = any(_JASPAR_LETTER_ROW.match(line) for _, line in record.rows)
     counts: dict[str, list[float]] = {}
@@ -195,11 +197,13 @@ def _jaspar_matrix(record: _Record, path: Path) -> Matrix:
         base = letter.upper() if lettered else expected
         if base not in BASES or not base or base in counts:
             raise InputError(
-                f"the row of {letter!r} is not wanted; a JASPAR matrix has one each of A, C, G and T", path, number
+                f"unexpected row for {letter!r}; a JASPAR matrix has one row each for A, C, G and T", path, number
             )
         if counts and len(row) != len(next(iter(counts.values()))):
             width = len(next(iter(counts.values())))
-            raise InputError(f"has {len(row)} counts, the rows of motif {name} above have {width}", path, number)
+            raise InputError(
+                f"row has {len(row)} counts, but the rows of motif {name} above have {width}", path, number
+            )
         counts[base] = row
     return Matrix(name, _shares(np.array([counts[base] for base in BASES]).T, name, path, record.number))
 
@@ -208,12 +212,14 @@ def _jaspar_row(line: str, path: Path, number: int) -> tuple[str, list[float]]:
     match = _JASPAR_ROW.fullmatch(line)
     row = _numbers(match[2]) if match else []
     if not match or not row:
-        raise InputError("a row of a JASPAR matrix is one base's counts by position, 0 or more", path, number)
+        raise InputError(
+            "not a row of a JASPAR matrix; it must have one base's counts by position, each 0 or more", path, number
+        )
     return match[1], row
 
 
 def _shares(counts: NDArray[np.float64], name: str, path: Path, number: int) -> NDArray[np.float64]:
-    """Counts (width, 4) by the sum of their position."""
+    """Divide counts (width, 4) by the sum of each position."""
     totals = counts.sum(axis=1, keepdims=True)
     empty = np.flatnonzero(totals == 0)
     if empty.size:
@@ -225,27 +231,29 @@ def _shares(counts: NDArray[np.float64], name: str, path: Path, number: int) -> 
 def _meme(lines: Sequence[Line], path: Path) -> list[Matrix]:
     starts = [place for place, (_, line) in enumerate(lines) if line.split()[0] == "MOTIF"]
     if not starts:
-        raise InputError("holds no motif; give a MEME file with a line 'MOTIF name' and a matrix for each", path)
+        raise InputError(
+            "no motif in the file; a MEME file needs a line 'MOTIF name' and a matrix for each motif", path
+        )
     _check_alphabet(lines[: starts[0]], path)
     ends = [*starts[1:], len(lines)]
     return [_meme_matrix(lines[start:end], path) for start, end in zip(starts, ends, strict=True)]
 
 
 def _check_alphabet(head: Sequence[Line], path: Path) -> None:
-    """Refuse another alphabet than ACGT, given as `ALPHABET= letters` or letter by letter; without, it is DNA's."""
+    """Refuse alphabets other than ACGT, given as `ALPHABET= letters` or letter by letter; the default is DNA."""
     for place, (number, line) in enumerate(head):
         if line.startswith("ALPHABET"):
             rest = line.removeprefix("ALPHABET").strip()
             letters = rest[1:].strip() if rest.startswith("=") else _listed_letters(head[place + 1 :])
             if letters != BASES:
-                raise InputError(f"is of the alphabet {letters}; give motifs of DNA, ACGT", path, number)
+                raise InputError(f"alphabet is {letters}; use DNA motifs (ACGT)", path, number)
             return
 
 
 def _listed_letters(lines: Sequence[Line]) -> str:
-    """Letters of an alphabet listed as `A "Adenine" CC0000 ~ T "Thymine" 008000`, but for those that stand for others.
+    """Return the letters of an alphabet listed as `A "Adenine" CC0000 ~ T "Thymine" 008000`, without ambiguity codes.
 
-    Sorted, as the columns of the matrices are.
+    They are sorted, as are the columns of the matrices.
     """
     listed = takewhile(lambda line: not line.startswith("END ALPHABET"), (line for _, line in lines))
     unquoted = (re.sub(r'"[^"]*"', " ", line) for line in listed)
@@ -254,15 +262,15 @@ def _listed_letters(lines: Sequence[Line]) -> str:
 
 
 def _meme_matrix(section: Sequence[Line], path: Path) -> Matrix:
-    """The motif of the lines from one `MOTIF` to the next."""
+    """Parse a motif from the lines between one `MOTIF` and the next."""
     number, line = section[0]
     words = line.split()
     if len(words) == 1:
-        raise InputError("names no motif; write 'MOTIF name'", path, number)
+        raise InputError("no motif name; write 'MOTIF name'", path, number)
     name = words[1]
     places = [place for place, (_, line) in enumerate(section) if line.startswith(MEME_MATRIX)]
     if not places and any(line.startswith(MEME_LOG_ODDS) for _, line in section):
-        raise InputError(f"motif {name} has a {MEME_LOG_ODDS} only; give its {MEME_MATRIX}", path, number)
+        raise InputError(f"motif {name} has only a {MEME_LOG_ODDS}; add its {MEME_MATRIX}", path, number)
     if not places:
         raise InputError(f"motif {name} has no {MEME_MATRIX}", path, number)
     if len(places) > 1:
@@ -271,11 +279,13 @@ def _meme_matrix(section: Sequence[Line], path: Path) -> Matrix:
 
 
 def _meme_rows(name: str, lines: Sequence[Line], path: Path) -> list[list[float]]:
-    """The matrix whose header is the first line; `w=` and `alength=` may be left out there, as MEME has it."""
+    """Parse the matrix below a header line, which may omit `w=` and `alength=`, as MEME allows."""
     number, header = lines[0]
     stated = {key: int(value) for key, value in re.findall(r"\b(alength|w)=\s*([0-9]{1,9})", header)}
     if stated.get("alength", len(BASES)) != len(BASES):
-        raise InputError(f"motif {name} is of {stated['alength']} letters; give motifs of DNA, ACGT", path, number)
+        raise InputError(
+            f"motif {name} has an alphabet of {stated['alength']} letters; use DNA motifs (ACGT)", path, number
+        )
     rows = [_meme_row(line, path, at) for at, line in takewhile(lambda line: _is_row(line[1]), lines[1:])]
     width = stated.get("w", len(rows))
     if len(rows) > width:
@@ -283,7 +293,7 @@ def _meme_rows(name: str, lines: Sequence[Line], path: Path) -> list[list[float]
     if len(rows) < width or not rows:
         end = lines[min(len(rows) + 1, len(lines) - 1)][0]
         raise InputError(
-            f"motif {name} ends after {len(rows)} of {max(width, 1)} rows; fetch the file again", path, end
+            f"motif {name} is truncated after {len(rows)} of {max(width, 1)} rows; download the file again", path, end
         )
     return rows
 
@@ -300,5 +310,7 @@ def _is_row(line: str) -> bool:
 def _meme_row(line: str, path: Path, number: int) -> list[float]:
     row = _numbers(line)
     if len(row) != len(BASES) or abs(sum(row) - 1) > MEME_SUM_ERROR:
-        raise InputError("a matrix row is four probabilities, of A, C, G and T, that sum to 1", path, number)
+        raise InputError(
+            "not a matrix row; it must have four probabilities, for A, C, G and T, that sum to 1", path, number
+        )
     return row

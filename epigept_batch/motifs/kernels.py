@@ -1,4 +1,4 @@
-"""The compiled part of the scan: sums of table entries, their maxima, and exact scores of what may be the best."""
+"""The compiled part of the scan: sums of table entries, their maxima, and exact scores of the best candidates."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
     from epigept_batch.motifs.kmer_tables import Block
 
-WRITTEN_OUT = 8  # pieces whose sum is written out: motifs of up to 32 bp
+WRITTEN_OUT = 8  # pieces with an unrolled sum: motifs of up to 32 bp
 NOTHING = np.iinfo(np.int16).min
-"""Maximum over no position."""
+"""The maximum over no positions."""
 
 
 def compiled(function: Callable[..., Any], *, inline: bool = False) -> Callable[..., Any]:
-    """Compile a function when it is first called, and keep the code between runs where there is a place for it."""
+    """Compile a function when it is first called, and cache the code between runs if a cache folder is writable."""
     decorate = partial(numba.njit, nogil=True, error_model="numpy", forceinline=inline)
     try:
         code: Callable[..., Any] = decorate(cache=True)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
+    except RuntimeError:  # neither the package's folder nor the user's cache is writable
         code = decorate()(function)
     return code
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for what is part of the loops of others: a call costs more than they do."""
+    """Compile a function that is inlined into loops, where a call would cost more than its body."""
     return compiled(function, inline=True)
 
 
 @cache
-def maxima_kernel(pieces: int) -> Callable[..., None]:  # noqa: C901 - most of it is decided when it is compiled
-    """The code for tables of so many pieces: only with that number written in does it become vector instructions."""
+def maxima_kernel(pieces: int) -> Callable[..., None]:  # noqa: C901 - most branches are resolved at compile time
+    """Return the code for tables of this many pieces. The compiler vectorises it only if the number is a constant."""
     has_3, has_4, has_5, has_6, has_7, has_8 = (pieces >= number for number in range(3, WRITTEN_OUT + 1))
     has_more = pieces > WRITTEN_OUT
 
@@ -48,12 +48,12 @@ def maxima_kernel(pieces: int) -> Callable[..., None]:  # noqa: C901 - most of i
     def raise_maxima(  # noqa: C901
         tables: NDArray[np.int16], kmers: NDArray[np.uint16], bounds: NDArray[np.int64], maxima: NDArray[np.int16]
     ) -> None:
-        """Raise maxima (segments, 128) to the sums of the segments' positions, of either strand."""
+        """Raise maxima (segments, 128) to the sums at the segments' positions, on either strand."""
         rest = np.zeros(2 * COLUMNS, dtype=np.int16)
         for segment in range(len(bounds) - 1):
             best = maxima[segment]
             for position in range(bounds[segment], bounds[segment + 1]):
-                if kmers[position] == KMERS - 1:  # begins with no base: runs of N cost nothing
+                if kmers[position] == KMERS - 1:  # the first letter is not a base: runs of N cost nothing
                     continue
                 a = tables[0, kmers[position]]
                 b = tables[1, kmers[position + PIECE]]
@@ -88,7 +88,7 @@ def maxima_kernel(pieces: int) -> Callable[..., None]:  # noqa: C901 - most of i
 
 @inlined
 def _sum_rows(rest: NDArray[np.int16], tables: NDArray[np.int16], kmers: NDArray[np.uint16], position: int) -> None:
-    """Put what the eighth and later pieces add into `rest`."""
+    """Put the sum of the eighth and later pieces into `rest`."""
     rest[:] = 0
     for piece in range(WRITTEN_OUT - 1, tables.shape[0]):
         row = tables[piece, kmers[position + PIECE * piece]]
@@ -108,7 +108,7 @@ def take_best(  # noqa: C901 - one nest of loops
 ) -> None:
     """Raise best (factors, bins) to the hits among the segments' maxima (segments, 128).
 
-    Motif by motif, so that a motif's tables and its factors' scores are in the first cache for all of its hits.
+    It goes motif by motif, so that a motif's tables and its factors' scores stay in the L1 cache for all of its hits.
     """
     near, off = block.near, block.off
     bins = best.shape[1]
@@ -119,7 +119,7 @@ def take_best(  # noqa: C901 - one nest of loops
             _highest(top[b], maxima, spans[run, b, 0], spans[run, b, 1])
         for i in range(first, end):
             factors = block.factors[block.factor_starts[i] : block.factor_starts[i + 1]]
-            scored, exact = -1, 0.0  # the segment scored last: the next bin's window often shares it
+            scored, exact = -1, 0.0  # the last segment scored, which the next bin's window often shares
             for b in range(bins):
                 ceiling = block.best[i] + (top[b, i] + off) * block.units[i]
                 if top[b, i] < block.cuts[i] or not _raises(best, factors, b, ceiling):
@@ -148,7 +148,7 @@ def _highest(top: NDArray[np.int16], maxima: NDArray[np.int16], begin: int, stop
 
 @inlined
 def _raises(best: NDArray[np.float64], factors: NDArray[np.int64], b: int, score: float) -> bool:
-    """Whether a score is more than any of the factors has in a bin."""
+    """Whether a score exceeds the best so far of any of the factors in a bin."""
     raises = False
     for factor in factors:
         raises |= score > best[factor, b]
@@ -166,7 +166,7 @@ def _exact_best(
     last: int,
     least: int,
 ) -> float:
-    """Highest score in float64 of the alignments at positions [first, last) whose sums are `least` or more."""
+    """Return the highest float64 score of alignments at positions [first, last) whose sums are at least `least`."""
     best = -np.inf
     for position in range(first, last):
         for strand in range(2):

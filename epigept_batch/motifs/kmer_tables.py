@@ -1,24 +1,27 @@
 """Motifs as tables: what the compiled scan reads instead of matrices.
 
-A motif is cut in pieces of four positions, each piece a table with an entry for every 4-mer, so that the score of an
-alignment is the sum of a few entries. Motifs of like width stand side by side in *blocks* of 128, both strands.
+A motif is cut into pieces of four positions. Each piece becomes a table with an entry for every 4-mer, so that the
+score of an alignment is the sum of a few entries. Motifs of similar width lie side by side in *blocks* of 128, with
+both strands.
 
-An entry is what the 4-mer lacks to the piece's best one, rounded to an integer in a unit that the motif's own range
-gives, and cut off at more than any hit may lack; so is every 4-mer with a base that is not ACGT within the motif. The
-sum of a hit's entries therefore errs by half a unit a piece at most, and no cut-off is ever taken for a hit.
+An entry is the *deficit* of the 4-mer: how much less it scores than the piece's best 4-mer. It is rounded to an integer
+in a unit that depends on the motif's range of scores. It is capped at a value above the deficit of any hit. Every 4-mer
+with a base that is not ACGT within the motif gets the capped value. So the sum of a hit's entries is wrong by at most
+half a unit per piece, and an alignment with a capped entry never counts as a hit.
 
-Why no hit is missed. Let a word of P pieces lack x units to the best one, as a real number, and let -s be the sum of
-its entries. Each entry is rounded once, so |s - x| <= P/2, unless one is cut off.
+Why no hit is missed: let x be the deficit of a word of P pieces, in units, as a real number, and let -s be the sum of
+its entries. Each entry is rounded once, so |s - x| <= P/2, unless an entry is capped.
 
-- A hit lacks `highest` units at most. So no entry of it is cut off, and s <= highest + P/2 < highest + `off_by(P)`,
-  which is the cut. A sum with an entry that is cut off lies CUT_OFF integers or more below the cut.
-- If a word scores as high as another or higher, then x <= x', so s <= x + P/2 <= x' + P/2 <= s' + P. The best word
-  of a bin therefore has a sum at most P, `apart(P)`, below the bin's highest; both bounds are reached but for one.
-- No word of a bin scores more than the best one less (s - P/2) units for the bin's highest sum -s.
+- A hit has a deficit of at most `highest` units. So none of its entries is capped, and
+  s <= highest + P/2 < highest + `off_by(P)`, which is the cut. A sum with a capped entry lies at least CUT_OFF integers
+  below the cut.
+- If a word scores at least as high as another, then x <= x', so s <= x + P/2 <= x' + P/2 <= s' + P. So the sum of a
+  bin's best word is at most P, `apart(P)`, below the bin's highest sum; both bounds are reached up to one integer.
+- If -s is the bin's highest sum, no word of the bin scores more than the motif's best word minus (s - P/2) units.
 
-In float64 a word's lack and its score err as well, by width² × 7 nats × 2^-53 at most. A unit is LEAST_RANGE /
-`highest` nats or more, so that is less than 1e-4 of an integer for any width that is read. `off_by` has half an integer
-or more to spare for it, and the difference of two sums is an integer, which cannot exceed P by a part of one.
+In float64, a word's deficit and score have rounding errors too, of at most width² × 7 nats × 2^-53. A unit is at least
+LEAST_RANGE / `highest` nats, so this is less than 1e-4 of an integer for any width that is read. `off_by` leaves at
+least half an integer for it, and the difference of two sums is an integer, which cannot exceed P by a fraction.
 """
 
 from __future__ import annotations
@@ -41,43 +44,43 @@ if TYPE_CHECKING:
 
 PIECE = 4  # bases per table
 KMERS = sum(4**length for length in range(PIECE + 1))
-"""Rows of a table: 4-mers, and what is left of them before a first base that is not ACGT."""
-COLUMNS = 128  # motifs a block: a row is 4 AVX-512 vectors for each strand; 64 were slower, 256 no faster
+"""Rows of a table: all 4-mers, and all shorter prefixes before a first base that is not ACGT."""
+COLUMNS = 128  # motifs per block: a row is 4 AVX-512 vectors per strand; 64 were slower, 256 no faster
 CACHE_LINE = 64  # bytes
-CUT_OFF = 2  # integers below the least sum of a hit
-LEAST_RANGE = 1e-3  # nats, of a motif whose best word alone is a hit
-ROUNDING = 1e-6  # nats, well above what a sum of float64 depends on its order
+CUT_OFF = 2  # integers between a capped entry and the least sum of a hit
+LEAST_RANGE = 1e-3  # nats, for a motif with only its best word as a hit
+ROUNDING = 1e-6  # nats, well above the effect of summation order in float64
 
 
 def off_by(pieces: int) -> int:
-    """Integers that the sum of so many entries may differ from the exact lack, P / 2, and half of one or one more."""
+    """Return a bound on how far a sum of entries may lie from the exact deficit: P / 2, plus half or one."""
     return pieces // 2 + 1
 
 
 def apart(pieces: int) -> int:
-    """Integers that the sum of a word's entries may lie below that of a word which scores no more."""
+    """Return by how many integers a word's sum may lie below the sum of a word that does not score more."""
     return pieces
 
 
 class Block(NamedTuple):
-    """Up to 128 motifs, by ascending width; a named tuple because compiled code takes it as it is."""
+    """Up to 128 motifs, by ascending width; a named tuple because compiled code accepts it directly."""
 
     tables: NDArray[np.int16]  # (pieces, 341, 2 × 128), at most 0, in each motif's unit: forward, then reverse strands
     entries: NDArray[np.int16]  # (128, 2, pieces, 341), the same by motif and strand
     log_odds: NDArray[np.float64]  # (128, 2, widest, 4), as read along the forward strand
-    best: NDArray[np.float64]  # (128,), score of the motif's best word, which the tables have as 0
-    units: NDArray[np.float64]  # (128,), nats an integer
+    best: NDArray[np.float64]  # (128,), score of the motif's best word, whose entries are 0
+    units: NDArray[np.float64]  # (128,), nats per integer
     cuts: NDArray[np.int16]  # (128,), least sum that may be a hit
     thresholds: NDArray[np.float64]  # (128,)
-    off: int  # integers by which a sum may differ from the exact one
-    near: int  # integers below the highest sum that the best word's may lie
-    runs: NDArray[np.int64]  # (runs, 3): first motif, end motif, width of neighbours of equal width
-    factor_starts: NDArray[np.int64]  # motif i stands for factors[factor_starts[i]:factor_starts[i + 1]]
+    off: int  # see `off_by`
+    near: int  # see `apart`
+    runs: NDArray[np.int64]  # (runs, 3): first motif, end motif and width of each run of equal width
+    factor_starts: NDArray[np.int64]  # motif i represents factors[factor_starts[i]:factor_starts[i + 1]]
     factors: NDArray[np.int64]
 
 
 def aligned(shape: tuple[int, ...], value: int) -> NDArray[np.int16]:
-    """An array of one value that begins at a cache line, as then every vector does that is loaded from its rows."""
+    """Return a constant array that is aligned to a cache line, and so is every vector loaded from its rows."""
     room = np.empty(2 * math.prod(shape) + CACHE_LINE, dtype=np.uint8)
     first = -room.ctypes.data % CACHE_LINE
     array = room[first : len(room) - CACHE_LINE + first].view(np.int16).reshape(shape)
@@ -86,10 +89,10 @@ def aligned(shape: tuple[int, ...], value: int) -> NDArray[np.int16]:
 
 
 def kmer_rows(tokens: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """Row of a table for the 4-mer that begins at each base but the last three.
+    """Return the table row of the 4-mer that begins at each base except the last three.
 
-    4-mers of ACGT come first, in their order; behind them what is left of one before its first other base, the longer
-    first, so that the last row is that of no base at all.
+    4-mers of ACGT come first, in order. Then come the prefixes before a first other base, longest first, so that the
+    last row is the empty prefix.
     """
     codes = np.zeros(max(len(tokens) - PIECE + 1, 0), dtype=np.uint16)
     for place in range(PIECE):
@@ -98,7 +101,7 @@ def kmer_rows(tokens: NDArray[np.uint8]) -> NDArray[np.uint16]:
 
 
 def _row_numbers() -> NDArray[np.uint16]:
-    """uint16, (625,): row of each 4-mer over A, C, G, T and anything else."""
+    """Return the row of each 4-mer over A, C, G, T and other, uint16, (625,)."""
     rows = np.zeros([NO_BASE + 1] * PIECE, dtype=np.uint16)
     first = 0
     for length in range(PIECE, -1, -1):
@@ -115,7 +118,7 @@ _, _FIRST_OF_ROW = np.unique(_ROWS, return_index=True)
 
 
 def make_blocks(motifs: Sequence[Motif], factors: Sequence[str]) -> list[Block]:
-    """The motifs that stand for one of the factors and can have a hit, by width, in blocks."""
+    """Group the motifs that represent one of the factors and can have a hit into blocks, by width."""
     index = {factor: number for number, factor in enumerate(factors)}
     wanted = [
         (motif, [index[factor] for factor in motif.factors if factor in index])
@@ -160,9 +163,10 @@ def _make_block(chosen: Sequence[tuple[Motif, Sequence[int]]]) -> Block:
 
 
 def _unit(motif: Motif, pieces: int) -> tuple[float, int]:
-    """Nats an integer of a motif's tables, and the most that the sum of a hit's entries may lack.
+    """Return the nats per integer of a motif's tables, and the largest deficit that a hit's entries may sum to.
 
-    The finest unit at which the lowest possible sum, every piece cut off, stays in 16 bits. Only scores above 0 count.
+    It is the finest unit for which the lowest possible sum, with every piece capped, fits into 16 bits. Only scores
+    above 0 count.
     """
     lacks = max(motif.best_score - max(motif.threshold, 0), LEAST_RANGE)
     highest = np.iinfo(np.int16).max // pieces - CUT_OFF - off_by(pieces)
@@ -171,7 +175,7 @@ def _unit(motif: Motif, pieces: int) -> tuple[float, int]:
 
 
 def _entries(log_odds: NDArray[np.float64], width: int, unit: float, slack: int) -> NDArray[np.int16]:
-    """A motif strand's tables, int16 (pieces, 341), from log-odds (pieces × 4, 4) that are 0 beyond the width."""
+    """Make a motif strand's tables, int16 (pieces, 341), from log-odds (pieces × 4, 4) that are 0 beyond the width."""
     lacks = np.zeros((len(log_odds), NO_BASE + 1))
     lacks[:, :NO_BASE] = log_odds.max(axis=1, keepdims=True) - log_odds
     lacks[:width, NO_BASE] = np.inf

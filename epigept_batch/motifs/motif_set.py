@@ -1,4 +1,4 @@
-"""Motif files and motif→factor pairs, as they come, to a motif set."""
+"""Build a motif set from a motif file and motif→factor pairs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 MAT_MAGIC = b"MATLAB"
 MAT_VARIABLE = "Match2"
 MAT_HDF5 = b"MATLAB 7.3"
-NO_PAIRS = f"holds no motif-factor pairs: variable {MAT_VARIABLE!r} is no cell array of a motif and a factor a row"
+NO_PAIRS = f"no motif-factor pairs: variable {MAT_VARIABLE!r} is not a cell array with a motif and a factor per row"
 PAIR_FIELDS = 2
 P_VALUE = 1e-4
 NAMES_SHOWN = 5
-"""bp of a motif: far above any, and what the scan's 16-bit tables can hold."""
 
 
 def read_motif_set(
@@ -36,20 +35,20 @@ def read_motif_set(
     p_value: float = P_VALUE,
     say: Callable[[str], None] | None = None,
 ) -> MotifSet:
-    """The motifs that stand for at least one factor.
+    """Read the motifs that represent at least one factor.
 
-    A pair whose motif has no matrix is left out, as in the published set, where 1315 of 1465 motifs are matched and
-    711 factors remain. A name that occurs twice with different matrices is two motifs of the same factors.
+    A pair whose motif has no matrix is skipped, as in the published set, where 1315 of 1465 motifs are matched and 711
+    factors remain. A name that occurs twice with different matrices gives two motifs for the same factors.
 
     Args:
         motif_file: In HOMER, MEME or JASPAR format.
         pair_file: `.mat` with `Match2`, or tab-separated motif and factor.
-        window: Where a bin's hits lie.
+        window: Where a bin's hits may lie.
         p_value: As in `read_motifs`.
-        say: As in `read_motifs`, of the motifs that stand for a factor.
+        say: As in `read_motifs`, for motifs that represent a factor.
 
     Raises:
-        InputError: Either file cannot be read, or no motif stands for a factor.
+        InputError: Either file cannot be read, or no motif represents a factor.
     """
     _check_p_value(p_value)
     _check_two_files(motif_file, pair_file)
@@ -60,24 +59,24 @@ def read_motif_set(
     matched = [matrix for matrix in matrices if matrix.name in factors_of]
     if not matched:
         raise InputError(
-            f"none of its motif names, such as {next(iter(factors_of))!r}, occurs in {motif_file}, which has such as "
-            f"{matrices[0].name!r}; give the pairs of that set",
+            f"none of its motif names, such as {next(iter(factors_of))!r}, occurs in {motif_file}, which has names "
+            f"such as {matrices[0].name!r}; use the pairs for that motif file",
             pair_file,
         )
     return MotifSet(tuple(_motifs(matched, motif_file, factors_of, p_value, say)), window)
 
 
 def read_motifs(path: Path, *, p_value: float = P_VALUE, say: Callable[[str], None] | None = None) -> list[Motif]:
-    """Read a motif file in HOMER, MEME or JASPAR format, whichever it holds.
+    """Read a motif file in HOMER, MEME or JASPAR format.
 
     Args:
         path: Plain text.
-        p_value: For formats without thresholds: how often a random word, each base at 0.25, may be a hit. Between 0
-            and 1. HOMER files have thresholds of their own.
-        say: Called with a sentence where motifs are so short that even their best word is likelier than that.
+        p_value: For formats without thresholds: the probability, between 0 and 1, that a random word with each base at
+            0.25 is a hit. HOMER files have their own thresholds.
+        say: Called with a sentence if some motifs are so short that even their best word has a higher probability.
 
     Raises:
-        InputError: With the line, where the file is of none of the formats or not as they have it.
+        InputError: With the line number: the file has none of the formats, or a line is malformed.
     """
     _check_p_value(p_value)
     return _motifs(parse_matrices(_read_lines(path), path), path, {}, p_value, say)
@@ -87,11 +86,11 @@ def read_factor_pairs(path: Path) -> list[tuple[str, str]]:
     """Read (motif, factor) pairs.
 
     Args:
-        path: A MATLAB file whose `Match2` holds a pair per row, as published; or tab-separated text with the motif in
-            the first column and the factor in the second, with or without a header `motif TAB factor`.
+        path: A MATLAB file whose `Match2` has a pair per row, as published; or tab-separated text with the motif in the
+            first column and the factor in the second, with or without a header `motif TAB factor`.
 
     Raises:
-        InputError: With the line, where the file is not of that format.
+        InputError: With the line number, if the file has another format.
     """
     content = _read_bytes(path)
     if path.suffix == ".mat" or content.startswith(MAT_MAGIC):
@@ -99,22 +98,24 @@ def read_factor_pairs(path: Path) -> list[tuple[str, str]]:
     else:
         pairs = _text_pairs(_text_lines(content, path), path)
     if not pairs:
-        raise InputError("is empty; give a motif and a factor a line, separated by a tab", path)
+        raise InputError(
+            "no motif-factor pairs in the file; write a motif and a factor per line, separated by a tab", path
+        )
     return pairs
 
 
 def _check_p_value(p_value: float) -> None:
     if not 0 < p_value < 1:
-        raise InputError(f"--p-value {p_value:g} is not between 0 and 1; give for example {P_VALUE:g}")
+        raise InputError(f"--p-value {p_value:g} is not between 0 and 1; use for example {P_VALUE:g}")
 
 
 def _check_two_files(motif_file: Path, pair_file: Path) -> None:
     try:
         same = motif_file.samefile(pair_file)
-    except OSError:  # reading says what there is to say
+    except OSError:  # reading the files reports the problem
         return
     if same:
-        raise InputError("the motif file was given as the pair file too; give the pairs of motif and factor", pair_file)
+        raise InputError("same file as the motif file; use a file with pairs of motif and factor", pair_file)
 
 
 def _motifs(
@@ -124,13 +125,13 @@ def _motifs(
     p_value: float,
     say: Callable[[str], None] | None,
 ) -> list[Motif]:
-    """Motifs with the file's threshold or else that of the p-value, and with their factors."""
+    """Return motifs with their factors, and with the file's threshold or else the one for the p-value."""
     motifs: list[Motif] = []
     short: list[str] = []
     for matrix in matrices:
         if len(matrix.probabilities) > WIDEST_MOTIF:
             raise InputError(
-                f"motif {matrix.name} is {len(matrix.probabilities):,} bp wide, more than {WIDEST_MOTIF}", path
+                f"motif {matrix.name} has {len(matrix.probabilities):,} bp, more than the limit of {WIDEST_MOTIF}", path
             )
         factors = tuple(sorted(factors_of.get(matrix.name, ())))
         motif = Motif(matrix.name, matrix.probabilities, matrix.threshold or 0.0, factors)
@@ -142,8 +143,8 @@ def _motifs(
     if short and say is not None:
         shown = ", ".join(short[:NAMES_SHOWN]) + (", …" if len(short) > NAMES_SHOWN else "")
         say(
-            f"{len(short)} of {len(motifs)} motifs cannot be held to a p-value of {p_value:g}, as even their best word "
-            f"is likelier; only that is a hit: {shown}"
+            f"{len(short)} of {len(motifs)} motifs are too short for a p-value of {p_value:g}, because even their best "
+            f"word is more likely; only that word counts as a hit: {shown}"
         )
     return motifs
 
@@ -154,7 +155,7 @@ def _read_bytes(path: Path) -> bytes:
     except OSError as error:
         raise InputError(f"cannot be read: {reason(error)}", path) from error
     if content.startswith(GZIP_MAGIC):
-        raise InputError(f"is gzip; run gunzip -k {path} and give the plain file", path)
+        raise InputError(f"compressed with gzip; run gunzip -k {path} and use the plain file", path)
     return content
 
 
@@ -163,11 +164,11 @@ def _read_lines(path: Path) -> list[Line]:
 
 
 def _text_lines(content: bytes, path: Path) -> list[Line]:
-    """Lines that are not blank, with their numbers."""
+    """Return the lines that are not blank, with their numbers."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError("is not a text file", path) from error
+        raise InputError("not a text file", path) from error
     lines = enumerate(io.StringIO(text, newline=None), 1)
     return [(number, line.rstrip("\n")) for number, line in lines if line.strip()]
 
@@ -175,11 +176,11 @@ def _text_lines(content: bytes, path: Path) -> list[Line]:
 def _text_pairs(lines: Sequence[Line], path: Path) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     if lines and is_motif_line(lines[0][1]):
-        raise InputError("holds motifs; give the pairs of motif and factor", path, lines[0][0])
+        raise InputError("file contains motifs; use a file with pairs of motif and factor", path, lines[0][0])
     for number, line in lines:
         fields = line.split("\t")
         if len(fields) < PAIR_FIELDS or not all(fields[:PAIR_FIELDS]):
-            raise InputError("needs a motif and a factor, separated by a tab", path, number)
+            raise InputError("line must have a motif and a factor, separated by a tab", path, number)
         if (number, fields[0].lower(), fields[1].lower()) != (1, "motif", "factor"):
             pairs.append((fields[0], fields[1]))
     return pairs
@@ -187,18 +188,18 @@ def _text_pairs(lines: Sequence[Line], path: Path) -> list[tuple[str, str]]:
 
 def _mat_pairs(content: bytes, path: Path) -> list[tuple[str, str]]:
     if content.startswith(MAT_HDF5):
-        raise InputError("is of MATLAB's version 7.3, which is not read; save it with -v7", path)
+        raise InputError("MATLAB 7.3 format is not supported; save the file with -v7", path)
     try:
         rows, names = read_text_cells(content, MAT_VARIABLE)
     except TooLargeError as error:
-        raise InputError(f"{error}, which no motif set does", path) from error
+        raise InputError(f"{error}, more than any motif set; check that it is the right file", path) from error
     except TypeError as error:
         raise InputError(NO_PAIRS, path) from error
     except (ValueError, IndexError, zlib.error) as error:
-        raise InputError(f"is damaged or cut short ({type(error).__name__}); fetch the file again", path) from error
+        raise InputError(f"damaged or truncated ({type(error).__name__}); download the file again", path) from error
     if rows is None:
         raise InputError(
-            f"holds no motif-factor pairs: there is no variable {MAT_VARIABLE!r} (it has {', '.join(names) or 'none'})",
+            f"no motif-factor pairs: no variable {MAT_VARIABLE!r} (variables: {', '.join(names) or 'none'})",
             path,
         )
     if any(len(row) != PAIR_FIELDS for row in rows):

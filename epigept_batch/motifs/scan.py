@@ -1,16 +1,16 @@
 """Motif scores as HOMER 4.11 computes them.
 
-A motif's score at a position is Σ ln(max(p, 0.001) / 0.25) over its width, on either strand; an alignment with any
-base other than ACGT is no alignment; a hit is a score at or above the motif's threshold. A bin's score for a factor is
-its best hit of any of the factor's motifs that lies wholly within the bin's scan window, 0 without one.
+A motif's score at a position is Σ ln(max(p, 0.001) / 0.25) over its width, on either strand. Positions where the motif
+would cover a base other than ACGT are skipped. A hit is a score at or above the motif's threshold. A bin's score for a
+factor is the best hit of any of the factor's motifs that lies entirely within the bin's scan window, or 0 without one.
 
-How it is fast. Motifs are tables of 16-bit integers by 4-mer, indexed [piece, 4-mer, strand and motif]: one position
-adds a few contiguous rows, which become vector instructions of 16 or 32 motifs each, and a block's tables stay in a
-core's cache. Only maxima over *segments* of up to 16 positions are kept, cut where any bin's window begins or ends for
-any width in the block, so that a bin's best score is the maximum over its segments.
+Why it is fast: motifs are tables of 16-bit integers by 4-mer, indexed [piece, 4-mer, strand and motif]. One position
+adds a few contiguous rows, with vector instructions for 16 or 32 motifs each, and a block's tables stay in a core's
+cache. Only maxima over *segments* of up to 16 positions are kept. Segments are cut where any bin's window begins or
+ends for any width in the block, so that a bin's best score is the maximum over its segments.
 
-How it is exact. Where a bin's maximum may be a hit, the positions that may have given it are scored again in float64.
-Sums of integers do not depend on their order, so results do not depend on how the work is cut.
+Why it is exact: where a bin's maximum may be a hit, the candidate positions are scored again in float64. Sums of
+integers do not depend on their order, so results do not depend on how the work is divided.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Contig, Geometry
 
 SEGMENT = 16  # positions; 8 and 32 were no faster
-SHARE = 256  # bins scanned at a time, whose maxima and scores are all that takes memory
-PATIENCE_S = 1.0  # before a user is told what takes so long
+SHARE = 256  # bins scanned at a time; only their maxima and scores take memory
+PATIENCE_S = 1.0  # before the user is told about a slow compilation
 
 
 class MotifScanner:
-    """Scores bins of sequence for every factor; a context manager, at whose end its threads end.
+    """Scores bins of sequence for every factor; a context manager that ends its threads.
 
     Args:
         motif_set: Motifs and scan window.
-        factors: Names in the order wanted; a factor without a motif scores 0 everywhere.
+        factors: Names, in the order of the results; a factor without a motif scores 0 everywhere.
         bin_bp: Base pairs per bin.
-        threads: How many work at once; the result is the same for any number.
+        threads: Number of threads; the result does not depend on it.
 
     Raises:
         InputError: The scan window is empty.
@@ -60,7 +60,7 @@ class MotifScanner:
     def __init__(self, motif_set: MotifSet, factors: Sequence[str], *, bin_bp: int, threads: int = 1) -> None:
         window = motif_set.window
         if window.right <= window.left:
-            raise InputError(f"motif window {window.left},{window.right} is empty; give LEFT,RIGHT with LEFT < RIGHT")
+            raise InputError(f"motif window {window.left},{window.right} is empty; use LEFT,RIGHT with LEFT < RIGHT")
         self.window = window
         self.bin_bp = bin_bp
         self.factors = tuple(factors)
@@ -75,12 +75,12 @@ class MotifScanner:
         self.close()
 
     def close(self) -> None:
-        """End its threads; it scans no more."""
+        """End the threads; it cannot scan afterwards."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def compile(self, say: Callable[[str], None]) -> None:
-        """Have the code of every motif width ready; where that takes long, as after an installation, say so."""
-        message = "compiling the motif scan, once for this installation: some seconds"
+        """Compile the code for every motif width; tell the user if it takes long, as after an installation."""
+        message = "compiling the motif scan (some seconds, once per installation)"
         timer = Timer(PATIENCE_S, say, [message])
         timer.start()
         try:
@@ -89,13 +89,13 @@ class MotifScanner:
             timer.cancel()
 
     def scan(self, tokens: NDArray[np.uint8], *, offset: int, bins: int) -> NDArray[np.float32]:
-        """Best hits of successive bins.
+        """Return the best hits of successive bins.
 
         Args:
-            tokens: uint8, (bp,): A 0, C 1, G 2, T 3, any other 4. What lies outside scores nothing, as beyond a
-                contig's end, so let them reach as far as the scan windows do.
+            tokens: uint8, (bp,): A 0, C 1, G 2, T 3, any other 4. Positions outside score nothing, as beyond a
+                contig's end, so the tokens should cover the scan windows of all bins.
             offset: Index in `tokens` of the first bin's first base.
-            bins: How many.
+            bins: Number of bins.
 
         Returns:
             float32, (factors, bins): in nats, 0 without a hit.
@@ -112,11 +112,11 @@ class MotifScanner:
         return scores
 
     def geometry(self, bins: int) -> Geometry:
-        """So many bins, with what their scan needs of the sequence around them."""
+        """Return a window of this many bins, with the flanking sequence that their scan needs."""
         return self.window.geometry(bins, self.bin_bp)
 
     def scores(self, stretch: Stretch) -> NDArray[np.float16]:
-        """Scores of a stretch's bins as the network reads them, float16, (factors, bins); 0 beyond the contig's end."""
+        """Return scores of a stretch's bins for the network, float16, (factors, bins); 0 beyond the contig."""
         scores = np.zeros((len(self.factors), stretch.bins), dtype=np.float16)
         inside = min(stretch.bins, bins_of(stretch.contig.length, self.bin_bp) - stretch.first)
         if inside > 0 and (stretch.reach != NO_BASE).any():
@@ -124,7 +124,7 @@ class MotifScanner:
         return scores
 
     def _scan_share(self, tokens: NDArray[np.uint8], offset: int, first_bin: int, scores: NDArray[np.float32]) -> None:
-        """Fill `scores`, the columns of successive bins from `first_bin` on."""
+        """Fill `scores`, the columns of successive bins that start at `first_bin`."""
         bins = scores.shape[1]
         best = np.zeros((len(self.factors), bins))
         start = offset + first_bin * self.bin_bp + self.window.left
@@ -142,13 +142,13 @@ class MotifScanner:
 
 
 class GenomeScan:
-    """Scores of a genome by contig and bin, scanned when they are asked for; by several threads if they like.
+    """Scores of a genome by contig and bin, computed on request; thread-safe.
 
-    A context manager, at whose end the scanner is closed. The genome is not: others read it too.
+    A context manager that closes the scanner. It leaves the genome open, because others read it too.
 
     Args:
         genome: The sequence.
-        scanner: What scans it.
+        scanner: The scanner to use.
     """
 
     def __init__(self, genome: Genome, scanner: MotifScanner) -> None:
@@ -162,19 +162,19 @@ class GenomeScan:
         self._scanner.close()
 
     def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float16]:
-        """Scores of successive bins, float16, (factors, bins); 0 beyond the contig's end.
+        """Return scores of successive bins, float16, (factors, bins); 0 beyond the contig's end.
 
         Args:
-            contig: One of the genome's.
+            contig: A contig of the genome.
             first: The first bin.
-            bins: How many.
+            bins: Number of bins.
         """
         geometry = self._scanner.geometry(bins)
         return self._scanner.scores(read_stretch(self._genome, contig, first, bins, geometry=geometry))
 
 
 def _padded(tokens: NDArray[np.uint8], start: int, length: int) -> NDArray[np.uint8]:
-    """tokens[start:start + length], with 4 wherever that lies outside."""
+    """Return tokens[start:start + length], with 4 where that lies outside."""
     padded = np.full(length, NO_BASE, dtype=np.uint8)
     first, last = max(start, 0), min(start + length, len(tokens))
     if first < last:
@@ -186,11 +186,11 @@ def _padded(tokens: NDArray[np.uint8], start: int, length: int) -> NDArray[np.ui
 def _segments(
     widths: tuple[int, ...], window: ScanWindow, bin_bp: int, bins: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where positions are cut, and which segments make up a bin's window.
+    """Cut positions into segments, and find the segments of each bin's window.
 
     Returns:
         Bounds of the segments, int64, ascending; and int64 (widths, bins, 2): first and end segment of a bin's window
-        for motifs of each width; equal where the motif is wider than the window.
+        for motifs of each width, which are equal if the motif is wider than the window.
     """
     starts = np.arange(bins) * bin_bp
     ends = [starts + max(window.right - window.left - width + 1, 0) for width in widths]

@@ -1,9 +1,9 @@
-"""Motif scores of a genome kept on disk, for the next sample; the only file that knows Zarr.
+"""Motif scores of a genome stored on disk for later samples. The only module that uses Zarr.
 
-A store is a Zarr v3 group with an array a contig, float16, (factors, bins), as the network reads it, in chunks of all
-factors and 1,000 bins: one file each, zstd with a checksum, never half-written. A chunk that is there is done, so that
-a scan goes on where it was killed. What the scores were made from is in the group's attributes, a contig's digest in
-its array's.
+A store is a Zarr v3 group with one array per contig, float16, (factors, bins), as the network reads it. Chunks have all
+factors and 1,000 bins, in one file each, compressed by zstd with a checksum, and are never half-written. An existing
+chunk is complete, so a killed scan resumes where it stopped. The group's attributes record what the scores were made
+from; each array's attributes record the contig's digest.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 ATTRIBUTE = "epigept_batch.scores"
 FORMAT_VERSION = 1
 BLOCK_BINS = 1000
-"""Bins a chunk: those of a window of the published networks."""
+"""Bins per chunk: as many as a window of the published networks."""
 LEVEL = 9
-"""Of zstd, without a byte shuffle: 123 kB a real window. Higher hardly shrinks it; lower is slower to read."""
+"""The zstd level, without a byte shuffle: 123 kB per real window. Higher levels save little; lower ones read slower."""
 METADATA = "zarr.json"
 LARGEST_METADATA = 1 << 24
 LONGEST_NODE = 200
-"""Characters of an array's folder; longer names are cut, and told apart by a digest."""
-BLOCKS_KEPT = 2  # so that successive windows that are shorter than a block, or overlap, do not read it again
+"""Most characters of an array's folder name; longer names are cut and made unique by a digest."""
+BLOCKS_KEPT = 2  # so that successive windows that share a block do not read it again
 NAMES_SHOWN = 5
 LEFTOVER_S = 3600
 
@@ -54,9 +54,9 @@ class ScoreKey:
     """What scores depend on besides the sequence.
 
     Attributes:
-        motifs: How many there are.
+        motifs: Number of motifs.
         matrices: Digest of the motifs with thresholds and factors.
-        window: Where a bin's hits lie, `LEFT,RIGHT`.
+        window: Where a bin's hits may lie, `LEFT,RIGHT`.
         bin_bp: Base pairs per bin.
         factors: Names, in the network's order.
     """
@@ -69,22 +69,22 @@ class ScoreKey:
 
     @classmethod
     def of(cls, spec: Spec) -> ScoreKey:
-        """That of a model's scores."""
+        """Return the key of a model's scores."""
         return cls.of_motifs(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp)
 
     @classmethod
     def of_motifs(cls, motifs: MotifSet, factors: Sequence[str], *, bin_bp: int) -> ScoreKey:
-        """That of a motif set's scores, where there is no model yet."""
+        """Return the key of a motif set's scores, before there is a model."""
         return cls(len(motifs.motifs), motifs.motifs_sha256, str(motifs.window), bin_bp, tuple(factors))
 
     def difference(self, other: ScoreKey) -> str:
-        """A clause on what sets another's scores apart from these; empty where nothing does."""
+        """Return a clause on how another key's scores differ from these; empty if they do not."""
         if other.bin_bp != self.bin_bp:
             return f"for bins of {other.bin_bp} bp, not {self.bin_bp}"
         if other.factors != self.factors:
             return f"for other factors ({_names_apart(other.factors, self.factors)})"
         if other.window != self.window:
-            return f"with motif hits in {other.window} of a bin, not {self.window}"
+            return f"with motif hits in the window {other.window} around a bin, not {self.window}"
         if other.matrices != self.matrices:
             counts = f"{other.motifs}, not {self.motifs}" if other.motifs != self.motifs else "matrices or thresholds"
             return f"with other motifs ({counts})"
@@ -92,7 +92,7 @@ class ScoreKey:
 
 
 def _names_apart(theirs: tuple[str, ...], ours: tuple[str, ...]) -> str:
-    """How two lists of names differ."""
+    """Describe how two lists of names differ."""
     more, fewer = sorted(set(theirs) - set(ours)), sorted(set(ours) - set(theirs))
     words = [f"{sign}{name}" for sign, names in (("+", more), ("-", fewer)) for name in names[:NAMES_SHOWN]]
     rest = len(more) + len(fewer) - len(words)
@@ -100,12 +100,12 @@ def _names_apart(theirs: tuple[str, ...], ours: tuple[str, ...]) -> str:
 
 
 class ScoreStore:
-    """Scores by contig and bin.
+    """Stored scores by contig and bin.
 
-    Made by `open` or `create`; `write` may be called from several threads, a block each.
+    Created by `open` or `create`. Several threads may call `write`, each for its own block.
 
     Attributes:
-        path: Its folder.
+        path: The folder of the store.
         key: What the scores were made with.
     """
 
@@ -119,19 +119,19 @@ class ScoreStore:
 
     @classmethod
     def open(cls, path: Path) -> ScoreStore:
-        """A store that is there, for reading.
+        """Open an existing store for reading.
 
         Raises:
-            InputError: It is none of ours.
+            InputError: It does not exist, or is not one of ours.
         """
         return cls._opened(path, "r")
 
     @classmethod
     def create(cls, path: Path, key: ScoreKey) -> ScoreStore:
-        """A store to add to; the one that is there, if it has scores of this kind.
+        """Open a store for adding scores; an existing one must have scores of the same kind.
 
         Raises:
-            OutputError: What is there is something else, or nothing can be written there.
+            OutputError: The path is something else, or cannot be written.
         """
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -143,26 +143,27 @@ class ScoreStore:
                 group = zarr.create_group(path, attributes={ATTRIBUTE: document})
                 store = cls(path, key, group)
         except InputError as error:
-            raise OutputError(f"{error}; give another --out") from error
+            raise OutputError(f"{error}; choose another --out") from error
         except OSError as error:
-            raise OutputError(f"cannot be written: {reason(error)}; give another --out", path) from error
+            raise OutputError(f"cannot be written: {reason(error)}; choose another --out", path) from error
         if difference := key.difference(store.key):
-            raise OutputError(f"has scores {difference}; give another --out", path)
+            raise OutputError(f"store has scores {difference}; choose another --out", path)
         return store
 
     @classmethod
     def _opened(cls, path: Path, mode: str) -> ScoreStore:
         if not path.exists():
-            raise InputError("there is no such score store; make one by epigept-batch scan", path)
+            raise InputError("score store does not exist; make one with epigept-batch scan", path)
         try:
             if (path / METADATA).stat().st_size > LARGEST_METADATA:
-                raise InputError("is no score store of epigept-batch: its zarr.json is too large", path)
+                raise InputError("not an epigept-batch score store: its zarr.json is too large", path)
             group = zarr.open_group(path, mode=mode)  # type: ignore[arg-type]
             document: Mapping[str, Any] = group.attrs[ATTRIBUTE]  # type: ignore[assignment]
             version = document["format_version"]
             if version != FORMAT_VERSION:
                 raise InputError(
-                    f"is a score store of format {version}, this program reads {FORMAT_VERSION}; make it again", path
+                    f"score store has format {version}, but this version reads format {FORMAT_VERSION}; make it again",
+                    path,
                 )
             names = ScoreKey.__dataclass_fields__
             key = ScoreKey(
@@ -170,27 +171,27 @@ class ScoreStore:
             )
         except (OSError, KeyError, TypeError, ValueError) as error:
             _raise_of_the_system(error, path)
-            raise InputError("is no score store of epigept-batch", path) from error
+            raise InputError("not an epigept-batch score store", path) from error
         return cls(path, key, group)
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
+        """Size on disk in bytes."""
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
     @property
     def contig_names(self) -> list[str]:
-        """The contigs that have a place, in order of name."""
+        """Names of the contigs in the store, sorted."""
         return sorted(self._group.array_keys())
 
     def add(self, contig: Contig, md5: str) -> None:
-        """Make place for a contig, if there is none.
+        """Add an array for a contig, if the store has none.
 
         Raises:
-            OutputError: There is one for another sequence.
+            OutputError: It has one for another sequence.
         """
         if difference := self.difference(contig, md5):
-            raise OutputError(f"{difference}; give another --out", self.path)
+            raise OutputError(f"{difference}; choose another --out", self.path)
         if self.has(contig):
             return
         self._group.create_array(
@@ -206,44 +207,46 @@ class ScoreStore:
         )
 
     def difference(self, contig: Contig, md5: str) -> str:
-        """A sentence on how a contig's sequence differs from the one that was scanned; empty where it does not.
+        """Return how a contig's sequence differs from the one that was scanned; empty if it does not.
 
         Args:
-            contig: Of the genome; if the store has nothing of it, there is no difference.
-            md5: As `Genome.md5`.
+            contig: A contig of the genome; if the store does not have it, there is no difference.
+            md5: Its digest, as from `Genome.md5`.
         """
         if not self.has(contig):
             return ""
         kept = self._array(contig).attrs
         if kept["length"] != contig.length:
-            return f"was made from another FASTA: its {contig.name} has {kept['length']:,} bp, not {contig.length:,}"
+            return (
+                f"store was made from another FASTA: its {contig.name} has {kept['length']:,} bp, not {contig.length:,}"
+            )
         if kept["md5"] != md5:
-            return f"was made from another FASTA: its {contig.name} has the MD5 {kept['md5']}, not {md5}"
+            return f"store was made from another FASTA: its {contig.name} has the MD5 {kept['md5']}, not {md5}"
         return ""
 
     def blocks(self, contig: Contig) -> range:
-        """Numbers of a contig's blocks."""
+        """Return the numbers of a contig's blocks."""
         return range(ceil_div(self._bins(contig), BLOCK_BINS))
 
     def span(self, contig: Contig, block: int) -> Span:
-        """The bins of a block."""
+        """Return the bins of a block."""
         first = block * BLOCK_BINS
         return first, min(first + BLOCK_BINS, self._bins(contig))
 
     def block_size(self, contig: Contig, block: int) -> int:
-        """Bytes of a block that is done."""
+        """Return the size of a finished block in bytes."""
         return self._file(contig, block).stat().st_size
 
     def missing(self, contig: Contig, blocks: Iterable[int]) -> list[int]:
-        """Those of the blocks that are not done."""
+        """Return those of the blocks that are not finished."""
         return [block for block in blocks if not self._file(contig, block).exists()]
 
     def write(self, contig: Contig, block: int, scores: NDArray[np.float16]) -> None:
-        """Keep the scores of bins from `block` × 1,000 on.
+        """Store the scores of a block, whose first bin is `block` × 1,000.
 
         Args:
-            contig: One that was added.
-            block: Its number.
+            contig: A contig that was added.
+            block: Number of the block.
             scores: float16, (factors, bins), 1,000 bins or up to the contig's end.
 
         Raises:
@@ -253,18 +256,20 @@ class ScoreStore:
         try:
             self._array(contig)[:, first : first + scores.shape[1]] = scores
         except OSError as error:
-            raise OutputError(f"cannot be written: {reason(error)}; what is there is kept", self.path) from error
+            raise OutputError(
+                f"cannot be written: {reason(error)}; scores written so far are kept", self.path
+            ) from error
 
     def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float16]:
-        """Scores of successive bins, float16, (factors, bins); 0 beyond the contig's end.
+        """Return scores of successive bins, float16, (factors, bins); 0 beyond the contig's end.
 
         Args:
-            contig: One that has these bins.
+            contig: A contig that has these bins.
             first: The first bin.
-            bins: How many.
+            bins: Number of bins.
 
         Raises:
-            InputError: They are damaged.
+            InputError: The scores are damaged.
         """
         if first % BLOCK_BINS == 0 and bins == BLOCK_BINS:
             return self._read_block(contig, first // BLOCK_BINS)
@@ -277,53 +282,53 @@ class ScoreStore:
         return scores
 
     def scores(self, stretch: Stretch) -> NDArray[np.float16]:
-        """Those of a stretch's bins, float16, (factors, bins); 0 beyond the contig's end.
+        """Return the scores of a stretch's bins, float16, (factors, bins); 0 beyond the contig's end.
 
         Raises:
-            InputError: They are damaged.
+            InputError: The scores are damaged.
         """
         return self.read(stretch.contig, stretch.first, stretch.bins)
 
     def _read_block_from_disk(self, contig: Contig, block: int) -> NDArray[np.float16]:
-        """All of a block, (factors, 1,000), 0 beyond the contig's end.
+        """Read a whole block, (factors, 1,000), 0 beyond the contig's end.
 
-        Past Zarr, which takes as long again as unpacking: `add` asked for one zstd frame of little-endian values.
+        It bypasses Zarr, which would double the time. `add` makes each chunk one zstd frame of little-endian values.
         """
         file = self._file(contig, block)
-        self._array(contig)  # whose own damage is another message
+        self._array(contig)  # a damaged array has its own message
         scores = np.empty((len(self.key.factors), BLOCK_BINS), dtype="<f2")
         try:
             self._unpack.decode(file.read_bytes(), out=scores)
         except FileNotFoundError:
             scores[:] = 0
-        except Exception as error:  # a damaged file raises whatever its bytes lead to
+        except Exception as error:  # a damaged file can raise any error
             _raise_of_the_system(error, file)
-            raise InputError(f"is damaged ({error}); delete it and run epigept-batch scan again", file) from error
+            raise InputError(f"damaged file ({error}); delete it and rerun epigept-batch scan", file) from error
         return scores
 
     def has(self, contig: Contig) -> bool:
-        """Whether a contig has a place."""
+        """Whether the store has an array for a contig."""
         return (self.path / _node(contig) / METADATA).exists()
 
     def _open_array(self, contig: Contig) -> zarr.Array[Any]:
         folder = self.path / _node(contig)
         try:
             array = self._group[_node(contig)]
-        except Exception as error:  # a damaged file raises whatever its bytes lead to
+        except Exception as error:  # a damaged file can raise any error
             _raise_of_the_system(error, folder)
-            raise InputError("is damaged; delete this folder and run epigept-batch scan again", folder) from error
+            raise InputError("damaged array; delete this folder and rerun epigept-batch scan", folder) from error
         if not isinstance(array, zarr.Array):
-            raise InputError("is no array; delete this folder and run epigept-batch scan again", folder)
+            raise InputError("not an array; delete this folder and rerun epigept-batch scan", folder)
         length, factors = array.attrs.get("length"), len(self.key.factors)
         bins = bins_of(length, self.key.bin_bp) if isinstance(length, int) else None
         form = (array.shape, array.chunks, array.dtype)
         if form != ((factors, bins), (factors, BLOCK_BINS), np.dtype(np.float16)) or "md5" not in array.attrs:
-            raise InputError("is of another form; delete this folder and run epigept-batch scan again", folder)
-        # A chunk that is there is done, also where no motif has a hit.
+            raise InputError("array has another shape or type; delete this folder and rerun epigept-batch scan", folder)
+        # An existing chunk is complete, so chunks without any hit must be written too.
         return array.with_config({"write_empty_chunks": True})
 
     def _file(self, contig: Contig, block: int) -> Path:
-        """That of a block, named as Zarr v3 defines it for the chunk key encoding chosen."""
+        """Return the file of a block, named as Zarr v3 defines for this chunk key encoding."""
         return self.path / _node(contig) / f"c.0.{block}"
 
     def _bins(self, contig: Contig) -> int:
@@ -331,24 +336,24 @@ class ScoreStore:
 
 
 def _raise_of_the_system(error: Exception, path: Path) -> None:
-    """Where it is not the store that is at fault, but the system short of files or memory: keep the store.
+    """Raise if the system, short of files or memory, is at fault and not the store, which must then be kept.
 
     Raises:
-        InputError: It is so.
+        InputError: The system is at fault.
     """
     if isinstance(error, OSError) and error.errno in REMEDIES:
         raise InputError(f"score store cannot be read: {reason(error)}", path) from error
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what Zarr had not finished writing when a scan was killed, but not what another one writes now."""
+    """Remove files that Zarr had not finished when a scan was killed, but not files that another scan is writing."""
     for file in path.glob("*/*.partial"):
         if time.time() - file.stat().st_mtime > LEFTOVER_S:
             file.unlink(missing_ok=True)
 
 
 def _node(contig: Contig) -> str:
-    """Name of a contig's array: its own, but for characters that Zarr or a file system has other uses for."""
+    """Return the name of a contig's array: its own, with characters escaped that Zarr or a file system reserves."""
     name = quote(contig.name, safe=" !#$&'()*+,;=@[]^`{}~")
     reserved = name.startswith("__") or not name.strip(".") or name == METADATA
     node = f"%{ord(name[0]):02X}{name[1:]}" if reserved else name

@@ -1,4 +1,4 @@
-"""What score a motif must reach to be as rare in random sequence as a p-value says."""
+"""Compute the score that a motif's hits must reach for a given p-value in random sequence."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 UNIT = 0.001
 """Step of the discretised scores, in nats."""
 TIE = 1e-9
-"""Nats within which words count as equally good: far above the rounding of a sum, far below what a matrix means."""
+"""Words within this many nats count as equally good: far above rounding errors, far below real differences."""
 DECIMALS = 6  # as HOMER prints thresholds
-FIRST_REACH = 8_192  # units below the best score that are looked at first: enough for most motifs at 1e-4
+FIRST_REACH = 8_192  # units below the best score that are computed first: enough for most motifs at 1e-4
 
 
 def best_word_probability(log_odds: NDArray[np.float64]) -> float:
-    """How often a random word of the motif's width, each base at 0.25, is the best or one that ties with it.
+    """Return the probability that a random word, each base at 0.25, is the best word or ties with it.
 
     Args:
         log_odds: float64, (width, 4), in nats.
@@ -28,24 +28,25 @@ def best_word_probability(log_odds: NDArray[np.float64]) -> float:
 
 
 def threshold_at(log_odds: NDArray[np.float64], p_value: float) -> float:
-    """The least score that a random word reaches with a probability of `p_value` at most, each base at 0.25.
+    """Return the least score that a random word, each base at 0.25, reaches with a probability of at most `p_value`.
 
-    The distribution is computed by dynamic programming over what a word's bases lack to the best ones, each rounded
-    down to a unit of 0.001 nat. A word that lacks less than k + 1 units lacks at most k rounded ones, so where the
-    words of at most k rounded units have a probability of `p_value` at most, so have those that score best − (k + 1/2)
-    units or more: the threshold, for the largest such k. The half unit that remains on either side is 500 times the
-    rounding to 6 decimals, so neither that nor a float64 sum in any order lets a word in that was not counted.
+    The distribution is computed by dynamic programming over the deficits of a word's bases to the best bases, each
+    rounded down to a unit of 0.001 nat. A word with a deficit of less than k + 1 units has a rounded deficit of at most
+    k. So if words with a rounded deficit of at most k have a total probability of at most `p_value`, then so do words
+    that score at least best − (k + 1/2) units. That score is the threshold, for the largest such k. The half unit on
+    either side is 500 times the rounding to 6 decimals. So neither that rounding nor the order of a float64 sum admits
+    a word that was not counted.
 
-    The threshold is at most (width + 1) units above the least one that does the same (0.032 nat for 31 bp; half of
-    that is usual), never below it. Probabilities are multiples of 4^-width, exact in float64 up to 26 bp.
+    The threshold is never below the least possible one and at most (width + 1) units above it (0.032 nat for 31 bp;
+    usually half of that). Probabilities are multiples of 4^-width, exact in float64 up to 26 bp.
 
     Args:
         log_odds: float64, (width, 4), in nats, as `Motif.log_odds`.
-        p_value: Between 0 and 1, neither included.
+        p_value: Greater than 0 and less than 1.
 
     Returns:
-        In nats, for `score >= threshold`. Where the words that tie with the best are by themselves likelier than
-        `p_value`, the best score less 5e-10 nat, so that they alone are hits, whatever the order of summation.
+        The threshold in nats, for `score >= threshold`. If the words that tie with the best already exceed `p_value`,
+        it is the best score minus 5e-10 nat, so that only these words are hits, whatever the order of summation.
     """
     deficits = _deficits(log_odds)
     best = float(log_odds.max(axis=1).sum())
@@ -63,15 +64,15 @@ def threshold_at(log_odds: NDArray[np.float64], p_value: float) -> float:
 
 
 def _deficits(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each base lacks to the best of its position, (width, 4), in nats."""
+    """Return how much less each base scores than the best base of its position, (width, 4), in nats."""
     deficits: NDArray[np.float64] = log_odds.max(axis=1, keepdims=True) - log_odds
     return deficits
 
 
 def _cumulative(steps: NDArray[np.int64], reach: int) -> NDArray[np.float64]:
-    """Probability that a random word lacks at most 0, 1, …, `reach` units, float64, (reach + 1,).
+    """Return the probability that a random word has a deficit of at most 0, 1, …, `reach` units, float64, (reach + 1,).
 
-    Units are never negative, so that what exceeds `reach` can be dropped on the way.
+    Deficits are never negative, so sums that exceed `reach` can be dropped on the way.
     """
     mass = np.zeros(reach + 1)
     mass[0] = 1

@@ -1,1 +1,1 @@
-"""Windows to signals, in order."""
+"""Predict signals for windows, in order."""

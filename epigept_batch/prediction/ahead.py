@@ -1,4 +1,4 @@
-"""Run a stage ahead of its consumer, in threads: results in order, a bound on what waits, errors and close across."""
+"""Run a stage in threads ahead of its consumer, with ordered results, a bounded queue, errors and cleanup."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Result = TypeVar("Result")
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int
 ) -> Generator[Result, None, None]:
-    """`map`, with the next results under way while the consumer works on one.
+    """Like `map`, but computes the next results while the consumer works on one.
 
-    Items are taken in the consumer's thread, so that chains of this are safe: only `function` runs elsewhere. An error
-    of the items or of the function reaches the consumer in the place of its result. Whatever ends the iteration, when
-    `close` returns no thread works on it any more and the items are closed too: use `contextlib.closing`, for a
-    traceback may keep a generator alive.
+    Items are read in the consumer's thread and only `function` runs elsewhere, so calls can be chained safely. An error
+    in the items or the function reaches the consumer in place of its result. However the iteration ends, once `close`
+    returns, no thread is working on it and the items are closed too. Use `contextlib.closing`, because a traceback may
+    keep a generator alive.
 
     Args:
-        function: What to do with each item; may be called from several threads at once.
-        items: Taken as they are needed.
-        workers: How many threads; 0 for none, to do everything in the consumer's.
-        ahead: How many results may be under way or wait besides the one that the consumer has.
+        function: Applied to each item; may be called from several threads at once.
+        items: The items, read as needed.
+        workers: Number of threads; 0 to run everything in the consumer's thread.
+        ahead: How many results may be in progress or waiting, besides the one that the consumer has.
     """
     try:
         if workers:
@@ -61,8 +61,8 @@ def _mapped_ahead(
 
 
 def _until_failure(items: Iterable[Item], failures: list[Exception]) -> Iterator[Item]:
-    """The items up to an error, which is kept: the results before it come first. Ctrl-C does not wait for them."""
+    """Yield items up to an error and store it, so that earlier results come first. Ctrl-C does not wait for them."""
     try:
         yield from items
-    except Exception as error:  # noqa: BLE001 - it is raised later
+    except Exception as error:  # noqa: BLE001 - raised later
         failures.append(error)

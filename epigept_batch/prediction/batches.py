@@ -1,4 +1,4 @@
-"""Windows in groups that go into the network together."""
+"""Group windows that go into the network together."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 Window = TypeVar("Window")
 PATIENCE = 64
-"""Windows with nothing to compute that a group may take along: more would make those before it wait."""
+"""Most windows with nothing to compute that a batch may include, so that the windows before them are not delayed."""
 
 
 def in_batches(
     windows: Iterable[Window], size: int, *, counts: Callable[[Window], bool]
 ) -> Generator[list[Window], None, None]:
-    """Successive windows in lists with `size` of those that count; the last may have fewer.
+    """Yield lists of successive windows, each with `size` windows that count; the last may have fewer.
 
     Args:
-        windows: In any number; closed with this, if they can be.
-        size: How many go into the network together.
+        windows: Any number of windows; closed with this generator, if they have `close`.
+        size: Number of windows that go into the network together.
         counts: Whether a window goes into the network.
     """
     batch: list[Window] = []

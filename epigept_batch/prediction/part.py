@@ -1,4 +1,4 @@
-"""A part of a prediction that any process or machine can compute: told by paths and values, opened where it is used."""
+"""A part of a prediction, described by paths and values, that any process or machine can compute."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Part:
         fasta: The genome.
         tiles: The windows, in genome order.
         expression: float32, (samples, factors): ln(1 + quantile-normalised TPM).
-        tracks: Places of the wanted tracks in the network's signal.
-        store: Kept motif scores; None to scan on the way.
-        device: Where the network runs.
-        batch_size: Pairs of a window and a sample per call; None for what suits the device.
-        threads: How many the CPU may use.
+        tracks: Indices of the selected tracks in the network's signal.
+        store: The store of motif scores; None to scan during the prediction.
+        device: The device that runs the network.
+        batch_size: Pairs of a window and a sample per call; None to choose it for the device.
+        threads: Number of CPU threads.
     """
 
     model: Path
@@ -53,11 +53,11 @@ class Part:
 
 
 def predict_part(part: Part, *, say: Callable[[str], None]) -> Generator[TileSignal, None, None]:
-    """What each window of a part gives, in order; what it takes is opened here and closed with it.
+    """Yield the signal of each window of a part, in order; files and devices are opened and closed here.
 
     Args:
-        part: Which.
-        say: Takes a sentence for the user.
+        part: The part to predict.
+        say: Called with a sentence for the user.
 
     Raises:
         EpiGePTError: Something cannot be opened, read or computed.

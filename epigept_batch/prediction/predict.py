@@ -1,4 +1,4 @@
-"""Windows and expression vectors to signals, in order: the core that every command predicts with."""
+"""Predict signals from windows and expression vectors, in order; every command that predicts uses this."""
 
 from __future__ import annotations
 
@@ -45,22 +45,22 @@ def predict_tiles(
     say: Callable[[str], None],
     clock: StageClock,
 ) -> Generator[TileSignal, None, None]:
-    """What each window of a genome gives, in the order of the tiles; close it if it is not read to its end.
+    """Yield the signal of each window of a genome, in the order of the tiles; close it if it is not read to its end.
 
     Args:
         genome: The sequence, open as long as this is read.
-        tiles: Which windows.
+        tiles: The windows.
         expression: float32, (samples, factors): ln(1 + quantile-normalised TPM).
-        sessions: Where the network runs, each for one thread.
-        spec: Of the model file.
-        store: Motif scores that were kept; None to scan on the way.
-        tracks: Places of the wanted tracks in the network's signal.
-        threads: How many the CPU may use.
-        say: Takes a sentence for the user.
-        clock: Told of the stages `load`, `sequence`, `scan` and `model`.
+        sessions: Sessions of the network, each for one thread.
+        spec: The spec of the model file.
+        store: The store of motif scores; None to scan during the prediction.
+        tracks: Indices of the selected tracks in the network's signal.
+        threads: Number of CPU threads.
+        say: Called with a sentence for the user.
+        clock: Measures the stages `load`, `sequence`, `scan` and `model`.
 
     Raises:
-        EpiGePTError: What cannot be read or computed, in the place of its window.
+        EpiGePTError: A window cannot be read or computed; raised in place of its signal.
     """
     with ExitStack() as stack:
         with clock.stage("load"):
@@ -89,20 +89,20 @@ def predict(
     scans: bool,
     clock: StageClock,
 ) -> Generator[TileSignal, None, None]:
-    """The same for windows from anywhere.
+    """Yield the signal of each tile, with windows from any source.
 
     Args:
-        read: Gives the window of a tile; may be called by several threads.
-        tiles: Which.
+        read: Returns the window of a tile; may be called by several threads.
+        tiles: The tiles.
         expression: float32, (samples, factors): ln(1 + quantile-normalised TPM).
-        sessions: Where the network runs, each for one thread.
-        tracks: Places of the wanted tracks in the network's signal.
-        threads: How many the CPU may use.
-        scans: Whether `read` scans, so that on a CPU it takes turns with the network.
-        clock: Told of the stage `model`.
+        sessions: Sessions of the network, each for one thread.
+        tracks: Indices of the selected tracks in the network's signal.
+        threads: Number of CPU threads.
+        scans: Whether `read` scans, so that on a CPU it alternates with the network.
+        clock: Measures the stage `model`.
 
     Raises:
-        EpiGePTError: What cannot be read or computed, in the place of its window.
+        EpiGePTError: A window cannot be read or computed; raised in place of its signal.
     """
     size = sessions[0].windows_per_call(len(expression))
     schedule = make_schedule(sessions, threads=threads, windows=size, scans=scans)
@@ -116,13 +116,13 @@ def predict(
 
 
 class Predictor:
-    """Batches of windows to signals, each by whichever session is free; called by one thread per session.
+    """Predicts batches of windows, each with the next free session; called by one thread per session.
 
     Args:
-        sessions: Where the network runs.
+        sessions: Sessions of the network.
         expression: float32, (samples, factors).
-        tracks: Places of the wanted tracks in the network's signal.
-        clock: Told of the stage `model`.
+        tracks: Indices of the selected tracks in the network's signal.
+        clock: Measures the stage `model`.
     """
 
     def __init__(
@@ -137,10 +137,10 @@ class Predictor:
         self._clock = clock
 
     def __call__(self, batch: Sequence[Window]) -> list[TileSignal]:
-        """What each window gives; one whose bins have no base is not computed.
+        """Predict a batch; windows without any base are not computed.
 
         Raises:
-            EpiGePTError: The network gave what is no number.
+            EpiGePTError: The network's output is not finite.
         """
         rows = [window.inputs for window in batch if window.inputs is not None]
         signals: Iterator[NDArray[np.float32]] = iter(())
@@ -159,7 +159,7 @@ class Predictor:
 
 
 def _check_finite(signal: TileSignal) -> None:
-    """See that a window's values are numbers.
+    """Check that a window's values are finite.
 
     Raises:
         EpiGePTError: Some are not.
@@ -167,6 +167,6 @@ def _check_finite(signal: TileSignal) -> None:
     if signal.signal is not None and not np.isfinite(signal.signal).all():
         tile = signal.tile
         raise EpiGePTError(
-            f"{tile.contig.name}:{tile.start + 1:,}: in the window that begins here the network gave values that are "
-            "no numbers; none of it is written. Try another --device, or a model file in fp32"
+            f"{tile.contig.name}:{tile.start + 1:,}: the network's output for the window that starts here is not "
+            "finite, and none of it is written; try another --device, or a model file in fp32"
         )

@@ -1,4 +1,4 @@
-"""What of a prediction runs ahead of what, and in how many threads."""
+"""Plan which stages of a prediction run ahead, and in how many threads."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What runs ahead of what.
+    """How far each stage of a prediction runs ahead.
 
     Attributes:
-        readers: Threads that read and scan windows; 0 to do that between two calls of the network.
-        windows_ahead: How many windows may be read before they are needed.
-        callers: Threads that call the network, one per session; 0 to do that between two writes.
-        batches_ahead: How many batches may be under way or wait, beside the one that is being written.
+        readers: Threads that read and scan windows; 0 to read between two calls of the network.
+        windows_ahead: Number of windows that may be read before they are needed.
+        callers: Threads that call the network, one per session; 0 to call it between two writes.
+        batches_ahead: Number of batches in progress or waiting, besides the one that is being written.
     """
 
     readers: int
@@ -32,17 +32,17 @@ ONE_AFTER_THE_OTHER = Schedule(readers=0, windows_ahead=0, callers=0, batches_ah
 
 
 def make_schedule(sessions: Sequence[Session], *, threads: int, windows: int, scans: bool) -> Schedule:
-    """What suits the sessions: a batch for each, another read, and on a CPU no more threads than it has cores.
+    """Plan one batch per session and one more being read; on a CPU, no more threads than cores.
 
     Args:
-        sessions: Where the network runs.
-        threads: How many the CPU may use.
-        windows: Of a batch.
-        scans: Whether the genome is scanned on the way.
+        sessions: Sessions of the network.
+        threads: Number of CPU threads.
+        windows: Number of windows per batch.
+        scans: Whether the genome is scanned during the prediction.
     """
     on_cpu = sessions[0].on_host
     if on_cpu and scans:
-        # Scan and network each take all cores: side by side they wait for each other's threads.
+        # Scan and network each use all cores; in parallel they would wait for each other's threads.
         return ONE_AFTER_THE_OTHER
     return Schedule(
         readers=1 if on_cpu else threads,

@@ -1,4 +1,4 @@
-"""Where the motif scores of a prediction come from: a store that fits it, or a scan on the way."""
+"""Provide the motif scores of a prediction: from a matching store, or by scanning during the prediction."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 def scores_for(
     spec: Spec, ports: Ports, store: ScoreStore | None, *, threads: int, say: Callable[[str], None]
 ) -> Iterator[Scores | None]:
-    """What gives a network its motif scores: a store, or a scan on the way; None where it takes none.
+    """Provide the source of a network's motif scores: a store, or a scanner; None if it takes no scores.
 
-    A scan's threads end with the block.
+    A scanner's threads end with the block.
 
     Args:
-        spec: Of the model file.
-        ports: Of its network.
-        store: Kept scores, if there are any.
-        threads: How many the scan may use.
-        say: Takes a sentence for the user.
+        spec: The spec of the model file.
+        ports: Inputs and outputs of its network.
+        store: The store of scores, if there is one.
+        threads: Number of threads of the scan.
+        say: Called with a sentence for the user.
     """
     if not ports.takes(MOTIF_SCORES):
         yield None
@@ -47,12 +47,12 @@ def scores_for(
 
 
 def make_scanner(spec: Spec, *, threads: int, say: Callable[[str], None]) -> MotifScanner:
-    """The scan of a model's motifs, compiled.
+    """Make a compiled scanner for a model's motifs.
 
     Args:
-        spec: Of the model file.
-        threads: How many it may use.
-        say: Takes a sentence for the user.
+        spec: The spec of the model file.
+        threads: Number of threads.
+        say: Called with a sentence for the user.
     """
     scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp, threads=threads)
     scanner.compile(say)
@@ -60,21 +60,21 @@ def make_scanner(spec: Spec, *, threads: int, say: Callable[[str], None]) -> Mot
 
 
 def open_store(path: Path, spec: Spec, genome: Genome, tiles: Sequence[Tile], *, model: Path) -> ScoreStore:
-    """A store that has what the tiles need, for this model and this sequence.
+    """Open a store and check that it has the scores of all tiles for this model and sequence.
 
     Args:
-        path: Of the store.
-        spec: Of the model file.
+        path: The path of the store.
+        spec: The spec of the model file.
         genome: The sequence.
-        tiles: Whose scores will be read.
-        model: The model file, for the command that would complete the store.
+        tiles: The tiles whose scores will be read.
+        model: The model file, for the suggested command that completes the store.
 
     Raises:
-        InputError: It is none, is of another model or sequence, or lacks some.
+        InputError: It is not a store, belongs to another model or sequence, or is incomplete.
     """
     store = ScoreStore.open(path)
     if difference := ScoreKey.of(spec).difference(store.key):
-        raise InputError(f"has scores {difference}; make a store for this model by epigept-batch scan", path)
+        raise InputError(f"store has scores {difference}; make a store for this model with epigept-batch scan", path)
     needed: dict[Contig, set[int]] = {}
     for tile in tiles:
         first = tile.start // spec.geometry.bin_bp
@@ -83,19 +83,19 @@ def open_store(path: Path, spec: Spec, genome: Genome, tiles: Sequence[Tile], *,
     lacking = []
     for contig, blocks in needed.items():
         if difference := store.difference(contig, genome.md5(contig)):
-            raise InputError(f"{difference} as in {genome.path}; give the store of this genome", path)
+            raise InputError(f"{difference} as in {genome.path}; use the store of this genome", path)
         if missing := len(store.missing(contig, blocks)):
             lacking.append((contig.name, f"{missing:,} of {len(blocks):,} windows of {contig.name}"))
     if lacking and store.contig_names and not any(map(store.has, needed)):
         raise InputError(
-            f"has scores of {store.contig_names[0]}, and none of {lacking[0][0]} or any other contig that is selected; "
-            "give the store of this genome",
+            f"store has scores of {store.contig_names[0]}, but none of {lacking[0][0]} or any other selected contig; "
+            "use the store of this genome",
             path,
         )
     if lacking:
         names = " ".join(f"--chromosome {name}" for name, _ in lacking)
         raise InputError(
-            f"lacks {', '.join(words for _, words in lacking)}; complete it by: epigept-batch scan --fasta "
+            f"store lacks {', '.join(words for _, words in lacking)}; complete it with: epigept-batch scan --fasta "
             f"{genome.path} --model {model} --out {path} {names}",
             path,
         )

@@ -1,4 +1,4 @@
-"""The bins that are taken from each window, and runs of them."""
+"""Take each window's bins and split them into runs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TileSignal:
-    """What a window gave.
+    """The predicted signal of a window.
 
     Attributes:
         tile: The window.
-        signal: float32, (samples, bins, tracks), of the whole window; None where no bin of it has a base.
-        has_bases: bool, (bins,): whether a bin of the window has a base that is ACGT.
+        signal: float32, (samples, bins, tracks), of the whole window; None if no bin has a base.
+        has_bases: bool, (bins,): whether a bin of the window contains A, C, G or T.
     """
 
     tile: Tile
@@ -30,9 +30,9 @@ class TileSignal:
     has_bases: NDArray[np.bool_]
 
     def taken(self, *, bin_bp: int) -> NDArray[np.float32]:
-        """The bins that are taken from the window, (samples, bins, tracks), NaN where one has no base.
+        """Return the bins that are taken from the window, (samples, bins, tracks); NaN for bins without a base.
 
-        All that the outputs need; of a window of no bases without samples or tracks.
+        This is all that the outputs need. For a window without any base, the array is empty in every dimension.
         """
         if self.signal is None:
             return np.zeros((0, 0, 0), dtype=np.float32)
@@ -43,12 +43,12 @@ class TileSignal:
 
     @classmethod
     def from_kept(cls, tile: Tile, taken: NDArray[np.float32], *, bins: int, bin_bp: int) -> Self:
-        """What gave these `taken`, but for the bins that were not.
+        """Rebuild the signal from the result of `taken`; bins that were not taken stay 0.
 
         Args:
             tile: The window.
             taken: float32, (samples, bins, tracks).
-            bins: Of a window.
+            bins: Number of bins of a window.
             bin_bp: Base pairs per bin.
         """
         has_bases = np.zeros(bins, dtype=np.bool_)
@@ -69,8 +69,8 @@ class Run:
     """Values of successive bins.
 
     Attributes:
-        contig: Where they lie.
-        first_bin: The first, counted from the contig's start.
+        contig: The contig that they lie on.
+        first_bin: The first bin, counted from the contig's start.
         values: float32, (samples, bins, tracks).
     """
 
@@ -80,7 +80,7 @@ class Run:
 
 
 def runs(signal: TileSignal, *, bin_bp: int) -> Iterator[Run]:
-    """The bins that are taken from a window, cut where bins without bases lie between them."""
+    """Yield the bins that are taken from a window, split at bins without bases."""
     if signal.signal is None:
         return
     window_first = signal.tile.start // bin_bp

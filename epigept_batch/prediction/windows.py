@@ -1,4 +1,4 @@
-"""What the network reads of one window, by name of its input."""
+"""Read the network's inputs of one window, by name."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 class Scores(Protocol):
-    """Where motif scores come from: a scan of the sequence, or a store."""
+    """A source of motif scores: a scan of the sequence, or a store."""
 
     def scores(self, stretch: Stretch) -> NDArray[np.float16]:
-        """Those of a stretch's bins, float16, (factors, bins); 0 beyond the contig's end."""
+        """Return the scores of a stretch's bins, float16, (factors, bins); 0 beyond the contig's end."""
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A tile with what the network reads of it.
+    """A tile with the network's inputs for it.
 
     Attributes:
         tile: The window and the bins that are taken from it.
-        has_bases: bool, (bins,): whether a bin of the window has a base that is ACGT.
-        inputs: A row of every input of the network that has one per window, by name; None where no bin that is taken
-            has a base, so that there is nothing to compute.
+        has_bases: bool, (bins,): whether a bin of the window contains A, C, G or T.
+        inputs: One row of every input that has one row per window, by name; None if no bin that is taken has a base,
+            so that there is nothing to compute.
     """
 
     tile: Tile
@@ -45,13 +45,13 @@ class Window:
 
 
 class WindowReader:
-    """Reads windows; by several threads if they like.
+    """Reads windows; thread-safe.
 
     Args:
         genome: The sequence.
-        scores: Of that genome; None for a network that takes none.
+        scores: Motif scores of that genome; None for a network that takes none.
         geometry: The network's window.
-        clock: Told of the stages `sequence` and `scan`.
+        clock: Measures the stages `sequence` and `scan`.
     """
 
     def __init__(self, genome: Genome, scores: Scores | None, *, geometry: Geometry, clock: StageClock) -> None:
@@ -61,7 +61,7 @@ class WindowReader:
         self._clock = clock
 
     def __call__(self, tile: Tile) -> Window:
-        """The window of a tile."""
+        """Read the window of a tile."""
         geometry = self._geometry
         first = tile.start // geometry.bin_bp
         with self._clock.stage("sequence"):

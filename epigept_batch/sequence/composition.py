@@ -1,4 +1,4 @@
-"""What the letters of a genome's sequence are, by a sample of it: bases, N of masked repeats, or RNA."""
+"""Count the letters of a sample of a genome, to find masked repeats and RNA."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Region
 
 WINDOWS, WINDOW_BP = 256, 1 << 16
-"""What is looked at where the sequence is longer: so many windows of so many bp, evenly spread. They take 0.13 s of a
-processor's time from a plain FASTA, 0.26 s from bgzip (the whole chr22 of hg38)."""
+"""The sample of a longer sequence: this many windows of this many bp, evenly spaced. On the whole chr22 of hg38 they
+take 0.13 s of processor time from a plain FASTA, 0.26 s from bgzip."""
 LONG_RUN_BP = 10_000
-"""N in one run from which it is a gap of the assembly; masked repeats are shorter, but for a few satellites."""
+"""Length from which a run of N counts as an assembly gap; masked repeats are shorter, except for a few satellites."""
 BASE, THYMINE, URACIL, NO_BASE = range(4)
 _KINDS = bytes(
     {"A": BASE, "C": BASE, "G": BASE, "T": THYMINE, "U": URACIL}.get(chr(byte).upper(), NO_BASE) for byte in range(256)
@@ -27,15 +27,15 @@ _KINDS = bytes(
 
 @dataclass(frozen=True)
 class Composition:
-    """What was counted in a sample of a genome.
+    """Counts of letters in a sample of a genome.
 
     Attributes:
-        looked_at: Letters in all.
-        judged: Those outside of long runs of letters that are no base, such as N, and of runs at an end of what was
-            looked at, whose lengths are not known.
-        no_base: Of those judged.
-        thymine: Among all.
-        uracil: Among all.
+        looked_at: All letters.
+        judged: Letters outside of two kinds of runs of N or other non-bases: long runs, and runs of unknown length
+            at either end of a stretch.
+        no_base: Letters among those judged that are not a base.
+        thymine: T among all letters.
+        uracil: U among all letters.
     """
 
     looked_at: int = 0
@@ -55,12 +55,12 @@ class Composition:
 
     @property
     def bases(self) -> int:
-        """A, C, G and T, of RNA its U, too: no long run is of any."""
+        """Number of A, C, G, T and U. No excluded run contains any, so all of them are counted."""
         return self.judged - self.no_base
 
     @property
     def masked(self) -> float:
-        """Share of what is no base where sequence is to be expected."""
+        """Share of N and other non-bases among the letters judged."""
         return self.no_base / self.judged if self.judged else 0.0
 
     @property
@@ -70,7 +70,7 @@ class Composition:
 
 
 def composition_of(genome: Genome, regions: Sequence[Region]) -> Composition:
-    """Count letters of regions of a genome: of all of them where they are short, else of windows all over them."""
+    """Count the letters of regions: of whole regions if they are short, else of windows spread over them."""
     contigs = {contig.name: contig for contig in genome.contigs}
     found = Composition()
     for region in _sample(regions):
@@ -96,7 +96,7 @@ def count_letters(letters: bytes) -> Composition:
 
 
 def _sample(regions: Sequence[Region]) -> Iterator[Region]:
-    """The regions themselves, or windows at even steps over all of them, one behind the other."""
+    """Yield the regions themselves, or evenly spaced windows over all of them, laid end to end."""
     ends = list(accumulate(region.end - region.start for region in regions))
     total = ends[-1] if ends else 0
     if total <= WINDOWS * WINDOW_BP:

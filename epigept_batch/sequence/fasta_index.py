@@ -1,4 +1,4 @@
-"""A FASTA and its index, where that lies and whether it is of this file; the only file that knows pyfaidx."""
+"""Open a FASTA with its index: where the index is, and whether it fits the file. The only module that uses pyfaidx."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 
 BGZIP_MAGIC = GZIP_MAGIC + b"\x08\x04"
 GZIP_ENDINGS = (".gz", ".bgz")
-BLOCK_BYTES = 1 << 16  # of a bgzip, unpacked, at most
+BLOCK_BYTES = 1 << 16  # most bytes of an unpacked bgzip block
 HEADER_BYTES = 4096
-"""Of a record's header these are looked at, from its end."""
+"""How many of the last bytes of a record's header are read."""
 MOST_CHECKED = 64
-"""Records of a bgzip whose place is compared with the index: each takes a block to be unpacked."""
+"""Most records of a bgzip file whose place is compared with the index: each requires unpacking a block."""
 NAME_KEPT = 100
-"""Of a FASTA's name its index in the cache bears these last letters, so that it does not get too long."""
+"""How many of the last characters of a FASTA's name its index in the cache keeps, so that the name stays short."""
 
 
 class IndexedFasta:
-    """An open FASTA, plain or bgzip, that its index fits.
+    """An open FASTA, plain or bgzip, with an index that fits.
 
-    An index that is older than the FASTA is made again, under its name when it is whole; one that is of another file
-    all the same, as after a copy that keeps times, is refused. It lies beside the FASTA as samtools would have it, or
-    in the cache where that folder cannot be written.
+    An index that is older than the FASTA is rebuilt and replaced when it is complete. One that is newer but belongs to
+    another file, as after a copy that keeps timestamps, is refused. The index lies beside the FASTA, as with samtools,
+    or in the cache if that folder is not writable.
 
     Attributes:
-        lengths: Bases of each record, by its name, in the file's order.
+        lengths: Number of bases of each record, by name, in the file's order.
 
     Raises:
-        InputError: No such file, empty, gzip that is not bgzip, no FASTA, or one that its index does not fit.
+        InputError: The file does not exist, is empty, is gzip but not bgzip, is not a FASTA, or does not fit its index.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,15 +55,15 @@ class IndexedFasta:
         try:
             if not _is_current(path, fai, gzi):
                 _make_index(path, fai, gzi)
-            # Were it to rebuild an index, it would write over one that another run reads.
+            # With rebuild=True it would overwrite an index that another run is reading.
             self._faidx = pyfaidx.Faidx(path, indexname=fai, gzi_indexname=gzi, as_raw=True, rebuild=False)
         except InputError:
             raise
-        except Exception as error:  # a damaged file raises whatever its bytes lead to
+        except Exception as error:  # a damaged file can raise any error
             system = _system_error(error)
             if system is not None:
                 raise InputError(f"FASTA cannot be read or indexed: {reason(system)}", path) from error
-            raise InputError(f"is not a FASTA that can be indexed ({error})", path) from error
+            raise InputError(f"not a FASTA that can be indexed ({error})", path) from error
         try:
             self._look_through()
         except BaseException:
@@ -71,80 +71,80 @@ class IndexedFasta:
             raise
 
     def _look_through(self) -> None:
-        """See what the index says, and whether it fits."""
+        """Read the index and check that it fits."""
         self._file: Any = self._faidx.file
         self._is_packed = isinstance(self._file, bgzf.BgzfReader)
         self.stamp = _stamp(os.fstat(self._file.fileno()))
         self.lengths: Mapping[str, int] = {name: record.rlen for name, record in self._faidx.index.items()}
         if not self.lengths:
-            raise InputError(f"has an empty index; delete {self._faidx.indexname} and run again", self.path)
+            raise InputError(f"its index is empty; delete {self._faidx.indexname} and rerun", self.path)
         self._check_index()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._faidx.close()
 
     def fetch(self, name: str, start: int, end: int) -> bytes:
-        """The bases [start, end) of a record as they stand in the file.
+        """Return the bases [start, end) of a record as written in the file.
 
         Raises:
-            InputError: They cannot be read, or the file changed.
+            InputError: They cannot be read, or the file has changed.
         """
         try:
             bases: str = self._faidx.fetch(name, start + 1, end)
             encoded = bases.encode("ascii", errors="replace")
-        except Exception as error:  # as above
+        except Exception as error:  # any error, as above
             self._check_handle()
             raise InputError(f"{name}:{start + 1}-{end} cannot be read ({error})", self.path) from error
         self._check_handle()
         if len(encoded) != end - start:
             raise InputError(
-                f"{name}:{start + 1}-{end} holds {len(encoded)} bases; the file does not fit its index: "
-                f"delete {self._faidx.indexname} and run again",
+                f"{name}:{start + 1}-{end} contains {len(encoded)} bases, so the index does not fit the file; "
+                f"delete {self._faidx.indexname} and rerun",
                 self.path,
             )
         if strange := encoded.translate(None, SIGNS):
             raise InputError(
-                f"{name}:{start + 1}-{end} holds {chr(strange[0])!r} among its bases; write bases alone, and delete "
-                f"{self._faidx.indexname}",
+                f"{name}:{start + 1}-{end} contains {chr(strange[0])!r} among its bases; remove all characters that "
+                f"are not bases, delete {self._faidx.indexname} and rerun",
                 self.path,
             )
         return encoded
 
     def check_unchanged(self) -> None:
-        """See that the file of that name is still the one that was opened, and was not written to.
+        """Check that the path still names the file that was opened, and that the file was not modified.
 
         Raises:
-            InputError: It is not, so that what was read may be of two genomes.
+            InputError: It does not or it was, so the data may come from two genomes.
         """
         try:
             same = os.path.samestat(self.path.stat(), os.fstat(self._file.fileno()))
         except OSError as error:
-            raise InputError(f"was taken away while it was read ({reason(error)}); run again", self.path) from error
+            raise InputError(f"file disappeared during the run ({reason(error)}); rerun", self.path) from error
         if not same:
-            raise InputError("was replaced while it was read; run again", self.path)
+            raise InputError("file was replaced during the run; rerun", self.path)
         self._check_handle()
 
     def _check_handle(self) -> None:
         if _stamp(os.fstat(self._file.fileno())) != self.stamp:
-            raise InputError("changed while it was read; run again when it is whole", self.path)
+            raise InputError("file changed during the run; rerun when it is complete", self.path)
 
     def _check_index(self) -> None:
-        """See that records begin and end where the index says; of a bgzip some of them, from all over.
+        """Check that records begin and end where the index says; in a bgzip file only an even sample of records.
 
         Raises:
-            InputError: They do not: the index is of another file, or was cut short.
+            InputError: They do not: the index belongs to another file, or is truncated.
         """
         for name, begins, ends in self._places_found():
             if not (begins and ends):
                 raise InputError(
-                    f"does not fit its index, by which {name} {'ends' if begins else 'begins'} elsewhere; delete "
-                    f"{self._faidx.indexname} and run again",
+                    f"does not fit its index: {name} does not {'end' if begins else 'begin'} where the index says; "
+                    f"delete {self._faidx.indexname} and rerun",
                     self.path,
                 )
 
     def _places_found(self) -> Iterator[tuple[str, bool, bool]]:
-        """Records' names, whether each begins where the index says and whether it ends there."""
+        """Yield each record's name, and whether it begins and ends where the index says."""
         records = list(self._faidx.index.items())
         last = len(records) - 1
         few = self._is_packed and len(records) > MOST_CHECKED
@@ -153,13 +153,13 @@ class IndexedFasta:
             name, record = records[place]
             before = self._bytes(max(0, record.offset - HEADER_BYTES), record.offset)
             line_end = record.lenb - record.lenc
-            base = min(record.rlen, 1)  # the last, which must be there
+            base = min(record.rlen, 1)  # the last base, which must be there
             after = self._bytes(record.bend - line_end - base, record.bend + HEADER_BYTES)
             begins = before is not None and _is_header(before, name, ended=record.rlen > 0)
             yield name, begins, after is not None and _is_end(after, base, last=place == last)
 
     def _bytes(self, start: int, end: int) -> bytes | None:
-        """Unpacked bytes of the file, fewer at its end; None where they cannot be unpacked."""
+        """Return unpacked bytes of the file, fewer at its end; None if they cannot be unpacked."""
         if not self._is_packed:
             return os.pread(self._file.fileno(), end - start, start)
         blocks = self._faidx.gzi_index
@@ -177,7 +177,7 @@ class IndexedFasta:
 
 
 class _MadeIndex(pyfaidx.Faidx):  # type: ignore[misc]
-    """An index that is made by our layout: pyfaidx's own takes spaces for bases and no blank lines, and is slower."""
+    """An index built from our own layout. pyfaidx's own counts spaces as bases, refuses blank lines, and is slower."""
 
     def build_index(self) -> None:
         path = Path(self.filename)
@@ -196,15 +196,15 @@ def _unpacked(path: Path) -> BinaryIO:
 
 
 def file_key(path: Path) -> str:
-    """A name for a file by its place in the file system."""
+    """Return a short key for a file, derived from its resolved path."""
     return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
 
 
 def _check_readable(path: Path) -> None:
-    """Say plainly what pyfaidx would say in its own words."""
+    """Refuse unreadable or unsuitable files, with clearer messages than pyfaidx gives."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
-            raise InputError("is a pipe or device, which cannot be read by position; give a file", path)
+            raise InputError("is a pipe or device, which cannot be read by position; use a regular file", path)
         with path.open("rb") as stream:
             head = stream.read(len(BGZIP_MAGIC))
     except OSError as error:
@@ -214,27 +214,28 @@ def _check_readable(path: Path) -> None:
     named_gzip = path.name.lower().endswith(GZIP_ENDINGS)
     if head.startswith(GZIP_MAGIC) and not head.startswith(BGZIP_MAGIC):
         raise InputError(
-            f"is gzip, not bgzip; run gunzip -k {path} and give the plain file, or pack that with bgzip", path
+            f"compressed with gzip, not bgzip; run gunzip -k {path} and use the plain file, or pack it with bgzip",
+            path,
         )
     if head.startswith(GZIP_MAGIC) != named_gzip:
         raise InputError(
-            "is bgzip but not named so; give it a name that ends in .gz"
+            "is bgzip but its name does not end in .gz; rename it"
             if not named_gzip
-            else "is named as compressed but is not; give it a name without .gz",
+            else "is not compressed, although its name says so; rename it without .gz",
             path,
         )
 
 
 def _index_paths(path: Path) -> tuple[str, str]:
-    """Where the .fai and the .gzi are or shall be: beside it, unless none there is good and none can be made."""
+    """Return the paths of .fai and .gzi: beside the FASTA, unless these are not current and cannot be written."""
     beside = f"{path}.fai", f"{path}.gzi"
     if _is_current(path, *beside) or os.access(path.parent, os.W_OK):
         return beside
     folder = cache_folder("indexes")
     if folder is None:
         raise InputError(
-            f"has no index that is as new as it, and neither its folder nor {home()} can be written; run samtools "
-            "faidx, or name a folder by EPIGEPT_BATCH_HOME",
+            f"no up-to-date index, and neither its folder nor {home()} can be written; run samtools faidx, "
+            "or set EPIGEPT_BATCH_HOME to a writable folder",
             path,
         )
     stem = folder / f"{file_key(path)}.{path.name[-NAME_KEPT:]}"
@@ -242,7 +243,7 @@ def _index_paths(path: Path) -> tuple[str, str]:
 
 
 def _is_current(path: Path, fai: str, gzi: str) -> bool:
-    """Whether there is an index that is not older than the FASTA."""
+    """Whether an index exists that is not older than the FASTA."""
     needed = [fai, gzi] if path.name.lower().endswith(GZIP_ENDINGS) else [fai]
     try:
         return min(Path(name).stat().st_mtime_ns for name in needed) >= path.stat().st_mtime_ns
@@ -251,7 +252,7 @@ def _is_current(path: Path, fai: str, gzi: str) -> bool:
 
 
 def _make_index(path: Path, fai: str, gzi: str) -> None:
-    """Index a FASTA; the index gets its name when it is whole."""
+    """Index a FASTA; the index gets its final name when it is complete."""
     with tempfile.TemporaryDirectory(prefix=".epigept-batch.", suffix=".part", dir=Path(fai).parent) as folder:
         made_fai, made_gzi = f"{folder}/fai", f"{folder}/gzi"
         with _MadeIndex(path, indexname=made_fai, gzi_indexname=made_gzi, as_raw=True):
@@ -263,16 +264,16 @@ def _make_index(path: Path, fai: str, gzi: str) -> None:
 
 
 def _let_look_as_new(made: Path, path: Path) -> None:
-    """Let an index not look older than a FASTA whose time lies in the future."""
+    """Keep an index from looking older than a FASTA whose timestamp lies in the future."""
     now, fasta = made.stat().st_mtime_ns, path.stat().st_mtime_ns
     if now < fasta:
         os.utime(made, ns=(fasta, fasta))
 
 
 def _is_header(text: bytes, name: str, *, ended: bool) -> bool:
-    """Whether text ends with the header of a record of that name, or with the end of one that is longer than it.
+    """Whether text ends with the header of a record of that name, or with the end of a header longer than the text.
 
-    Its line has ended unless the file has no more. Blank lines may lie between a header and its record.
+    The header's line must be complete unless the file ends there. Blank lines may follow a header.
     """
     if ended and not text.endswith(b"\n"):
         return False
@@ -284,7 +285,7 @@ def _is_header(text: bytes, name: str, *, ended: bool) -> bool:
 
 
 def _is_end(text: bytes, bases: int, *, last: bool) -> bool:
-    """Whether text begins with so many bases, ends its line, and goes on with a header or, at the last, not at all."""
+    """Whether text begins with this many bases and a line end, followed by a header or, if `last`, by nothing."""
     rest = text[bases:]
     behind = rest.lstrip()
     ended = not behind if last else behind.startswith(b">")
@@ -292,7 +293,7 @@ def _is_end(text: bytes, bases: int, *, last: bool) -> bool:
 
 
 def _system_error(error: BaseException) -> OSError | None:
-    """What the system refused, where that is behind an error of pyfaidx, which words it otherwise."""
+    """Return the system error that caused an error of pyfaidx, if there is one."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno is not None:
@@ -302,5 +303,5 @@ def _system_error(error: BaseException) -> OSError | None:
 
 
 def _stamp(state: os.stat_result) -> tuple[int, int]:
-    """What changes when a file is written to."""
+    """Return size and modification time, which change when a file is written."""
     return state.st_size, state.st_mtime_ns

@@ -1,8 +1,8 @@
-"""Where the records of a FASTA lie: the lines of its index, or the first line that no index can describe.
+"""Compute the index of a FASTA, or find the first line that no index can describe.
 
-An index says of a record where its first base lies and how long its lines are. So all its lines have the same bases
-and bytes but the last, which may be shorter. Blank lines change nothing before, between and behind sequences; within
-one they would shift every base behind them, as would spaces, so both are refused.
+For each record, an index stores where its first base lies and how long its lines are. So all lines of a record must
+have the same number of bases and bytes, except for the last, which may be shorter. Blank lines are harmless before,
+between and after sequences. Within a sequence, blank lines and spaces would shift all later bases, so both are refused.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 22
 SIGNS = (string.ascii_letters + "*-.").encode()
-"""What may stand for a base, known or not."""
+"""Characters that may stand for a base, known or not."""
 LINE_ENDS = b"\r\n"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-ALIKE = "give all lines the same length and remove blank ones, for example with seqkit seq -w 60"
+ALIKE = "make all lines the same length and remove blank lines, for example with seqkit seq -w 60"
 
 
 @dataclass
@@ -36,13 +36,13 @@ class Record:
 
     Attributes:
         name: The header's first word.
-        header: Number of the header's line.
-        offset: Of the first base, in bytes from the file's beginning.
-        length: Bases.
-        line_bases: Bases of each line but the last.
-        line_bytes: The same with the line's end.
+        header: Line number of the header.
+        offset: Bytes from the file's beginning to the first base.
+        length: Number of bases.
+        line_bases: Bases of each line except the last.
+        line_bytes: Bytes of such a line with its line end.
         last_line: Number of a line that differs from those before, so that no base may follow; 0 if none does.
-        last_is_blank: Whether that one holds no base.
+        last_is_blank: Whether that line has no base.
     """
 
     name: str
@@ -59,27 +59,27 @@ class Record:
 
 
 def read_layout(stream: BinaryIO, path: Path) -> Iterator[Record]:
-    """Records in the file's order.
+    """Iterate over the records in the file's order.
 
     Args:
-        stream: The FASTA, unpacked, at its beginning.
-        path: Its name, for errors.
+        stream: The unpacked FASTA, at its beginning.
+        path: Its name, for error messages.
 
     Raises:
-        InputError: With the line: bases before the first header, a header without a name or with one that was there
-            before, lines of a record that differ, a blank line or a sign that is no base within a sequence; or the
-            file holds no record.
+        InputError: With the line number: bases before the first header, a header without a name or with a repeated
+            name, lines of different length within a record, or a blank line or invalid character within a sequence.
+            Without it: the file has no record.
     """
     layout = _Layout(path)
     while block := stream.read(BLOCK_BYTES):
         layout.add(block + stream.readline())
     if not layout.records:
-        raise InputError("holds no record; a FASTA has a line >NAME before each sequence", path)
+        raise InputError("no FASTA record; each sequence needs a line >NAME before it", path)
     yield from layout.records.values()
 
 
 class _Layout:
-    """The records so far, and the place in the file."""
+    """The records found so far, and the current place in the file."""
 
     def __init__(self, path: Path) -> None:
         self.records: dict[str, Record] = {}
@@ -89,7 +89,7 @@ class _Layout:
         self._bytes = 0
 
     def add(self, block: bytes) -> None:
-        """Go on by some whole lines."""
+        """Read a block of whole lines."""
         start = 0
         while start < len(block):
             if block[start : start + 1] == b">":
@@ -104,22 +104,22 @@ class _Layout:
         self._lines += 1
         self._bytes += len(line)
         if b"\r" in line.rstrip(LINE_ENDS):
-            raise self._error(0, "ends in CR alone, as on old Macs; convert the file, for example with mac2unix")
+            raise self._error(0, "line ends are CR only, as on old Macs; convert the file, for example with mac2unix")
         words = line[1:].split(maxsplit=1)
         if not words:
-            raise self._error(0, "is a header without a name; write a name after the >")
+            raise self._error(0, "header without a name; add a name after the >")
         try:
             name = words[0].decode()
         except UnicodeDecodeError as error:
-            raise self._error(0, "has a name that is not UTF-8; give it another") from error
+            raise self._error(0, "name in the header is not UTF-8; rename the record") from error
         if name in self.records:
             raise self._error(
-                0, f"is a second record named {name}, after line {self.records[name].header:,}; rename one"
+                0, f"second record named {name}; the first is in line {self.records[name].header:,}; rename one of them"
             )
         self._last = self.records[name] = Record(name, self._lines, self._bytes)
 
     def _add_sequence(self, run: bytes) -> None:
-        """Go on by lines that are no headers."""
+        """Read lines that are not headers."""
         ends = np.flatnonzero(np.frombuffer(run, np.uint8) == ord("\n")) + 1
         if not run.endswith(b"\n"):
             ends = np.append(ends, len(run))
@@ -133,7 +133,7 @@ class _Layout:
         self._bytes += len(run)
 
     def _bases(self, run: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Bases of each line, 0 of one that is blank or holds spaces alone."""
+        """Return the number of bases of each line; 0 for a line that is blank or holds only spaces."""
         values = np.frombuffer(run, np.uint8)
         bases: NDArray[np.int64] = ends - starts - (values[ends - 1] == ord("\n"))
         has_return = (bases > 0) & (values[starts + np.maximum(bases, 1) - 1] == ord("\r"))
@@ -150,21 +150,22 @@ class _Layout:
             elif strange := line.translate(None, SIGNS):
                 sign = strange[:1].decode("latin-1")
                 raise self._error(
-                    number + 1, f"holds {sign!r} among the bases of record {self._last.name}; write bases alone"
+                    number + 1,
+                    f"contains {sign!r} among the bases of record {self._last.name}; remove what is not a base",
                 )
         return bases
 
     def _skip(self, run: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
-        """See that before the first header there are blank lines and comments alone."""
+        """Check that only blank lines and comments precede the first header."""
         for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True), 1):
             line = run[start:end]
             if self._bytes + start == 0 and line.startswith(BYTE_ORDER_MARK):
-                raise self._error(number, "begins with a byte order mark; save the file as plain text without one")
+                raise self._error(number, "begins with a byte order mark; save the file as plain text without it")
             if line.strip() and not line.startswith(b";"):
-                raise self._error(number, "is no header; a FASTA has a line >NAME before each sequence")
+                raise self._error(number, "not a FASTA header; each sequence needs a line >NAME before it")
 
     def _extend(self, record: Record, bases: NDArray[np.int64], widths: NDArray[np.int64]) -> None:
-        """Go on with a record by lines of so many bases and bytes."""
+        """Extend a record by lines with these numbers of bases and bytes."""
         first = 0
         if not record.line_bases:
             filled = np.flatnonzero(bases)
@@ -183,22 +184,23 @@ class _Layout:
                 whole += 1
         if bases[whole:].any():
             how = (
-                f"is blank, but bases of record {record.name} follow"
+                f"blank line within record {record.name}"
                 if record.last_is_blank
-                else f"differs from the lines of record {record.name} before it and is not the last"
+                else f"line length differs from the lines of record {record.name} before it, and it is not the last"
             )
             raise InputError(f"{how}; {ALIKE}", self._path, record.last_line)
 
     def _close(self, record: Record, number: int, bases: int) -> None:
-        """Take a line that differs from those before for the record's last."""
+        """Treat a line that differs from those before as the record's last."""
         if bases > record.line_bases:
             raise self._error(
                 number + 1,
-                f"has {bases:,} bases, but the lines of record {record.name} before it {record.line_bases:,}; {ALIKE}",
+                f"line has {bases:,} bases, but lines before it in record {record.name} have {record.line_bases:,}; "
+                f"{ALIKE}",
             )
         record.length += bases
         record.last_line, record.last_is_blank = self._lines + number + 1, not bases
 
     def _error(self, line: int, message: str) -> InputError:
-        """An error of a line, counted from the last that was passed."""
+        """Make an error for a line, counted from the last line read."""
         return InputError(message, self._path, self._lines + line)

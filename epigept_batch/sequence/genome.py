@@ -1,4 +1,4 @@
-"""FASTA to tokens."""
+"""Read a FASTA as tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DIGEST_BLOCK_BP = 8 << 20
 KEEP_SECONDS = 1.0
-"""At most so much digesting, or ten times what keeping it takes, is lost to a kill."""
+"""A killed run loses at most this many seconds of digesting, or ten times as long as it takes to save the digests."""
 KEEP_SHARE = 10
 
 _BASES = {"A": 0, "C": 1, "G": 2, "T": 3}
@@ -36,18 +36,18 @@ _TOKENS = bytes(_BASES.get(chr(byte).upper(), NO_BASE) for byte in range(256))
 class Genome:
     """A FASTA, plain or bgzip, read by position.
 
-    The index (`.fai`, and `.gzi` for bgzip) lies beside the FASTA as samtools would have it, or in the cache where
-    that folder cannot be written. A context manager, at whose end the file is closed.
+    The index (`.fai`, and `.gzi` for bgzip) lies beside the FASTA, as with samtools, or in the cache if that folder is
+    not writable. A context manager that closes the file.
 
     Raises:
-        InputError: No such file, empty, gzip that is not bgzip, no FASTA, or one that its index does not fit.
+        InputError: The file does not exist, is empty, is gzip but not bgzip, is not a FASTA, or does not fit its index.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fasta = IndexedFasta(path)
         self.contigs = tuple(Contig(name, length) for name, length in self._fasta.lengths.items())
-        self._one_reader = Lock()  # a FASTA is one open file with one position
+        self._one_reader = Lock()  # the FASTA is one open file with one position
         self._kept = _DigestCache(path, self._fasta.stamp)
 
     def __enter__(self) -> Self:
@@ -57,18 +57,18 @@ class Genome:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; digests that are not on the disk yet go there."""
+        """Close the file and save digests that are not on disk yet."""
         self._kept.write()
         with self._one_reader:
             self._fasta.close()
 
     def tokens(self, contig: Contig, start: int, end: int) -> NDArray[np.uint8]:
-        """Bases [start, end) of a contig as A 0, C 1, G 2, T 3, any other 4, in either case.
+        """Return bases [start, end) of a contig as A 0, C 1, G 2, T 3, any other 4, in either case.
 
         Args:
             contig: One of `contigs`.
             start: May be negative.
-            end: May lie beyond the contig's end; what lies outside is 4.
+            end: May lie beyond the contig's end. Positions outside the contig are 4.
 
         Returns:
             uint8, (end - start,).
@@ -76,37 +76,37 @@ class Genome:
         tokens = np.full(end - start, NO_BASE, dtype=np.uint8)
         first, last = max(start, 0), min(end, contig.length)
         if first < last:
-            # Twice as fast as an array of tokens indexed by the bytes.
+            # Twice as fast as indexing an array of tokens by the bytes.
             found = self._bases(contig, first, last).translate(_TOKENS)
             tokens[first - start : last - start] = np.frombuffer(found, np.uint8)
         return tokens
 
     def letters(self, contig: Contig, start: int, end: int) -> bytes:
-        """The letters [start, end) of a contig as they stand in the file; they must lie within it."""
+        """Return the letters [start, end) of a contig as written in the file; the range must lie within the contig."""
         return self._bases(contig, start, end)
 
     def _bases(self, contig: Contig, start: int, end: int) -> bytes:
-        """The bases [start, end) as they stand in the file."""
+        """Return the bases [start, end) as written in the file."""
         with self._one_reader:
             return self._fasta.fetch(contig.name, start, end)
 
     def check_unchanged(self) -> None:
-        """See that the file is still the one that was opened; each reading sees that nothing was written to it.
+        """Check that the file is still the one that was opened. Every read already checks that it was not modified.
 
         Raises:
-            InputError: It is not, so that what was read may be of two genomes.
+            InputError: It is not, so the data may come from two genomes.
         """
         self._fasta.check_unchanged()
 
     def md5s(self, contigs: Iterable[Contig]) -> dict[str, str]:
-        """The `md5` of several contigs, by name; on the disk when this ends, however it ends."""
+        """Return the `md5` of several contigs, by name; they are saved to disk even if this fails."""
         try:
             return {contig.name: self.md5(contig) for contig in contigs}
         finally:
             self._kept.write()
 
     def md5(self, contig: Contig) -> str:
-        """MD5 of the upper-cased sequence, as in the M5 tag of SAM headers; computed once for a file and kept."""
+        """Return the MD5 of the upper-cased sequence, as in the M5 tag of SAM headers; computed once per file."""
         kept = self._kept.get(contig.name)
         if kept is not None:
             return kept
@@ -118,7 +118,7 @@ class Genome:
 
 
 def forget_digests(fasta: Path) -> None:
-    """Remove the digests that are kept of a FASTA which will not be read again; it may be gone already."""
+    """Remove the saved digests of a FASTA that will not be read again; the FASTA itself may be gone."""
     file = _digest_file(fasta)
     if file is not None:
         with suppress(OSError):
@@ -126,20 +126,20 @@ def forget_digests(fasta: Path) -> None:
 
 
 def _digest_file(fasta: Path) -> Path | None:
-    """Where the digests of a FASTA are kept; None where nothing can be."""
+    """Return where the digests of a FASTA are saved; None if the cache is not writable."""
     folder = cache_folder("digests")
     return None if folder is None else folder / f"{file_key(fasta)}.json"
 
 
 class _DigestCache:
-    """Contig digests of one FASTA, kept while its size and time of change stay the same.
+    """Contig digests of one FASTA, valid while its size and modification time stay the same.
 
-    Read once. Written whole and by rename, now and then: for each digest it would take as long again for every contig
-    that is there. Another process may keep digests of the same file at the same time: what it has kept stays.
+    The file is read once and rewritten as a whole, by rename, from time to time: rewriting it for every digest would
+    take time proportional to the number of contigs squared. Digests that another process saves meanwhile are kept.
 
     Args:
         fasta: The file.
-        stamp: Its size and time of change.
+        stamp: Its size and modification time.
     """
 
     def __init__(self, fasta: Path, stamp: tuple[int, int]) -> None:
@@ -150,13 +150,13 @@ class _DigestCache:
         self._due = time.monotonic()
 
     def get(self, name: str) -> str | None:
-        """The digest of a contig, None where it is not known."""
+        """Return the digest of a contig; None if it is not known."""
         if self._digests is None:
             self._digests = dict(self._on_disk())
         return self._digests.get(name)
 
     def add(self, name: str, digest: str) -> None:
-        """Keep the digest of a contig that had none, on the disk soon."""
+        """Add the digest of a contig; it is saved to disk soon."""
         self._digests = {} if self._digests is None else self._digests
         self._digests[name] = digest
         self._has_news = True
@@ -164,7 +164,7 @@ class _DigestCache:
             self.write()
 
     def write(self) -> None:
-        """Have what was added on the disk; where it cannot be written, the next run digests again."""
+        """Save new digests to disk; if that fails, the next run computes them again."""
         if not self._has_news or self._digests is None:
             return
         begun = time.monotonic()
@@ -183,4 +183,4 @@ class _DigestCache:
             document = {} if file is None else json.loads(file.read_text())
             return dict(document["md5"]) if document["stamp"] == self._stamp else {}
         except (OSError, ValueError, KeyError, TypeError):
-            return {}  # not there or not ours: it is made again
+            return {}  # missing or not ours: it is rebuilt

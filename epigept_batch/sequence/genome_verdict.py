@@ -1,4 +1,4 @@
-"""Whether a genome is one for a network, by its contigs and its sequence: what every command says of it."""
+"""Judge by its contigs and sequence whether a genome suits a network. All commands report this verdict."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ OK, WARNING, FAILED = "ok", "warning", "failed"
 NAMES_SHOWN = 5
 ASSEMBLY, NAMES, CONTIGS, SELECTION, SEQUENCE = "assembly", "names", "contigs", "selection", "sequence"
 MASKED = 0.05
-"""Share of N outside of long runs from which it is said; hg38's chr22 has 0.0002, a hard-masked genome half."""
+"""Share of N outside of long runs from which a warning is given: hg38's chr22 has 0.0002, a hard-masked genome 0.5."""
 RNA = 0.5
-"""Share of U among T and U from which a sequence is RNA."""
+"""Share of U among T and U from which a sequence counts as RNA."""
 KNOWN = f"known assembly ({', '.join(assemblies())})"
-NOTHING_TO_PREDICT = "there is no base but N in the selected regions: nothing to predict"
-SHORTER = "some contigs are shorter than those of their names that the network was trained on"
+NOTHING_TO_PREDICT = "nothing to predict: the selected regions contain only N; select other regions"
+SHORTER = "some contigs are shorter than the contigs of the same names that the network was trained on"
 
 
 @dataclass(frozen=True)
 class Remark:
-    """What is to be said of a genome.
+    """A finding about a genome.
 
     Attributes:
-        about: What it is about.
-        state: `ok`, `warning`, or `failed` where a run is refused unless it is told to go on.
-        said: What was found.
-        advice: What to do; empty where there is nothing to.
-        aloud: Whether a run says it, and not its record alone.
+        about: Its subject.
+        state: `ok`, `warning`, or `failed` if the run is refused unless --any-genome is given.
+        said: The finding.
+        advice: What to do; empty if nothing needs doing.
+        aloud: Whether a run prints it, and does not only record it.
     """
 
     about: str
@@ -61,20 +61,20 @@ class Remark:
 
     @property
     def sentence(self) -> str:
-        """All of it."""
+        """The finding with the advice."""
         return f"{self.said}; {self.advice}" if self.advice else self.said
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of a genome.
+    """The result of judging a genome.
 
     Attributes:
-        trained_on: The assembly that the network was trained on; None where that is not known.
-        recognition: Of the contigs.
-        remarks: What is to be said.
-        composition: Of the sequence; None where there is none to look at, as with tracks.
-        is_blank: Whether all of the sequence was looked at, and there is no base.
+        trained_on: The assembly that the network was trained on; None if that is not known.
+        recognition: The assembly that the contigs indicate.
+        remarks: The findings.
+        composition: Letter counts of the sequence; None if there is no sequence, as with tracks.
+        is_blank: Whether the whole sequence was examined and contains no base.
     """
 
     trained_on: str | None
@@ -85,22 +85,22 @@ class Verdict:
 
     @property
     def state(self) -> str:
-        """The worst of the remarks'."""
+        """The worst state of the remarks."""
         states = {remark.state for remark in self.remarks}
         return next((state for state in (FAILED, WARNING) if state in states), OK)
 
     @property
     def refusals(self) -> tuple[Remark, ...]:
-        """Why a run is refused."""
+        """The remarks because of which a run is refused."""
         return tuple(remark for remark in self.remarks if remark.state == FAILED)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a run says."""
+        """The sentences that a run prints."""
         return tuple(remark.sentence for remark in self.remarks if remark.aloud)
 
     def account(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the verdict as JSON-compatible values."""
         letters = self.composition
         return {
             "state": self.state,
@@ -122,26 +122,26 @@ class Verdict:
 
 
 def trained_on(spec: Spec | None) -> str | None:
-    """The assembly that a published network was trained on; None where its genome may be another.
+    """Return the assembly that a published network was trained on; None if it is not known.
 
-    Of the `dnase` network, and of those that users train, it is not known.
+    It is not known for the `dnase` network and for networks that users train.
     """
     name = "" if spec is None else spec.architecture.partition("-")[0]
     return name if name in assemblies() else None
 
 
 def accept_genome(genome: Genome, regions: Sequence[Region], spec: Spec, *, chosen: bool, any_genome: bool) -> Verdict:
-    """What is to be said of a genome on which a network shall predict.
+    """Judge a genome for prediction, and refuse one that does not suit the network.
 
     Args:
         genome: The sequence.
-        regions: Those selected.
-        spec: Of the model file.
-        chosen: Whether the user named them.
-        any_genome: Whether the user means it, whatever it is.
+        regions: The selected regions.
+        spec: The spec of the model file.
+        chosen: Whether the user selected the regions.
+        any_genome: Whether the user accepts any genome.
 
     Raises:
-        InputError: It is not one for the network, and not any is meant; or it has no base.
+        InputError: The genome does not suit the network, and `any_genome` is not set; or it contains no base.
     """
     verdict = judge_genome(genome, regions, spec, chosen=chosen)
     if verdict.is_blank:
@@ -153,13 +153,13 @@ def accept_genome(genome: Genome, regions: Sequence[Region], spec: Spec, *, chos
 
 
 def judge_genome(genome: Genome, regions: Sequence[Region], spec: Spec | None, *, chosen: bool) -> Verdict:
-    """What is to be said of a FASTA before a run.
+    """Judge a FASTA before a run.
 
     Args:
         genome: The FASTA.
-        regions: What of it is to be run.
-        spec: Of the network; None without.
-        chosen: Whether the user chose the regions.
+        regions: The selected regions.
+        spec: The spec of the network; None without a network.
+        chosen: Whether the user selected the regions.
     """
     looked_at = _looked_at(genome, regions)
     composition = composition_of(genome, looked_at)
@@ -168,7 +168,11 @@ def judge_genome(genome: Genome, regions: Sequence[Region], spec: Spec | None, *
     remarks = [*verdict.remarks, *([] if spec is None else [_on_training_contigs(genome.contigs, spec)])]
     if not chosen and not any(map(is_main, genome.contigs)):
         remarks.append(
-            Remark(SELECTION, OK, "every contig is taken, since none is chr1 to chr22, X or Y by its name or accession")
+            Remark(
+                SELECTION,
+                OK,
+                "every contig is selected, because none is chr1 to chr22, X or Y by its name or accession",
+            )
         )
     remarks += _on_sequence(composition)
     is_blank = whole and not composition.bases
@@ -176,7 +180,7 @@ def judge_genome(genome: Genome, regions: Sequence[Region], spec: Spec | None, *
 
 
 def _looked_at(genome: Genome, regions: Sequence[Region]) -> list[Region]:
-    """Of what letters are counted: the same whatever part of the chromosomes is chosen, so that all say the same."""
+    """Return whole main chromosomes and chosen contigs: the verdict is the same for any part of the chromosomes."""
     some = any(map(is_main, genome.contigs))
     chosen = {region.contig for region in regions}
     contigs = (one for one in genome.contigs if not some or is_main(one) or one.name in chosen)
@@ -184,19 +188,19 @@ def _looked_at(genome: Genome, regions: Sequence[Region]) -> list[Region]:
 
 
 def judge_contigs(contigs: Sequence[Contig], spec: Spec | None) -> Verdict:
-    """What the names and lengths of contigs say of an assembly, be they of a FASTA or of a track."""
+    """Judge the assembly by the names and lengths of contigs, of a FASTA or of a track."""
     found, wanted = recognise(contigs), trained_on(spec)
     remarks = [_on_assembly(contigs, found, wanted), *_on_names(contigs, found)]
     return Verdict(wanted, found, tuple(remarks))
 
 
 def windows_not_known(contigs: Sequence[Contig], compared: Sequence[Contig], spec: Spec) -> str | None:
-    """Why it cannot be told which bins of contigs lie in windows of the training; None where it can, or none are known.
+    """Return why bins cannot be assigned to training windows; None if they can, or if no training windows are known.
 
     Args:
-        contigs: All of the genome.
-        compared: Those of which bins are to be told apart.
-        spec: Of the network.
+        contigs: All contigs of the genome.
+        compared: The contigs whose bins are to be assigned.
+        spec: The spec of the network.
     """
     if not spec.training_windows:
         return None
@@ -208,42 +212,40 @@ def windows_not_known(contigs: Sequence[Contig], compared: Sequence[Contig], spe
         return _on_assembly(contigs, found, assembly).said
     for contig in compared:
         if training_runs(contig, spec) and length_in(assembly, contig) != contig.length:
-            return f"not every contig is as in the assembly {assembly}: {_other_length(contig, assembly)}"
+            return f"not every contig matches the assembly {assembly}: {_other_length(contig, assembly)}"
     return None
 
 
 def _on_assembly(contigs: Sequence[Contig], found: Recognition, wanted: str | None) -> Remark:
     this = " or ".join(found.assemblies)
     if wanted is None:
-        said = (
-            f"the contigs are those of {this}, by {_fitting(found)}" if found.fits else f"the contigs are of no {KNOWN}"
-        )
-        return Remark(ASSEMBLY, OK, f"{said}; which assembly the network was trained on is not known", aloud=False)
-    advice = f"give the FASTA of {wanted}"
+        said = f"the contigs match {this} by {_fitting(found)}" if found.fits else f"the contigs match no {KNOWN}"
+        return Remark(ASSEMBLY, OK, f"{said}; the network's training assembly is not known", aloud=False)
+    advice = f"use the FASTA of {wanted}"
     if not found.fits:
-        said = f"the network was trained on {wanted}, and this is of another assembly, or of a part"
+        said = f"the network was trained on {wanted}, but this is another assembly or only a part of one"
         return Remark(ASSEMBLY, WARNING, f"{said}: {_why_none(contigs, wanted)}", advice)
     if wanted not in found.assemblies:
-        said = f"the network was trained on {wanted}, and this is of the assembly {this}, by {_fitting(found)}"
-        return Remark(ASSEMBLY, FAILED, said, f"{advice}, or --any-genome to run it all the same")
+        said = f"the network was trained on {wanted}, but this is the assembly {this} by {_fitting(found)}"
+        return Remark(ASSEMBLY, FAILED, said, f"{advice}, or add --any-genome to run anyway")
     others = [name for name in found.fits if name != wanted]
     if others and not found.by_mitochondria:
         numbers = " and ".join(f"{number} of {name}" for name, number in found.fits.items())
-        return Remark(ASSEMBLY, WARNING, f"contigs are of more than one assembly, {numbers}", advice)
+        return Remark(ASSEMBLY, WARNING, f"the contigs come from more than one assembly: {numbers}", advice)
     if found.misfits:
-        said = f"not every contig is as in the assembly {wanted}: {_other_length(found.misfits[0], wanted)}"
+        said = f"not every contig matches the assembly {wanted}: {_other_length(found.misfits[0], wanted)}"
         return Remark(ASSEMBLY, WARNING, said, advice)
-    return Remark(ASSEMBLY, OK, f"{wanted}, as the network's, by {_fitting(found)}", aloud=False)
+    return Remark(ASSEMBLY, OK, f"{wanted}, the network's training assembly, by {_fitting(found)}", aloud=False)
 
 
 def _fitting(found: Recognition) -> str:
-    """By how much of it an assembly is known."""
+    """Say on how many contig lengths the recognition of an assembly rests."""
     number = max(found.fits.values())
     return f"the {'length' if number == 1 else 'lengths'} of {number} contig{'s' if number > 1 else ''}"
 
 
 def _why_none(contigs: Sequence[Contig], wanted: str) -> str:
-    """What speaks against an assembly: a chromosome's other length, or that there is none."""
+    """Say why contigs do not match an assembly: a chromosome has another length, or none is present."""
     for contig in contigs:
         if length_in(wanted, contig) is not None:
             return _other_length(contig, wanted)
@@ -257,7 +259,7 @@ def _other_length(contig: Contig, assembly: str) -> str:
 
 
 def _on_names(contigs: Sequence[Contig], found: Recognition) -> Iterator[Remark]:
-    """What names mean, where they are not those of UCSC or Ensembl."""
+    """Explain names that are not those of UCSC or Ensembl."""
     by_accession = [contig for contig in contigs if naming_of(contig.name) in NCBI]
     known = next((contig for contig in by_accession if aliases_of(contig)), None)
     unknown = next((contig for contig in by_accession if not aliases_of(contig)), None)
@@ -266,35 +268,37 @@ def _on_names(contigs: Sequence[Contig], found: Recognition) -> Iterator[Remark]
         yield Remark(
             NAMES,
             OK,
-            f"contigs are named by NCBI's accessions: {one_line(known.name)} is taken for {name}, and so on; what is "
-            f"chosen may be called {name} or {name.removeprefix('chr')}, and tracks keep the FASTA's names",
+            f"the contigs have NCBI accessions as names: {one_line(known.name)} is treated as {name}, for example; "
+            f"options accept {name} or {name.removeprefix('chr')}, and tracks keep the FASTA's names",
         )
     if unknown is not None:
-        said = f"{one_line(unknown.name)} with {unknown.length:,} bp is a chromosome of no {KNOWN}"
-        yield Remark(NAMES, WARNING, f"{said}, so only this name is known for it")
+        said = f"{one_line(unknown.name)} with {unknown.length:,} bp is not a chromosome of a {KNOWN}"
+        yield Remark(NAMES, WARNING, f"{said}, so it is known by this name only")
     for contig, chromosome in found.renamed[:1]:
         is_long_as = f"{chromosome.name} of {chromosome.assembly}"
         yield Remark(NAMES, OK, f"{one_line(contig.name)} has the length of {is_long_as}, but not its name")
 
 
 def _on_training_contigs(contigs: Sequence[Contig], spec: Spec) -> Remark:
-    """Whether the contigs that the network was trained on are there, by any of their names."""
+    """Check whether the contigs that the network was trained on are present, under any of their names."""
     trained, assembly = spec.training_windows, trained_on(spec)
     if not trained:
-        said = "the network's training windows are not known, so names are not compared"
+        said = "the network's training windows are not known, so contig names are not compared"
         return Remark(CONTIGS, OK, said, aloud=False)
     names = {name for contig in contigs for name in names_of(contig)}
     lacking = [name for name in trained if name not in names]
     if len(lacking) == len(trained):
         said = f"none of the {len(trained)} contigs that the network was trained on ({_some(trained)}) is in the FASTA"
         if assembly is None:
-            return Remark(CONTIGS, OK, f"{said}: a genome that it has not seen", aloud=False)
-        return Remark(CONTIGS, WARNING, said, f"give the FASTA of {assembly}, with contigs named chr1 or 1")
+            return Remark(CONTIGS, OK, f"{said}: the network has not seen this genome", aloud=False)
+        return Remark(CONTIGS, WARNING, said, f"use the FASTA of {assembly}, with contigs named chr1 or 1")
     if assembly is None and any(_ends_early(contig, spec) for contig in contigs):
-        return Remark(CONTIGS, WARNING, SHORTER, "give the FASTA that it was trained on, unless another is meant")
-    said = f"{len(trained) - len(lacking)} of {len(trained)} contigs of the training windows are there"
+        return Remark(
+            CONTIGS, WARNING, SHORTER, "use the FASTA that it was trained on, unless the difference is intended"
+        )
+    said = f"{len(trained) - len(lacking)} of {len(trained)} contigs of the training windows are present"
     if lacking:
-        return Remark(CONTIGS, WARNING, said, f"lacking: {_some(lacking)}")
+        return Remark(CONTIGS, WARNING, said, f"missing: {_some(lacking)}")
     return Remark(CONTIGS, OK, said, aloud=False)
 
 
@@ -303,7 +307,7 @@ def _some(names: Collection[str]) -> str:
 
 
 def training_runs(contig: Contig, spec: Spec) -> tuple[tuple[int, int], ...]:
-    """The windows [first, last) of a contig that the network was trained on, by any of the contig's names."""
+    """Return the training windows [first, last) of a contig, looked up by any of its names."""
     return next((spec.training_windows[name] for name in names_of(contig) if name in spec.training_windows), ())
 
 
@@ -314,21 +318,21 @@ def _ends_early(contig: Contig, spec: Spec) -> bool:
 
 
 def _on_sequence(letters: Composition) -> Iterator[Remark]:
-    """What the letters say."""
+    """Judge the letters of the sequence."""
     if letters.rna >= RNA:
         yield Remark(
             SEQUENCE,
             FAILED,
-            "the sequence is RNA: it has U for T, which would be taken for no base",
-            "give DNA, as from sed '/^>/!y/Uu/Tt/', or --any-genome to run it all the same",
+            "the sequence is RNA: it has U instead of T, and U would be treated like N",
+            "convert it to DNA, for example with sed '/^>/!y/Uu/Tt/', or add --any-genome to run anyway",
         )
     elif letters.rna:
         share = f"{letters.rna:.1%}"
-        yield Remark(SEQUENCE, WARNING, f"of T and U in the sequence {share} are U, which is taken for no base")
+        yield Remark(SEQUENCE, WARNING, f"{share} of T and U in the sequence are U, which is treated like N")
     if letters.masked >= MASKED:
         yield Remark(
             SEQUENCE,
             WARNING,
-            f"{letters.masked:.0%} of the sequence outside of long runs of N is N, or else no base: is it hard-masked?",
-            "give the soft-masked FASTA, since the network cannot see what is masked",
+            f"outside of long runs of N, {letters.masked:.0%} of the sequence is N or not a base: is it hard-masked?",
+            "use the soft-masked FASTA, because the network cannot see masked sequence",
         )

@@ -1,4 +1,4 @@
-"""What part of the genome a user asks for: region strings, BED files, chromosome names."""
+"""Parse the parts of the genome that a user selects: region strings, BED files, chromosome names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAIN_CHROMOSOMES = frozenset([*map(str, range(1, 23)), "X", "Y"])
 NAMES_SHOWN = 5
 BED_FIELDS = 3
 PLACE = r"[0-9]{1,18}"
-"""More digits are no place in a genome, and more than 4,300 no number in Python."""
+"""A position. No genome needs more digits, and Python refuses to convert more than 4,300."""
 
 
 def select_regions(
@@ -32,17 +32,17 @@ def select_regions(
     beds: Sequence[Path] = (),
     all_contigs: bool = False,
 ) -> list[Region]:
-    """The regions that the options ask for, together.
+    """Return all regions that the options select.
 
-    Without any, chr1-22, X and Y, with or without `chr` or by accession, where the FASTA has them, else every contig.
-    What is asked for may bear a chromosome's name in another naming than the FASTA's, NCBI's being one of the two.
+    Without any option: chr1-22, X and Y, with or without `chr` or by accession, if the FASTA has them, else every
+    contig. Names may follow another naming scheme than the FASTA's if one of the two is NCBI's.
 
     Raises:
-        InputError: An unknown contig, a malformed or reversed region, or options that contradict each other.
+        InputError: An unknown contig, a malformed or reversed region, or contradictory options.
     """
     by_name = {contig.name: contig for contig in contigs}
     if all_contigs and (regions or chromosomes or beds):
-        raise InputError("--all-contigs takes the whole FASTA; leave out --region, --chromosome and --bed")
+        raise InputError("--all-contigs selects the whole FASTA; remove --region, --chromosome and --bed")
     if not (regions or chromosomes or beds):
         main = [contig for contig in contigs if is_main(contig)]
         return [_whole(contig) for contig in (contigs if all_contigs else main or contigs)]
@@ -52,17 +52,17 @@ def select_regions(
 
 
 def is_main(contig: Contig) -> bool:
-    """Whether a contig is chr1-22, X or Y, of whatever assembly, by any of its names."""
+    """Whether a contig is chr1-22, X or Y of any assembly, by any of its names."""
     return standard_name(contig).removeprefix("chr") in MAIN_CHROMOSOMES
 
 
 def parse_region(text: str, contigs: Mapping[str, Contig]) -> Region:
     """Read `contig`, `contig:start`, `contig:start-end` or `contig:-end`, 1-based and inclusive as in samtools.
 
-    The longest contig name that fits wins, since names may hold colons; an end beyond the contig is clipped.
+    Contig names may contain colons, so the longest matching name wins. An end beyond the contig is clipped.
 
     Raises:
-        InputError: No such contig, no such form, or nothing between start and end.
+        InputError: The contig is unknown, the text has another form, or the region is empty.
     """
     if text in contigs:
         return _whole(contigs[text])
@@ -73,15 +73,15 @@ def parse_region(text: str, contigs: Mapping[str, Contig]) -> Region:
         return _whole(contig)
     match = re.fullmatch(rf"({PLACE})?(-?)({PLACE})?", interval.replace(",", ""))
     if not match or not (match[1] or match[3]):
-        raise InputError(f"{where}: is not of the form contig:start-end")
+        raise InputError(f"{where}: not of the form contig:start-end")
     start = int(match[1] or 1)
     end = int(match[3] or contig.length)
     if start < 1:
-        raise InputError(f"{where}: positions count from 1")
+        raise InputError(f"{where}: positions start at 1")
     if start > contig.length:
-        raise InputError(f"{where}: starts beyond the end of {contig.name}, {contig.length}")
+        raise InputError(f"{where}: starts beyond the end of {contig.name}, which has {contig.length} bp")
     if start > end:
-        raise InputError(f"{where}: ends before it starts; give contig:start-end")
+        raise InputError(f"{where}: ends before it starts; use contig:start-end")
     return Region(contig.name, start - 1, min(end, contig.length))
 
 
@@ -89,25 +89,25 @@ def read_bed(path: Path, contigs: Mapping[str, Contig]) -> list[Region]:
     """Read the first three columns of a BED file, 0-based and half-open; an end beyond the contig is clipped.
 
     Raises:
-        InputError: With the line, where it cannot be used.
+        InputError: With the line number, if a line cannot be used.
     """
     names = _Names(contigs)
     regions = [_bed_region(line, names, path, number) for number, line in _bed_lines(path)]
     if not regions:
-        raise InputError("BED file holds no interval", path)
+        raise InputError("no interval in the BED file", path)
     return regions
 
 
 def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
-    """Read a BED file of a whole genome, such as a blacklist or peaks, of which the contigs may be a part.
+    """Read a genome-wide BED file, such as a blacklist or peaks, for contigs that may be a subset of its genome.
 
-    Names may differ, by `chr` or as NCBI's accessions do; intervals on other contigs are left out.
+    Names may differ by `chr` or be NCBI accessions. Intervals on other contigs are skipped.
 
     Returns:
-        The intervals, by the contigs' own names, clipped to them.
+        The intervals, clipped to the contigs and with the contigs' own names.
 
     Raises:
-        InputError: It cannot be used, as one of `read_bed`, or has no interval on these contigs.
+        InputError: It cannot be used, as in `read_bed`, or has no interval on these contigs.
     """
     by_name = {name: contig for contig in contigs for name in names_of(contig)}
     by_name |= {contig.name: contig for contig in contigs}
@@ -117,7 +117,7 @@ def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
         name, start, end = _bed_fields(line, path, number)
         contig = by_name.get(name)
         if start >= end:
-            raise InputError(f"{name} {start} {end} is reversed or empty", path, number)
+            raise InputError(f"interval {name} {start} {end} is reversed or empty", path, number)
         if contig is None:
             others.add(name)
         elif start < contig.length:
@@ -125,16 +125,16 @@ def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
         else:
             others.add(f"{name} beyond its end")
     if not regions and not others:
-        raise InputError("BED file holds no interval", path)
+        raise InputError("no interval in the BED file", path)
     if not regions:
         ours = ", ".join(contig.name for contig in contigs[:NAMES_SHOWN])
         theirs = ", ".join(sorted(others)[:NAMES_SHOWN])
-        raise InputError(f"has no interval on the contigs of the tracks ({ours}), but on {theirs}", path)
+        raise InputError(f"no interval on the contigs of the tracks ({ours}), only on {theirs}", path)
     return regions
 
 
 def _bed_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines with an interval, numbered from 1; the file may be gzip."""
+    """Yield the lines with an interval and their numbers, from 1; the file may be gzip."""
     try:
         with path.open("rb") as stream:
             packed = stream.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
@@ -152,7 +152,7 @@ def _why_unread(error: Exception) -> str:
         return "not a text file"
     if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
         return reason(error)
-    return "its gzip is damaged or cut short"
+    return "damaged or truncated gzip"
 
 
 def _bed_region(line: str, names: _Names, path: Path, number: int) -> Region:
@@ -160,16 +160,18 @@ def _bed_region(line: str, names: _Names, path: Path, number: int) -> Region:
     contig = names.find(name, f"{path}:{number}")
     end = min(last, contig.length)
     if start >= end:
-        raise InputError(f"{contig.name} {start} {last} is reversed, empty or beyond the contig's end", path, number)
+        raise InputError(
+            f"interval {contig.name} {start} {last} is reversed, empty or beyond the contig's end", path, number
+        )
     return Region(contig.name, start, end)
 
 
 def _bed_fields(line: str, path: Path, number: int) -> tuple[str, int, int]:
-    """The first three columns."""
+    """Return the first three columns."""
     fields = line.split("\t") if "\t" in line else line.split()
     places = [field.strip() for field in fields[1:BED_FIELDS]]
     if len(fields) < BED_FIELDS or not all(re.fullmatch(PLACE, place) for place in places):
-        raise InputError("a BED line is contig, start and end, separated by tabs", path, number)
+        raise InputError("not a BED line; it must have contig, start and end, separated by tabs", path, number)
     return fields[0], int(places[0]), int(places[1])
 
 
@@ -178,20 +180,20 @@ def _whole(contig: Contig) -> Region:
 
 
 class _Names:
-    """Contigs by the names that a user may give them: their own, else that of another naming.
+    """Looks up contigs by their own names, or else by their names in other naming schemes.
 
     Args:
-        contigs: By their own names.
+        contigs: The contigs, by their own names.
     """
 
     def __init__(self, contigs: Mapping[str, Contig]) -> None:
         self._contigs = contigs
 
     def find(self, name: str, where: str) -> Contig:
-        """The contig of that name; `where` begins the message if there is none.
+        """Return the contig with that name; `where` is the beginning of an error message.
 
         Raises:
-            InputError: There is none, or more than one.
+            InputError: No contig has that name, or more than one.
         """
         if name in self._contigs:
             return self._contigs[name]
@@ -199,10 +201,12 @@ class _Names:
         if len(found) == 1:
             return found[0]
         if found:
-            raise InputError(f"{where}: '{name}' is {' and '.join(one.name for one in found)}; give one of these names")
+            raise InputError(
+                f"{where}: '{name}' matches {' and '.join(one.name for one in found)}; use one of these names"
+            )
         other = name.removeprefix("chr") if name.startswith("chr") else f"chr{name}"
         shown = ", ".join(list(self._contigs)[:NAMES_SHOWN]) + (", …" if len(self._contigs) > NAMES_SHOWN else "")
-        advice = f"did you mean '{other}'?" if other in self._contigs else f"it has {shown}"
+        advice = f"did you mean '{other}'?" if other in self._contigs else f"its contigs are {shown}"
         raise InputError(f"{where}: the genome has no contig '{name}'; {advice}")
 
     @cached_property

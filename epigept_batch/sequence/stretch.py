@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """Bins and their sequence.
+    """Successive bins and their sequence.
 
     Attributes:
-        contig: Where they lie.
+        contig: The contig that they lie on.
         first: The first bin, counted from the contig's start.
-        bins: How many.
-        reach: uint8, (before + bins × bin_bp + after,): A 0, C 1, G 2, T 3, any other 4, and beyond the contig 4.
-        geometry: Which says what lies before and after.
+        bins: Number of bins.
+        reach: uint8, (before + bins × bin_bp + after,): A 0, C 1, G 2, T 3; any other base, or beyond the contig, 4.
+        geometry: The geometry that defines `before` and `after`.
     """
 
     contig: Contig
@@ -33,7 +33,7 @@ class Stretch:
 
     @property
     def tokens(self) -> NDArray[np.uint8]:
-        """Those of the bins themselves, uint8, (bins × bin_bp,)."""
+        """The tokens of the bins themselves, uint8, (bins × bin_bp,)."""
         before = self.geometry.before
         return self.reach[before : before + self.bins * self.geometry.bin_bp]
 
@@ -45,7 +45,7 @@ def read_stretch(genome: Genome, contig: Contig, first: int, bins: int, *, geome
         genome: The sequence.
         contig: One of its contigs.
         first: The first bin; they may reach beyond the contig's end.
-        bins: How many.
-        geometry: Of the network that reads them.
+        bins: Number of bins.
+        geometry: The geometry of the network that reads them.
     """
     return Stretch(contig, first, bins, genome.tokens(contig, *geometry.reach(first, bins)), geometry)

@@ -1,4 +1,4 @@
-"""Expression of the factors in simulated cells."""
+"""Simulate the expression of the factors in cells."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ ON = 0.55
 
 
 def make_expression(seed: int, cell: str) -> NDArray[np.float64]:
-    """TPM of the factors in a cell, float64, (factors,), two decimals.
+    """Simulate the TPM of the factors in a cell, float64, (factors,), with two decimals.
 
-    About half of the factors are expressed, by 8 to 120 TPM, the others by less than 1; CTCF and POLY1 always are.
+    About half of the factors are expressed at 8 to 120 TPM, the others at less than 1; CTCF and POLY1 always are
+    expressed.
 
     Args:
-        seed: Of the cells.
-        cell: Its name, on which its expression depends.
+        seed: Seed of the cells.
+        cell: Name of the cell, on which its expression depends.
     """
     draw = stream(seed, "cell", cell)
     level = draw.random(len(FACTORS))

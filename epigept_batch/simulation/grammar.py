@@ -1,20 +1,21 @@
-"""The grammar: which factors there are, what their motifs look like, and what signal a sequence has in a cell.
+"""The simulation's grammar: its factors, their motifs, and the signal of a sequence in a cell.
 
-The truth depends on two things alone: the best hit of each motif in each bin, as the scan finds it, whether it was
-planted or stands there by chance; and how often C is followed by G. In a cell, a factor counts by the share of its
-sites that it occupies, e = TPM / (TPM + 10). A hit counts s, from 0.6 at the threshold to 1 at the best score, in every
-bin that begins within 256 bp of it. In bins:
+The true signal depends on two properties of the sequence. One is the best hit of each motif in each bin, as the scan
+finds it, whether planted or present by chance. The other is how often C is followed by G. In a cell, a factor's weight
+is the share of its sites that it occupies, e = TPM / (TPM + 10). A hit has a strength s, from 0.6 at the threshold to 1
+at the best score, in every bin that begins within 256 bp of it. In each bin:
 
-- **open**: the sum over OPEN factors of s·e, of which a REPR factor leaves (1 - s·e)³.
-- **DNase** = 10·open + 4·(CTCF that is bound) + 1·CpG island.
-- **CTCF** = 25·s·e, of which a BLOCK factor leaves (1 - s·e)³.
-- **enhancer**: the sum over pairs of s·e of PAIRnA times s·e of PAIRnB: one alone does nothing.
+- **open**: the sum of s·e over OPEN factors; each REPR factor multiplies it by (1 - s·e)³.
+- **DNase** = 10·open + 4·(bound CTCF) + 1·CpG island.
+- **CTCF** = 25·s·e; each BLOCK factor multiplies it by (1 - s·e)³.
+- **enhancer**: the sum over pairs of s·e of PAIRnA times s·e of PAIRnB; one of a pair alone has no effect.
 - **H3K27ac** = 25·enhancer + 2·open.
-- **contact** = x² / (x² + 0.64), x being the enhancers within 10 kb on either side, less with distance: a switch.
-- **H3K4me3** = 20·CpG island·contact: an island alone is no promoter.
-- **H3K27me3** = 4·CpG islands within 0.75 kb·e of POLY1·(1 - contact), the other state of the same islands.
+- **contact** = x² / (x² + 0.64), a switch, where x is the sum of enhancers within 10 kb on either side, weighted down
+  with distance.
+- **H3K4me3** = 20·CpG island·contact: an island alone is not a promoter.
+- **H3K27me3** = 4·CpG islands within 0.75 kb·e of POLY1·(1 - contact), the alternative state of the same islands.
 
-IDLE factors have motifs and do nothing.
+IDLE factors have motifs but no effect.
 """
 
 from __future__ import annotations
@@ -53,15 +54,15 @@ HALF_TPM = 10.0
 """TPM at which a factor occupies half of its sites."""
 LEAST_STRENGTH = 0.6
 BACKGROUND_CPG, ISLAND_CPG = 0.07, 0.15
-"""Share of positions with CG at which a bin begins to be an island, and at which it wholly is one."""
+"""Shares of positions with CG: from the first on, a bin is partly an island; from the second on, fully."""
 CONTACT_BINS, CONTACT_DECAY = 80, 40.0
 POLYCOMB_BINS = 6
 SWITCH = 0.8
-"""Enhancers in reach at which half of a promoter's activity is there."""
+"""Sum of enhancers within reach at which a promoter has half of its activity."""
 
 
 def make_motif_set(seed: int) -> MotifSet:
-    """A motif for each factor: a consensus of 11 bases; a hit may miss one of them."""
+    """Make a motif for each factor: a consensus of 11 bases, where a hit may have one mismatch."""
     return MotifSet(tuple(_motif(seed, factor) for factor in FACTORS), SCAN_WINDOW)
 
 
@@ -75,16 +76,16 @@ def _motif(seed: int, factor: str) -> Motif:
 
 
 def occupancy(tpm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of its sites that a factor occupies, of the shape of `tpm`."""
+    """Return the share of its sites that a factor occupies, in the shape of `tpm`."""
     return tpm / (tpm + HALF_TPM)
 
 
 class Grammar:
-    """What signal a sequence has.
+    """Computes the true signal of a sequence.
 
     Args:
-        seed: Of the motifs.
-        threads: How many scan at once.
+        seed: Seed of the motifs.
+        threads: Number of threads of the scan.
     """
 
     def __init__(self, seed: int, *, threads: int = 1) -> None:
@@ -93,18 +94,18 @@ class Grammar:
         self._bounds = {motif.name: (motif.threshold, motif.best_score) for motif in self.motif_set.motifs}
 
     def motif_scores(self, tokens: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Best hits of a whole contig, float32, (factors, bins)."""
+        """Return the best hits of a whole contig, float32, (factors, bins)."""
         with MotifScanner(self.motif_set, FACTORS, bin_bp=BIN_BP, threads=self._threads) as scanner:
             return scanner.scan(tokens, offset=0, bins=bins_of(len(tokens), BIN_BP))
 
     def truth(
         self, tokens: NDArray[np.uint8], scores: NDArray[np.float32], tpm: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        """The signal of a contig in a cell.
+        """Return the true signal of a contig in a cell.
 
         Args:
             tokens: uint8, (bp,).
-            scores: float32, (factors, bins), of `motif_scores`.
+            scores: float32, (factors, bins), from `motif_scores`.
             tpm: float64, (factors,).
 
         Returns:
@@ -128,20 +129,20 @@ class Grammar:
         return np.stack([tracks[name] for name in TRACKS], axis=1).astype(np.float32)
 
     def _strength(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """How well each site fits, 0 without one, float64, (factors, bins)."""
+        """Return the strength of each site, 0 without one, float64, (factors, bins)."""
         least, best = np.array([self._bounds[factor] for factor in FACTORS]).T[:, :, None]
         share = LEAST_STRENGTH + (1 - LEAST_STRENGTH) * (scores - least) / (best - least)
         return np.where(scores > 0, share, 0)
 
 
 def _left_by(bound: Mapping[str, NDArray[np.float64]], factors: Sequence[str]) -> NDArray[np.float64]:
-    """What some factors leave of others in each bin, from 1 where they are not bound, float64, (bins,)."""
+    """Return the share of a signal that bound factors leave in each bin, 1 if none is bound, float64, (bins,)."""
     left: NDArray[np.float64] = np.prod([(1 - bound[factor]) ** 3 for factor in factors], axis=0)
     return left
 
 
 def _islands(tokens: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """How much of a CpG island each bin is, from 0 to 1, float64, (bins,)."""
+    """Return to what degree each bin is a CpG island, from 0 to 1, float64, (bins,)."""
     pairs = np.zeros(bins_of(len(tokens), BIN_BP) * BIN_BP)
     pairs[: len(tokens) - 1] = (tokens[:-1] == C) & (tokens[1:] == G)
     share = pairs.reshape(-1, BIN_BP).mean(axis=1)
@@ -150,13 +151,13 @@ def _islands(tokens: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _spread(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
-    """The values with a share of those up to `reach` bins away, less with distance; the bin's own is whole."""
+    """Add to each bin a share of the values up to `reach` bins away, smaller with distance."""
     distance = np.abs(np.arange(-reach, reach + 1))
     return _convolved(values, 1 - distance / (reach + 1))
 
 
 def _reach(enhancer: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Enhancers within 10 kb, less with distance."""
+    """Sum enhancers within 10 kb, weighted down with distance."""
     distance = np.abs(np.arange(-CONTACT_BINS, CONTACT_BINS + 1))
     return _convolved(enhancer, np.exp(-distance / CONTACT_DECAY))
 

@@ -1,4 +1,4 @@
-"""Contigs of random sequence with planted sites, modules of sites, and CpG islands."""
+"""Simulate contigs: random sequence with planted sites, modules of sites, and CpG islands."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 
 GC = 0.41
 BP_A_MODULE = 1_100
-"""One module in so many bp, on average."""
+"""Average number of bp per module."""
 ISLAND_GC, ISLAND_CG = 0.62, 0.14
 ISLAND_BP = (640, 1_400)
 WITH_REPRESSOR, WITH_BLOCKER, REVERSED = 0.5, 0.8, 0.5
 SITE_MISSES = 0.3
-"""Share of sites that miss one base of the consensus."""
+"""Share of sites with one mismatch to the consensus."""
 
 
 def make_contig(seed: int, name: str, length: int, motif_set: MotifSet) -> NDArray[np.uint8]:
-    """The tokens of a contig, uint8, (length,): A 0, C 1, G 2, T 3.
+    """Simulate the tokens of a contig, uint8, (length,): A 0, C 1, G 2, T 3.
 
     Args:
-        seed: Of the genome.
-        name: The contig's, on which its sequence depends.
-        length: In bp.
-        motif_set: With a motif for each factor of the grammar.
+        seed: Seed of the genome.
+        name: Name of the contig, on which its sequence depends.
+        length: Length in bp.
+        motif_set: A motif set with a motif for each factor of the grammar.
     """
     draw = stream(seed, "contig", name)
     tokens = _bases(draw, length, GC)
@@ -60,12 +60,12 @@ def make_contig(seed: int, name: str, length: int, motif_set: MotifSet) -> NDArr
 
 
 ISLANDS = 0.08
-"""Share of the modules that are CpG islands. Those of each kind of `_module` follow, up to 1."""
+"""Share of modules that are CpG islands. The cumulative shares of the kinds in `_module` follow, up to 1."""
 OPEN_MODULES, CTCF_MODULES, WHOLE_PAIRS, BROKEN_PAIRS = 0.36, 0.52, 0.74, 0.88
 
 
 def _module(draw: np.random.Generator, kind: float) -> list[str]:
-    """The factors whose sites stand together in a bin."""
+    """Choose the factors whose sites lie together in a bin."""
     if kind < OPEN_MODULES:
         sites = [_one(draw, OPEN) for _ in range(1 + int(draw.random() * 2))]
         return sites + ([_one(draw, REPRESSORS)] if draw.random() < WITH_REPRESSOR else [])
@@ -83,13 +83,13 @@ def _one(draw: np.random.Generator, names: Sequence[str]) -> str:
 
 
 def _bases(draw: np.random.Generator, length: int, gc: float) -> NDArray[np.uint8]:
-    """Independent bases of a GC content."""
+    """Draw independent bases with a given GC content."""
     bounds = np.array([(1 - gc) / 2, 0.5, (1 + gc) / 2])
     return np.searchsorted(bounds, draw.random(length), side="right").astype(np.uint8)
 
 
 def _plant_sites(draw: np.random.Generator, tokens: NDArray[np.uint8], sites: Sequence[NDArray[np.uint8]]) -> None:
-    """Put sites side by side into one bin, on either strand, in any order, some with a base that does not fit."""
+    """Put sites side by side into one bin, on either strand, in random order, some with a mismatch."""
     bin_ = int(draw.random() * (len(tokens) // BIN_BP))
     room = BIN_BP // len(sites) - WIDTH
     order = np.argsort(draw.random(len(sites)))
@@ -105,7 +105,7 @@ def _plant_sites(draw: np.random.Generator, tokens: NDArray[np.uint8], sites: Se
 
 
 def _plant_island(draw: np.random.Generator, tokens: NDArray[np.uint8]) -> None:
-    """Replace a stretch by sequence rich in CG."""
+    """Replace a stretch with CG-rich sequence."""
     length = min(int(ISLAND_BP[0] + draw.random() * (ISLAND_BP[1] - ISLAND_BP[0])), len(tokens))
     start = int(draw.random() * (len(tokens) - length + 1))
     island = _bases(draw, length, ISLAND_GC)

@@ -1,4 +1,4 @@
-"""Simulated data as the files that a user would have: FASTA, motifs, tables, bigWigs."""
+"""Write simulated data as the files that a user would have: FASTA, motifs, tables, bigWigs."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 LINE_BP = 60
 GENES = 15_000
-"""Other genes of a table, so that it sums to a million as TPM of all genes do."""
+"""Number of other genes in a table, so that its TPM sum to a million."""
 MILLION = 1e6
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What is simulated; the same seed and names give the same data.
+    """What to simulate; the same seed and names give the same data.
 
     Attributes:
-        seed: Of motifs, sequence and expression.
-        contigs: Names.
-        contig_bp: Length of each.
-        cells: Names.
+        seed: Seed of motifs, sequence and expression.
+        contigs: Names of the contigs.
+        contig_bp: Length of each contig.
+        cells: Names of the cells.
     """
 
     seed: int
@@ -50,7 +50,7 @@ class Simulation:
 
 @dataclass(frozen=True, eq=False)
 class SimulatedContig:
-    """A contig and what its motifs score."""
+    """A contig and its motif scores."""
 
     contig: Contig
     tokens: NDArray[np.uint8]
@@ -58,23 +58,23 @@ class SimulatedContig:
 
 
 def simulated_contigs(simulation: Simulation, grammar: Grammar) -> Iterator[SimulatedContig]:
-    """The contigs, one after the other."""
+    """Simulate the contigs one by one."""
     for name in simulation.contigs:
         tokens = make_contig(simulation.seed, name, simulation.contig_bp, grammar.motif_set)
         yield SimulatedContig(Contig(name, len(tokens)), tokens, grammar.motif_scores(tokens))
 
 
 def write_simulation(folder: Path, simulation: Simulation, *, threads: int, progress: Progress) -> None:
-    """Write everything that a training takes.
+    """Write everything that a training needs.
 
     `genome.fa`, `motifs.motif`, `motif_factors.tsv`, `expression.tsv` (TPM, factors × cells), `tables/CELL.tsv` (TPM of
     all genes), `signal/CELL.TRACK.bw` (the signal itself), and `train.toml`, which `epigept-export train` takes.
 
     Args:
-        folder: There and empty, or not there.
+        folder: An empty folder, or one that does not exist.
         simulation: What to write.
-        threads: How many scan at once.
-        progress: Told of each contig.
+        threads: Number of threads of the scan.
+        progress: Receives the progress by contig.
     """
     grammar = Grammar(simulation.seed, threads=threads)
     for name in ("tables", "signal"):
@@ -111,7 +111,7 @@ def write_simulation(folder: Path, simulation: Simulation, *, threads: int, prog
 
 
 def training_config(simulation: Simulation) -> str:
-    """A training on the data: the last contig and a tenth of the cells are for tests, those before for validation."""
+    """Make a training configuration: the last contig and tenth of cells for tests, those before for validation."""
     tenth = max(1, len(simulation.cells) // 10)
     quoted = {
         "tracks": TRACKS,
@@ -153,7 +153,7 @@ devices = 1
 
 
 def as_fasta(name: str, tokens: NDArray[np.uint8]) -> bytes:
-    """A record of FASTA."""
+    """Format a FASTA record."""
     bases = np.frombuffer(b"ACGTN", dtype=np.uint8)[tokens].tobytes()
     lines = (bases[start : start + LINE_BP] for start in range(0, len(bases), LINE_BP))
     return b">" + name.encode() + b"\n" + b"\n".join(lines) + b"\n"
@@ -172,7 +172,7 @@ def write_motifs(folder: Path, motif_set: MotifSet) -> None:
 
 
 def write_expression(path: Path, expression: Mapping[str, NDArray[np.float64]]) -> None:
-    """Write TPM of the factors in each cell: what `epigept-export convert` takes as reference."""
+    """Write the TPM of the factors in each cell, as `epigept-export convert` reads it as reference."""
     rows = zip(FACTORS, *expression.values(), strict=True)
     lines = ["\t".join(["", *expression]), *("\t".join(map(str, row)) for row in rows)]
     path.write_text("\n".join(lines) + "\n")

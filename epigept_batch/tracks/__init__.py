@@ -1,1 +1,1 @@
-"""Tracks: bigWig in and out, and the record of a run."""
+"""Tracks: reading and writing bigWigs, and the record of a run."""

@@ -1,9 +1,8 @@
-"""Runs of bins to a bigWig, written as they come.
+"""Write runs of bins to a bigWig as they arrive.
 
-pyBigWig reads the whole file again when it closes, to make its zoom levels; that takes twice as long as writing the
-values, at the very end, and memory by the bin. Here zoom levels grow with the values, each from the one below it, so
-that a file is finished when its last value is there, and takes no more memory for a genome than for a region
-(benchmarks/RESULTS.md).
+On close, pyBigWig reads the whole file again to make zoom levels. That takes twice as long as writing the values, and
+memory in proportion to the number of bins. Here each zoom level is built from the level below while values arrive. So a
+file is finished soon after its last value, and a genome takes no more memory than a region (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -38,33 +37,34 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Contig
 
 BLOCK_VALUES = 1024
-"""Values, and zoom records, of a block: what a viewer unpacks at least."""
-LEVEL = 1  # of zlib: higher ones take twice the time for the noise in floats' last bits, and win nothing
-PENDING_VALUES = 4 * BLOCK_VALUES  # written together, since a call of numpy costs as much as 1,000 values
+"""Values or zoom records per block: the least that a viewer unpacks."""
+LEVEL = 1  # of zlib: higher levels take twice as long and save nothing, because the last bits of floats are noise
+PENDING_VALUES = 4 * BLOCK_VALUES  # written together, because a numpy call costs as much as 1,000 values
 TRACK_BIN_BYTES = 6
-"""Of a bin on the disk, zooms included, about: 5.2 for real sequence."""
-PENDING_BYTES = 1 << 16  # then the file is opened, written and closed: any number of tracks needs no open files
+"""Approximate bytes per bin on disk, with zoom levels: 5.2 for real sequence."""
+PENDING_BYTES = 1 << 16  # at this size the file is opened, written and closed, so that many tracks need no open files
 FIRST_ZOOM, ZOOM_STEP, MOST_ZOOMS = 16, 4, 10
-"""Bins of a record of the first zoom level, and of each in records of the one below.
+"""Zoom levels: bins per record of the first level, records per record of the next level, and the most levels.
 
-A viewer takes the coarsest level that still gives it a record or two a pixel. Below 16 bins a screen of 1,000 pixels
-has at most 32,000 bins, 32 blocks, which are read in a millisecond; a level of 4 bins would take twice as much room as
-the values themselves. A step of 4 wastes at most three records for each shown. pyBigWig makes the same levels."""
+A viewer uses the coarsest level that still has one or two records per pixel. Below 16 bins per record, a screen of
+1,000 pixels covers at most 32,000 bins in 32 blocks, which are read in a millisecond; a level of 4 bins would take
+twice as much space as the values. With a step of 4, at most three records are wasted per record shown. pyBigWig makes
+the same levels."""
 
 
 class BigWigWriter:
-    """One track of one sample, fixed-step by bin.
+    """Writes one track of one sample as a bigWig with fixed steps of one bin.
 
-    The file has a hidden name until `publish` gives it its own; `discard` leaves nothing of it.
+    The file has a hidden name until `publish` renames it; `discard` removes it.
 
     Args:
-        path: Its name when it is whole.
-        contigs: All of the FASTA's, in its order: they are the header.
+        path: The final name.
+        contigs: All contigs of the FASTA, in its order, for the header.
         bin_bp: Base pairs per bin.
-        temporary: A new file to write to; None to make one beside `path`.
+        temporary: A new file to write to; None to create one beside `path`.
 
     Raises:
-        OutputError: It cannot be written, here and by every method.
+        OutputError: The file cannot be written. Every method may raise it.
     """
 
     def __init__(self, path: Path, contigs: Sequence[Contig], *, bin_bp: int, temporary: Path | None = None) -> None:
@@ -87,11 +87,11 @@ class BigWigWriter:
         self._written, self._out = 0, bytearray(bytes(self._tree_at) + tree + bytes(8))
 
     def write(self, contig: Contig, first_bin: int, values: NDArray[np.float32]) -> None:
-        """Append successive bins; a contig's last bin ends with it.
+        """Append successive bins; a contig's last bin ends where the contig ends.
 
         Args:
-            contig: In the header's order from call to call.
-            first_bin: Behind those written before.
+            contig: The contig; successive calls must follow the header's order.
+            first_bin: The first bin, after those already written.
             values: float32, (bins,).
         """
         if contig != self._contig or first_bin != self._first + self._count:
@@ -103,7 +103,7 @@ class BigWigWriter:
             self._flush(self._count - self._count % BLOCK_VALUES)
 
     def close(self) -> None:
-        """Write what is pending and the indexes."""
+        """Write pending values and the indexes."""
         if self._closed:
             return
         self._end_run(None)
@@ -125,16 +125,16 @@ class BigWigWriter:
         self._closed = True
 
     def publish(self) -> None:
-        """Give the closed file its name."""
+        """Give the closed file its final name."""
         publish(self._temporary, self.path)
 
     def discard(self) -> None:
-        """Leave nothing of it, unless it is published."""
+        """Remove the file, unless it is published."""
         self._closed = True
         self._temporary.unlink(missing_ok=True)
 
     def _end_run(self, contig: Contig | None) -> None:
-        """Write all that is pending; where another contig follows, or none, its zoom levels too."""
+        """Write all pending values; if the contig changes or ends, its zoom levels too."""
         self._flush(self._count)
         if contig != self._contig:
             if self._contig is not None and self._zooms:
@@ -150,7 +150,7 @@ class BigWigWriter:
         contig, first, values = self._contig, self._first, values[:count]
         self._first += count
         number = self._numbers[contig]
-        whole = min(count, contig.length // self._bin_bp - first)  # but a contig's last bin may be shorter
+        whole = min(count, contig.length // self._bin_bp - first)  # a contig's last bin may be shorter
         for begin in range(0, whole, BLOCK_VALUES):
             part = values[begin : min(begin + BLOCK_VALUES, whole)]
             start = (first + begin) * self._bin_bp
@@ -177,7 +177,7 @@ class BigWigWriter:
             self._add_to_zoom(0, table, last=False)
 
     def _add_to_zoom(self, level: int, table: NDArray[np.float64], *, last: bool) -> None:
-        """Add records to a level, and those that become whole to the levels above it."""
+        """Add records to a level, and completed records to the levels above it."""
         contig = self._contig
         if contig is None or level == len(self._zooms):
             return
@@ -190,14 +190,14 @@ class BigWigWriter:
         index.add(contig, start, end, offset=self._append(packed), size=len(packed))
 
     def _append_zoom_index(self, zoom: _Zoom) -> tuple[int, int]:
-        """Where a level's data is said to begin, and its index."""
+        """Append a level's index; return the offsets that the header gives for its data and its index."""
         data = self._append(len(zoom.index).to_bytes(4, "little"))
         place = self._append(b"")
         self._append(zoom.index.pack(place, items_a_block=BLOCK_VALUES))
         return data, place
 
     def _append(self, content: bytes) -> int:
-        """Put bytes at the end; where they are."""
+        """Append bytes and return their offset."""
         offset = self._written + len(self._out)
         self._out += content
         if len(self._out) >= PENDING_BYTES:
@@ -216,11 +216,13 @@ class BigWigWriter:
                 file.write(content)
         except OSError as error:
             reason = error.strerror
-            raise OutputError(f"cannot be written: {reason}; make room or give another --out", self.path) from error
+            raise OutputError(
+                f"cannot be written: {reason}; free some space or choose another --out", self.path
+            ) from error
 
 
 class _Zoom:
-    """A zoom level: records of so many bins, as rows of number, bases covered, least, most, sum and sum of squares."""
+    """A zoom level: records as rows of number, bases covered, minimum, maximum, sum and sum of squares."""
 
     def __init__(self, bins: int, bin_bp: int, append: Callable[[bytes, BlockIndex, int, int, int], None]) -> None:
         self.bins = bins
@@ -231,7 +233,7 @@ class _Zoom:
         self._pending = np.empty((0, 6))
 
     def add(self, table: NDArray[np.float64], contig: int, length: int, *, last: bool) -> NDArray[np.float64]:
-        """Take records of the level below, write full blocks, and give their records; all of them when `last`."""
+        """Add records of the level below, write full blocks, and return their records; if `last`, write all."""
         numbered = table.copy()
         numbered[:, 0] //= self._step
         pending = _joined(np.concatenate([self._pending, numbered]))
@@ -252,7 +254,7 @@ class _Zoom:
 
 
 def _joined(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Successive rows of one number as one."""
+    """Merge successive rows with the same number."""
     if not len(rows):
         return rows
     edges = np.flatnonzero(np.diff(rows[:, 0], prepend=-1))

@@ -1,8 +1,8 @@
-"""The parts of a bigWig file as bytes (Kent et al., Bioinformatics 26:2204, supplement; little-endian).
+"""Encode the parts of a bigWig file (Kent et al., Bioinformatics 26:2204, supplement; little-endian).
 
-A file is a header, the names of the contigs, blocks of values, and an index that finds the blocks of a region; beside
-the values there are zoom levels, each with blocks and an index of its own. Indexes give every block's place, so blocks
-of all kinds may follow each other as they are made.
+A file has a header, the names of the contigs, blocks of values, and an index to find the blocks of a region. Zoom
+levels have blocks and an index of their own. An index stores every block's offset, so blocks of all kinds may be
+written in any order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAGIC, TREE_MAGIC, INDEX_MAGIC = 0x888FFC26, 0x78CA8C91, 0x2468ACE0
 VERSION = 4
-FAN, MOST_ITEMS = 256, 65_535  # children of a node: as many as usual, and as there can be
+FAN, MOST_ITEMS = 256, 65_535  # children of a node: the usual number, and the most possible
 BED_GRAPH, FIXED_STEP = 1, 3
 HEADER_BYTES, ZOOM_BYTES, SUMMARY_BYTES, NODE_BYTES = 64, 24, 40, 4
 TREE_HEADER_BYTES, INDEX_HEADER_BYTES = 32, 48
@@ -39,7 +39,7 @@ ZOOM_RECORD = np.dtype(
 
 @dataclass
 class Summary:
-    """Of all values, each counted once a base."""
+    """Summary of all values, each counted once per base."""
 
     covered: int = 0
     least: float = np.inf
@@ -48,13 +48,13 @@ class Summary:
     squares: float = 0.0
 
     def pack(self) -> bytes:
-        """As it stands in the file."""
+        """Encode the summary for the file."""
         bounds = (self.least, self.most) if self.covered else (0.0, 0.0)
         return struct.pack("<Qdddd", self.covered, *bounds, self.sum, self.squares)
 
 
 class BlockIndex:
-    """Where the blocks of one kind are, in genome order; 32 bytes a block."""
+    """Offsets of the blocks of one kind, in genome order; 32 bytes per block."""
 
     def __init__(self) -> None:
         self._bounds, self._places = array("I"), array("Q")
@@ -63,12 +63,12 @@ class BlockIndex:
         return len(self._places) // 2
 
     def add(self, contig: int, start: int, end: int, *, offset: int, size: int) -> None:
-        """A block that holds values of base pairs [start, end) and has its place in the file."""
+        """Add a block with values of base pairs [start, end), by its offset and size in the file."""
         self._bounds.extend((contig, start, contig, end))
         self._places.extend((offset, size))
 
     def pack(self, offset: int, *, items_a_block: int) -> bytes:
-        """The index as an R-tree that begins at `offset`, the root first."""
+        """Encode the index as an R-tree that begins at `offset`, with the root first."""
         leaves = np.zeros(len(self), dtype=LEAF_ITEM)
         if len(self):
             leaves["bounds"] = np.frombuffer(self._bounds, dtype=np.uint32).reshape(-1, 4)
@@ -78,7 +78,7 @@ class BlockIndex:
             tiers.append(_parents(tiers[-1]))
         end = offset + INDEX_HEADER_BYTES
         for tier, below in zip(tiers[::-1], tiers[-2::-1], strict=False):
-            end += _tier_bytes(tier)  # where the tier below begins; all of its nodes but the last are full
+            end += _tier_bytes(tier)  # start of the tier below; all of its nodes except the last are full
             tier["offset"] = end + np.arange(len(tier)) * (NODE_BYTES + FAN * below.itemsize)
         first, last = (leaves["bounds"][0], leaves["bounds"][-1]) if len(self) else ((0, 0), (0, 0, 0, 0))
         header = struct.pack(
@@ -88,10 +88,10 @@ class BlockIndex:
 
 
 def contig_tree(contigs: Sequence[Contig], offset: int) -> bytes:
-    """Names, numbers and lengths of contigs as a B+ tree that begins at `offset`, the root first.
+    """Encode names, numbers and lengths of contigs as a B+ tree that begins at `offset`, with the root first.
 
-    In the order given, in one leaf, which readers go through from end to end; more than a leaf can hold are sorted by
-    name, since readers then look from node to node.
+    If they fit into one leaf, which readers scan completely, they keep the given order. Otherwise they are sorted by
+    name, because readers then descend from node to node.
     """
     named = [(contig.name.encode(), number, contig.length) for number, contig in enumerate(contigs)]
     fan = len(named)
@@ -102,7 +102,7 @@ def contig_tree(contigs: Sequence[Contig], offset: int) -> bytes:
     counts = [len(named)]
     while counts[-1] > fan:
         counts.append(ceil_div(counts[-1], fan))
-    starts = [offset + TREE_HEADER_BYTES]  # of each tier, the root's first
+    starts = [offset + TREE_HEADER_BYTES]  # start of each tier, beginning with the root
     for count in counts[:0:-1]:
         starts.append(starts[-1] + ceil_div(count, fan) * NODE_BYTES + count * (key + 8))
     node_bytes = NODE_BYTES + fan * (key + 8)
@@ -122,29 +122,29 @@ def contig_tree(contigs: Sequence[Contig], offset: int) -> bytes:
 
 
 def fixed_step(contig: int, start: int, step: int, values: NDArray[np.float32]) -> bytes:
-    """A section of successive bins, before compression."""
+    """Encode a section of successive bins, before compression."""
     end = start + step * len(values)
     head = struct.pack("<IIIIIBBH", contig, start, end, step, step, FIXED_STEP, 0, len(values))
     return head + values.astype("<f4").tobytes()
 
 
 def one_interval(contig: int, start: int, end: int, value: float) -> bytes:
-    """A section of one value over [start, end)."""
+    """Encode a section with one value over [start, end), before compression."""
     return struct.pack("<IIIIIBBHIIf", contig, start, end, 0, 0, BED_GRAPH, 0, 1, start, end, value)
 
 
 def file_header(
     *, zooms: Sequence[tuple[int, int, int]], tree: int, values: int, index: int, summary: int, block_bytes: int
 ) -> bytes:
-    """The beginning of a file.
+    """Encode the header of a file.
 
     Args:
-        zooms: Of each level base pairs a record, and where its records and its index are.
-        tree: Where the contigs are.
-        values: Where the values are.
-        index: Where their index is.
-        summary: Where the summary is.
-        block_bytes: The most that a block takes when it is unpacked.
+        zooms: For each level: base pairs per record, offset of its records, offset of its index.
+        tree: Offset of the contigs.
+        values: Offset of the values.
+        index: Offset of the index of the values.
+        summary: Offset of the summary.
+        block_bytes: Most bytes of an unpacked block.
     """
     head = struct.pack(
         "<IHHQQQHHQQIQ", MAGIC, VERSION, len(zooms), tree, values, index, 0, 0, 0, summary, block_bytes, 0
@@ -159,7 +159,7 @@ def _nodes(tier: NDArray[np.void], *, is_leaf: bool) -> bytes:
 
 
 def _parents(tier: NDArray[np.void]) -> NDArray[np.void]:
-    """An item for every node of a tier, without its place yet."""
+    """Make an item for every node of a tier, without its offset yet."""
     firsts = np.arange(0, len(tier), FAN)
     lasts = np.minimum(firsts + FAN, len(tier)) - 1
     parents = np.zeros(len(firsts), dtype=ITEM)

@@ -1,4 +1,4 @@
-"""Which of a network's tracks are wanted."""
+"""Select tracks of a network."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def choose_tracks(wanted: Sequence[str], spec: Spec) -> tuple[str, ...]:
-    """The wanted tracks, in the network's order, whatever their case; all where none is named.
+    """Return the selected tracks in the network's order, ignoring case; all tracks if none is named.
 
     Raises:
-        InputError: The model has none of a name.
+        InputError: The model has no track of a name.
     """
     by_name = {track.casefold(): track for track in spec.tracks}
     for name in wanted:
         if name.casefold() not in by_name:
-            raise InputError(f"--tracks: the model has no track '{name}'; it has {', '.join(spec.tracks)}")
+            raise InputError(f"--tracks: the model has no track '{name}'; its tracks are {', '.join(spec.tracks)}")
     chosen = {by_name[name.casefold()] for name in wanted}
     return tuple(track for track in spec.tracks if not wanted or track in chosen)

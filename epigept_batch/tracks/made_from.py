@@ -1,4 +1,4 @@
-"""What a run was made from, as its record and its journal keep it, beside what it would be made from now."""
+"""Compare the recorded inputs of a run with the inputs of the current run."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 GENOME = "genome"
-"""The input that holds digests of the selected contigs, by name."""
+"""Name of the input that holds digests of the selected contigs, by contig."""
 
 
 def differing(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> Sequence[str]:
-    """Names of the inputs that are not the same, for a user to read.
+    """Return the names of the inputs that differ, for messages.
 
     Args:
-        recorded: Inputs by name, as JSON holds them.
-        wanted: Likewise.
+        recorded: The recorded inputs by name, as read from JSON.
+        wanted: The current inputs by name, in the same form.
     """
     names = [name for name in wanted if recorded.get(name) != wanted[name]]
     if len(names) > 1 and GENOME in names and _agree(recorded.get(GENOME), wanted[GENOME]):
-        names.remove(GENOME)  # other contigs were selected, perhaps of the same FASTA
+        names.remove(GENOME)  # a different selection of contigs, possibly of the same FASTA
     return names
 
 
-def _agree(recorded: Any, wanted: Any) -> bool:  # noqa: ANN401 - as it was in a file
+def _agree(recorded: Any, wanted: Any) -> bool:  # noqa: ANN401 - read from a file
     if not isinstance(recorded, dict):
         return False
     return all(wanted[contig] == digest for contig, digest in recorded.items() if contig in wanted)

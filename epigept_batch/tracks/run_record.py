@@ -1,4 +1,4 @@
-"""SAMPLE.run.json: what a sample's tracks were made from and how; and whether they need making again."""
+"""SAMPLE.run.json: how and from what a sample's tracks were made, and whether they are up to date."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SampleFiles:
     tracks: tuple[str, ...]
 
     def bigwig(self, track: str) -> Path:
-        """The bigWig of a track."""
+        """Return the bigWig of a track."""
         return self.folder / f"{self.sample}.{track}.bw"
 
     @property
@@ -35,64 +35,66 @@ class SampleFiles:
 
     @property
     def record(self) -> Path:
-        """The provenance, written last."""
+        """The provenance record, written last."""
         return self.folder / f"{self.sample}.run.json"
 
     @property
     def journal(self) -> Path:
-        """What is finished of them while they are made."""
+        """The journal of finished windows while the tracks are made."""
         return self.folder / f".{self.sample}.journal"
 
     @property
     def changing(self) -> Path:
-        """Names of the bigWigs, old and new, while some may have their names and the provenance is not there."""
+        """A list of old and new bigWig names, kept while bigWigs may exist without their provenance record."""
         return self.folder / f".{self.sample}.changing"
 
 
 def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
-    """Whether the sample's files are there, whole, and were made from these inputs.
+    """Whether the sample's files exist, are complete, and were made from these inputs.
 
     Args:
-        files: Where they would be.
-        inputs: What `write_record` would be given.
+        files: The paths of the files.
+        inputs: The inputs, as passed to `write_record`.
 
     Raises:
-        OutputError: There are files of these names that were made from others, or by another program.
+        OutputError: Files with these names exist that were made from other inputs, or by another program.
     """
     present = [path for path in (*files.bigwigs, files.record) if path.exists()]
     if not present:
         return False
     record = _read_record(files)
     if record is None and (files.journal.exists() or files.changing.exists()):
-        return False  # a run was stopped while it gave its files their names
+        return False  # a run was stopped while it renamed its files
     if record is None:
         raise OutputError(
-            "exists, without a run.json that says what it was made from; move it away, or replace it by --force",
+            "file exists without a run.json that says what it was made from; move it away, or replace it with --force",
             present[0],
         )
     changed = differing(record["inputs"], json.loads(json.dumps(inputs)))
     if changed:
         raise OutputError(
-            f"was made with another {', '.join(changed)}; give another --out, or replace it by --force", files.record
+            f"existing tracks were made with another {', '.join(changed)}; choose another --out, "
+            "or replace them with --force",
+            files.record,
         )
     return bool(record["files"] == _sizes(files))
 
 
 def withdraw(files: SampleFiles) -> None:
-    """Take away what an earlier run of the sample left, its provenance first; new files then get their names.
+    """Remove the files of an earlier run of the sample, provenance first, before new files get their names.
 
-    So at no moment is a track there beside a record that says otherwise, or beside a track of another run. The names
-    of the tracks are noted until `write_record`: when a run is stopped between the two, the next one knows them.
+    So a track never exists beside a record that contradicts it, or beside a track of another run. The names of the
+    tracks are listed until `write_record`, so that the next run knows them if this one is stopped in between.
 
     Args:
-        files: What is to be there next.
+        files: The files that will replace them.
     """
     earlier = _read_record(files)
     names = {*(earlier["files"] if earlier else ()), *_noted(files), *(path.name for path in files.bigwigs)}
     with replacing(files.changing) as temporary:
         temporary.write_text(json.dumps(sorted(names)))
     files.record.unlink(missing_ok=True)
-    sync_folder(files.folder)  # the record goes before the tracks, also where the machine goes down
+    sync_folder(files.folder)  # the record goes before the tracks, even if the machine crashes
     for path in _bigwigs_there(files):
         if path.name in names:
             path.unlink()
@@ -102,8 +104,8 @@ def write_record(files: SampleFiles, document: Mapping[str, Any]) -> None:
     """Write the provenance of finished files.
 
     Args:
-        files: All bigWigs of which have their names.
-        document: `document["inputs"]` is what a later run is compared with; sizes in bytes are added as `files`.
+        files: The files; all bigWigs must have their final names.
+        document: The record. Later runs compare `document["inputs"]`; sizes in bytes are added as `files`.
     """
     with replacing(files.record) as temporary:
         temporary.write_text(json.dumps({**document, "files": _sizes(files)}, indent=2) + "\n")
@@ -111,7 +113,7 @@ def write_record(files: SampleFiles, document: Mapping[str, Any]) -> None:
 
 
 def _noted(files: SampleFiles) -> Iterable[str]:
-    """What `withdraw` noted in a run that was stopped."""
+    """Return the names that `withdraw` listed in a run that was stopped."""
     try:
         names = json.loads(files.changing.read_text())
     except (OSError, ValueError):
@@ -120,12 +122,12 @@ def _noted(files: SampleFiles) -> Iterable[str]:
 
 
 def _bigwigs_there(files: SampleFiles) -> list[Path]:
-    """Every file that has the form of a bigWig of the sample."""
+    """Return every file with the name pattern of the sample's bigWigs."""
     return list(files.folder.glob(f"{glob.escape(files.sample)}.*.bw"))
 
 
 def read_records(folder: Path) -> dict[str, dict[str, Any]]:
-    """The provenance of every sample in a folder, by sample, in order of name."""
+    """Return the provenance of every sample in a folder, sorted by sample name."""
     suffix = ".run.json"
     names = sorted(path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}"))
     records = {name: _read_record(SampleFiles(folder, name, ())) for name in names}
@@ -133,12 +135,12 @@ def read_records(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _sizes(files: SampleFiles) -> dict[str, int]:
-    """Bytes of each bigWig that is there, by name."""
+    """Return the size in bytes of each existing bigWig, by name."""
     return {path.name: path.stat().st_size for path in files.bigwigs if path.exists()}
 
 
 def _read_record(files: SampleFiles) -> dict[str, Any] | None:
-    """The provenance that is there, None where there is none of ours."""
+    """Read the provenance; None if it is missing or not ours."""
     try:
         record = json.loads(files.record.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Measured tracks: bigWigs to bins; reads with pyBigWig."""
+"""Read measured tracks as bins from bigWigs, with pyBigWig."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 SEARCHED_STRETCHES = 1000
-"""Parts of a contig that are searched for records one after the other, for all of them at once are many."""
+"""Number of parts in which a contig is searched for records, because all records at once take much memory."""
 HEADER = struct.Struct("=I4xQQQ32x")
-"""Of 64 bytes the magic number and where the tree of contigs, the data and their index begin."""
+"""From the 64-byte header: the magic number and the offsets of the contig tree, the data and the index."""
 SUMMARY_AT, SUMMARY = 44, struct.Struct("=Q3dd")
-"""Where a header says where the summary is; of that bases with data, least, greatest, sum, and sum of squares."""
+"""Where the header stores the summary's offset; and its fields: bases with data, minimum, maximum, sum, squares."""
 BIGWIG, BIGBED = 0x888FFC26, 0x8789F2EB
 LARGEST_LOG1P = 80.0
-"""A logarithm beyond which there is no such signal; exp(89) is no float32 either."""
+"""Largest plausible ln(1 + signal); exp(89) exceeds float32."""
 
 
 class SignalTrack:
@@ -39,43 +39,44 @@ class SignalTrack:
         path: The file.
 
     Raises:
-        InputError: It cannot be read or is no bigWig.
+        InputError: It cannot be read or is not a bigWig.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
-            raise InputError("there is no such bigWig", path)
+            raise InputError("bigWig not found", path)
         _check_header(path)
         try:
             self._file = pyBigWig.open(str(path))
         except RuntimeError as error:
-            raise InputError("is no bigWig, or is cut short", path) from error
+            raise InputError("not a bigWig, or truncated", path) from error
         self._may_hold_nan = not np.isfinite(_sum_of(path))
 
     @property
     def contigs(self) -> tuple[Contig, ...]:
-        """Those of the header, in its order."""
+        """The contigs of the header, in its order."""
         return tuple(Contig(name, length) for name, length in self._file.chroms().items())
 
     def check_genome(self, contigs: Sequence[Contig]) -> None:
-        """See that it has any of a genome's contigs, under any name of theirs.
+        """Check that the file has any of a genome's contigs, under any of their names.
 
         Raises:
-            InputError: It has none.
+            InputError: It has none of them.
         """
         names = self._file.chroms()
         if not any(name in names for contig in contigs for name in names_of(contig)):
             ours, theirs = (next(iter(each), "none") for each in ([contig.name for contig in contigs], names))
             raise InputError(
-                f"has no contig of the predicted track ({ours}, …), but {theirs}, …; give a track of the same genome",
+                f"no contig in common with the predicted track: {theirs}, … instead of {ours}, …; "
+                "use a track of the same genome",
                 self.path,
             )
 
     def record_bp(self) -> int | None:
-        """The commonest length of a record where the longest contig with data begins to have some; None without data.
+        """Return the most common record length at the start of the data on the longest contig with data; None without.
 
-        Of a file of bins, one as of `genome`, that is the bin.
+        In a binned file, such as those of `genome`, that is the bin size.
         """
         for contig in sorted(self.contigs, key=lambda contig: -contig.length):
             step = max(1, contig.length // SEARCHED_STRETCHES)
@@ -95,19 +96,18 @@ class SignalTrack:
         zero_fill: bool = False,
         check: Callable[[NDArray[np.float32], int], None] | None = None,
     ) -> NDArray[np.float32]:
-        """Mean of each of successive bins over the bases that have data; NaN where none has, or beyond the contig.
+        """Return the mean of each bin over its bases with data; NaN if none has data, or beyond the contig.
 
-        A base that the file has as NaN has no data. A bin of which any base is infinite is infinite.
+        A base with the value NaN has no data. A bin with an infinite base is infinite.
 
         Args:
-            contig: Of the genome; one that the file has under no name of it has no
-                data.
+            contig: A contig of the genome. It has no data if the file has it under none of its names.
             first: The first bin.
-            bins: How many.
+            bins: Number of bins.
             bin_bp: Base pairs per bin.
-            zero_fill: Take bases of which the file says nothing for a signal of 0, as in a pileup: then the mean is
-                over all bases of the bin that the contig has, but those that the file has as NaN.
-            check: Called with the values of the bases and the position of the first, before means are taken.
+            zero_fill: Treat bases without a record as signal 0, as in a pileup. The mean is then over all bases of the
+                bin within the contig, except those with the value NaN.
+            check: Called with the values of the bases and the position of the first, before averaging.
 
         Returns:
             float32, (bins,).
@@ -126,7 +126,10 @@ class SignalTrack:
             try:
                 values = self._file.values(name, start, end, numpy=True)
             except RuntimeError as error:
-                raise InputError(f"{name}:{start + 1}-{end} cannot be read; the file is damaged", self.path) from error
+                raise InputError(
+                    f"{name}:{start + 1}-{end} cannot be read, because the file is damaged; copy or download it again",
+                    self.path,
+                ) from error
         if check is not None:
             check(values, start)
         if zero_fill:
@@ -138,7 +141,7 @@ class SignalTrack:
         return means
 
     def _unsaid(self, values: NDArray[np.float32], name: str | None, start: int) -> NDArray[np.bool_]:
-        """Bases of which the file says nothing, not even that they are no number, bool, (bases,)."""
+        """Find bases without a record, not even one with the value NaN, bool, (bases,)."""
         unsaid = np.isnan(values)
         if self._may_hold_nan and name is not None:
             for first, last, value in self._file.intervals(name, start, start + len(values)) or ():
@@ -147,7 +150,7 @@ class SignalTrack:
         return unsaid
 
     def _name(self, contig: Contig) -> str | None:
-        """What the file calls a contig, None if it does not have it."""
+        """Return the file's name of a contig; None if the file does not have it."""
         lengths = {name: length for name in names_of(contig) if (length := self._file.chroms(name)) is not None}
         for name, length in lengths.items():
             if length == contig.length:
@@ -155,7 +158,7 @@ class SignalTrack:
         own = {name: length for name, length in lengths.items() if not _is_another_mitochondrion(name, contig)}
         for name, length in own.items():
             raise InputError(
-                f"has {name} with {length:,} bp, the genome {contig.length:,}; give tracks of this genome", self.path
+                f"{name} has {length:,} bp, but {contig.length:,} in the genome; use tracks of this genome", self.path
             )
         return None
 
@@ -165,7 +168,7 @@ class SignalTrack:
 
 
 def _check_header(path: Path) -> None:
-    """Refuse what can be no bigWig before the library opens it, which would add lines of its own to ours."""
+    """Refuse files that cannot be bigWigs before the library opens them, because it would print its own messages."""
     try:
         with path.open("rb") as stream:
             head, size = stream.read(HEADER.size), path.stat().st_size
@@ -173,29 +176,29 @@ def _check_header(path: Path) -> None:
         raise InputError(f"cannot be read: {reason(error)}", path) from error
     magic, *offsets = HEADER.unpack(head.ljust(HEADER.size, b"\0"))
     if magic == BIGBED:
-        raise InputError("is a bigBed; give a bigWig", path)
+        raise InputError("is a bigBed; use a bigWig", path)
     if magic == int.from_bytes(BIGWIG.to_bytes(4, "little"), "big"):
         raise InputError(
-            "is a bigWig of the other byte order, which is not read; write it anew by UCSC's bigWigToBedGraph and "
+            "bigWig with the other byte order, which is not supported; convert it with UCSC's bigWigToBedGraph and "
             "bedGraphToBigWig",
             path,
         )
     if magic != BIGWIG:
-        raise InputError("is no bigWig, or is cut short", path)
+        raise InputError("not a bigWig, or truncated", path)
     if max(offsets) >= size:
-        raise InputError(f"is cut short: its index begins at byte {max(offsets):,} of {size:,}; copy it again", path)
+        raise InputError(f"truncated: its index begins at byte {max(offsets):,} of {size:,}; copy it again", path)
 
 
 def _is_another_mitochondrion(name: str, contig: Contig) -> bool:
-    """Whether a name may stand for another sequence: hg19's chrM is not the MT of GRCh37, in which all else agrees."""
+    """Whether a name may mean another sequence: hg19's chrM is not GRCh37's MT, although all else agrees."""
     bare = contig.name.removeprefix("chr")
     return f"chr{name.removeprefix('chr')}" in MITOCHONDRIA and name.removeprefix("chr") != bare
 
 
 def _sum_of(path: Path) -> float:
-    """The sum of all values, as a file's summary has it; NaN without one.
+    """Return the sum of all values from the file's summary; NaN without a summary.
 
-    Read here, for the library's `header` ends the process where a sum is infinite.
+    It is read here because the library's `header` crashes the process if the sum is infinite.
     """
     with path.open("rb") as stream:
         stream.seek(SUMMARY_AT)
@@ -209,16 +212,16 @@ def _sum_of(path: Path) -> float:
 
 
 class BinnedTrack:
-    """A bigWig as bins in one space.
+    """Reads a bigWig as bins in a given space.
 
     Args:
         track: The file.
         bin_bp: Base pairs per bin.
-        space: What it holds: `linear` signal, or `log1p` of it.
-        wanted: What is wanted of it, likewise.
-        zero_fill: As `SignalTrack.bins` takes it.
-        finite: Refuse infinite values, which are read as they are otherwise.
-        otherwise: What to do where it holds the signal and is taken for its logarithm, for the message.
+        space: What the file holds: `linear` signal, or `log1p` of it.
+        wanted: What to return: `linear` or `log1p`.
+        zero_fill: As in `SignalTrack.bins`.
+        finite: Whether to refuse infinite values instead of returning them.
+        otherwise: For the message: what to do if the file holds the signal but is treated as its logarithm.
     """
 
     def __init__(
@@ -230,7 +233,7 @@ class BinnedTrack:
         wanted: str,
         zero_fill: bool = False,
         finite: bool = False,
-        otherwise: str = "say so by --measured-space linear or --predicted-space linear",
+        otherwise: str = "add --measured-space linear or --predicted-space linear",
     ) -> None:
         self._track = track
         self._bin_bp = bin_bp
@@ -239,11 +242,11 @@ class BinnedTrack:
         self._finite, self._otherwise = finite, otherwise
 
     def read(self, contig: Contig, first: int, bins: int) -> NDArray[np.float32]:
-        """Successive bins, float32, (bins,), NaN without data and beyond the contig, infinite where any base is.
+        """Return successive bins, float32, (bins,): NaN without data or beyond the contig, infinite if any base is.
 
         Raises:
-            InputError: A value is below 0, can be no logarithm, or is infinite and must not be; or the contig has
-                another length in the file.
+            InputError: A value is below 0, too large for a logarithm, or infinite where that is refused; or the contig
+                has another length in the file.
         """
         values = self._track.bins(
             contig,
@@ -259,32 +262,32 @@ class BinnedTrack:
         return changed
 
     def _check(self, values: NDArray[np.float32], contig: Contig, start: int) -> None:
-        """Refuse what can be neither signal nor, where that is said, its logarithm, in any base: means hide it."""
+        """Refuse impossible values of signal or of its logarithm; checked per base, because means would hide them."""
 
         def place(wrong: NDArray[np.bool_]) -> str:
             return f"{contig.name}:{start + int(wrong.argmax()) + 1}"
 
         if (below := values < 0).any():
             raise InputError(
-                f"has values below 0, as at {place(below)}; give signal, such as coverage or fold change, not the "
+                f"values below 0, for example at {place(below)}; use signal, such as coverage or fold change, not the "
                 "logarithm of a ratio",
                 self._track.path,
             )
         if self._finite and (infinite := np.isinf(values)).any():
             raise InputError(
-                f"has an infinite value, as at {place(infinite)}; signal is finite, so make this track again",
+                f"infinite value, for example at {place(infinite)}; signal must be finite, so make this track again",
                 self._track.path,
             )
         if self._space == "log1p" and (large := (values > LARGEST_LOG1P) & np.isfinite(values)).any():
             raise InputError(
-                f"is taken for ln(1 + signal) and has {values[large.argmax()]:,.0f} at {place(large)}; where it holds "
-                f"the signal itself, {self._otherwise}",
+                f"treated as ln(1 + signal), but has {values[large.argmax()]:,.0f} at {place(large)}; if it holds the "
+                f"signal itself, {self._otherwise}",
                 self._track.path,
             )
 
 
 def _means(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean of each row over what is not NaN, NaN where all is, infinite where any is."""
+    """Average each row without NaN: NaN if all values are NaN, infinite if any is infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
         sums: NDArray[np.float32] = values.sum(axis=1)
     means: NDArray[np.float32] = sums / np.float32(values.shape[1])
@@ -295,7 +298,7 @@ def _means(values: NDArray[np.float32]) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):
             means[partial] = np.where(np.isnan(rows), 0, rows).sum(axis=1) / count
     has_infinite = np.isinf(values).any(axis=1)
-    means[has_infinite] = np.inf  # of both signs the sum would be no number
+    means[has_infinite] = np.inf  # with both signs, the sum would be NaN
     overflown = np.isinf(means) & ~has_infinite
     if overflown.any():
         means[overflown] = np.nanmean(values[overflown], axis=1, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Which file holds a track of a sample or cell: a path with {sample}, {cell} and {track} in it."""
+"""Find the file of a track of a sample or cell by a path with {sample}, {cell} and {track}."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PLACES = ("sample", "cell", "track")
 
 @dataclass(frozen=True)
 class TrackFiles:
-    """Files that differ in the names of sample, cell and track.
+    """Files whose paths contain the names of sample, cell and track.
 
     Attributes:
-        pattern: A path in which {sample}, {cell} and {track} stand for names; without them, one file.
+        pattern: A path with placeholders {sample}, {cell} and {track}; without placeholders, a single file.
     """
 
     pattern: str
@@ -25,14 +25,14 @@ class TrackFiles:
         return f"{{{place}}}" in self.pattern
 
     def path(self, **names: str) -> Path:
-        """The file of these names; places that are not given stay."""
+        """Return the path with these names filled in; other placeholders stay."""
         text = self.pattern
         for place, name in names.items():
             text = text.replace(f"{{{place}}}", name)
         return Path(text)
 
     def cells(self, track: str) -> dict[str, Path]:
-        """The files there are of a track, by cell; by the file's own name where the pattern has no {cell}."""
+        """Return the existing files of a track, by cell, or by file name if the pattern has no {cell}."""
         path = str(self.path(track=track))
         if not self.names("cell"):
             return {Path(path).stem: Path(path)} if Path(path).is_file() else {}

@@ -1,7 +1,7 @@
-"""A process that writes bigWigs, told what by its standard input; `python -m` of it is run by `writers`.
+"""A process that writes bigWigs from messages on its standard input; `writers` starts it with `python -m`.
 
-It ends with its input: where that stops before the files were asked to be closed, as when the run is killed, it
-removes what it has written.
+It ends when its input ends. If that happens before it was told to close the files, as when the run is killed, it
+removes them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ DONE, REFUSED, FAILED = "done", "refused", "failed"
 
 
 def main() -> None:
-    """Write what comes; answer once, at the end or when something fails."""
+    """Write what arrives; answer once, at the end or on failure."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the run that feeds it decides, and may end in peace under nohup
+        signal.signal(number, signal.SIG_IGN)  # the run that feeds it decides when to stop, also under nohup
     answers = sys.stdout.buffer
     sys.stdout = sys.stderr
     try:
@@ -35,17 +35,17 @@ def main() -> None:
         answer = (DONE, "")
     except EpiGePTError as error:
         answer = (REFUSED, str(error))
-    except Exception:  # noqa: BLE001 - whatever it is, the run says it
+    except Exception:  # noqa: BLE001 - the run reports it, whatever it is
         answer = (FAILED, traceback.format_exc())
     try:
         pickle.dump(answer, answers)
         answers.flush()
     except BrokenPipeError:
-        os._exit(1)  # the run was killed: nobody hears, and Python's own end would try to tell again
+        os._exit(1)  # the run was killed: nobody reads the answer, and Python would try to flush it again at exit
 
 
 def _write(messages: BinaryIO) -> None:
-    """The files of the first message with the values of the others."""
+    """Write the files that the first message names, with the values of the other messages."""
     source = _messages(messages)
     first = next(source, None)
     if first is None:
@@ -71,7 +71,7 @@ def _write(messages: BinaryIO) -> None:
 
 
 def _messages(stream: BinaryIO) -> Iterator[Any]:
-    """Messages up to the end; one that is cut short is none."""
+    """Yield messages until the end; a truncated message counts as the end."""
     while True:
         try:
             yield pickle.load(stream)  # noqa: S301 - from our own process

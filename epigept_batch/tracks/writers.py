@@ -1,4 +1,4 @@
-"""All tracks of a run to bigWigs, in processes of their own, so that the run does not wait for them."""
+"""Write all tracks of a run to bigWigs in separate processes, so that the run does not wait for them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Contig
 
 PIPE_BYTES = 1 << 20
-"""What may wait for a process: some tens of windows of eight tracks; when it is full, `write` waits."""
+"""Size of the pipe to a process: some tens of windows of eight tracks; `write` waits while it is full."""
 
 
 class TrackWriters:
-    """The bigWigs of a run; they have hidden names until `publish`, and `discard` leaves nothing of them.
+    """Writes the bigWigs of a run; they have hidden names until `publish`, and `discard` removes them.
 
     Args:
-        paths: Their names when they are whole.
-        contigs: All of the FASTA's, in its order.
+        paths: Their final names.
+        contigs: All contigs of the FASTA, in its order.
         bin_bp: Base pairs per bin.
-        processes: How many write; at least one.
+        processes: Number of writing processes; at least one.
 
     Raises:
-        OutputError: They cannot be written, here and by every method.
+        OutputError: A file cannot be written. Every method may raise it.
     """
 
     def __init__(self, paths: Sequence[Path], contigs: Sequence[Contig], *, bin_bp: int, processes: int) -> None:
@@ -59,16 +59,16 @@ class TrackWriters:
 
     @property
     def pids(self) -> list[int]:
-        """Of its processes."""
+        """Ids of the writing processes."""
         return [process.pid for process in self._processes]
 
     def write(self, contig: Contig, first_bin: int, values: NDArray[np.float32]) -> None:
         """Append successive bins to every track.
 
         Args:
-            contig: In the header's order from call to call.
-            first_bin: Behind those written before.
-            values: float32, (tracks, bins), a row a path.
+            contig: The contig; successive calls must follow the header's order.
+            first_bin: The first bin, after those already written.
+            values: float32, (tracks, bins), one row per path.
         """
         step = len(self._processes)
         for number, process in enumerate(self._processes):
@@ -76,7 +76,7 @@ class TrackWriters:
             process.send((self._numbers[contig], first_bin, share.tobytes()))
 
     def close(self) -> None:
-        """Have every file finished and on the disk, so that `publish` can hardly fail."""
+        """Finish every file and sync it to disk, so that `publish` is unlikely to fail."""
         for process in self._processes:
             process.send(None)
         for process in self._processes:
@@ -85,13 +85,13 @@ class TrackWriters:
             _sync(temporary, path)
 
     def publish(self) -> None:
-        """Give the closed files their names."""
+        """Give the closed files their final names."""
         for path, temporary in self._files:
             publish(temporary, path)
 
     def discard(self) -> None:
-        """Leave no process, and nothing of the files unless they are published."""
-        # Files first: should this be cut off between the two, the processes are there to remove the rest themselves.
+        """Stop all processes, and remove the files unless they are published."""
+        # Files first: if this is interrupted between the two, the processes can still remove the rest themselves.
         for _, temporary in self._files:
             temporary.unlink(missing_ok=True)
         for process in self._processes:
@@ -102,14 +102,18 @@ def _temporary(path: Path) -> Path:
     try:
         return temporary_beside(path)
     except OSError as error:
-        raise OutputError(f"cannot be created: {error.strerror}; make room or give another --out", path) from error
+        raise OutputError(
+            f"cannot be created: {error.strerror}; free some space or choose another --out", path
+        ) from error
 
 
 def _sync(temporary: Path, path: Path) -> None:
     try:
         sync_file(temporary)
     except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}; make room or give another --out", path) from error
+        raise OutputError(
+            f"cannot be written: {error.strerror}; free some space or choose another --out", path
+        ) from error
 
 
 class _Process:
@@ -118,32 +122,32 @@ class _Process:
     def __init__(self) -> None:
         folders = [folder for folder in sys.path if folder]
         self._process = subprocess.Popen(
-            # Without -P a file of the current folder could stand for a module.
+            # Without -P, a file in the current folder could shadow a module.
             [sys.executable, "-P", "-m", "epigept_batch.tracks.writer_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
-            process_group=0,  # Ctrl-C at a terminal is for the run, which then ends this
+            process_group=0,  # Ctrl-C at a terminal goes to the run, which then ends this process
         )
         self.pid = self._process.pid
         self._in, self._out = _open(self._process.stdin), _open(self._process.stdout)
         _widen(self._in)
 
     def send(self, message: object) -> None:
-        """Give it a message; waits while the pipe is full."""
+        """Send a message; waits while the pipe is full."""
         try:
             pickle.dump(message, self._in, protocol=5)
             self._in.flush()
         except BrokenPipeError:
             self.finish()
-            raise OutputError("a process that writes bigWigs ended early; run again") from None
+            raise OutputError("a process that writes bigWigs ended early; rerun") from None
 
     def finish(self) -> None:
-        """Wait for its end.
+        """Wait until the process ends.
 
         Raises:
             OutputError: It could not write, or was killed.
-            RuntimeError: It failed otherwise.
+            RuntimeError: It failed for another reason.
         """
         with suppress(BrokenPipeError):
             self._in.close()
@@ -152,7 +156,9 @@ class _Process:
         except (EOFError, pickle.UnpicklingError):
             code = self._process.wait()
             how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with code {code}"
-            raise OutputError(f"a process that writes bigWigs {how}; is there memory enough? run again") from None
+            raise OutputError(
+                f"a process that writes bigWigs {how}; check that there is enough memory and rerun"
+            ) from None
         self._process.wait()
         if kind == REFUSED:
             raise OutputError(text)
@@ -160,7 +166,7 @@ class _Process:
             raise RuntimeError(text)
 
     def stop(self) -> None:
-        """End it, if it has not ended."""
+        """Kill the process if it is still running."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
@@ -176,7 +182,7 @@ def _open(pipe: IO[bytes] | None) -> IO[bytes]:
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    """Let more wait in a pipe, where the system allows it."""
+    """Enlarge the buffer of a pipe, where the system allows it."""
     if sys.platform == "linux":
         import fcntl
 

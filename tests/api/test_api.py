@@ -111,7 +111,7 @@ def test_a_genome_that_is_replaced_on_the_way_is_said(model, expression, small_m
         "scan": lambda: model.scan("two", fasta=fasta),
         "part": lambda: list(predict_part(part, say=pytest.fail)),
     }
-    with pytest.raises(eb.InputError, match="was replaced while it was read"):
+    with pytest.raises(eb.InputError, match="file was replaced during the run"):
         ways[way]()
 
 
@@ -202,7 +202,7 @@ def test_kept_scores_give_the_same_and_must_fit(model, tpm, fasta, scan, tmp_pat
     np.testing.assert_allclose(kept, scanned, rtol=SAME)
     text = fasta.read_text()
     fasta.write_text(text.replace("ACG", "ACC", 1))
-    with pytest.raises(eb.InputError, match="give the store of this genome"):
+    with pytest.raises(eb.InputError, match="use the store of this genome"):
         model.predict(tpm, "one", fasta=fasta, scores=tmp_path / "scores")
 
 
@@ -219,7 +219,7 @@ def test_a_genome_that_the_network_is_not_for_is_refused_unless_it_is_meant(mode
 def test_sequence_without_a_base_is_refused(model, expression, tmp_path):
     path = tmp_path / "n.fa"
     path.write_text(f">n\n{'N' * 4000}\n")
-    with pytest.raises(eb.InputError, match="no base but N"):
+    with pytest.raises(eb.InputError, match="the selected regions contain only N"):
         model.predict(expression, "n", fasta=path)
 
 

@@ -44,10 +44,10 @@ def test_where_nothing_is_set_up_that_fails_and_the_packaged_network_proves_the_
     found, code = doctor()
     assert code == 1
     assert [check for check, one in found.items() if one["state"] == FAILED] == ["model", "FASTA"]
-    assert found["model"]["said"] == f"no --model is given and there is no {home}/model.onnx"
-    assert found["model"]["advice"] == "run `epigept-batch setup`, or give --model FILE"
-    assert found["FASTA"]["said"] == f"no --fasta is given and there is no {home}/genome.fa"
-    assert found["FASTA"]["advice"] == "run `epigept-batch setup`, or give --fasta FILE"
+    assert found["model"]["said"] == f"no --model given and {home}/model.onnx does not exist"
+    assert found["model"]["advice"] == "run `epigept-batch setup`, or pass --model FILE"
+    assert found["FASTA"]["said"] == f"no --fasta given and {home}/genome.fa does not exist"
+    assert found["FASTA"]["advice"] == "run `epigept-batch setup`, or pass --fasta FILE"
     assert set(found) - {"model", "FASTA"} == {
         *("program", "home", "open files", "ONNX Runtime", "driver", "device", "check", "disk")
     }
@@ -90,7 +90,7 @@ def test_sound_inputs(doctor, small_model, fasta, tpm, tmp_path):
         "disk": OK,
     }
     assert found["FASTA"]["said"] == f"{fasta}: contigs 3, bp 20,790; the index matches"
-    assert found["contigs"]["said"] == "2 of 2 contigs of the training windows are there"
+    assert found["contigs"]["said"] == "2 of 2 contigs of the training windows are present"
     assert found["table"]["said"].startswith(
         "sample: table with TPM, too few to judge, 15 of 15 factors, nearest training cell "
     )
@@ -116,9 +116,9 @@ def test_what_is_wrong_with_each_input_is_a_failure_and_the_others_are_checked_a
     assert code == 1
     failed = {check: one["said"] for check, one in found.items() if one["state"] == FAILED}
     assert set(failed) == {"model", "FASTA", "table", "disk"}
-    assert failed["model"] == f"{tmp_path}/bad.onnx: is no ONNX model"
+    assert failed["model"] == f"{tmp_path}/bad.onnx: not an ONNX model"
     assert found["model"]["advice"] == "make one with `epigept-export convert`"
-    assert failed["FASTA"] == f"{tmp_path}/bad.fa:1: is no header"
+    assert failed["FASTA"] == f"{tmp_path}/bad.fa:1: not a FASTA header"
     assert failed["disk"] == f"{tmp_path}/file/out cannot be written"
 
 
@@ -168,7 +168,7 @@ def test_a_device_that_cannot_be_had_is_a_failure(doctor, monkeypatch):
     found, code = doctor(device="cuda")
     assert code == 1
     assert found["device"]["state"] == FAILED
-    assert found["device"]["said"] == "this ONNX Runtime has no CUDA"
+    assert found["device"]["said"] == "this ONNX Runtime has no CUDA support"
     assert "check" not in found
 
 
@@ -230,19 +230,19 @@ def test_a_genome_of_other_names_and_of_another_assembly(doctor, small_model, fa
     found, code = doctor(model=model, fasta=fasta)
     assert (code, found["contigs"]["state"], found["assembly"]["state"]) == (0, WARNING, WARNING)
     assert found["contigs"]["said"].startswith("none of the 2 contigs that the network was trained on (chr1, chr2) ")
-    assert found["contigs"]["advice"] == "give the FASTA of hg38, with contigs named chr1 or 1"
+    assert found["contigs"]["advice"] == "use the FASTA of hg38, with contigs named chr1 or 1"
     other = tmp_path / "part.fa"
     other.write_text(">1\n" + "ACGT" * 5000 + "\n")
     found, code = doctor(model=model, fasta=other)
     assert (code, found["contigs"]["state"]) == (0, WARNING)
-    assert found["contigs"]["advice"] == "lacking: chr2"
+    assert found["contigs"]["advice"] == "missing: chr2"
     other.write_text(">1\n" + "ACGT" * 1000 + "\n")
     found, code = doctor(model=model, fasta=other)
     assert found["assembly"]["said"] == (
-        "the network was trained on hg38, and this is of another assembly, or of a part: 1 has 4,000 bp instead of "
-        "248,956,422"
+        "the network was trained on hg38, but this is another assembly or only a part of one: 1 has 4,000 bp instead "
+        "of 248,956,422"
     )
-    assert found["assembly"]["advice"] == "give the FASTA of hg38"
+    assert found["assembly"]["advice"] == "use the FASTA of hg38"
 
 
 def test_a_genome_that_a_network_of_ones_own_has_not_seen_is_no_failure(doctor, small_model, fasta, tmp_path):
@@ -252,12 +252,12 @@ def test_a_genome_that_a_network_of_ones_own_has_not_seen_is_no_failure(doctor, 
     assert (code, found["contigs"]["state"], found["contigs"]["advice"]) == (0, OK, "")
     assert found["contigs"]["said"] == (
         "none of the 25 contigs that the network was trained on (sim1, sim2, sim3, sim4, sim5, …) is in the FASTA: "
-        "a genome that it has not seen"
+        "the network has not seen this genome"
     )
     model = with_spec(small_model, tmp_path / "m.onnx", architecture="trained", training_windows={"two": ((0, 3),)})
     found, code = doctor(model=model, fasta=fasta)
     assert (code, found["contigs"]["state"]) == (0, WARNING)
-    assert found["contigs"]["said"].startswith("some contigs are shorter than those of their names")
+    assert found["contigs"]["said"].startswith("some contigs are shorter than the contigs of the same names")
 
 
 def test_an_index_that_does_not_fit_is_found_before_a_run(doctor, fasta):
@@ -267,8 +267,8 @@ def test_an_index_that_does_not_fit_is_found_before_a_run(doctor, fasta):
     os.utime(fasta, ns=(state.st_atime_ns, state.st_mtime_ns))
     found, code = doctor(fasta=fasta)
     assert code == 1
-    assert "does not fit its index, by which one begins elsewhere" in found["FASTA"]["said"]
-    assert found["FASTA"]["advice"] == f"delete {fasta}.fai and run again"
+    assert "does not fit its index: one does not begin where the index says" in found["FASTA"]["said"]
+    assert found["FASTA"]["advice"] == f"delete {fasta}.fai and rerun"
 
 
 @pytest.mark.parametrize(

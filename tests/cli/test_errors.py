@@ -43,19 +43,19 @@ def folder(tmp_path):
     [
         ({"fasta": "absent.fa"}, "absent.fa: FASTA cannot be read: No such file or directory"),
         ({"fasta": "empty.fa"}, "empty.fa: FASTA is empty"),
-        ({"fasta": "text.fa"}, "text.fa:1: is no header; a FASTA has a line >NAME before each sequence"),
-        ({"fasta": "n.fa"}, "n.fa: there is no base but N in the selected regions: nothing to predict"),
-        ({"region": "four:1-5"}, "--region four:1-5: the genome has no contig 'four'; it has one, two, three"),
-        ({"region": "one:500-400"}, "--region one:500-400: ends before it starts; give contig:start-end"),
-        ({"region": "one:20001-20002"}, "--region one:20001-20002: starts beyond the end of one, 20000"),
+        ({"fasta": "text.fa"}, "text.fa:1: not a FASTA header; each sequence needs a line >NAME before it"),
+        ({"fasta": "n.fa"}, "n.fa: nothing to predict: the selected regions contain only N"),
+        ({"region": "four:1-5"}, "--region four:1-5: the genome has no contig 'four'; its contigs are one, two, three"),
+        ({"region": "one:500-400"}, "--region one:500-400: ends before it starts; use contig:start-end"),
+        ({"region": "one:20001-20002"}, "--region one:20001-20002: starts beyond the end of one, which has 20000 bp"),
         (
             {"chromosome": "chrone"},
             "--chromosome chrone: the genome has no contig 'chrone'; did you mean 'one'?",
         ),
-        ({"bed": "bad.bed"}, "bad.bed:1: a BED line is contig, start and end, separated by tabs"),
+        ({"bed": "bad.bed"}, "bad.bed:1: not a BED line; it must have contig, start and end, separated by tabs"),
         ({"bed": "absent.bed"}, "absent.bed: BED file cannot be read: No such file or directory"),
         ({"model": "absent.onnx"}, "absent.onnx: model file cannot be read: No such file or directory"),
-        ({"model": "no.onnx"}, "no.onnx: is no ONNX model, or is cut short; make one with `epigept-export convert`"),
+        ({"model": "no.onnx"}, "no.onnx: not an ONNX model, or truncated; make one with `epigept-export convert`"),
         ({"tpm": "absent.tsv"}, "absent.tsv: TPM table cannot be read: No such file or directory"),
         (
             {"tpm": "noid.tsv"},
@@ -71,15 +71,18 @@ def folder(tmp_path):
         ),
         ({"tpm": "negative.tsv"}, "negative.tsv:6: TPM '-2' is not a number of 0 or more"),
         ({"tpm": "text.tsv"}, "text.tsv:6: TPM 'much' is not a number of 0 or more"),
-        ({"out": "a file"}, "a file: output folder cannot be written: File exists; give another by --out"),
+        ({"out": "a file"}, "a file: output folder cannot be written: File exists; choose another with --out"),
         (
             {"out": "a file/below"},
-            "a file/below: output folder cannot be written: Not a directory; give another by --out",
+            "a file/below: output folder cannot be written: Not a directory; choose another with --out",
         ),
-        ({"tracks": "DNase,ATAC"}, "--tracks: the model has no track 'ATAC'; it has DNase, CTCF, H3K27ac"),
-        ({"overlap": "100"}, "--overlap 100: must be a multiple of the bin, 128, from 0 to 2432"),
+        ({"tracks": "DNase,ATAC"}, "--tracks: the model has no track 'ATAC'; its tracks are DNase, CTCF, H3K27ac"),
+        ({"overlap": "100"}, "--overlap 100: must be a multiple of the bin size 128 from 0 to 2432"),
         ({"device": "gpu"}, "--device gpu: must be auto, cpu, cuda, cuda:N"),
-        ({"device": "cuda"}, "this ONNX Runtime has no CUDA; for a GPU install epigept-batch with its [gpu] extra"),
+        (
+            {"device": "cuda"},
+            "this ONNX Runtime has no CUDA support; for a GPU, install epigept-batch with its [gpu] extra",
+        ),
     ],
     ids=lambda value: " ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else "",
 )
@@ -118,11 +121,11 @@ def test_a_model_without_a_reference_wants_normalised_values(genome, small_model
     [
         (
             "fasta",
-            "no --fasta is given and there is no {home}/genome.fa; run `epigept-batch setup`, or give --fasta FILE\n",
+            "no --fasta given and {home}/genome.fa does not exist; run `epigept-batch setup`, or pass --fasta FILE\n",
         ),
         (
             "model",
-            "no --model is given and there is no {home}/model.onnx; run `epigept-batch setup`, or give --model FILE\n",
+            "no --model given and {home}/model.onnx does not exist; run `epigept-batch setup`, or pass --model FILE\n",
         ),
     ],
 )
@@ -230,7 +233,10 @@ def test_convert_says_what_is_wrong_in_one_line(convert, make_checkpoint, tmp_pa
             {},
             f"{synthetic}/synthetic.motifs: gives 15 factors with synthetic.factors.tsv, but the network has 711",
         ),
-        ({"motifs": tmp_path / "empty"}, f"{tmp_path}/empty: is empty; give motifs in HOMER, MEME or JASPAR format"),
+        (
+            {"motifs": tmp_path / "empty"},
+            f"{tmp_path}/empty: file is empty; use motifs in HOMER, MEME or JASPAR format",
+        ),
         ({"checkpoint": tmp_path / "empty"}, f"{tmp_path}/empty: empty file; use a file that torch.save wrote"),
         (
             {"architecture": "dnase"},
@@ -263,7 +269,7 @@ def test_convert_does_not_overwrite_what_is_no_model_file(convert, tmp_path, mak
         assert done.err.startswith(f"epigept-export: {output}: {message}")
         assert before is None or output.read_bytes() == before
     done = convert(output=tmp_path / "notes.txt/model.onnx")
-    assert "notes.txt: output folder cannot be written: File exists; give another by --output" in done.err
+    assert "notes.txt: output folder cannot be written: File exists; choose another with --output" in done.err
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ CONTIGS = {"chr1": 64 * 400 + 17, "chr2": 64 * 150, "chrM": 40}
 BIN = 64
 CELLS = ("a", "b", "c")
 OTHER_ASSEMBLY = (
-    "the network was trained on hg38, and this is of another assembly, or of a part: no contig has the name or the "
-    "length of a chromosome of hg38"
+    "the network was trained on hg38, but this is another assembly or only a part of one: no contig has the name or "
+    "the length of a chromosome of hg38"
 )
 LINEAR = ("pearson_log1p", "pearson_linear", "spearman", "mse_log1p", "mse_linear")
 
@@ -500,35 +500,41 @@ def test_without_matplotlib_figures_are_refused_before_anything_is_read(evaluate
         ({"scale": "0"}, "--scale 0: not a number above 0, and not 'match'"),
         ({"scale": "deep"}, "--scale deep: not a number"),
         ({"scale": "nan"}, "--scale nan: not a number"),
-        ({"chromosome": "chr9"}, "--chromosome chr9: the genome has no contig 'chr9'; it has chr1, chr2, chrM"),
+        (
+            {"chromosome": "chr9"},
+            "--chromosome chr9: the genome has no contig 'chr9'; its contigs are chr1, chr2, chrM",
+        ),
         ({"chromosome": "chrM", "measured": "part.bw"}, "no bins to compare: of 1 bin, 1 has no measurement"),
         ({"exclude": "all.bed"}, "every selected bin is excluded"),
         (
             {"exclude": "other.bed"},
-            "other.bed: has no interval on the contigs of the tracks (chr1, chr2, chrM), but on",
+            "other.bed: no interval on the contigs of the tracks (chr1, chr2, chrM), only on",
         ),
-        ({"exclude": "empty.bed"}, "empty.bed: BED file holds no interval"),
-        ({"peaks": "empty.bed"}, "empty.bed: BED file holds no interval"),
-        ({"exclude": "reversed.bed"}, "reversed.bed:1: chr1 100 50 is reversed or empty"),
+        ({"exclude": "empty.bed"}, "empty.bed: no interval in the BED file"),
+        ({"peaks": "empty.bed"}, "empty.bed: no interval in the BED file"),
+        ({"exclude": "reversed.bed"}, "reversed.bed:1: interval chr1 100 50 is reversed or empty"),
         ({"peaks": "absent.bed"}, "absent.bed: BED file cannot be read: No such file or directory"),
-        ({"peaks": "bad.bed"}, "bad.bed:2: a BED line is contig, start and end, separated by tabs"),
-        ({"exclude": "short.bed.gz"}, "short.bed.gz: BED file cannot be read: its gzip is damaged or cut short"),
-        ({"measured": "ratio.bw"}, "ratio.bw: has values below 0, as at chr1:129; give signal"),
-        ({"training": "ratio.bw"}, "ratio.bw: has values below 0, as at chr1:129; give signal"),
-        ({"measured": "log0.bw"}, "log0.bw: has values below 0, as at chr1:65; give signal"),
-        ({"predicted": "inf.bw"}, "inf.bw: has an infinite value, as at chr1:65; signal is finite, so make"),
+        ({"peaks": "bad.bed"}, "bad.bed:2: not a BED line; it must have contig, start and end, separated by tabs"),
+        ({"exclude": "short.bed.gz"}, "short.bed.gz: BED file cannot be read: damaged or truncated gzip"),
+        ({"measured": "ratio.bw"}, "ratio.bw: values below 0, for example at chr1:129; use signal"),
+        ({"training": "ratio.bw"}, "ratio.bw: values below 0, for example at chr1:129; use signal"),
+        ({"measured": "log0.bw"}, "log0.bw: values below 0, for example at chr1:65; use signal"),
+        ({"predicted": "inf.bw"}, "inf.bw: infinite value, for example at chr1:65; signal must be finite, so make"),
         (
             {"predicted": "inf.bw", "predicted-space": "linear"},
-            "inf.bw: has an infinite value, as at chr1:65; signal is finite",
+            "inf.bw: infinite value, for example at chr1:65; signal must be finite",
         ),
         ({"scale": "1_0"}, "--scale 1_0: not a number above 0, and not 'match'"),
-        ({"measured": "hg19.bw"}, "hg19.bw: has chr1 with 30,000 bp, the genome 25,617; give tracks of this genome"),
+        ({"measured": "hg19.bw"}, "hg19.bw: chr1 has 30,000 bp, but 25,617 in the genome; use tracks of this genome"),
         (
             {"measured": "mouse.bw"},
-            "mouse.bw: has no contig of the predicted track (chr1, …), but scaffold_1, …; give a track of the same",
+            (
+                "mouse.bw: no contig in common with the predicted track: scaffold_1, … instead of chr1, …; use a track "
+                "of the same"
+            ),
         ),
-        ({"training": "mouse.bw"}, "mouse.bw: has no contig of the predicted track"),
-        ({"measured": "bad.bed"}, "bad.bed: is no bigWig, or is cut short"),
+        ({"training": "mouse.bw"}, "mouse.bw: no contig in common with the predicted track"),
+        ({"measured": "bad.bed"}, "bad.bed: not a bigWig, or truncated"),
         (
             {"write": "bad.bed"},
             "bad.bed: exists and is not an epigept-batch table; move it away or choose another --out",

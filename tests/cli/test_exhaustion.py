@@ -60,7 +60,7 @@ def test_every_reader_says_that_no_more_files_can_be_opened(tmp_path, name):
     path = tmp_path / "input"
     path.write_text(">a\nACGT\n")
     with (
-        pytest.raises(kind, match="Too many open files; raise the limit, for example by ulimit -n 4096"),
+        pytest.raises(kind, match="Too many open files; raise the limit, for example with ulimit -n 4096"),
         no_files_left(),
     ):
         read(path)
@@ -103,10 +103,10 @@ def test_a_store_is_not_called_damaged_for_want_of_files(tmp_path, monkeypatch):
             OSError(errno.EMFILE, "Too many open files", "/x/y"),
             "/x/y: Too many open files; raise the limit, for example",
         ),
-        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; make room and run again"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; free some space and rerun"),
         (
             OSError(errno.EDQUOT, "Disk quota exceeded"),
-            "Disk quota exceeded; make room within your quota and run again",
+            "Disk quota exceeded; free some space within your quota and rerun",
         ),
         (OSError(errno.EFBIG, "File too large"), "File too large; raise the limit of ulimit -f"),
         (MemoryError(), "out of memory; close other programs, or use a machine with more memory"),

@@ -121,7 +121,7 @@ def test_what_cannot_be_written_is_said_and_nothing_is_lost(expression, tpm, sma
         ({"model": small_model, "write": tpm}, "sample.tsv: exists but is not an epigept-batch vector; move it away"),
         ({"model": small_model, "write": tmp_path}, "exists but is not an epigept-batch vector"),
         ({"model": small_model, "write": tmp_path / "mine.tsv/v"}, "mine.tsv: output folder cannot be written"),
-        ({"model": fasta}, "synthetic.fa: is no ONNX model"),
+        ({"model": fasta}, "synthetic.fa: not an ONNX model"),
     ):
         done = expression(tpm=tpm, **options)
         assert done.code == 2

@@ -267,7 +267,7 @@ def test_nothing_to_predict_leaves_nothing(genome, tmp_path, fasta):
 def test_another_selection_is_not_another_genome(genome):
     genome(chromosome="one")
     done = genome(chromosome="two")
-    assert "sample.run.json: was made with another selection of bins; give another --out" in done.err
+    assert "sample.run.json: existing tracks were made with another selection of bins; choose another --out" in done.err
 
 
 def test_normalised_values_are_taken_as_they_are(genome, tmp_path, tpm, small_reference):
@@ -333,7 +333,8 @@ def test_other_inputs_are_refused_without_force(genome, tmp_path, options, named
     outcome = genome(*options)
     assert outcome.code == 2
     assert (
-        f"sample.run.json: was made with another {named}; give another --out, or replace it by --force" in outcome.err
+        f"sample.run.json: existing tracks were made with another {named}; choose another --out, or replace them with "
+        "--force" in outcome.err
     )
     assert (tmp_path / "out/sample.CTCF.bw").read_bytes() == before
     assert genome(*options, "--force").code == 0
@@ -355,7 +356,7 @@ def test_a_changed_table_or_genome_is_another_input_and_a_moved_one_is_not(genom
     (moved / "g.fa").write_text((moved / "g.fa").read_text().replace("ACGT", "ACGA", 1))
     outcome = genome(fasta=moved / "g.fa", tpm=moved / "sample.txt")
     assert outcome.code == 2
-    assert "was made with another genome;" in outcome.err
+    assert "existing tracks were made with another genome;" in outcome.err
 
 
 def test_a_home_that_cannot_be_written_only_costs_the_cache(genome, tmp_path, monkeypatch):
@@ -370,7 +371,7 @@ def test_somebody_elses_file_is_not_overwritten(genome, tmp_path):
     theirs.write_text("mine")
     outcome = genome()
     assert outcome.code == 2
-    assert "sample.CTCF.bw: exists, without a run.json that says what it was made from" in outcome.err
+    assert "sample.CTCF.bw: file exists without a run.json that says what it was made from" in outcome.err
     assert theirs.read_text() == "mine"
 
 
@@ -470,7 +471,7 @@ def grown(path):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(replaced, "was replaced while"), (grown, "changed while"), (Path.unlink, "was taken away while")],
+    [(replaced, "was replaced"), (grown, "changed"), (Path.unlink, "disappeared")],
 )
 def test_what_was_read_of_a_fasta_that_changes_meanwhile_is_not_published(
     genome, fasta, tmp_path, monkeypatch, change, said
@@ -487,7 +488,7 @@ def test_what_was_read_of_a_fasta_that_changes_meanwhile_is_not_published(
     monkeypatch.setattr(Session, "run", run)
     done = genome("--force", chromosome="two", space="linear")
     assert done.code == 2
-    assert f"epigept-batch: {fasta}: {said} it was read" in done.err
+    assert f"epigept-batch: {fasta}: file {said} during the run" in done.err
     after = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert after.pop(".sample.journal")
     assert after == before

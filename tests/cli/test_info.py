@@ -28,7 +28,7 @@ def test_the_table_says_what_a_file_is(small_model):
 def test_without_a_file_it_is_the_one_that_was_installed(small_model, home):
     done = info()
     assert done.exit_code == 2
-    said = f"no MODEL is given and there is no {home}/model.onnx; run `epigept-batch setup`, or give MODEL"
+    said = f"no MODEL given and {home}/model.onnx does not exist; run `epigept-batch setup`, or pass MODEL"
     assert done.stderr == f"epigept-batch: {said}\n"
     (home / "model.onnx").symlink_to(small_model)
     assert info().stdout.splitlines()[1:] == info(small_model).stdout.splitlines()[1:]
@@ -58,7 +58,7 @@ def test_a_published_network_without_reference(make_bare_model):
     assert "motifs                711, counted for a bin from -400 to +600 bp of its start\n" in out
 
 
-@pytest.mark.parametrize(("name", "message"), [("absent.onnx", "cannot be read"), ("text.onnx", "is no ONNX model")])
+@pytest.mark.parametrize(("name", "message"), [("absent.onnx", "cannot be read"), ("text.onnx", "not an ONNX model")])
 def test_what_is_no_model_file_is_said(tmp_path, name, message):
     (tmp_path / "text.onnx").write_text("no model\n")
     result = info(tmp_path / name)

@@ -218,7 +218,9 @@ def test_what_another_run_finished_meanwhile_is_not_replaced_without_force(two, 
     monkeypatch.setattr(pipeline, "RunJournals", Late)
     done = two(out, space="linear")
     assert done.code == 2
-    assert "was made with another space; give another --out, or replace it by --force" in done.err
+    assert (
+        "existing tracks were made with another space; choose another --out, or replace them with --force" in done.err
+    )
     assert state(out, "sample")[1]["space"] == "log1p"
     assert hidden(out) == []
 

@@ -263,8 +263,8 @@ def test_what_is_no_number_stops_the_run_and_is_not_kept(genome, tmp_path, monke
     assert done.code == 1
     window = 1 + 4 * 20 * 128
     assert done.err.splitlines()[-1] == (
-        f"epigept-batch: one:{window:,}: in the window that begins here the network gave values that are no numbers; "
-        "none of it is written. Try another --device, or a model file in fp32"
+        f"epigept-batch: one:{window:,}: the network's output for the window that starts here is not finite, "
+        "and none of it is written; try another --device, or a model file in fp32"
     )
     assert names(tmp_path / "out") == {".sample.journal"}
     done = genome(**{"batch-size": 1})

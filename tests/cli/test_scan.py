@@ -92,8 +92,8 @@ def test_a_partial_store_says_what_is_missing_and_how_to_complete_it(scan, genom
     done = genome(scores=store)
     assert done.code == 2
     assert done.err == (
-        f"epigept-batch: {store}: lacks 1 of 1 windows of one, 1 of 1 windows of three; complete it by: epigept-batch "
-        f"scan --fasta {fasta} --model {small_model} --out {store} --chromosome one --chromosome three\n"
+        f"epigept-batch: {store}: store lacks 1 of 1 windows of one, 1 of 1 windows of three; complete it with: "
+        f"epigept-batch scan --fasta {fasta} --model {small_model} --out {store} --chromosome one --chromosome three\n"
     )
     assert not (tmp_path / "out").exists()
     assert genome(scores=store, region="two:1-700").code == 0
@@ -110,7 +110,7 @@ def test_a_store_of_another_genome_is_refused(scan, genome, fasta, tmp_path):
     other.write_text(text.replace("ACG", "ACC", 1))
     for run in (genome(fasta=other, scores=store), scan(fasta=other)):
         assert run.code == 2
-        assert f"{store}: was made from another FASTA: its one has the MD5 " in run.err
+        assert f"{store}: store was made from another FASTA: its one has the MD5 " in run.err
     assert files(store) == before
     assert not (tmp_path / "out").exists()
 
@@ -123,7 +123,7 @@ def test_a_store_without_any_of_the_contigs_is_refused(scan, genome, fasta, tmp_
     done = genome(fasta=other, scores=store)
     assert done.code == 2
     assert done.err == (
-        f"epigept-batch: {store}: has scores of one, and none of chrone or any other contig that is selected; give the "
+        f"epigept-batch: {store}: store has scores of one, but none of chrone or any other selected contig; use the "
         "store of this genome\n"
     )
 
@@ -134,11 +134,11 @@ def test_a_store_for_another_motif_window_is_refused(scan, genome, tmp_path, giv
     done = genome(model=given_model, scores=store)
     assert done.code == 2
     assert done.err == (
-        f"epigept-batch: {store}: has scores with motif hits in -37,164 of a bin, not 0,128; make a store for this "
-        "model by epigept-batch scan\n"
+        f"epigept-batch: {store}: store has scores with motif hits in the window -37,164 around a bin, not 0,128; "
+        "make a store for this model with epigept-batch scan\n"
     )
     done = scan(model=given_model)
-    assert (done.code, "give another --out" in done.err) == (2, True)
+    assert (done.code, "choose another --out" in done.err) == (2, True)
 
 
 def test_a_damaged_store_ends_the_run_and_leaves_no_track(scan, genome, tmp_path):
@@ -147,7 +147,7 @@ def test_a_damaged_store_ends_the_run_and_leaves_no_track(scan, genome, tmp_path
     chunk.write_bytes(chunk.read_bytes()[:-5])
     done = genome(scores=tmp_path / "scores")
     assert done.code == 2
-    assert f"{chunk}: is damaged" in done.err
+    assert f"{chunk}: damaged file" in done.err
     assert not (tmp_path / "out").exists()
     chunk.unlink()
     assert scan().code == 0
@@ -226,6 +226,6 @@ def test_a_fasta_that_is_replaced_during_a_scan_is_said_and_nothing_stays_open(s
     monkeypatch.setattr(scan_pipeline, "Genome", lambda path: kept.append(real_genome(path)) or kept[-1])
     done = scan()
     assert done.code == (2 if end == "replaced" else 0)
-    assert (f"epigept-batch: {fasta}: was replaced while it was read; run again" in done.err) == (end == "replaced")
+    assert (f"epigept-batch: {fasta}: file was replaced during the run; rerun" in done.err) == (end == "replaced")
     assert not new_workers(threads)
     assert not open_links(fasta)

@@ -190,9 +190,9 @@ BAD_FILES = {
         b">one\nACGT\n",
         "wrong assembly: one has 4 bp instead of 20,000; use --genome to provide the",
     ),
-    "model": ("model", b"notes\n", "is no ONNX model"),
-    "motifs": ("motifs", b"notes\n", "1: begins with 'notes' and holds no line 'MEME version'; give motifs"),
-    "factors": ("motif-factors", b"notes\n", "1: needs a motif and a factor, separated by a tab"),
+    "model": ("model", b"notes\n", "not an ONNX model"),
+    "motifs": ("motifs", b"notes\n", "1: begins with 'notes' and contains no line 'MEME version'; use motifs"),
+    "factors": ("motif-factors", b"notes\n", "1: line must have a motif and a factor, separated by a tab"),
 }
 
 
@@ -528,7 +528,7 @@ def test_a_local_genome_is_installed_before_a_conversion_that_takes_longer(
     fasta.write_text(fasta.read_text().replace("\n", "\n\n", 3))
     outcome = setup(published, genome=fasta, **parts)
     assert outcome.code == 2
-    assert "give all lines the same length and remove blank ones" in last(outcome)
+    assert "make all lines the same length and remove blank lines" in last(outcome)
     assert "converting" not in outcome.err
 
 
@@ -637,7 +637,7 @@ def test_an_interruption_ends_the_conversion_too(published, home):
             "ftp://a/b.fa: not a download address; use http://, https:// or a file with --genome",
         ),
         (["--checkpoint", "ready.toml"], "ready.toml: has no motifs; provide it with --motifs"),
-        (["--model", "ready.toml"], "{cwd}/ready.toml: is no ONNX model, or is cut short"),
+        (["--model", "ready.toml"], "{cwd}/ready.toml: not an ONNX model, or truncated"),
     ],
 )
 def test_what_is_given_wrong_is_said(setup, ready, tmp_path, monkeypatch, options, message):

@@ -47,7 +47,7 @@ def test_errors_keep_their_code(words, redirections, options):
     ("redirections", "code", "said"),
     [
         (">&-", 2, "epigept-batch: cannot print the result: standard output is closed; redirect it to a file or to"),
-        (">/dev/full", 1, "epigept-batch: No space left on device; make room and run again"),
+        (">/dev/full", 1, "epigept-batch: No space left on device; free some space and rerun"),
     ],
 )
 def test_a_result_that_cannot_be_printed_is_an_error(small_model, redirections, code, said):

@@ -29,19 +29,22 @@ GENOMES = {
     "hard-masked": {"chr2": (bases(300) + "N" * 300) * 9 + "ACGT"},
     "RNA": {"chr2": bases(5000, "ACGU")},
 }
-PIECE = "the network was trained on hg38, and this is of another assembly, or of a part: "
+PIECE = "the network was trained on hg38, but this is another assembly or only a part of one: "
 SAID = {
     "whole": ("ok", ""),
     "piece": ("warning", PIECE + "chr2 has 5,000 bp instead of 242,193,529"),
     "hg19": (
         "failed",
-        "the network was trained on hg38, and this is of the assembly hg19, by the length of 1 contig",
+        "the network was trained on hg38, but this is the assembly hg19 by the length of 1 contig",
     ),
-    "NCBI names": ("warning", "contigs are named by NCBI's accessions: NC_012920.1 is taken for chrM, and so on"),
-    "piece by NCBI": ("warning", "contigs are named by NCBI's accessions: NC_000001.11 is taken for chr1, and so on"),
+    "NCBI names": ("warning", "the contigs have NCBI accessions as names: NC_012920.1 is treated as chrM, for example"),
+    "piece by NCBI": (
+        "warning",
+        "the contigs have NCBI accessions as names: NC_000001.11 is treated as chr1, for example",
+    ),
     "random": ("warning", PIECE + "no contig has the name or the length of a chromosome of hg38"),
-    "hard-masked": ("warning", "50% of the sequence outside of long runs of N is N, or else no base"),
-    "RNA": ("failed", "the sequence is RNA: it has U for T"),
+    "hard-masked": ("warning", "outside of long runs of N, 50% of the sequence is N or not a base"),
+    "RNA": ("failed", "the sequence is RNA: it has U instead of T"),
 }
 """The state, and what has to be said whichever command looks."""
 
@@ -130,7 +133,7 @@ def test_doctor_takes_any_genome_as_genome_does(model, write_genome, tmp_path):
 def test_a_refusal_leaves_nothing_and_comes_before_the_table_is_read(model, write_genome, tmp_path):
     given = {"fasta": write_genome(GENOMES["hg19"]), "model": model, "out": tmp_path / "new"}
     outcome = runner_of("genome", {**given, "tpm": tmp_path / "absent.tsv"})()
-    assert (outcome.code, "of the assembly hg19" in outcome.err) == (2, True)
+    assert (outcome.code, "but this is the assembly hg19" in outcome.err) == (2, True)
     assert not (tmp_path / "new").exists()
 
 

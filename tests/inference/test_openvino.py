@@ -11,6 +11,7 @@ from epigept_batch.inference import host
 from epigept_batch.inference import session as session_module
 from epigept_batch.inference.check import check_inputs, check_limit, compare_tracks, run_check
 from epigept_batch.inference.device import Device, RunOptions
+from epigept_batch.inference.installation import Driver
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.runtime import OPENVINO_PROVIDER
 from epigept_batch.inference.session import open_sessions
@@ -28,7 +29,7 @@ def open_one(path, device, precision="fp32", **wanted):
 def test_it_is_an_error_where_it_is_asked_for_and_not_there():
     with (
         resources.as_file(DEMO) as path,
-        pytest.raises(DeviceError, match="this ONNX Runtime has no OpenVINO; install"),
+        pytest.raises(DeviceError, match="this ONNX Runtime has no OpenVINO support; install"),
     ):
         open_one(path, Device("openvino"))
 
@@ -36,7 +37,9 @@ def test_it_is_an_error_where_it_is_asked_for_and_not_there():
 def test_integers_are_for_the_cpu():
     with (
         resources.as_file(DEMO) as path,
-        pytest.raises(DeviceError, match="an int8 model file is for --device cpu; for OpenVINO give one in fp32"),
+        pytest.raises(
+            DeviceError, match="an int8 model file requires --device cpu; for OpenVINO, use a model file in fp32"
+        ),
     ):
         open_one(path, Device("openvino"), "int8")
 
@@ -49,7 +52,7 @@ def test_the_demos_model_passes_its_own_check(bf16):
         spec = read_spec(path)
         openvino = open_sessions(path, Device("openvino", bf16=bf16), RunOptions("fp32", threads=2), say=said.append)[0]
     arithmetic = "bf16" if bf16 and not host.lacks_bfloat16() else "fp32"
-    here = "this processor has no bfloat16, so OpenVINO computes in float32"
+    here = "this processor does not support bfloat16, so OpenVINO computes in float32"
     assert said == ([here] if bf16 and arithmetic == "fp32" else [])
     assert (openvino.device, openvino.arithmetic) == ("openvino", arithmetic)
     assert openvino.provider == OPENVINO_PROVIDER
@@ -94,15 +97,15 @@ def test_batch_and_threads_change_no_value(batch_size, threads):
 @installed
 def test_auto_takes_it_in_full_precision(monkeypatch):
     said = []
-    monkeypatch.setattr(session_module, "gpu_names", lambda: ("NVIDIA L4",))
+    monkeypatch.setattr(session_module, "find_driver", lambda: Driver("580.65.06", (13, 0), ("NVIDIA L4",)))
     with resources.as_file(DEMO) as path:
         found = open_sessions(path, Device("auto"), RunOptions("fp32"), say=said.append)[0]
     assert (found.device, found.arithmetic) == ("openvino", "fp32")
-    assert said == ["running on the CPU by OpenVINO: this ONNX Runtime has no CUDA"]
+    assert said == ["running on the CPU with OpenVINO: this ONNX Runtime has no CUDA support"]
 
 
 @installed
 def test_nobody_misses_a_gpu_that_there_is_not(monkeypatch):
-    monkeypatch.setattr(session_module, "gpu_names", lambda: ())
+    monkeypatch.setattr(session_module, "find_driver", lambda: None)
     with resources.as_file(DEMO) as path:
         assert open_sessions(path, Device("auto"), RunOptions("fp32"), say=pytest.fail)[0].device == "openvino"

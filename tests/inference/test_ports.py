@@ -95,10 +95,14 @@ def test_genome_runs_a_network_without_motif_scores(changed, small_model, inputs
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("tokens", "bases", "its graph lacks tokens; convert the checkpoint again"),
-        ("expression", "rna", "its graph lacks expression; convert the checkpoint again"),
-        ("motif_scores", "methylation", "its graph takes 'methylation', which this version cannot make"),
-        ("signal", "tracks", "its graph lacks signal; convert the checkpoint again"),
+        ("tokens", "bases", "the model's graph has no tokens; convert the checkpoint again"),
+        ("expression", "rna", "the model's graph has no expression; convert the checkpoint again"),
+        (
+            "motif_scores",
+            "methylation",
+            "the model's graph needs the input 'methylation', which this version cannot compute",
+        ),
+        ("signal", "tracks", "the model's graph has no signal; convert the checkpoint again"),
     ],
 )
 def test_ports_that_are_not_known_are_said(changed, old, new, said):
@@ -116,9 +120,11 @@ def test_a_graph_that_does_not_fit_its_spec_is_refused(small_model):
     check_ports(good, ["signal"], spec)
     for name, shape in good.items():
         for other in ((*shape[:-1], shape[-1] + 1), (1, *shape[1:]), shape[:-1]):
-            with pytest.raises(ModelError, match=f"its graph takes {name} of another shape than its spec says"):
+            with pytest.raises(ModelError, match=f"the model's graph takes {name} in another shape than its spec says"):
                 check_ports(good | {name: other}, ["signal"], spec)
-    with pytest.raises(ModelError, match="its graph takes 'methylation', which this version cannot make"):
+    with pytest.raises(
+        ModelError, match="the model's graph needs the input 'methylation', which this version cannot compute"
+    ):
         check_ports(good | {"methylation": (0, 5)}, ["signal"], spec)
-    with pytest.raises(ModelError, match="its graph lacks expression, signal"):
+    with pytest.raises(ModelError, match="the model's graph has no expression, signal"):
         check_ports({"tokens": good["tokens"]}, ["other"], spec)

@@ -7,16 +7,19 @@ import pytest
 from google.protobuf.message import EncodeError
 
 from epigept_batch.errors import DeviceError, ModelError
-from epigept_batch.inference import runtime
+from epigept_batch.inference import installation, runtime
 from epigept_batch.inference import session as session_module
 from epigept_batch.inference.device import CPU, Device
 from epigept_batch.inference.host import HostNetwork
+from epigept_batch.inference.installation import Driver
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.ports import Inputs
 from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER
 from epigept_batch.inference.session import open_session
 from small import SMALL, random_inputs
 from tolerances import SAME
+
+DRIVER, REFUSING = Driver("580.65.06", (13, 0), ("NVIDIA L4",)), Driver("580.65.06", (13, 0), ())
 
 
 @pytest.fixture(scope="session")
@@ -56,24 +59,50 @@ def test_a_window_and_a_sample_alone_give_what_they_give_together(make_small_mod
 
 @pytest.mark.skipif(CUDA_PROVIDER in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA")
 def test_cuda_is_an_error_where_asked_for_and_a_sentence_where_not(small_model, monkeypatch):
-    with pytest.raises(DeviceError, match="this ONNX Runtime has no CUDA; for a GPU install epigept-batch"):
+    with pytest.raises(DeviceError, match="this ONNX Runtime has no CUDA support; for a GPU, install epigept-batch"):
         open_session(small_model, Device("cuda"), precision="fp32", threads=1, say=pytest.fail)
     said = []
-    monkeypatch.setattr(session_module, "gpu_names", lambda: ("NVIDIA L4",))
+    monkeypatch.setattr(session_module, "find_driver", lambda: DRIVER)
     assert open_session(small_model, Device("auto"), precision="fp32", threads=1, say=said.append).device == "cpu"
-    assert said == ["running on the CPU: this ONNX Runtime has no CUDA"]
+    assert said == ["running on the CPU: this ONNX Runtime has no CUDA support"]
 
 
-@pytest.mark.parametrize(("gpus", "providers", "said"), [((), [], 0), (("L4",), [], 1), ((), [CUDA_PROVIDER], 1)])
-def test_the_cpu_is_no_surprise_where_there_is_neither_a_gpu_nor_its_runtime(
-    small_model, monkeypatch, gpus, providers, said
+@pytest.mark.parametrize(
+    ("driver", "providers", "said"),
+    [
+        (None, [], 0),
+        (None, ["AzureExecutionProvider"], 0),
+        (None, [CUDA_PROVIDER], 1),
+        (DRIVER, [], 1),
+        (REFUSING, [], 1),
+        (DRIVER, [CUDA_PROVIDER], 1),
+    ],
+)
+def test_the_cpu_is_no_surprise_where_there_is_neither_a_driver_nor_a_runtime_for_gpus(
+    small_model, monkeypatch, driver, providers, said
 ):
-    monkeypatch.setattr(session_module, "gpu_names", lambda: gpus)
+    monkeypatch.setattr(session_module, "find_driver", lambda: driver)
     monkeypatch.setattr(session_module, "load_on_gpus", no_gpu)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*providers, CPU_PROVIDER])
     heard = []
     assert open_session(small_model, Device("auto"), precision="fp32", threads=1, say=heard.append).device == "cpu"
     assert heard == ["running on the CPU: there is none"] * said
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_a_driver_that_cannot_be_used_is_said_and_one_that_is_not_there_is_not(small_model, monkeypatch, refuses):
+    """Up to the library: one that answers and then refuses to start, as after an update without a restart, or none."""
+
+    def load(name):
+        if not refuses:
+            raise OSError(f"{name}: cannot open shared object file")
+        return SimpleNamespace(cuDriverGetVersion=lambda _: 0, cuInit=lambda _: 803)
+
+    monkeypatch.setattr(installation.ctypes, "CDLL", load)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU_PROVIDER])
+    heard = []
+    open_session(small_model, Device("auto"), precision="fp32", threads=1, say=heard.append)
+    assert heard == ["running on the CPU: this ONNX Runtime has no CUDA support"] * refuses
 
 
 def no_gpu(*_, **__):
@@ -127,12 +156,14 @@ def test_an_error_without_words_has_a_name():
 
 def test_integers_are_for_the_cpu(make_small_model, monkeypatch):
     path = make_small_model("int8")
-    with pytest.raises(DeviceError, match="an int8 model file is for CPUs; for a GPU convert with --precision fp16"):
+    with pytest.raises(
+        DeviceError, match="an int8 model file runs on CPUs only; for a GPU, convert with --precision fp16"
+    ):
         open_session(path, Device("cuda"), precision="int8", threads=1, say=pytest.fail)
     said = []
-    monkeypatch.setattr(session_module, "gpu_names", lambda: ("NVIDIA L4",))
+    monkeypatch.setattr(session_module, "find_driver", lambda: DRIVER)
     assert open_session(path, Device("auto"), precision="int8", threads=1, say=said.append).device == "cpu"
-    assert said == ["running on the CPU: an int8 model file is for CPUs"]
+    assert said == ["running on the CPU: an int8 model file runs on CPUs only"]
 
 
 def test_cuda_that_silently_becomes_the_cpu_is_an_error(small_model, monkeypatch, capsys):
@@ -141,7 +172,9 @@ def test_cuda_that_silently_becomes_the_cpu_is_an_error(small_model, monkeypatch
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA_PROVIDER, CPU_PROVIDER])
     monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, **_: real(path, providers=[CPU_PROVIDER]))
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libx.so: libx.so: not there\nMore"))
-    with pytest.raises(DeviceError, match=r"CUDA device 0 could not be started \(libx.so: not there\); look at"):
+    with pytest.raises(
+        DeviceError, match=r"CUDA device 0 could not be started \(libx.so: not there\); check nvidia-smi"
+    ):
         open_session(small_model, Device("cuda"), precision="fp32", threads=1, say=pytest.fail)
     assert capsys.readouterr() == ("", "")
 
@@ -150,7 +183,7 @@ def test_two_runtimes_in_one_environment_are_said(small_model, monkeypatch):
     monkeypatch.setattr("importlib.metadata.version", lambda _: "1.0")
     said = []
     open_session(small_model, CPU, precision="fp32", threads=1, say=said.append)
-    assert "onnxruntime and onnxruntime-gpu and onnxruntime-openvino are both installed" in said[0]
+    assert "onnxruntime and onnxruntime-gpu and onnxruntime-openvino are installed together" in said[0]
 
 
 @pytest.mark.gpu
@@ -168,7 +201,7 @@ def test_cuda_gives_what_the_cpu_gives(make_small_model, cpu, inputs, precision)
 def test_a_graph_that_cannot_be_loaded_is_said(tmp_path):
     path = tmp_path / "bad.onnx"
     path.write_bytes(b"nothing")
-    with pytest.raises(ModelError, match="cannot be loaded by ONNX Runtime"):
+    with pytest.raises(ModelError, match="ONNX Runtime cannot load the model file"):
         open_session(path, CPU, precision="fp32", threads=1, say=pytest.fail)
 
 
@@ -195,8 +228,8 @@ def damage_spec(model):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (strip_metadata, "is an ONNX model, but not one of EpiGePT; make one with `epigept-export convert`"),
-        (rename_input, "its graph lacks tokens; convert the checkpoint again"),
+        (strip_metadata, "an ONNX model, but not an EpiGePT model file; make one with `epigept-export convert`"),
+        (rename_input, "the model's graph has no tokens; convert the checkpoint again"),
         (damage_spec, "the spec in the model file is damaged"),
     ],
 )
@@ -215,7 +248,7 @@ def test_a_file_that_is_no_model_is_said(tmp_path):
     for content in (b"", b"text\n", bytes(100)):
         path = tmp_path / "no.onnx"
         path.write_bytes(content)
-        with pytest.raises(ModelError, match="is no ONNX model"):
+        with pytest.raises(ModelError, match="not an ONNX model"):
             read_spec(path)
     with pytest.raises(ModelError, match="model file cannot be read: No such file or directory"):
         read_spec(tmp_path / "absent.onnx")

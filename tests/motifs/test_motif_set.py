@@ -209,27 +209,31 @@ def test_what_else_a_meme_file_holds_changes_nothing(tmp_path, change):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("= ACGT", "= ACGU", ":3: is of the alphabet ACGU; give motifs of DNA"),
-        ("= ACGT", "= ACDEFGHIKLMNPQRSTVWY", ":3: is of the alphabet ACDEFGHIKLMNPQRSTVWY"),
-        ("ALPHABET= ACGT\n", CUSTOM_ALPHABET.replace("U = T", 'm "5mC"'), ":3: is of the alphabet ACGTm"),
-        ("ALPHABET= ACGT", "", ":11: motif crp is of 20 letters"),
+        ("= ACGT", "= ACGU", ":3: alphabet is ACGU; use DNA motifs"),
+        ("= ACGT", "= ACDEFGHIKLMNPQRSTVWY", ":3: alphabet is ACDEFGHIKLMNPQRSTVWY"),
+        ("ALPHABET= ACGT\n", CUSTOM_ALPHABET.replace("U = T", 'm "5mC"'), ":3: alphabet is ACGTm"),
+        ("ALPHABET= ACGT", "", ":11: motif crp has an alphabet of 20 letters"),
         ("MOTIF lexA", "MOTIF empty\nMOTIF lexA", ":16: motif empty has no letter-probability matrix"),
         (
             "letter-probability matrix: alength= 4 w= 2",
             "log-odds matrix:",
-            ":16: motif lexA has a log-odds matrix only",
+            ":16: motif lexA has only a log-odds matrix; add its letter-probability matrix",
         ),
-        ("w= 3", "w= 4", ":14: motif crp ends after 3 of 4 rows"),
+        ("w= 3", "w= 4", ":14: motif crp is truncated after 3 of 4 rows"),
         ("w= 3", "w= 2", ":14: motif crp has more rows than its w= 2"),
-        (" 0.857 0.000 0.143 0.000\nURL http://example.org/lexA\n", "", ":18: motif lexA ends after 1 of 2 rows"),
-        (" 0.857 0.000 0.143 0.000", " 0.857 0.000 0.143", ":19: a matrix row is four probabilities"),
-        (" 0.857 0.000 0.143 0.000", " 0.857 0.0x0 0.143 0", ":19: a matrix row is four probabilities"),
-        (" 0.857 0.000 0.143 0.000", " -0.857 1.857 0 0", ":19: a matrix row is four probabilities"),
-        (" 0.857 0.000 0.143 0.000", " 12 0 2 0", ":19: a matrix row is four probabilities"),
-        ("MOTIF lexA", "MOTIF", ":16: names no motif"),
+        (
+            " 0.857 0.000 0.143 0.000\nURL http://example.org/lexA\n",
+            "",
+            ":18: motif lexA is truncated after 1 of 2 rows",
+        ),
+        (" 0.857 0.000 0.143 0.000", " 0.857 0.000 0.143", ":19: not a matrix row; it must have four probabilities"),
+        (" 0.857 0.000 0.143 0.000", " 0.857 0.0x0 0.143 0", ":19: not a matrix row; it must have four probabilities"),
+        (" 0.857 0.000 0.143 0.000", " -0.857 1.857 0 0", ":19: not a matrix row; it must have four probabilities"),
+        (" 0.857 0.000 0.143 0.000", " 12 0 2 0", ":19: not a matrix row; it must have four probabilities"),
+        ("MOTIF lexA", "MOTIF", ":16: no motif name"),
         ("MOTIF lexA\n", "", ":16: motif crp has a second letter-probability matrix"),
-        ("MOTIF", "MOTIV", ": holds no motif"),
-        ("MEME version 4", "Mememe", ":1: begins with 'Mememe' and holds no line 'MEME version'"),
+        ("MOTIF", "MOTIV", ": no motif in the file"),
+        ("MEME version 4", "Mememe", ":1: begins with 'Mememe' and contains no line 'MEME version'"),
     ],
 )
 def test_what_is_wrong_in_a_meme_file_is_said_with_its_line(tmp_path, old, new, message):
@@ -244,18 +248,24 @@ def test_what_is_wrong_in_a_meme_file_is_said_with_its_line(tmp_path, old, new, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (">m\nA [1 2]\nC [1 2]\nG [1 2 3]\nT [1 2]\n", ":4: has 3 counts, the rows of motif m above have 2"),
+        (">m\nA [1 2]\nC [1 2]\nG [1 2 3]\nT [1 2]\n", ":4: row has 3 counts, but the rows of motif m above have 2"),
         (">m\nA [1 0]\nC [1 0]\nG [1 0]\nT [1 0]\n", ":1: position 2 of motif m has no counts"),
-        (">m\nA [1 2]\nC [1 -2]\nG [1 2]\nT [1 2]\n", ":3: a row of a JASPAR matrix is one base's counts"),
-        (">m\nA [1 2]\nC [1 x]\nG [1 2]\nT [1 2]\n", ":3: a row of a JASPAR matrix is one base's counts"),
-        (">m\nA [1 2]\nC [ ]\nG [1 2]\nT [1 2]\n", ":3: a row of a JASPAR matrix is one base's counts"),
+        (
+            ">m\nA [1 2]\nC [1 -2]\nG [1 2]\nT [1 2]\n",
+            ":3: not a row of a JASPAR matrix; it must have one base's counts",
+        ),
+        (
+            ">m\nA [1 2]\nC [1 x]\nG [1 2]\nT [1 2]\n",
+            ":3: not a row of a JASPAR matrix; it must have one base's counts",
+        ),
+        (">m\nA [1 2]\nC [ ]\nG [1 2]\nT [1 2]\n", ":3: not a row of a JASPAR matrix; it must have one base's counts"),
         (">m\nA [1 2]\nC [1 2]\nG [1 2]\n", ":1: motif m has 3 rows; a JASPAR matrix has four"),
-        (">m\nA [1 2]\nC [1 2]\nG [1 2]\nU [1 2]\n", ":5: the row of 'U' is not wanted"),
-        (">m\nA [1 2]\nC [1 2]\nC [1 2]\nT [1 2]\n", ":4: the row of 'C' is not wanted"),
-        (">m\nA [1 2]\n1 2\nG [1 2]\nT [1 2]\n", ":3: the row of '' is not wanted"),
-        (">\nA [1 2]\nC [1 2]\nG [1 2]\nT [1 2]\n", ":1: a JASPAR header is '>name'"),
+        (">m\nA [1 2]\nC [1 2]\nG [1 2]\nU [1 2]\n", ":5: unexpected row for 'U'"),
+        (">m\nA [1 2]\nC [1 2]\nC [1 2]\nT [1 2]\n", ":4: unexpected row for 'C'"),
+        (">m\nA [1 2]\n1 2\nG [1 2]\nT [1 2]\n", ":3: unexpected row for ''"),
+        (">\nA [1 2]\nC [1 2]\nG [1 2]\nT [1 2]\n", ":1: no motif name; a JASPAR header is '>name'"),
         (">m\n1 2 3\n1 2 3\n1 2 3\n", ":1: motif m has 3 rows; a JASPAR matrix has four"),
-        (">m\n1 2 3\n1 2 3\n1 2 3\n1 2 -3\n", ":5: a row of a JASPAR matrix is one base's counts"),
+        (">m\n1 2 3\n1 2 3\n1 2 3\n1 2 -3\n", ":5: not a row of a JASPAR matrix; it must have one base's counts"),
     ],
 )
 def test_what_is_wrong_in_a_jaspar_file_is_said_with_its_line(tmp_path, text, message):
@@ -274,14 +284,14 @@ def test_motifs_too_short_for_the_p_value_are_named(tmp_path):
     motifs = read_motifs(path, p_value=0.07, say=said.append)
     (sentence,) = said
     assert sentence == (
-        "7 of 8 motifs cannot be held to a p-value of 0.07, as even their best word is likelier; only that is a hit: "
-        "s0, s1, s2, s3, s4, …"
+        "7 of 8 motifs are too short for a p-value of 0.07, because even their best word is more likely; only that "
+        "word counts as a hit: s0, s1, s2, s3, s4, …"
     )
     said.clear()
     (tmp_path / "pairs").write_text("s3\tF\nlong\tG\n")
     chosen = read_motif_set(path, tmp_path / "pairs", window=WINDOW, p_value=0.07, say=said.append)
     assert [m.threshold for m in chosen.motifs] == [motifs[3].threshold, motifs[7].threshold]
-    assert said[0].startswith("1 of 2 motifs cannot")
+    assert said[0].startswith("1 of 2 motifs are too short")
     assert said[0].endswith(": s3")
     assert read_motifs(path, p_value=0.2, say=pytest.fail)[0].threshold < motifs[0].threshold
 
@@ -295,7 +305,7 @@ def test_homer_thresholds_do_not_depend_on_the_p_value(synthetic):
 @pytest.mark.parametrize("p_value", [0, 1, -1e-4, 1.5, float("nan")])
 def test_a_p_value_lies_between_0_and_1(synthetic, p_value):
     path = synthetic / "synthetic.motifs"
-    with pytest.raises(InputError, match=rf"^--p-value {p_value:g} is not between 0 and 1; give for example 0.0001"):
+    with pytest.raises(InputError, match=rf"^--p-value {p_value:g} is not between 0 and 1; use for example 0.0001"):
         read_motifs(path, p_value=p_value)
     with pytest.raises(InputError, match="^--p-value"):
         read_motif_set(path, synthetic / "synthetic.factors.tsv", window=WINDOW, p_value=p_value)
@@ -304,17 +314,17 @@ def test_a_p_value_lies_between_0_and_1(synthetic, p_value):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", ": is empty; give motifs in HOMER, MEME or JASPAR format"),
-        ("0.1\t0.2\t0.3\t0.4\n", ":1: begins with '0.1\\t0.2\\t0.3\\t0.4' and holds no line 'MEME version'"),
-        (">A\tname\n" + ROW, ":1: a HOMER header is"),
+        ("", ": file is empty; use motifs in HOMER, MEME or JASPAR format"),
+        ("0.1\t0.2\t0.3\t0.4\n", ":1: begins with '0.1\\t0.2\\t0.3\\t0.4' and contains no line 'MEME version'"),
+        (">A\tname\n" + ROW, ":1: not a HOMER header; it must be"),
         (">A\tname\tx\n" + ROW, ":1: threshold 'x' is not a number"),
         (">A\tname\tnan\n" + ROW, ":1: threshold 'nan' is not a number"),
-        (">A\tname\t1\n0.1\t0.2\t0.3\n", ":2: a matrix row is four probabilities"),
-        (">A\tname\t1\n" + ROW + "a\tb\tc\td\n", ":3: a matrix row is four probabilities"),
-        (">A\tname\t1\n-1\t0\t0\t2\n", ":2: a matrix row is four probabilities"),
+        (">A\tname\t1\n0.1\t0.2\t0.3\n", ":2: not a matrix row; it must have four probabilities"),
+        (">A\tname\t1\n" + ROW + "a\tb\tc\td\n", ":3: not a matrix row; it must have four probabilities"),
+        (">A\tname\t1\n-1\t0\t0\t2\n", ":2: not a matrix row; it must have four probabilities"),
         (">A\tname\t1\n", ":1: motif name has no matrix"),
         (">A\tone\t1\n>B\ttwo\t1\n" + ROW, ":1: motif one has no matrix"),
-        ("\x80", ": is not a text file"),
+        ("\x80", ": not a text file"),
     ],
 )
 def test_what_is_no_motif_file_is_said_with_its_line(tmp_path, text, message):
@@ -328,13 +338,15 @@ def test_what_is_no_motif_file_is_said_with_its_line(tmp_path, text, message):
 def test_what_holds_no_pairs_is_said(tmp_path, synthetic):
     path = tmp_path / "pairs.tsv"
     path.write_text("motif only\n")
-    with pytest.raises(InputError, match=r"pairs.tsv:1: needs a motif and a factor"):
+    with pytest.raises(InputError, match=r"pairs.tsv:1: line must have a motif and a factor"):
         read_factor_pairs(path)
     path.write_text("\n")
-    with pytest.raises(InputError, match="is empty"):
+    with pytest.raises(InputError, match="no motif-factor pairs in the file"):
         read_factor_pairs(path)
     path.write_text("unknown\tF00\n")
-    with pytest.raises(InputError, match=r"names, such as 'unknown', occurs in .*, which has such as 'M00/synthetic';"):
+    with pytest.raises(
+        InputError, match=r"names, such as 'unknown', occurs in .*, which has names such as 'M00/synthetic';"
+    ):
         read_motif_set(synthetic / "synthetic.motifs", path, window=WINDOW)
     with pytest.raises(InputError, match="cannot be read: No such file or directory"):
         read_factor_pairs(tmp_path / "absent.mat")
@@ -346,17 +358,17 @@ def test_what_a_mat_file_lacks_is_said(tmp_path):
     whole = path.read_bytes()
     for content in (b"no MATLAB file", b"", whole[:60], whole[:200], whole[: len(whole) // 2], whole[:-3]):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"pairs.mat: is damaged or cut short \(\w+\); fetch the file again"):
+        with pytest.raises(InputError, match=r"pairs.mat: damaged or truncated \(\w+\); download the file again"):
             read_factor_pairs(path)
     savemat(path, {"Match": np.zeros(3), "other": "text"})
-    with pytest.raises(InputError, match=r"there is no variable 'Match2' \(it has Match, other\)"):
+    with pytest.raises(InputError, match=r"no motif-factor pairs: no variable 'Match2' \(variables: Match, other\)"):
         read_factor_pairs(path)
     for value in (np.zeros((2, 2, 2)), np.array([("m", "f", "g")], dtype=object), 3.0):
         savemat(path, {"Match2": value})
-        with pytest.raises(InputError, match="variable 'Match2' is no cell array of a motif and a factor a row"):
+        with pytest.raises(InputError, match="variable 'Match2' is not a cell array with a motif and a factor per row"):
             read_factor_pairs(path)
     savemat(path, {"Match2": np.empty((0, 2), dtype=object)})
-    with pytest.raises(InputError, match="is empty"):
+    with pytest.raises(InputError, match="no motif-factor pairs in the file"):
         read_factor_pairs(path)
 
 
@@ -368,7 +380,7 @@ def test_a_mat_file_under_another_name(tmp_path):
 def test_a_motif_of_impossible_width_is_said(tmp_path):
     path = tmp_path / "wide.motifs"
     path.write_text(">A\twide\t1.0\n" + ROW * 401)
-    with pytest.raises(InputError, match="wide.motifs: motif wide is 401 bp wide, more than 400"):
+    with pytest.raises(InputError, match="wide.motifs: motif wide has 401 bp, more than the limit of 400"):
         read_motifs(path)
 
 
@@ -376,18 +388,22 @@ def test_gzip_is_said(tmp_path):
     path = tmp_path / "set.gz"
     path.write_bytes(gzip.compress(MEME.encode()))
     for read in (read_motifs, read_factor_pairs):
-        with pytest.raises(InputError, match=r"set.gz: is gzip; run gunzip -k \S+/set.gz and give the plain file"):
+        with pytest.raises(
+            InputError, match=r"set.gz: compressed with gzip; run gunzip -k \S+/set.gz and use the plain file"
+        ):
             read(path)
 
 
 def test_motifs_given_as_pairs_are_said(tmp_path, synthetic):
     path = synthetic / "synthetic.motifs"
-    with pytest.raises(InputError, match="the motif file was given as the pair file too"):
+    with pytest.raises(InputError, match="same file as the motif file; use a file with pairs of motif and factor"):
         read_motif_set(path, synthetic / "." / path.name, window=WINDOW)
-    with pytest.raises(InputError, match=r"synthetic.motifs:1: holds motifs; give the pairs of motif and factor"):
+    with pytest.raises(
+        InputError, match=r"synthetic.motifs:1: file contains motifs; use a file with pairs of motif and factor"
+    ):
         read_factor_pairs(path)
     (tmp_path / "m").write_text("\n" + MEME)
-    with pytest.raises(InputError, match=r"m:2: holds motifs"):
+    with pytest.raises(InputError, match=r"m:2: file contains motifs"):
         read_factor_pairs(tmp_path / "m")
 
 
@@ -397,7 +413,9 @@ CUT = ">ACG\tone\t1\n" + ROW * 3 + ">ACGTWN\ttwo\t1\n" + ROW * 4
 def test_a_last_motif_shorter_than_its_consensus_was_cut(tmp_path):
     path = tmp_path / "m.motifs"
     path.write_text(CUT)
-    with pytest.raises(InputError, match=r"m.motifs:9: ends within motif two: 4 rows of 6; fetch the file again"):
+    with pytest.raises(
+        InputError, match=r"m.motifs:9: truncated within motif two: 4 of 6 rows; download the file again"
+    ):
         read_motifs(path)
     for other in (
         CUT.replace(">ACGTWN", ">ACGT-two"),  # no consensus
@@ -413,7 +431,7 @@ def test_a_last_motif_shorter_than_its_consensus_was_cut(tmp_path):
 def test_the_published_set_cut_between_two_rows(shared, tmp_path):
     lines = (shared / "motifs/all_motif_rmdup").read_text().splitlines(keepends=True)
     (tmp_path / "cut").write_text("".join(lines[:5000]))
-    with pytest.raises(InputError, match=r"cut:5000: ends within motif \S+: \d+ rows of \d+"):
+    with pytest.raises(InputError, match=r"cut:5000: truncated within motif \S+: \d+ of \d+ rows"):
         read_motifs(tmp_path / "cut")
 
 

@@ -233,7 +233,7 @@ def test_a_long_first_compilation_is_said(synthetic, monkeypatch):
     real = scanner.scan
     monkeypatch.setattr(scanner, "scan", lambda *words, **more: (time.sleep(0.5), real(*words, **more)))
     scanner.compile(said.append)
-    assert said == ["compiling the motif scan, once for this installation: some seconds"]
+    assert said == ["compiling the motif scan (some seconds, once per installation)"]
 
 
 def test_without_a_folder_to_keep_it_the_code_is_compiled_all_the_same(monkeypatch):

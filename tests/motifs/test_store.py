@@ -102,25 +102,25 @@ def test_contigs_of_any_name(tmp_path, name):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"bin_bp": 200}, "has scores for bins of 128 bp, not 200"),
-        ({"factors": ("A", "B", "D", "E")}, "has scores for other factors (+C, -D, -E)"),
-        ({"factors": ("B", "A", "C")}, "has scores for other factors (in another order)"),
-        ({"window": "0,128"}, "has scores with motif hits in -37,164 of a bin, not 0,128"),
-        ({"motifs": 41, "matrices": "cd" * 32}, "has scores with other motifs (40, not 41)"),
-        ({"matrices": "cd" * 32}, "has scores with other motifs (matrices or thresholds)"),
+        ({"bin_bp": 200}, "store has scores for bins of 128 bp, not 200"),
+        ({"factors": ("A", "B", "D", "E")}, "store has scores for other factors (+C, -D, -E)"),
+        ({"factors": ("B", "A", "C")}, "store has scores for other factors (in another order)"),
+        ({"window": "0,128"}, "store has scores with motif hits in the window -37,164 around a bin, not 0,128"),
+        ({"motifs": 41, "matrices": "cd" * 32}, "store has scores with other motifs (40, not 41)"),
+        ({"matrices": "cd" * 32}, "store has scores with other motifs (matrices or thresholds)"),
     ],
 )
 def test_a_store_of_other_scores_is_refused_with_the_difference(store, change, words):
     path = store[0].path
     with pytest.raises(OutputError) as caught:
         ScoreStore.create(path, replace(KEY, **change))
-    assert str(caught.value) == f"{path}: {words}; give another --out"
+    assert str(caught.value) == f"{path}: {words}; choose another --out"
 
 
 def test_another_sequence_is_refused(store):
     made, _ = store
     shorter = replace(LONG, length=1000)
-    with pytest.raises(OutputError, match=r"another FASTA: its chr1 has 319,900 bp, not 1,000; give another --out"):
+    with pytest.raises(OutputError, match=r"another FASTA: its chr1 has 319,900 bp, not 1,000; choose another --out"):
         made.add(shorter, MD5)
     assert "has the MD5 00000000000000000000000000000000, not 1" in made.difference(LONG, "1" * 32)
     assert not made.difference(LONG, MD5)
@@ -136,12 +136,12 @@ def test_a_folder_or_file_that_is_none_of_ours_is_refused_and_kept(tmp_path):
     full.mkdir()
     (full / "mine").write_text("mine")
     for path in (other, file, full):
-        with pytest.raises(OutputError, match="is no score store of epigept-batch; give another --out"):
+        with pytest.raises(OutputError, match="not an epigept-batch score store; choose another --out"):
             ScoreStore.create(path, KEY)
-        with pytest.raises(InputError, match="is no score store of epigept-batch"):
+        with pytest.raises(InputError, match="not an epigept-batch score store"):
             ScoreStore.open(path)
     assert file.read_text() == (full / "mine").read_text() == "mine"
-    with pytest.raises(InputError, match="there is no such score store"):
+    with pytest.raises(InputError, match="score store does not exist"):
         ScoreStore.open(tmp_path / "absent")
 
 
@@ -155,7 +155,7 @@ def test_a_later_format_is_said(store):
     made, _ = store
     file = made.path / "zarr.json"
     file.write_text(file.read_text().replace('"format_version": 1', '"format_version": 2'))
-    with pytest.raises(InputError, match="is a score store of format 2, this program reads 1; make it again"):
+    with pytest.raises(InputError, match="score store has format 2, but this version reads format 1; make it again"):
         ScoreStore.open(made.path)
 
 
@@ -174,7 +174,7 @@ def test_a_damaged_block_is_said_and_the_others_are_read(store, damage):
     made, scores = store
     damage(made.path / "chr1/c.0.1")
     opened = ScoreStore.open(made.path)
-    with pytest.raises(InputError, match=r"chr1/c.0.1: is damaged \(.+\); delete it and run epigept-batch scan again"):
+    with pytest.raises(InputError, match=r"chr1/c.0.1: damaged file \(.+\); delete it and rerun epigept-batch scan"):
         opened.read(LONG, 1000, 1000)
     np.testing.assert_array_equal(opened.read(LONG, 0, 1000), scores[LONG][:, :1000])
 
@@ -182,11 +182,11 @@ def test_a_damaged_block_is_said_and_the_others_are_read(store, damage):
 def test_a_damaged_array_is_said(store):
     made, _ = store
     (made.path / "chr1/zarr.json").write_text("{")
-    with pytest.raises(InputError, match="chr1: is damaged; delete this folder and run epigept-batch scan again"):
+    with pytest.raises(InputError, match="chr1: damaged array; delete this folder and rerun epigept-batch scan"):
         ScoreStore.open(made.path).difference(LONG, MD5)
     shutil.rmtree(made.path / "chr1")
     zarr.open_group(made.path, mode="r+").create_group("chr1")
-    with pytest.raises(InputError, match="chr1: is no array; delete this folder"):
+    with pytest.raises(InputError, match="chr1: not an array; delete this folder"):
         ScoreStore.open(made.path).difference(LONG, MD5)
 
 
@@ -198,7 +198,9 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(zarr.Array, "__setitem__", full)
-    with pytest.raises(OutputError, match="No space left on device; make room and run again; what is there is kept"):
+    with pytest.raises(
+        OutputError, match="No space left on device; free some space and rerun; scores written so far are kept"
+    ):
         made.write(SHORT, 0, np.ones((3, 1), np.float16))
 
 

@@ -75,8 +75,10 @@ def test_records_without_bases_have_none(write):
     assert_holds(write(b">a\n>b\n\n>c\nAC\n\n>d"), [("a", ""), ("b", ""), ("c", "AC"), ("d", "")])
 
 
-BLANK = "is blank, but bases of record a follow; give all lines the same length and remove blank ones"
-DIFFERS = "differs from the lines of record a before it and is not the last; give all lines the same length"
+BLANK = "blank line within record a; make all lines the same length and remove blank lines"
+DIFFERS = (
+    "line length differs from the lines of record a before it, and it is not the last; make all lines the same length"
+)
 REFUSED = {
     "a blank line within": (b">a\nACGT\n\nAC\n", 3, BLANK),
     "a blank line within, Windows": (b">a\r\nACGT\r\n\r\nAC\r\n", 3, BLANK),
@@ -86,28 +88,32 @@ REFUSED = {
     "a short line": (b">a\nACGT\nAC\nACGT\n", 3, DIFFERS),
     "a line of Windows": (b">a\nACGT\nACGT\r\nACGT\n", 3, DIFFERS),
     "a line of Unix": (b">a\r\nACGT\r\nACGT\nACGT\r\n", 3, DIFFERS),
-    "a longer line": (b">a\nACGT\nACGTA\n", 3, "has 5 bases, but the lines of record a before it 4; give all"),
-    "a space": (b">a\nAC GT\nAC\n", 2, "holds ' ' among the bases of record a; write bases alone"),
-    "a space at a line's end": (b">a\nACGT\nACGT \nAC\n", 3, "holds ' ' among the bases of record a"),
-    "spaces at all lines' ends": (b">a\nACGT \nAC \n", 2, "holds ' ' among the bases of record a"),
-    "a space at a line's beginning": (b">a\n ACGT\n", 2, "holds ' ' among the bases of record a"),
-    "a tab": (b">a\nACGT\nA\tC\n", 3, "holds '\\t' among the bases of record a"),
-    "positions": (b">a\n1 ACGT\n5 ACGT\n", 2, "holds '1' among the bases of record a"),
-    "an indented header": (b">a\nACGT\n >b\nAC\n", 3, "holds ' ' among the bases of record a"),
-    "a header within a line": (b">a\nACGT>b\nAC\n", 2, "holds '>' among the bases of record a"),
-    "NULs, as a crash leaves them": (b">a\nACGT\nAC\n\0\0\0\0", 4, "holds '\\x00' among the bases of record a"),
+    "a longer line": (b">a\nACGT\nACGTA\n", 3, "line has 5 bases, but lines before it in record a have 4; make all"),
+    "a space": (b">a\nAC GT\nAC\n", 2, "contains ' ' among the bases of record a; remove what is not a base"),
+    "a space at a line's end": (b">a\nACGT\nACGT \nAC\n", 3, "contains ' ' among the bases of record a"),
+    "spaces at all lines' ends": (b">a\nACGT \nAC \n", 2, "contains ' ' among the bases of record a"),
+    "a space at a line's beginning": (b">a\n ACGT\n", 2, "contains ' ' among the bases of record a"),
+    "a tab": (b">a\nACGT\nA\tC\n", 3, "contains '\\t' among the bases of record a"),
+    "positions": (b">a\n1 ACGT\n5 ACGT\n", 2, "contains '1' among the bases of record a"),
+    "an indented header": (b">a\nACGT\n >b\nAC\n", 3, "contains ' ' among the bases of record a"),
+    "a header within a line": (b">a\nACGT>b\nAC\n", 2, "contains '>' among the bases of record a"),
+    "NULs, as a crash leaves them": (b">a\nACGT\nAC\n\0\0\0\0", 4, "contains '\\x00' among the bases of record a"),
     "letters that are not ASCII": (">a\nACG\u00c5\n".encode(), 2, "among the bases of record a"),
-    "a CR within": (b">a\nACGT\rACGT\n", 2, "holds '\\r' among the bases of record a"),
-    "old Macs": (b">a\rACGT\rAC\r", 1, "ends in CR alone, as on old Macs; convert the file"),
-    "a header without a name": (b">\nACGT\n", 1, "is a header without a name; write a name after the >"),
-    "a header of spaces": (b">a\nAC\n>  \r\nACGT\n", 3, "is a header without a name"),
-    "a header sign alone": (b">", 1, "is a header without a name"),
-    "a name that is not UTF-8": (b">a\nAC\n>\xff\nAC\n", 3, "has a name that is not UTF-8; give it another"),
-    "a name twice": (b">a\nAC\n>b\nAC\n>a x\nAC\n", 5, "is a second record named a, after line 1; rename one"),
-    "bases before the first header": (b"\nACGT\n>a\nAC\n", 2, "is no header; a FASTA has a line >NAME before each"),
-    "FASTQ": (b"@a\nACGT\n+\nIIII\n", 1, "is no header; a FASTA has a line >NAME before each sequence"),
+    "a CR within": (b">a\nACGT\rACGT\n", 2, "contains '\\r' among the bases of record a"),
+    "old Macs": (b">a\rACGT\rAC\r", 1, "line ends are CR only, as on old Macs; convert the file"),
+    "a header without a name": (b">\nACGT\n", 1, "header without a name; add a name after the >"),
+    "a header of spaces": (b">a\nAC\n>  \r\nACGT\n", 3, "header without a name"),
+    "a header sign alone": (b">", 1, "header without a name"),
+    "a name that is not UTF-8": (b">a\nAC\n>\xff\nAC\n", 3, "name in the header is not UTF-8; rename the record"),
+    "a name twice": (
+        b">a\nAC\n>b\nAC\n>a x\nAC\n",
+        5,
+        "second record named a; the first is in line 1; rename one of them",
+    ),
+    "bases before the first header": (b"\nACGT\n>a\nAC\n", 2, "not a FASTA header; each sequence needs a line >NAME"),
+    "FASTQ": (b"@a\nACGT\n+\nIIII\n", 1, "not a FASTA header; each sequence needs a line >NAME before it"),
     "a byte order mark": ("\ufeff>a\nACGT\n".encode(), 1, "begins with a byte order mark; save the file as plain text"),
-    "UTF-16": (">a\nACGT\n".encode("utf-16"), 1, "is no header"),
+    "UTF-16": (">a\nACGT\n".encode("utf-16"), 1, "not a FASTA header"),
 }
 
 
@@ -165,12 +171,15 @@ def test_an_index_that_counts_spaces_as_bases_is_refused_where_they_are_read(tmp
     (tmp_path / "g.fa.fai").write_text("a\t7\t3\t5\t6\n")
     genome = Genome(path)
     assert genome.tokens(genome.contigs[0], 0, 2).tolist() == [0, 1]
-    with pytest.raises(InputError, match=r"g.fa: a:1-4 holds ' ' among its bases; write bases alone, and delete .*fai"):
+    with pytest.raises(
+        InputError,
+        match=r"g.fa: a:1-4 contains ' ' among its bases; remove all characters that are not bases, delete .*fai",
+    ):
         genome.tokens(genome.contigs[0], 0, 4)
 
 
 def test_gzip_that_is_not_bgzip_is_said(tmp_path):
     path = tmp_path / "g.fa.gz"
     path.write_bytes(gzip.compress(READ["Windows"]))
-    with pytest.raises(InputError, match="is gzip, not bgzip; run gunzip -k"):
+    with pytest.raises(InputError, match="compressed with gzip, not bgzip; run gunzip -k"):
         Genome(path)

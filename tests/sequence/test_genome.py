@@ -102,10 +102,10 @@ def bad(tmp_path, name, content):
     ("name", "content", "message"),
     [
         ("empty.fa", b"", "FASTA is empty"),
-        ("none.fa", b"\n\n", "holds no record; a FASTA has a line >NAME before each sequence"),
-        ("gzip.fa.gz", gzip.compress(b">a\nACGT\n", mtime=0), "is gzip, not bgzip; run gunzip -k"),
-        ("hidden.fa", b"\x1f\x8b\x08\x04" + bytes(20), "is bgzip but not named so"),
-        ("plain.fa.gz", b">a\nACGT\n", "is named as compressed but is not"),
+        ("none.fa", b"\n\n", "no FASTA record; each sequence needs a line >NAME before it"),
+        ("gzip.fa.gz", gzip.compress(b">a\nACGT\n", mtime=0), "compressed with gzip, not bgzip; run gunzip -k"),
+        ("hidden.fa", b"\x1f\x8b\x08\x04" + bytes(20), "is bgzip but its name does not end in .gz"),
+        ("plain.fa.gz", b">a\nACGT\n", "is not compressed, although its name says so"),
     ],
 )
 def test_what_is_no_fasta_is_said_in_one_line(tmp_path, name, content, message):
@@ -128,14 +128,14 @@ def test_a_file_that_shrinks_behind_its_index_is_said(tmp_path):
     path = bad(tmp_path, "g.fa", b">a\n" + b"ACGT\n" * 100)
     genome = Genome(path)
     path.write_bytes(b">a\n" + b"ACGT\n" * 10)
-    with pytest.raises(InputError, match=r"g.fa: changed while it was read; run again when it is whole"):
+    with pytest.raises(InputError, match=r"g.fa: file changed during the run; rerun when it is complete"):
         genome.tokens(genome.contigs[0], 0, 400)
 
 
 def test_an_empty_index_is_said(tmp_path):
     path = bad(tmp_path, "g.fa", b">a\nACGT\n")
     (tmp_path / "g.fa.fai").touch()
-    with pytest.raises(InputError, match=r"has an empty index; delete .*g.fa.fai and run again"):
+    with pytest.raises(InputError, match=r"its index is empty; delete .*g.fa.fai and rerun"):
         Genome(path)
 
 
@@ -146,10 +146,10 @@ def test_a_truncated_bgzip_is_said_with_and_without_an_index_that_still_fits(tmp
     Genome(path)
     os.truncate(path, path.stat().st_size // 2)
     os.utime(path, (1, 1))
-    with pytest.raises(InputError, match="does not fit its index, by which a ends elsewhere"):
+    with pytest.raises(InputError, match="does not fit its index: a does not end where the index says"):
         Genome(path)
     os.utime(path)
-    with pytest.raises(InputError, match="is not a FASTA that can be indexed"):
+    with pytest.raises(InputError, match="not a FASTA that can be indexed"):
         Genome(path)
 
 
@@ -161,15 +161,15 @@ def copied_over(path, content):
 
 
 OTHERS = {
-    "another header": (b">a longer\nACGT\nAC\n>b\nGGTT\n", "begins"),
-    "another name": (b">c\nACGT\nAC\n>b\nGGTT\n", "begins"),
-    "longer": (b">a\nACGT\nACGT\n>b\nGGTT\n", "ends"),
-    "shorter": (b">a\nACGT\n>b\nGGTT\n", "ends"),
-    "a record less": (b">a\nACGT\nAC\n", "ends"),
-    "a record more": (b">a\nACGT\nAC\n>b\nGGTT\n>c\nAC\n", "ends"),
-    "other lines": (b">a\nACGTAC\n>b\nGGTT\n", "ends"),
-    "lines of Windows": (b">a\r\nACGT\r\nAC\r\n>b\r\nGGTT\r\n", "begins"),
-    "cut short": (b">a\nACGT\nAC\n>b\nGG", "ends"),
+    "another header": (b">a longer\nACGT\nAC\n>b\nGGTT\n", "begin"),
+    "another name": (b">c\nACGT\nAC\n>b\nGGTT\n", "begin"),
+    "longer": (b">a\nACGT\nACGT\n>b\nGGTT\n", "end"),
+    "shorter": (b">a\nACGT\n>b\nGGTT\n", "end"),
+    "a record less": (b">a\nACGT\nAC\n", "end"),
+    "a record more": (b">a\nACGT\nAC\n>b\nGGTT\n>c\nAC\n", "end"),
+    "other lines": (b">a\nACGTAC\n>b\nGGTT\n", "end"),
+    "lines of Windows": (b">a\r\nACGT\r\nAC\r\n>b\r\nGGTT\r\n", "begin"),
+    "cut short": (b">a\nACGT\nAC\n>b\nGG", "end"),
 }
 
 
@@ -179,7 +179,9 @@ def test_an_index_of_another_file_is_refused_though_it_is_newer(tmp_path, name):
     Genome(path)
     content, how = OTHERS[name]
     copied_over(path, content)
-    with pytest.raises(InputError, match=rf"g.fa: does not fit its index, by which [ab] {how} elsewhere; delete .*fai"):
+    with pytest.raises(
+        InputError, match=rf"g.fa: does not fit its index: [ab] does not {how} where the index says; delete .*fai"
+    ):
         Genome(path)
     (tmp_path / "g.fa.fai").unlink()
     assert Genome(path).contigs
@@ -190,7 +192,7 @@ def test_an_index_that_was_cut_short_is_refused(tmp_path):
     Genome(path)
     index = tmp_path / "g.fa.fai"
     index.write_text(index.read_text().splitlines(keepends=True)[0])
-    with pytest.raises(InputError, match="does not fit its index, by which a ends elsewhere"):
+    with pytest.raises(InputError, match="does not fit its index: a does not end where the index says"):
         Genome(path)
 
 
@@ -231,7 +233,7 @@ def test_of_a_bgzip_with_many_records_places_from_all_over_are_compared(tmp_path
     rows = [row.split("\t") for row in index.read_text().splitlines()]
     moved = [[name, length, str(int(offset) + 1), *rest] for name, length, offset, *rest in rows]
     index.write_text("".join("\t".join(row) + "\n" for row in moved))
-    with pytest.raises(InputError, match="does not fit its index, by which r0 begins elsewhere"):
+    with pytest.raises(InputError, match="does not fit its index: r0 does not begin where the index says"):
         Genome(path)
 
 
@@ -251,13 +253,13 @@ def test_a_fasta_that_changes_during_a_run_is_said(tmp_path, change):
     else:
         with path.open("ab") as stream:
             stream.write(b">b\nAC\n")
-    said = {"replaced": "was replaced", "taken away": "was taken away"}.get(change, "changed")
-    with pytest.raises(InputError, match=f"g.fa: {said} while it was read"):
+    said = {"replaced": "was replaced", "taken away": "disappeared"}.get(change, "changed")
+    with pytest.raises(InputError, match=f"g.fa: file {said} during the run"):
         genome.check_unchanged()
     if change in {"written to", "grown"}:  # else what is read is still the file that was opened
-        with pytest.raises(InputError, match="g.fa: changed while it was read"):
+        with pytest.raises(InputError, match="g.fa: file changed during the run"):
             genome.tokens(genome.contigs[0], 0, 40)
-        with pytest.raises(InputError, match="g.fa: changed while it was read"):
+        with pytest.raises(InputError, match="g.fa: file changed during the run"):
             genome.md5(genome.contigs[0])
     else:
         assert genome.tokens(genome.contigs[0], 0, 4).tolist() == [0, 1, 2, 3]
@@ -275,7 +277,7 @@ def test_a_digest_is_never_kept_for_a_file_that_took_the_name_meanwhile(tmp_path
 def test_a_pipe_is_no_fasta(tmp_path):
     os.mkfifo(tmp_path / "pipe.fa")
     with pytest.raises(
-        InputError, match=r"pipe.fa: is a pipe or device, which cannot be read by position; give a file"
+        InputError, match=r"pipe.fa: is a pipe or device, which cannot be read by position; use a regular file"
     ):
         Genome(tmp_path / "pipe.fa")
 

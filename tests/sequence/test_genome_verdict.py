@@ -64,17 +64,17 @@ def test_another_assembly_is_refused_and_the_networks_own_is_not(spec, architect
         (contigs, f"the lengths of {len(contigs)} contigs"),
         (contigs[-1:], "the length of 1 contig"),
     ):
-        expected = (OK, f"{wanted}, as the network's, by {lengths}", "")
+        expected = (OK, f"{wanted}, the network's training assembly, by {lengths}", "")
         if assembly != wanted:
             expected = (
                 FAILED,
-                f"the network was trained on {wanted}, and this is of the assembly {assembly}, by {lengths}",
-                f"give the FASTA of {wanted}, or --any-genome to run it all the same",
+                f"the network was trained on {wanted}, but this is the assembly {assembly} by {lengths}",
+                f"use the FASTA of {wanted}, or add --any-genome to run anyway",
             )
         assert on_assembly(some, network) == expected
 
 
-OTHER = "the network was trained on hg38, and this is of another assembly, or of a part: "
+OTHER = "the network was trained on hg38, but this is another assembly or only a part of one: "
 
 
 @pytest.mark.parametrize(
@@ -92,33 +92,36 @@ OTHER = "the network was trained on hg38, and this is of another assembly, or of
 )
 def test_lengths_that_fit_none_are_said(spec, contigs, why):
     verdict = judge_contigs([Contig(*contig) for contig in contigs], spec)
-    assert verdict.remarks[0].sentence == f"{OTHER}{why}; give the FASTA of hg38"
+    assert verdict.remarks[0].sentence == f"{OTHER}{why}; use the FASTA of hg38"
     assert (verdict.state, verdict.remarks[0].state) == (WARNING, WARNING)
 
 
 def test_parts_of_several_assemblies(spec):
     mixed = [*of("hg38"), *(Contig(f"mouse_{contig.name}", contig.length) for contig in of("mm10"))]
     state, said, advice = on_assembly(mixed, spec)
-    assert (state, said) == (WARNING, "contigs are of more than one assembly, 24 of hg38 and 21 of mm10")
-    assert advice == "give the FASTA of hg38"
+    assert (state, said) == (WARNING, "the contigs come from more than one assembly: 24 of hg38 and 21 of mm10")
+    assert advice == "use the FASTA of hg38"
     # T2T-CHM13 with the Y of GRCh38, as its first version was used.
     state, said, _ = on_assembly([*of("hs1")[:-1], of("hg38")[-1]], spec)
-    assert (state, said.partition(", by")[0]) == (
+    assert (state, said.partition(" by ")[0]) == (
         FAILED,
-        "the network was trained on hg38, and this is of the assembly hs1",
+        "the network was trained on hg38, but this is the assembly hs1",
     )
     cut = [Contig("chr1", HG38_1), Contig("chr2", 2_333_275)]
     assert on_assembly(cut, spec)[:2] == (
         WARNING,
-        "not every contig is as in the assembly hg38: chr2 has 2,333,275 bp instead of 242,193,529",
+        "not every contig matches the assembly hg38: chr2 has 2,333,275 bp instead of 242,193,529",
     )
 
 
 def test_mitochondria_alone(spec):
-    assert on_assembly([Contig("MT", 16_569)], spec)[:2] == (OK, "hg38, as the network's, by the length of 1 contig")
+    assert on_assembly([Contig("MT", 16_569)], spec)[:2] == (
+        OK,
+        "hg38, the network's training assembly, by the length of 1 contig",
+    )
     assert on_assembly([Contig("chrM", 16_571)], spec)[0] == FAILED
     state, said, _ = on_assembly([Contig("chrM", 16_299)], spec)
-    assert (state, "of the assembly mm10 or mm39" in said) == (FAILED, True)
+    assert (state, "is the assembly mm10 or mm39" in said) == (FAILED, True)
     assert on_assembly([*of("hg19"), Contig("MT", 16_569)], spec)[0] == FAILED
 
 
@@ -140,15 +143,15 @@ def test_ncbis_names_are_said(spec):
     ((state, said),) = found
     assert state == OK
     assert said == (
-        "contigs are named by NCBI's accessions: NC_000002.12 is taken for chr2, and so on; what is chosen may be "
-        "called chr2 or 2, and tracks keep the FASTA's names"
+        "the contigs have NCBI accessions as names: NC_000002.12 is treated as chr2, for example; options accept "
+        "chr2 or 2, and tracks keep the FASTA's names"
     )
     assert names(of("hg38"), spec) == []
     ((state, said),) = names([Contig("NC_000001.9", 247_249_719)], spec)
     assert state == WARNING
     assert said == (
-        "NC_000001.9 with 247,249,719 bp is a chromosome of no known assembly (hg38, hg19, hs1, mm10, mm39), so only "
-        "this name is known for it"
+        "NC_000001.9 with 247,249,719 bp is not a chromosome of a known assembly (hg38, hg19, hs1, mm10, mm39), so it "
+        "is known by this name only"
     )
     assert names([Contig("Chr1", HG19_1)], spec) == [(OK, "Chr1 has the length of chr1 of hg19, but not its name")]
 
@@ -165,7 +168,7 @@ def about(verdict, what):
 
 
 def test_every_contig_taken_is_said_unless_it_was_chosen(tmp_path, spec):
-    said = "every contig is taken, since none is chr1 to chr22, X or Y by its name or accession"
+    said = "every contig is selected, because none is chr1 to chr22, X or Y by its name or accession"
     assert about(judge(tmp_path, spec, {"one": "ACGT"}), "selection") == [(OK, said)]
     assert said in judge(tmp_path, spec, {"one": "ACGT"}).notes
     assert about(judge(tmp_path, spec, {"one": "ACGT"}, chosen=True), "selection") == []
@@ -179,17 +182,17 @@ def test_the_letters_are_judged(tmp_path, spec):
     ((state, said),) = about(judge(tmp_path, spec, {"chr1": ("ACGTA" + "nnnnn") * 20 + "ACGTA"}), "sequence")
     assert state == WARNING
     assert said == (
-        "49% of the sequence outside of long runs of N is N, or else no base: is it hard-masked?; give the soft-masked "
-        "FASTA, since the network cannot see what is masked"
+        "outside of long runs of N, 49% of the sequence is N or not a base: is it hard-masked?; use the soft-masked "
+        "FASTA, because the network cannot see masked sequence"
     )
     ((state, said),) = about(judge(tmp_path, spec, {"chr1": "ACGU" * 50}), "sequence")
     assert state == FAILED
     assert said == (
-        "the sequence is RNA: it has U for T, which would be taken for no base; give DNA, as from sed "
-        "'/^>/!y/Uu/Tt/', or --any-genome to run it all the same"
+        "the sequence is RNA: it has U instead of T, and U would be treated like N; convert it to DNA, for example "
+        "with sed '/^>/!y/Uu/Tt/', or add --any-genome to run anyway"
     )
     ((state, said),) = about(judge(tmp_path, spec, {"chr1": "ACGTTT" * 50 + "acgu"}), "sequence")
-    assert (state, said) == (WARNING, "of T and U in the sequence 0.7% are U, which is taken for no base")
+    assert (state, said) == (WARNING, "0.7% of T and U in the sequence are U, which is treated like N")
     assert about(judge(tmp_path, spec, {"chr1": "N" * 90}), "sequence") == []
 
 
@@ -238,12 +241,12 @@ def contigs_remark(tmp_path, spec, *names):
 
 def test_the_contigs_of_the_training_are_known_by_any_name(tmp_path, spec):
     network = replace(spec, training_windows={"chr1": ((0, 1),), "chr2": ((0, 1),)})
-    there = "2 of 2 contigs of the training windows are there"
+    there = "2 of 2 contigs of the training windows are present"
     for some in (("chr1", "chr2"), ("1", "2"), ("NC_000001.11", "CM000664.2")):
         assert contigs_remark(tmp_path, network, *some) == (OK, there)
     assert contigs_remark(tmp_path, network, "NC_000002.12") == (
         WARNING,
-        "1 of 2 contigs of the training windows are there; lacking: chr1",
+        "1 of 2 contigs of the training windows are present; missing: chr1",
     )
     state, said = contigs_remark(tmp_path, spec, "one")
     assert (state, said.partition(";")[0]) == (
@@ -257,13 +260,13 @@ def test_windows_are_told_only_where_assembly_and_lengths_agree(spec):
     assert windows_not_known(hg38, hg38, spec) is None
     assert windows_not_known(hg38[1:3], hg38[1:3], spec) is None
     assert windows_not_known(hg19, hg19, spec) == (
-        "the network was trained on hg38, and this is of the assembly hg19, by the lengths of 24 contigs"
+        "the network was trained on hg38, but this is the assembly hg19 by the lengths of 24 contigs"
     )
     piece = [Contig("chr2", 2_333_275)]
     assert windows_not_known(piece, piece, spec) == OTHER + "chr2 has 2,333,275 bp instead of 242,193,529"
     mixed = [hg38[0], *piece, Contig("chrUn_1", 70)]
     assert windows_not_known(mixed, mixed, spec) == (
-        "not every contig is as in the assembly hg38: chr2 has 2,333,275 bp instead of 242,193,529"
+        "not every contig matches the assembly hg38: chr2 has 2,333,275 bp instead of 242,193,529"
     )
     assert windows_not_known(mixed, [hg38[0], mixed[2]], spec) is None
     assert windows_not_known(hg19, hg19, replace(spec, training_windows={})) is None

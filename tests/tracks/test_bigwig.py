@@ -170,7 +170,9 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     make_folder(tmp_path / "new/folder")
     assert (tmp_path / "new/folder").is_dir()
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="file/below: output folder cannot be written: Not a directory; give another"):
+    with pytest.raises(
+        OutputError, match="file/below: output folder cannot be written: Not a directory; choose another"
+    ):
         make_folder(tmp_path / "file/below")
     with pytest.raises(OutputError, match="output folder cannot be written"):
         make_folder(tmp_path / "file")
@@ -209,7 +211,9 @@ def test_a_missing_track_is_made_again(files):
 
 def test_other_inputs_are_refused_by_name(files):
     finish(files)
-    with pytest.raises(OutputError, match=r"s.run.json: was made with another model, overlap; give another --out"):
+    with pytest.raises(
+        OutputError, match=r"s.run.json: existing tracks were made with another model, overlap; choose another --out"
+    ):
         is_up_to_date(files, INPUTS | {"model": "n", "overlap": 8})
 
 

@@ -33,10 +33,10 @@ def test_contigs_without_data_and_unknown_ones_have_none(track):
 
 
 def test_what_is_no_track_of_this_genome_is_said(track, tmp_path):
-    with pytest.raises(InputError, match="t.bw: has one with 1,000 bp, the genome 999; give tracks of this genome"):
+    with pytest.raises(InputError, match="t.bw: one has 1,000 bp, but 999 in the genome; use tracks of this genome"):
         SignalTrack(track).bins(Contig("one", 999), 0, 2, bin_bp=128)
     (tmp_path / "no.bw").write_text("no track")
-    for name, message in (("no.bw", "is no bigWig, or is cut short"), ("absent.bw", "there is no such bigWig")):
+    for name, message in (("no.bw", "not a bigWig, or truncated"), ("absent.bw", "bigWig not found")):
         with pytest.raises(InputError, match=message):
             SignalTrack(tmp_path / name)
 
@@ -44,13 +44,13 @@ def test_what_is_no_track_of_this_genome_is_said(track, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda whole: whole[:0], "is no bigWig, or is cut short"),
-        (lambda whole: whole[:3], "is no bigWig, or is cut short"),
-        (lambda whole: b"x" + whole, "is no bigWig, or is cut short"),
-        (lambda whole: whole[:40], "is cut short: its index begins at byte .* of 40; copy it again"),
-        (lambda whole: whole[:-150], "is cut short: its index begins at byte"),
-        (lambda whole: whole[3::-1] + whole[4:], "is a bigWig of the other byte order, which is not read; write"),
-        (lambda whole: bytes.fromhex("ebf28987") + whole[4:], "is a bigBed; give a bigWig"),
+        (lambda whole: whole[:0], "not a bigWig, or truncated"),
+        (lambda whole: whole[:3], "not a bigWig, or truncated"),
+        (lambda whole: b"x" + whole, "not a bigWig, or truncated"),
+        (lambda whole: whole[:40], "truncated: its index begins at byte .* of 40; copy it again"),
+        (lambda whole: whole[:-150], "truncated: its index begins at byte"),
+        (lambda whole: whole[3::-1] + whole[4:], "bigWig with the other byte order, which is not supported; convert"),
+        (lambda whole: bytes.fromhex("ebf28987") + whole[4:], "is a bigBed; use a bigWig"),
     ],
 )
 def test_what_is_no_bigwig_is_said_in_our_words_alone(track, capfd, change, message):
@@ -85,7 +85,7 @@ def test_contigs_are_found_with_or_without_chr(tmp_path, header, asked):
     path = tmp_path / "t.bw"
     pybigtools.open(str(path), "w").write({header: 200}, iter([(header, 0, 200, 3.0)]))
     np.testing.assert_array_equal(SignalTrack(path).bins(Contig(asked, 200), 0, 2, bin_bp=100), [3, 3])
-    with pytest.raises(InputError, match=f"has {header} with 200 bp, the genome 201"):
+    with pytest.raises(InputError, match=f"{header} has 200 bp, but 201 in the genome"):
         SignalTrack(path).bins(Contig(asked, 201), 0, 2, bin_bp=100)
 
 
@@ -116,7 +116,7 @@ def test_values_below_0_are_no_signal(tmp_path):
     path = tmp_path / "ratio.bw"
     pybigtools.open(str(path), "w").write({"one": 400}, iter([("one", 0, 200, 1.0), ("one", 256, 300, -0.5)]))
     binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="linear", wanted="log1p")
-    with pytest.raises(InputError, match="ratio.bw: has values below 0, as at one:257; give signal"):
+    with pytest.raises(InputError, match="ratio.bw: values below 0, for example at one:257; use signal"):
         binned.read(Contig("one", 400), 0, 4)
 
 
@@ -125,9 +125,7 @@ def test_values_that_can_be_no_logarithm_are_said_to_be_the_signal(tmp_path):
     pybigtools.open(str(path), "w").write({"one": 400}, iter([("one", 0, 200, 1.0), ("one", 256, 300, 5000.0)]))
     for wanted in ("log1p", "linear"):
         binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="log1p", wanted=wanted)
-        with pytest.raises(
-            InputError, match="linear.bw: is taken for ln.1 . signal. and has 5,000 at one:257; where it"
-        ):
+        with pytest.raises(InputError, match="linear.bw: treated as ln.1 . signal., but has 5,000 at one:257; if it"):
             binned.read(Contig("one", 400), 0, 4)
     binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="linear", wanted="linear")
     assert binned.read(Contig("one", 400), 2, 1) == pytest.approx([5000])
@@ -148,9 +146,9 @@ def test_a_contig_is_known_by_another_naming(tmp_path):
     assert first("NC_012920.1", 16_569) == 2  # of several names that of its length
     assert first("NC_001807.4", 16_571) == 1
     assert first("NC_000001.11", 700) == 3
-    with pytest.raises(InputError, match="has chr1 with 700 bp, the genome 248,956,422; give tracks of this genome"):
+    with pytest.raises(InputError, match="chr1 has 700 bp, but 248,956,422 in the genome; use tracks of this genome"):
         first("NC_000001.11", 248_956_422)
-    with pytest.raises(InputError, match="has chrM with 16,571 bp, the genome 5; give tracks of this genome"):
+    with pytest.raises(InputError, match="chrM has 16,571 bp, but 5 in the genome; use tracks of this genome"):
         first("chrM", 5)
 
 
@@ -168,7 +166,7 @@ def test_values_below_0_are_not_hidden_by_the_mean_of_a_bin(tmp_path, space):
     path = tmp_path / "ratio.bw"
     pybigtools.open(str(path), "w").write({"one": 400}, iter([("one", 0, 40, 9.0), ("one", 40, 50, -1.5)]))
     binned = BinnedTrack(SignalTrack(path), bin_bp=128, space=space, wanted="log1p")
-    with pytest.raises(InputError, match="ratio.bw: has values below 0, as at one:41; give signal"):
+    with pytest.raises(InputError, match="ratio.bw: values below 0, for example at one:41; use signal"):
         binned.read(Contig("one", 400), 0, 4)
 
 
@@ -184,7 +182,7 @@ def test_a_bin_with_an_infinite_base_is_infinite(tmp_path, zero_fill):
         np.testing.assert_array_equal(np.isinf(found), [True, False, False, False])
         np.testing.assert_array_equal(np.isnan(found), [False, not zero_fill, False, not zero_fill])
     binned = BinnedTrack(SignalTrack(path), bin_bp=128, space="linear", wanted="linear", finite=True)
-    with pytest.raises(InputError, match="ratio.bw: has an infinite value, as at one:101; signal is finite"):
+    with pytest.raises(InputError, match="ratio.bw: infinite value, for example at one:101; signal must be finite"):
         binned.read(Contig("one", 400), 0, 4)
 
 

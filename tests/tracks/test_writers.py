@@ -101,7 +101,9 @@ def test_a_full_disk_is_one_line(tmp_path, values, monkeypatch):
         writers = open_writers(tmp_path, 3, 1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    with pytest.raises(OutputError, match=r"0.bw: cannot be written: File too large; make room or give another --out"):
+    with pytest.raises(
+        OutputError, match=r"0.bw: cannot be written: File too large; free some space or choose another --out"
+    ):
         for contig in CONTIGS[:1] * 100:
             writers.write(contig, 0, values)
     writers.discard()

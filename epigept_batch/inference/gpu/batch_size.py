@@ -1,4 +1,4 @@
-"""How many pairs of a window and a sample a GPU should compute at once: by its free memory and a short trial, kept."""
+"""Choose the batch size for a GPU by its free memory and a short trial, whose result is saved."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 CANDIDATES = (1, 2, 4, 8, 16, 32, 64, 128)
 TRIALS = 3
 WORTH = 1.02
-"""A larger batch must be so many times as fast: it costs memory, and makes the first window wait."""
+"""Least speed-up for which a larger batch is chosen, because it costs memory and delays the first window."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What was tried.
+    """The result of a trial.
 
     Attributes:
-        batch_size: The choice.
+        batch_size: The chosen batch size.
         rates: Pairs per second by batch size.
     """
 
@@ -39,11 +39,11 @@ class Trial:
 
 
 def kept_trial(key: str, make: Callable[[], Trial]) -> Trial:
-    """The trial that was made before for this key, or a new one.
+    """Return the saved trial for this key, or run a new one and save it.
 
     Args:
-        key: All that it depends on: device, model, runtime, samples.
-        make: Makes it.
+        key: Everything that the trial depends on: device, model, runtime, samples.
+        make: Runs a new trial.
     """
     folder = cache_folder("batches")
     file = None if folder is None else folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
@@ -57,11 +57,11 @@ def kept_trial(key: str, make: Callable[[], Trial]) -> Trial:
 
 
 def try_sizes(run: Callable[[int], None], *, most: int, is_too_large: Callable[[Exception], bool]) -> Trial:
-    """Time batches of growing size until they do not fit or are not faster.
+    """Time batches of growing size until they no longer fit or are not faster.
 
     Args:
-        run: Computes a batch of a size.
-        most: The largest that memory may hold.
+        run: Computes a batch of a given size.
+        most: The largest batch that may fit into memory.
         is_too_large: Whether an error means that a batch does not fit.
     """
     rates: dict[int, float] = {}
@@ -70,7 +70,7 @@ def try_sizes(run: Callable[[int], None], *, most: int, is_too_large: Callable[[
         if size > most and rates:
             break
         try:
-            run(size)  # a first time makes buffers and chooses algorithms
+            run(size)  # the first run allocates buffers and chooses algorithms
             rates[size] = size * TRIALS / _seconds(run, size)
         except Exception as error:
             if not (rates and is_too_large(error)):
@@ -96,5 +96,5 @@ def _read(file: Path, key: str) -> Trial | None:
         if document["key"] == key:
             return Trial(int(document["best"]), {int(size): float(rate) for size, rate in document["rates"]})
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there or not ours: it is made again
+        pass  # missing or not ours: a new trial is made
     return None

@@ -1,4 +1,4 @@
-"""What the CUDA driver says of the GPUs, and page-locked memory; by its own library, without a toolkit."""
+"""Query GPUs and lock memory pages through the CUDA driver's own library, without the CUDA toolkit."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ NAME_BYTES = 256
 
 @dataclass(frozen=True)
 class GpuMemory:
-    """Bytes of a GPU's memory."""
+    """Free and total memory of a GPU in bytes."""
 
     free: int
     total: int
 
 
 class CudaDriver:
-    """The driver's interface, of which every version has these functions.
+    """The driver's interface; every driver version has these functions.
 
     Raises:
-        DeviceError: There is no driver, or it refuses a call, here and by every method.
+        DeviceError: There is no driver, or it refuses a call. Every method may raise it.
     """
 
     def __init__(self) -> None:
         try:
             self._library: Any = ctypes.CDLL(DRIVER_LIBRARY)
         except OSError as error:
-            raise DeviceError("there is no NVIDIA driver on this machine; install one, 580 or later") from error
+            raise DeviceError("no NVIDIA driver on this machine; install version 580 or later") from error
         self._call("cuInit", 0)
 
     def device_count(self) -> int:
-        """How many GPUs this process may use (CUDA_VISIBLE_DEVICES)."""
+        """Return the number of GPUs that this process may use (CUDA_VISIBLE_DEVICES)."""
         count = ctypes.c_int()
         self._call("cuDeviceGetCount", ctypes.byref(count))
         return count.value
 
     def device_name(self, index: int) -> str:
-        """As nvidia-smi has it."""
+        """Return a GPU's name as in nvidia-smi."""
         name = ctypes.create_string_buffer(NAME_BYTES)
         self._call("cuDeviceGetName", name, NAME_BYTES, self._device(index))
         return name.value.decode(errors="replace")
 
     def memory(self, index: int) -> GpuMemory:
-        """Of a GPU, now."""
+        """Return a GPU's current memory."""
         device, context = self._device(index), ctypes.c_void_p()
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
-        # The primary context is the one that ONNX Runtime works in.
+        # ONNX Runtime works in the primary context.
         self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
         try:
             self._call("cuCtxPushCurrent_v2", context)
@@ -68,11 +68,11 @@ class CudaDriver:
         return GpuMemory(free.value, total.value)
 
     def lock_pages(self, array: NDArray[np.generic]) -> None:
-        """Let a GPU copy from an array at the bus's full rate, until `unlock_pages`."""
+        """Lock an array's pages, so that a GPU copies from it at the bus's full rate, until `unlock_pages`."""
         self._call("cuMemHostRegister_v2", ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes), PORTABLE)
 
     def unlock_pages(self, array: NDArray[np.generic]) -> None:
-        """Before the array is freed."""
+        """Unlock an array's pages; call this before the array is freed."""
         self._call("cuMemHostUnregister", ctypes.c_void_p(array.ctypes.data))
 
     def _device(self, index: int) -> ctypes.c_int:
@@ -83,4 +83,4 @@ class CudaDriver:
     def _call(self, name: str, *arguments: object) -> None:
         code = getattr(self._library, name)(*arguments)
         if code:
-            raise DeviceError(f"the NVIDIA driver refused {name} (CUresult {code}); look at nvidia-smi")
+            raise DeviceError(f"the NVIDIA driver refused {name} (CUresult {code}); check the output of nvidia-smi")

@@ -1,4 +1,4 @@
-"""The network on GPUs: how it is loaded there, and how much of it at once."""
+"""Load the network onto GPUs and choose the batch size."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 WARNING, SILENT = 2, 4  # ONNX Runtime's log levels: its own default, and fatal errors only
 FEEDERS = 2
-"""Networks per GPU: while one computes, the other's inputs are copied and its results are read."""
+"""Networks per GPU: while one computes, the other copies inputs and reads results."""
 PAIR_BYTES_A_BP = 1600
-"""Memory that a pair of a window and a sample takes on a GPU, a base pair of the window: convolutions and attention."""
+"""GPU memory of one pair of a window and a sample, per base pair of the window, for convolutions and attention."""
 INSTALL_GPU = "install epigept-batch with its [gpu] extra, in an environment without onnxruntime"
 
 
 class OnGPU(NamedTuple):
-    """A network and where it is."""
+    """A network and the index of its GPU."""
 
     gpu: int
     network: Network
@@ -48,23 +48,25 @@ def load_on_gpus(
     runtime: str,
     say: Callable[[str], None],
 ) -> tuple[list[OnGPU], int]:
-    """Networks on every GPU asked for, several on each, and how many pairs of a window and a sample per call takes.
+    """Load networks onto every requested GPU, several on each; return them with the batch size.
+
+    The batch size counts pairs of a window and a sample per call.
 
     Args:
         ort: The onnxruntime module.
         path: A model file.
-        device: `cuda`, with or without indices; for `auto` the first.
-        options: How it is to run.
+        device: `cuda`, with or without indices; `auto` uses the first GPU.
+        options: How to run the file.
         runtime: Name and version of that module.
-        say: Takes a sentence for the user.
+        say: Called with a sentence for the user.
 
     Raises:
-        DeviceError: There is no CUDA, no driver or no such GPU, or the file is not for one; says what to do.
+        DeviceError: There is no CUDA, no driver or no such GPU, or the file is not for GPUs. It says what to do.
     """
     if options.precision == "int8":
-        raise DeviceError("an int8 model file is for CPUs; for a GPU convert with --precision fp16")
+        raise DeviceError("an int8 model file runs on CPUs only; for a GPU, convert with --precision fp16")
     if CUDA_PROVIDER not in ort.get_available_providers():
-        raise DeviceError(f"this ONNX Runtime has no CUDA; for a GPU {INSTALL_GPU}")
+        raise DeviceError(f"this ONNX Runtime has no CUDA support; for a GPU, {INSTALL_GPU}")
     first = device.indices[0] if device.indices else 0
     loaded = {first: load_on_gpu(ort, path, first, options.threads)}
     driver = CudaDriver()
@@ -87,19 +89,19 @@ def load_on_gpus(
 
 
 def load_on_gpu(ort: ModuleType, path: Path | bytes, index: int, threads: int) -> Any:  # noqa: ANN401 - untyped
-    """A session whose first provider is CUDA.
+    """Load a model onto a GPU, with CUDA as the first provider.
 
-    A GPU build lists CUDA as available even where its libraries or the device are missing, prints errors and falls
-    back to the CPU; so it is kept quiet, and what it obtained is compared with what was asked.
+    A GPU build lists CUDA as available even if its libraries or the device are missing. It then prints errors and falls
+    back to the CPU. So its output is suppressed, and the provider it obtained is checked.
 
     Args:
         ort: The onnxruntime module.
         path: A model file, or a graph.
-        index: Of the GPU.
-        threads: How many the CPU may use.
+        index: Index of the GPU.
+        threads: Number of CPU threads.
 
     Raises:
-        DeviceError: It could not be had; says what to do.
+        DeviceError: The GPU cannot be used. It says what to do.
     """
     ort.set_default_logger_severity(SILENT)
     try:
@@ -110,11 +112,11 @@ def load_on_gpu(ort: ModuleType, path: Path | bytes, index: int, threads: int) -
             "device_id": str(index),
             # The default, EXHAUSTIVE, times every algorithm for each new shape; the convolutions are 1 % of the work.
             "cudnn_conv_algo_search": "HEURISTIC",
-            # By default memory doubles when it does not suffice; calls of one shape need what they need once.
+            # By default memory doubles when it runs out, but calls of one shape always need the same amount.
             "arena_extend_strategy": "kSameAsRequested",
-            # On by default: a float32 file would compute with 10 bits of mantissa, beyond the limits of fp32.
+            # On by default: a float32 file would compute with a 10-bit mantissa and exceed the error limits of fp32.
             "use_tf32": "0",
-            # Sums of squares in float32 in a float16 file: some activations of trained networks are large.
+            # Sum squares in float32 even in a float16 file, because some activations of trained networks are large.
             "enable_skip_layer_norm_strict_mode": "1",
         }
         session = ort.InferenceSession(path, sess_options=options, providers=[(CUDA_PROVIDER, cuda), CPU_PROVIDER])
@@ -125,18 +127,18 @@ def load_on_gpu(ort: ModuleType, path: Path | bytes, index: int, threads: int) -
     if session.get_providers()[0] != CUDA_PROVIDER:
         reason = missing or "no driver, or no such device"
         raise DeviceError(
-            f"CUDA device {index} could not be started ({reason}); look at nvidia-smi (driver 580 or later is needed), "
+            f"CUDA device {index} could not be started ({reason}); check nvidia-smi (driver 580 or later is required), "
             f"or {INSTALL_GPU}"
         )
     return session
 
 
 def _preload_libraries(ort: ModuleType) -> str:
-    """Load the CUDA libraries that pip installed; the first that is missing, as ONNX Runtime says it."""
+    """Load the CUDA libraries that pip installed; return ONNX Runtime's message on the first missing one."""
     if not hasattr(ort, "preload_dlls"):
         return ""
     said = io.StringIO()
-    with redirect_stdout(said):  # where it complains, and where --json goes
+    with redirect_stdout(said):  # it complains on standard output, where --json also goes
         ort.preload_dlls()
     failed = re.search(r"Failed to load \S+: (.+)", said.getvalue())
     return failed[1] if failed else ""
@@ -149,7 +151,7 @@ def _network_maker(
     index: int,
     outputs: Sequence[str],
 ) -> Callable[[tuple[int, int]], CudaNetwork]:
-    """What makes networks of a GPU's session by windows and samples per call."""
+    """Return a function that makes a network from a GPU's session for a number of windows and samples per call."""
 
     def make(shape: tuple[int, int]) -> CudaNetwork:
         return CudaNetwork(ort, session, driver, index, outputs=outputs, shape=shape)
@@ -158,16 +160,16 @@ def _network_maker(
 
 
 def _try_sizes(make: Callable[[tuple[int, int]], CudaNetwork], samples: int, free: int) -> Trial:
-    """The batch size that suits a GPU and a model, by a trial.
+    """Find the batch size for a GPU and a model by a trial.
 
     Args:
-        make: Makes the network of a shape.
-        samples: How many a run has.
-        free: Bytes of the GPU's memory.
+        make: Makes the network for a shape.
+        samples: Number of samples of the run.
+        free: Free bytes of the GPU's memory.
     """
     networks: dict[tuple[int, int], CudaNetwork] = {}
 
-    def run(size: int) -> None:  # whatever the buffers hold
+    def run(size: int) -> None:  # the content of the buffers does not matter
         shape = (max(1, size // samples), min(size, samples))
         if shape not in networks:
             for network in networks.values():

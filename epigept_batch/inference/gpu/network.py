@@ -1,4 +1,4 @@
-"""A graph on a GPU, with inputs and outputs in buffers that are made once."""
+"""Run a graph on a GPU, with inputs and outputs in buffers that are allocated once."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 class CudaNetwork:
-    """Runs a graph in calls of one shape, so that the GPU's libraries choose their algorithms and memory once.
+    """Runs a graph in calls of one shape, so that the GPU's libraries choose algorithms and memory only once.
 
-    A call with fewer windows or samples leaves what was in the other rows and is not looked at there: rows do not
-    depend on each other. Inputs are gathered in page-locked memory, which the GPU reads at the bus's full rate and
-    while it computes for another thread; so give each thread a network of its own, of the same session.
+    A call with fewer windows or samples leaves old values in the other rows and ignores their results, because rows are
+    independent. Inputs are gathered in page-locked memory, which the GPU reads at the bus's full rate, even while it
+    computes for another thread. So each thread should have its own network of the same session.
 
     Args:
         ort: The onnxruntime module.
-        session: Whose first provider is CUDA.
-        driver: To lock pages.
-        index: Of the GPU.
-        outputs: Names of those to compute.
+        session: A session with CUDA as the first provider.
+        driver: The driver, to lock pages.
+        index: Index of the GPU.
+        outputs: Names of the outputs to compute.
         shape: Windows and samples per call.
     """
 
@@ -54,7 +54,7 @@ class CudaNetwork:
         self._host = [np.zeros((rows[port.rows], *port.shape), port.dtype) for port in self.ports.inputs]
         self._locked: list[NDArray[Any]] = []
         for array in self._host:
-            with suppress(DeviceError):  # where the system does not allow it, copies are slower
+            with suppress(DeviceError):  # if the system does not allow it, copies are slower
                 driver.lock_pages(array)
                 self._locked.append(array)
         make = ort.OrtValue.ortvalue_from_shape_and_type
@@ -76,7 +76,7 @@ class CudaNetwork:
         return next(port.shape[0] for port in self.ports.inputs if port.name == TOKENS)
 
     def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
-        """One call of it, with no more windows and samples than its shape."""
+        """Run the graph once, with no more windows and samples than its shape."""
         for host, port, device in zip(self._host, self.ports.inputs, self._device, strict=True):
             for number, row in enumerate(inputs[port.name]):
                 host[number] = row
@@ -85,26 +85,26 @@ class CudaNetwork:
         return {name: np.array(value[:windows, :samples]) for name, value in self.run().items()}
 
     def run(self) -> Mapping[str, NDArray[np.float32]]:
-        """Compute what the buffers hold: each output by name, float32, (windows, samples, …) of its shape."""
+        """Run the graph on the buffers; return each output by name, float32, (windows, samples, …) of its shape."""
         self._binding.synchronize_inputs()
         self._session.run_with_iobinding(self._binding)
         self._binding.synchronize_outputs()
         return {name: value.numpy() for name, value in self._outputs.items()}
 
     def close(self) -> None:
-        """Give the pages back."""
+        """Unlock the pages."""
         while self._locked:
             with suppress(DeviceError):
                 self._driver.unlock_pages(self._locked.pop())
 
 
 class FixedShapes:
-    """A network of any number of windows and samples by calls of fixed shape, made smaller when memory runs out.
+    """Runs any number of windows and samples in calls of a fixed shape, which shrinks when memory runs out.
 
     Args:
-        make: Makes the network of a shape.
-        ports: What it takes and gives.
-        say: Takes a sentence for the user.
+        make: Makes the network for a shape.
+        ports: Its inputs and outputs.
+        say: Called with a sentence for the user.
     """
 
     def __init__(
@@ -115,10 +115,10 @@ class FixedShapes:
         self._most: int | None = None
 
     def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
-        """Compute them in as few calls as memory allows.
+        """Compute the inputs in as few calls as memory allows.
 
         Raises:
-            DeviceError: Not even one window of one sample fits.
+            DeviceError: Not even one window for one sample fits.
         """
         pairs = math.prod(inputs.shape)
         if self._most is not None and pairs > self._most:
@@ -130,15 +130,13 @@ class FixedShapes:
                 raise
         self._release()
         if pairs == 1:
-            raise DeviceError("the GPU has no memory for one window; free some, or give --device cpu")
+            raise DeviceError("not enough GPU memory for one window; free some GPU memory, or use --device cpu")
         self._most = pairs // 2
-        self._say(
-            f"the GPU has no memory for {pairs} pairs of a window and a sample per call; goes on with {self._most}"
-        )
+        self._say(f"not enough GPU memory for a batch of {pairs}; continuing with {self._most}")
         return self._halved(inputs)
 
     def _network_for(self, shape: tuple[int, int]) -> CudaNetwork:
-        """The one that is there, if these fit into it: only a run's last batch is smaller than the others."""
+        """Return the current network if the inputs fit, else a new one; usually only a run's last batch is smaller."""
         fits = self._network is not None and all(n <= most for n, most in zip(shape, self._network.shape, strict=True))
         if self._network is None or not fits:
             self._release()

@@ -149,8 +149,8 @@ def test_what_is_wrong_with_the_data_is_said(export, simulated, tmp_path, old, n
 @pytest.mark.parametrize(
     ("value", "space", "message"),
     [
-        (-0.5, "linear", "cell1.CTCF.bw: has values below 0, as at sim1:129"),
-        (np.inf, "linear", "cell1.CTCF.bw: has an infinite value, as at sim1:129"),
+        (-0.5, "linear", "cell1.CTCF.bw: values below 0, for example at sim1:129"),
+        (np.inf, "linear", "cell1.CTCF.bw: infinite value, for example at sim1:129"),
         (5000.0, "log1p", 'where it holds the signal itself, set space = "linear" in'),
     ],
 )

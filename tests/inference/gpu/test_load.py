@@ -108,7 +108,7 @@ def test_when_memory_runs_out_calls_become_smaller_and_values_stay(make, plain, 
     for signal in found:
         np.testing.assert_allclose(signal, plain.signal(Inputs.of(**inputs)), rtol=1e-5, atol=SAME)
     assert len([shape for shape in made if shape[0] * shape[1] > fit]) == len(said)
-    assert said[0] == "the GPU has no memory for 15 pairs of a window and a sample per call; goes on with 7"
+    assert said[0] == "not enough GPU memory for a batch of 15; continuing with 7"
     assert len(open_networks) == 1
 
 
@@ -117,7 +117,9 @@ def test_no_memory_for_one_window_is_an_error(ports, inputs):
         raise RuntimeError("CUDA error: out of memory")
 
     shapes = FixedShapes(fail, ports, lambda _: None)
-    with pytest.raises(DeviceError, match="the GPU has no memory for one window; free some, or give --device cpu"):
+    with pytest.raises(
+        DeviceError, match="not enough GPU memory for one window; free some GPU memory, or use --device cpu"
+    ):
         shapes(Inputs.of(**inputs))
 
 
@@ -132,7 +134,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(ports, inputs):
 
 def test_a_machine_without_a_driver_is_said(monkeypatch):
     monkeypatch.setattr(cuda_driver, "DRIVER_LIBRARY", "libcuda-is-not-here.so")
-    with pytest.raises(DeviceError, match="there is no NVIDIA driver on this machine"):
+    with pytest.raises(DeviceError, match="no NVIDIA driver on this machine"):
         CudaDriver()
 
 
