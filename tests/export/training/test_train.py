@@ -151,7 +151,7 @@ def test_what_is_wrong_with_the_data_is_said(export, simulated, tmp_path, old, n
     [
         (-0.5, "linear", "cell1.CTCF.bw: values below 0, for example at sim1:129"),
         (np.inf, "linear", "cell1.CTCF.bw: infinite value, for example at sim1:129"),
-        (5000.0, "log1p", 'where it holds the signal itself, set space = "linear" in'),
+        (5000.0, "log1p", 'if it holds the signal itself, set space = "linear" in'),
     ],
 )
 def test_a_signal_that_can_be_none_is_refused(export, simulated, tmp_path, value, space, message):
