@@ -28,6 +28,10 @@ METRICS = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
 }
+BEYOND_THE_MEAN = {
+    "partial_pearson": "prediction, given the mean",
+    "pearson_of_differences": "differences from the mean",
+}
 
 
 @click.command(short_help="Compare predicted tracks with measured ones.")
@@ -126,8 +130,8 @@ def evaluate(
     """Compare predicted tracks with measured ones, bin by bin.
 
     With --training, also reports two baselines: the mean of the training cells' tracks, and the track of the nearest
-    training cell. The correlation of differences from that mean shows whether sample-specific signal is predicted.
-    Training windows and cells are reported separately.
+    training cell. The partial correlation, given that mean, shows whether sample-specific signal is predicted. Training
+    windows and cells are reported separately.
 
     \b
     Example:
@@ -250,15 +254,14 @@ def _names_of(training: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _rows(part: Mapping[str, Any], shown: Sequence[str], names: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
-    """Yield a row per predictor of a part, and the correlation of differences from the mean."""
+    """Yield a row per predictor of a part, and the correlations that leave the mean out."""
     share = f", {part['bins_in_peaks']:,} in peaks" if part["bins_in_peaks"] is not None else ""
     yield (f"{part['part']}, {_bins(part['bins'])}{share}", *("" for _ in shown))
     for predictor, metrics in part["predictors"].items():
         yield (f"  {names[predictor]}", *(_number(metrics[key]) for key in shown))
-    if part["pearson_of_differences"] is not None:
-        values = ("pearson_log1p",)
-        cell = _number(part["pearson_of_differences"])
-        yield ("  differences from the mean", *(cell if key in values else "" for key in shown))
+    for key, name in BEYOND_THE_MEAN.items():
+        if part[key] is not None:
+            yield (f"  {name}", *(_number(part[key]) if metric == "pearson_log1p" else "" for metric in shown))
 
 
 def _number(value: float | None) -> str:

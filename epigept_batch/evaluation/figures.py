@@ -25,14 +25,14 @@ COLOURS = {
     "prediction": "#0072b2",
     "mean_of_training_cells": "#e69f00",
     "nearest_training_cell": "#009e73",
-    "differences": "#999999",
+    "given_the_mean": "#999999",
 }
 """Colours of Okabe and Ito, which colour-blind readers can tell apart."""
 TITLES = {
     "prediction": "prediction",
     "mean_of_training_cells": "mean of training cells",
     "nearest_training_cell": "nearest training cell",
-    "differences": "differences from that mean",
+    "given_the_mean": "prediction, given the mean",
 }
 METRICS = {"pearson_log1p": "r of ln(1 + signal)", "pearson_linear": "r of the signal", "spearman": "Spearman's r"}
 """The metrics of the report whose best value is 1 in every comparison."""
@@ -117,11 +117,11 @@ def _figure(panels: int, *, width: float, height: float) -> tuple[Figure, Sequen
 
 
 def _r(document: Mapping[str, Any], name: str) -> float | None:
-    """Return the correlation over all bins of a predictor, or of the differences from the mean."""
+    """Return the correlation over all bins of a predictor, or of the prediction given the mean."""
     whole = document["parts"][0]
-    if name == "differences":
-        differences: float | None = whole["pearson_of_differences"]
-        return differences
+    if name == "given_the_mean":
+        partial: float | None = whole["partial_pearson"]
+        return partial
     value: float | None = whole["predictors"].get(name, {}).get("pearson_log1p")
     return value
 
@@ -188,8 +188,8 @@ def _draw_chromosomes(axes: Axes, document: Mapping[str, Any]) -> None:
     chromosomes = [part for part in parts if part["kind"] == "contig"]
     for name, colour in COLOURS.items():
         values = [
-            part["pearson_of_differences"]
-            if name == "differences"
+            part["partial_pearson"]
+            if name == "given_the_mean"
             else part["predictors"].get(name, {}).get("pearson_log1p")
             for part in chromosomes
         ]

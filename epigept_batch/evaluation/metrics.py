@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 """Values that are held in float64 at a time."""
+NOTHING_LEFT = 1e-9
+"""Share of the variance: what a linear fit leaves below it is rounding of float32."""
 
 
 def pearson(x: Values, y: Values, *, of: Transform | None = None) -> float:
@@ -35,6 +37,15 @@ def pearson(x: Values, y: Values, *, of: Transform | None = None) -> float:
         dx, dy = a - mean_x, b - mean_y
         xx, yy, xy = xx + float(dx @ dx), yy + float(dy @ dy), xy + float(dx @ dy)
     return float(np.clip(xy / np.sqrt(xx * yy), -1, 1))
+
+
+def partial_pearson(x: Values, y: Values, given: Values) -> float:
+    """Return Pearson's r of what a linear fit to `given` leaves of x and y; NaN if it leaves nothing of one of them."""
+    xy, xz, yz = pearson(x, y), pearson(x, given), pearson(y, given)
+    left = (1 - xz**2, 1 - yz**2)
+    if not min(left) > NOTHING_LEFT:
+        return float("nan")
+    return float(np.clip((xy - xz * yz) / np.sqrt(left[0] * left[1]), -1, 1))
 
 
 def spearman(x: Values, y: Values) -> float:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from epigept_batch.evaluation.metrics import average_precision, mean_squared_error, pearson, roc_auc, spearman
+from epigept_batch.evaluation.metrics import (
+    average_precision,
+    mean_squared_error,
+    partial_pearson,
+    pearson,
+    roc_auc,
+    spearman,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,6 +45,7 @@ def figures(bins: ComparedBins) -> Iterator[dict[str, Any]]:
             "bins": len(measured),
             "bins_in_peaks": None if peaks is None else int(peaks.sum()),
             "predictors": {key: _agreement(values, measured, peaks) for key, values in predictors.items()},
+            "partial_pearson": _given_the_mean(predictors, measured),
             "pearson_of_differences": _of_differences(predictors, measured),
         }
 
@@ -68,10 +76,21 @@ def _agreement(
     return {name: _or_null(value) for name, value in values.items()}
 
 
+def _given_the_mean(predictors: Mapping[str, NDArray[np.float32]], measured: NDArray[np.float32]) -> float | None:
+    """Return the partial Pearson r of prediction and measurement, given the mean of the training cells.
+
+    The signal that all cells share correlates by itself. This r leaves it out on both sides, so it tells whether the
+    sample's own part is predicted: it is 0 for a prediction that has no information beyond the mean.
+    """
+    if MEAN not in predictors or not all(differs(x, predictors[MEAN]) for x in (predictors[PREDICTION], measured)):
+        return None
+    return _or_null(partial_pearson(predictors[PREDICTION], measured, predictors[MEAN]))
+
+
 def _of_differences(predictors: Mapping[str, NDArray[np.float32]], measured: NDArray[np.float32]) -> float | None:
     """Return Pearson r of the differences of prediction and measurement from the mean of the training cells.
 
-    The signal that all cells share correlates by itself; only this r tells whether the sample's own part is predicted.
+    Both differences contain the same mean, so this r is not 0 for a prediction without information.
     """
     if MEAN not in predictors:
         return None

@@ -45,6 +45,7 @@ def _rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {
                 **dict(zip(KEYS, (*values, predictor), strict=True)),
                 **metrics,
+                "partial_pearson": None if number else part["partial_pearson"],
                 "pearson_of_differences": None if number else part["pearson_of_differences"],
             }
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -140,6 +141,9 @@ def test_comparators_and_differences(data, evaluate, tmp_path):
             assert whole["predictors"][name][metric] == pytest.approx(value, rel=5e-6, abs=1e-6), (name, metric)
     differences = scipy.stats.pearsonr(x[both] - mean, y[both] - mean).statistic
     assert whole["pearson_of_differences"] == pytest.approx(differences, abs=1e-6)
+    design = np.stack([np.ones(both.sum()), mean], axis=1)
+    left = [values - design @ np.linalg.lstsq(design, values, rcond=None)[0] for values in (x[both], y[both])]
+    assert whole["partial_pearson"] == pytest.approx(scipy.stats.pearsonr(*left).statistic, abs=1e-6)
     assert document["training"] == {"cells": 3, "nearest": "b", "nearest_given": True}
     assert document["bins"]["without_training"] > 0
 
@@ -274,6 +278,7 @@ def test_a_training_mean_that_is_the_measured_track_keeps_r_1(data, evaluate, tm
     metrics = document["parts"][0]["predictors"]["mean_of_training_cells"]
     assert [metrics[name] for name in LINEAR] == pytest.approx([1, 1, 1, 0, 0], abs=1e-12)
     assert document["parts"][0]["pearson_of_differences"] is None
+    assert document["parts"][0]["partial_pearson"] is None
     note = (
         "the measured signal does not differ from the mean of training cells in any bin, so r of the differences is "
         "not defined"
@@ -299,6 +304,7 @@ def test_cells_whose_mean_is_the_measured_track_keep_r_1_too(data, evaluate, tmp
         metrics = document["parts"][0]["predictors"]["mean_of_training_cells"]
         assert metrics["pearson_log1p"] == pytest.approx(1, abs=1e-9)
         assert document["parts"][0]["pearson_of_differences"] is None
+        assert document["parts"][0]["partial_pearson"] is None
 
 
 def test_training_cells_of_another_depth_are_said_and_matched(data, evaluate, tmp_path):
@@ -419,6 +425,9 @@ def test_the_report_for_people(evaluate, tmp_path):
     assert any(line.startswith("chosen training cell (b)") for line in lines)
     assert not any("nearest training cell" in line for line in lines)
     assert sum(line.startswith("differences from the mean") for line in lines) == 3
+    given = [line for line in lines if line.startswith("prediction, given the mean")]
+    assert len(given) == 3
+    assert given[0].split()[-1] == f"{document['parts'][0]['partial_pearson']:.3f}"
     assert [line.split(",")[0] for line in lines if " bins" in line and "," in line][1:] == ["all", "chr1", "chr2"]
 
 
@@ -636,6 +645,42 @@ def test_a_cell_that_is_given_is_not_called_the_nearest(genome, tmp_path):
     assert f"; the nearest cell by expression is {nearest} (rank" in report
     assert f"chosen training cell ({given})" in report
     assert "nearest training cell" not in report
+
+
+@pytest.mark.parametrize(
+    ("cells", "used", "notes"),
+    [
+        ("abcd", 4, []),
+        (["a", "b", "zzz"], 2, ["not training cells, so excluded from their mean: zzz"]),
+        (["a", "measured", "b"], 2, ["the measured track itself, so excluded from the mean: measured"]),
+        (
+            ["a", "measured", "zzz"],
+            1,
+            [
+                "the measured track itself, so excluded from the mean: measured",
+                "not training cells, so excluded from their mean: zzz",
+            ],
+        ),
+        (
+            ["x", "y"],
+            2,
+            ["none of the cells of --training is a training cell of the model (a, b, c, …), so all of them are used"],
+        ),
+    ],
+)
+def test_which_cells_are_in_the_mean_is_said(genome, tmp_path, cells, used, notes):
+    assert genome().code == 0
+    (tmp_path / "cells").mkdir()
+    for name in cells:
+        shutil.copy(tmp_path / "out/sample.DNase.bw", tmp_path / f"cells/{name}.bw")
+    measured = tmp_path / "measured.bw"
+    shutil.copy(tmp_path / "out/sample.DNase.bw", measured)
+    if "measured" in cells:
+        measured = tmp_path / "cells/measured.bw"
+    options = {"predicted": tmp_path / "out/sample.DNase.bw", "measured": measured}
+    document = one(runner_of("evaluate", options | {"training": tmp_path / "cells/{cell}.bw"})("--json"))
+    assert document["training"]["cells"] == used
+    assert [note for note in document["notes"] if "excluded" in note or "--training" in note] == notes
 
 
 def test_windows_seen_in_training_are_told_apart(data, evaluate, small_model):

@@ -38,6 +38,34 @@ def test_correlations_are_those_of_scipy(series):
 
 
 @pytest.mark.usefixtures("_chunk")
+def test_the_partial_correlation_is_that_of_what_a_linear_fit_leaves(series):
+    x, y = (values.astype(float) for values in series)
+    given = (x + 0.5 * y + np.random.default_rng(3).normal(size=len(x)) * (1 + x.std())).astype(np.float32)
+    design = np.stack([np.ones(len(x)), given.astype(float)], axis=1)
+    left = [values - design @ np.linalg.lstsq(design, values, rcond=None)[0] for values in (x, y)]
+    expected = scipy.stats.pearsonr(*left).statistic
+    assert metrics.partial_pearson(*series, given) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_partial_correlation_of_noise_is_about_0_where_differences_are_not():
+    rng = np.random.default_rng(5)
+    mean = rng.gamma(1, 1, 20_000).astype(np.float32)
+    measured = (mean + 0.1 * rng.normal(size=len(mean))).astype(np.float32)
+    noise = rng.normal(size=len(mean)).astype(np.float32)
+    assert abs(metrics.partial_pearson(noise, measured, mean)) < 0.03
+    assert metrics.pearson(noise - 2 * mean, measured - 2 * mean) > 0.8
+    informed = (2 * mean + 5 * (measured - mean) + 0.1 * noise).astype(np.float32)
+    assert metrics.partial_pearson(informed, measured, mean) > 0.9
+
+
+@pytest.mark.parametrize("factor", [1, 0.3, -7])
+def test_a_prediction_that_is_the_mean_has_no_partial_correlation(factor):
+    rng = np.random.default_rng(6)
+    mean, measured = rng.gamma(1, 1, (2, 5000)).astype(np.float32)
+    assert np.isnan(metrics.partial_pearson(np.float32(factor) * mean, measured, mean))
+    assert np.isnan(metrics.partial_pearson(measured, np.float32(factor) * mean, mean))
+
+
 def test_squared_error_is_that_of_sklearn(series):
     x, y = series
     expected = reference.mean_squared_error(x.astype(np.float64), y.astype(np.float64))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig, Region
 
+NAMES_SHOWN = 3
+
 
 @dataclass(frozen=True, eq=False)
 class Pair:
@@ -128,12 +130,9 @@ def find_training(request: EvaluateRequest, pair: Pair, spec: Spec | None) -> Tr
     found = files.cells(pair.track)
     if not found:
         raise InputError(f"--training {request.training}: no bigWig found for {pair.track or pair.predicted}")
-    trained = set(trained_cells(spec)) & set(found) or set(found)
-    cells = {cell: path for cell, path in found.items() if cell in trained and not path.samefile(pair.measured)}
+    cells, notes = _training_cells(found, pair, spec if files.names("cell") else None)
     if not cells:
         raise InputError(f"--training {request.training}: the measured track itself; pass the training cells' tracks")
-    left_out = sorted(set(found) - set(cells))
-    notes = [f"not training cells, so excluded from their mean: {', '.join(left_out)}"] if left_out else []
     if request.nearest is not None:
         if request.nearest not in cells:
             raise InputError(f"--nearest {request.nearest}: no training track for {pair.track}")
@@ -145,6 +144,30 @@ def find_training(request: EvaluateRequest, pair: Pair, spec: Spec | None) -> Tr
         return Training(cells, nearest["cell"], notes)
     notes.append(f"the nearest training cell, {nearest['cell']}, has no training track for {pair.track}")
     return Training(cells, None, notes)
+
+
+def _training_cells(found: Mapping[str, Path], pair: Pair, spec: Spec | None) -> tuple[dict[str, Path], list[str]]:
+    """Return the tracks that belong in the mean, by cell, and notes on the others.
+
+    Args:
+        found: The tracks of --training, by cell.
+        pair: The compared tracks.
+        spec: Spec of the model; None if it is not available, or if the tracks are not named after cells.
+    """
+    itself = sorted(cell for cell, path in found.items() if path.samefile(pair.measured))
+    notes = [f"the measured track itself, so excluded from the mean: {', '.join(itself)}"] if itself else []
+    others = [cell for cell in found if cell not in itself]
+    known = trained_cells(spec)
+    strangers = sorted(set(others) - set(known))
+    if known and others and len(strangers) == len(others):
+        some = ", ".join(known[:NAMES_SHOWN])
+        notes.append(
+            f"none of the cells of --training is a training cell of the model ({some}, …), so all of them are used"
+        )
+    elif known and strangers:
+        notes.append(f"not training cells, so excluded from their mean: {', '.join(strangers)}")
+        others = [cell for cell in others if cell in known]
+    return {cell: found[cell] for cell in others}, notes
 
 
 @dataclass(frozen=True, eq=False)
