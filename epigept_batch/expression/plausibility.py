@@ -27,6 +27,8 @@ FEW = 200
 """Rows below which values cannot be judged."""
 LARGEST_LOGARITHM = 30.0
 """Largest value of logarithms: TPM of 15,000 genes average 67 and reach thousands; log2 of a million is 20."""
+LARGEST_LOG2_TPM = 20.0
+"""The same for a table of some genes, which may all be low: log2 of a million."""
 LEAST_COUNTS = 3 * MILLION
 """Smallest sum of counts: FPKM of a sample sum to 0.2 to 2 million, and a sequencing run has more reads."""
 LOGARITHMS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
@@ -96,7 +98,7 @@ def judge_tpm(tally: Tally, sample: int) -> Verdict:
         return Verdict("too few to judge")
     if abs(total / MILLION - 1) <= (WHOLE_ROUNDING if tally.whole[sample] else ROUNDING):
         return Verdict("TPM", of_one_scale=is_full)  # TPM of some genes were scaled to a million
-    if tally.largest[sample] <= LARGEST_LOGARITHM:
+    if tally.largest[sample] <= (LARGEST_LOGARITHM if is_full else LARGEST_LOG2_TPM):
         return _logarithms(tally, sample, refused=is_full)
     if tally.whole[sample] or total >= LEAST_COUNTS:
         whole = "whole numbers, " if tally.whole[sample] else ""

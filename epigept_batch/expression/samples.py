@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -41,6 +42,8 @@ NAMED_BY_FOLDER = frozenset(
 )
 """Names that salmon, kallisto, StringTie, cufflinks and RSEM give to every table; the folder names the sample."""
 NAMES_SHOWN = 5
+MISSING_SHOWN = 12
+"""Missing factors that a note names; the run record has all."""
 MOST_REPEATED = 0.2
 """Share of the factors with several rows, above which rows cannot be genes."""
 UNLIKE = 0.3
@@ -117,7 +120,9 @@ class SampleExpression:
         if not missing:
             return self.notes
         found = f"{factors - len(missing)} of {factors} factors found"
-        return (*self.notes, f"{found}; missing, counted as TPM 0: {', '.join(missing)}")
+        shown = missing if len(missing) <= MISSING_SHOWN else missing[:MISSING_SHOWN]
+        more = f" and {len(missing) - len(shown)} more, listed in run.json" if len(missing) > len(shown) else ""
+        return (*self.notes, f"{found}; missing, treated as TPM 0: {', '.join(shown)}{more}")
 
     def account(self) -> dict[str, Any]:
         """Return a description that JSON can hold."""
@@ -350,7 +355,8 @@ def _check_found(file: Quantification, tpm: FactorTPM, max_missing: float) -> No
         )
     raise InputError(
         f"only {len(factors) - len(missing)} of {len(factors)} factors found (missing: {_shown(missing)}), at least "
-        f"{1 - max_missing:.0%} required; provide a table of all human genes, or allow more with --max-missing",
+        f"{1 - max_missing:.0%} required; provide a table of all human genes, or allow more with --max-missing "
+        f"{math.ceil(100 * len(missing) / len(factors)) / 100:g}",
         file.path,
     )
 

@@ -1,9 +1,10 @@
-"""Count the processors that this process may use, by its affinity and the quota of its control groups.
+"""Count the processors that this process may use: by its affinity, the quota of its control groups, and Slurm.
 
 A container or a batch system limits a job in one of two ways. It restricts the job to certain processors (affinity,
 which also reflects cpusets), or to an amount of processor time per period (the quota of a control group, as set by
 `docker run --cpus=2` and by Kubernetes' limits). A quota does not hide any processor: a job that starts 64 threads with
-a quota of one processor is stopped, with all its threads, for most of every period.
+a quota of one processor is stopped, with all its threads, for most of every period. A Slurm cluster that does neither
+still says in a variable how many processors it granted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path("/")
+SLURM = "SLURM_CPUS_PER_TASK"
+"""Set by Slurm for jobs with --cpus-per-task."""
 V1, V2 = "cgroup", "cgroup2"
 CONTROLLER = "cpu"
 """The controller in cgroup v1, where each hierarchy has its own controllers; v2 has one hierarchy for all."""
@@ -31,7 +34,7 @@ class _Mount(NamedTuple):
 
 
 def usable_processors(root: Path = ROOT) -> int:
-    """Return the smaller of affinity and quota; at least one.
+    """Return the smallest of affinity, quota and what Slurm granted; at least one.
 
     A quota is rounded down: 1.5 processors count as one. A second thread would be stopped half of the time and delay
     the others, because threads of a matrix product wait for each other. The writing processes use the rest.
@@ -39,9 +42,14 @@ def usable_processors(root: Path = ROOT) -> int:
     Args:
         root: Root of the file system that contains `proc` and the mounts.
     """
-    quota = cpu_quota(root)
-    allowed = len(os.sched_getaffinity(0))
-    return max(1, allowed if quota is None else min(allowed, int(quota)))
+    limits = (len(os.sched_getaffinity(0)), cpu_quota(root), _granted_by_slurm())
+    return max(1, min(int(limit) for limit in limits if limit is not None))
+
+
+def _granted_by_slurm() -> int | None:
+    """Return the processors per task of a Slurm job; None outside of one."""
+    text = os.environ.get(SLURM, "")
+    return int(text) if text.isascii() and text.isdecimal() and int(text) else None
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:

@@ -207,6 +207,8 @@ class _Names:
         other = name.removeprefix("chr") if name.startswith("chr") else f"chr{name}"
         shown = ", ".join(list(self._contigs)[:NAMES_SHOWN]) + (", …" if len(self._contigs) > NAMES_SHOWN else "")
         advice = f"did you mean '{other}'?" if other in self._contigs else f"its contigs are {shown}"
+        if re.fullmatch(r"[\d,]+-[\d,]+|\w+-[\d,]+-[\d,]+", name):
+            advice += "; a region is CONTIG:START-END, such as chr2:1,000,001-2,000,000"
         raise InputError(f"{where}: the genome has no contig '{name}'; {advice}")
 
     @cached_property

@@ -132,6 +132,10 @@ def check_assembly(contigs: Iterable[Contig], expected: Mapping[str, int], genom
     for name, length in expected.items():
         found = lengths.get(name)
         if found is None:
-            raise InputError(f"no contig {name}; {advice}", genome)
+            raise InputError(
+                f"no contig {name}; {advice}. For a part of a genome, skip setup: make the model with epigept-export "
+                "convert, and pass --fasta and --model to genome",
+                genome,
+            )
         if found != length:
             raise InputError(f"wrong assembly: {name} has {found:,} bp instead of {length:,}; {advice}", genome)

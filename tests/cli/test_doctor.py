@@ -135,7 +135,7 @@ def test_tables_are_looked_at_with_the_options_that_genome_has(doctor, small_mod
     assert found["table"]["advice"] == "provide a GTF, GFF3 or table of transcripts and genes with --tx2gene"
     found, code = doctor(**given, tx2gene=genes)
     assert (code, found["table"]["state"]) == (1, FAILED)
-    assert found["table"]["advice"].endswith("or allow more with --max-missing")
+    assert found["table"]["advice"].endswith("or allow more with --max-missing 0.2")
     found, code = doctor(**given, **{"tx2gene": genes, "max-missing": 0.2, "merge": "liver"})
     assert code == 0
     assert found["table"]["said"].startswith("liver: salmon, ")

@@ -154,7 +154,7 @@ def test_missing_factors_are_named_and_recorded(command, shared, make_hg38_model
         *("--region", "chr2:2000000-2000001", "--tracks", "CTCF", "--device", "cpu"),
     )
     assert done.returncode == 0
-    sentence = "epigept-batch: liver: 709 of 711 factors found; missing, counted as TPM 0: AHR, CTCF\n"
+    sentence = "epigept-batch: liver: 709 of 711 factors found; missing, treated as TPM 0: AHR, CTCF\n"
     assert done.stderr.startswith(sentence)
     assert json.loads((tmp_path / "liver.run.json").read_text())["factors"] == {
         "found": 709,

@@ -107,13 +107,25 @@ def test_genome_keeps_what_the_sheet_says_and_says_notes_once(genome, three, tmp
     options = {"tpm": None, "samples": sheet, "region": "one:1-128", "tracks": "DNase"}
     done = genome("--max-missing", "0.1", **options)
     assert done.code == 0
-    assert done.err.count("missing, counted as TPM 0: F03") == 1
-    assert "epigept-batch: a, b and c: 14 of 15 factors found; missing, counted as TPM 0: F03\n" in done.err
+    assert done.err.count("missing, treated as TPM 0: F03") == 1
+    assert "epigept-batch: a, b and c: 14 of 15 factors found; missing, treated as TPM 0: F03\n" in done.err
     record = json.loads((tmp_path / "out/a.run.json").read_text())
     assert record["expression"]["sheet"] == {"path": str(sheet), "columns": {"tissue": "liver"}}
     assert record["paths"]["expression"] == str(three[0])
     again = genome("--max-missing", "0.1", **options)
     assert again.err == "epigept-batch: a, b and c: up to date\n"
+
+
+def test_of_many_missing_factors_the_first_are_named_and_the_record_has_all(genome, tmp_path):
+    absent = tuple(f"F{number:02d}" for number in range(13))
+    path = tmp_path / "few.tsv"
+    table(path, 1, missing=absent)
+    done = genome("--max-missing", "0.9", tpm=path, region="one:1-128", tracks="DNase")
+    assert done.code == 0
+    assert (
+        f"2 of 15 factors found; missing, treated as TPM 0: {', '.join(absent[:12])} and 1 more, listed in" in done.err
+    )
+    assert json.loads((tmp_path / "out/few.run.json").read_text())["factors"]["missing"] == list(absent)
 
 
 def test_a_table_of_many_samples_is_hashed_once(genome, tmp_path, monkeypatch):

@@ -41,6 +41,9 @@ def judged(values):
         (np.log10(TPM + 1), "log10(TPM + 1)", True),
         (np.log2(TPM * 0.6 + 1), "logarithms", True),
         (np.log2(TPM[:3000] + 1), "logarithms", False),
+        (np.linspace(0, 19.9, 3000), "logarithms", False),
+        (np.linspace(0, 20.1, 3000), "TPM of some genes", False),  # log2 of a million is 19.9
+        (np.linspace(0, 29, 16000), "logarithms", True),
     ],
 )
 def test_verdicts(values, kind, refused):

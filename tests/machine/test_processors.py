@@ -157,5 +157,17 @@ def test_the_least_of_affinity_and_quota(machine, monkeypatch, affinity, quota, 
     assert usable_processors(machine(["0::/"], [v2()], {GROUP: quota})) == usable
 
 
+@pytest.mark.parametrize(
+    ("slurm", "usable"), [("2", 2), ("1", 1), ("8", 3), ("", 3), ("0", 3), ("-1", 3), ("two", 3), (None, 3)]
+)
+def test_what_slurm_grants_counts_where_it_is_less(machine, monkeypatch, slurm, usable):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    if slurm is None:
+        monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+    else:
+        monkeypatch.setenv("SLURM_CPUS_PER_TASK", slurm)
+    assert usable_processors(machine(["0::/"], [v2()], {GROUP: "300000 100000"})) == usable
+
+
 def test_a_system_without_proc_has_its_affinity_alone(tmp_path):
     assert usable_processors(tmp_path) == len(os.sched_getaffinity(0))

@@ -45,6 +45,14 @@ def test_regions_as_samtools_writes_them(text, expected):
         ("chr3:1-5", "the genome has no contig 'chr3'; its contigs are chr1, chr2, chrUn_1, HLA:1, HLA, …"),
         ("chr3", "the genome has no contig 'chr3'"),
         ("1:1-5", "the genome has no contig '1'; did you mean 'chr1'?"),
+        (
+            "1,000-2,000",
+            "'1,000-2,000'; its contigs are chr1, chr2, chrUn_1, HLA:1, HLA, …; a region is CONTIG:START-END",
+        ),
+        (
+            "chr1-1-2",
+            "the genome has no contig 'chr1-1-2'; its contigs are chr1, chr2, chrUn_1, HLA:1, HLA, …; a region",
+        ),
         ("chr1:500-499", "ends before it starts"),
         ("chr1:0-5", "positions start at 1"),
         ("chr1:1001-1002", "starts beyond the end of chr1, which has 1000 bp"),

@@ -64,6 +64,10 @@ def test_the_assembly_may_bear_anyones_names(names):
     check_assembly(contigs, EXPECTED, "g.fa")
     with pytest.raises(InputError, match="g.fa: no contig chrX; use --genome to provide the assembly"):
         check_assembly(contigs[:1], EXPECTED, "g.fa")
+    with pytest.raises(
+        InputError, match="For a part of a genome, skip setup: make the model with epigept-export convert"
+    ):
+        check_assembly(contigs[:1], EXPECTED, "g.fa")
 
 
 def test_and_is_another_whatever_its_names():
