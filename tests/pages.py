@@ -47,7 +47,8 @@ def blocks(page):
 
 def script(page, *, slow):
     """A bash script of the page's commands; with the slow ones, or without. Empty where there is none."""
-    chosen = [block for block in blocks(page) if block.language in LANGUAGES and (slow or SLOW not in block.words)]
+    left_out = {CI} if slow else {CI, SLOW}
+    chosen = [block for block in blocks(page) if block.language in LANGUAGES and not left_out & set(block.words)]
     if not chosen:
         return ""
     return PREAMBLE + f"PAGE={page.name}\n" + "".join(_commands(block) for block in chosen)

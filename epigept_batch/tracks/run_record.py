@@ -73,7 +73,7 @@ def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
     changed = differing(record["inputs"], json.loads(json.dumps(inputs)))
     if changed:
         raise OutputError(
-            f"existing tracks were made with another {', '.join(changed)}; choose another --out, "
+            f"existing tracks were made with a different {', '.join(changed)}; choose another --out, "
             "or replace them with --force",
             files.record,
         )

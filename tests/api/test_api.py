@@ -269,7 +269,7 @@ def test_the_names_are_listed_once_and_loaded_when_used():
 
 
 def test_every_public_name_is_documented():
-    page = (Path(__file__).parents[2] / "docs/python.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/how-to/python.md").read_text()
     assert not [name for name in eb.PUBLIC if not re.search(rf"\b{name}\b", page)]
 
 

@@ -267,7 +267,7 @@ def test_nothing_to_predict_leaves_nothing(genome, tmp_path, fasta):
 def test_another_selection_is_not_another_genome(genome):
     genome(chromosome="one")
     done = genome(chromosome="two")
-    assert "sample.run.json: existing tracks were made with another selection of bins; choose another --out" in done.err
+    assert "sample.run.json: existing tracks were made with a different selection of bins; choose another --out" in done.err
 
 
 def test_normalised_values_are_taken_as_they_are(genome, tmp_path, tpm, small_reference):
@@ -333,7 +333,7 @@ def test_other_inputs_are_refused_without_force(genome, tmp_path, options, named
     outcome = genome(*options)
     assert outcome.code == 2
     assert (
-        f"sample.run.json: existing tracks were made with another {named}; choose another --out, or replace them with "
+        f"sample.run.json: existing tracks were made with a different {named}; choose another --out, or replace them with "
         "--force" in outcome.err
     )
     assert (tmp_path / "out/sample.CTCF.bw").read_bytes() == before
@@ -356,7 +356,7 @@ def test_a_changed_table_or_genome_is_another_input_and_a_moved_one_is_not(genom
     (moved / "g.fa").write_text((moved / "g.fa").read_text().replace("ACGT", "ACGA", 1))
     outcome = genome(fasta=moved / "g.fa", tpm=moved / "sample.txt")
     assert outcome.code == 2
-    assert "existing tracks were made with another genome;" in outcome.err
+    assert "existing tracks were made with a different genome;" in outcome.err
 
 
 def test_a_home_that_cannot_be_written_only_costs_the_cache(genome, tmp_path, monkeypatch):

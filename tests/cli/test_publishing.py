@@ -153,7 +153,7 @@ def _check_what_the_old_command_does(two, moment, folder, old, olds):
         assert states(folder) == olds
         return
     assert (done.code, states(folder)) == (2, before)
-    assert "another set of tracks, space; " in done.err
+    assert "a different set of tracks, space; " in done.err
     done = two(folder, "--force", "--fresh", **old)
     assert done.code == 0, done.err
     assert (states(folder), hidden(folder)) == (olds, [])
@@ -219,7 +219,7 @@ def test_what_another_run_finished_meanwhile_is_not_replaced_without_force(two, 
     done = two(out, space="linear")
     assert done.code == 2
     assert (
-        "existing tracks were made with another space; choose another --out, or replace them with --force" in done.err
+        "existing tracks were made with a different space; choose another --out, or replace them with --force" in done.err
     )
     assert state(out, "sample")[1]["space"] == "log1p"
     assert hidden(out) == []
