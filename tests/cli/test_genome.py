@@ -267,7 +267,7 @@ def test_nothing_to_predict_leaves_nothing(genome, tmp_path, fasta):
 def test_another_selection_is_not_another_genome(genome):
     genome(chromosome="one")
     done = genome(chromosome="two")
-    assert "sample.run.json: existing tracks were made with a different selection of bins; choose another --out" in done.err
+    assert "sample.run.json: existing tracks were made with a different selection of bins; choose another" in done.err
 
 
 def test_normalised_values_are_taken_as_they_are(genome, tmp_path, tpm, small_reference):
@@ -333,8 +333,8 @@ def test_other_inputs_are_refused_without_force(genome, tmp_path, options, named
     outcome = genome(*options)
     assert outcome.code == 2
     assert (
-        f"sample.run.json: existing tracks were made with a different {named}; choose another --out, or replace them with "
-        "--force" in outcome.err
+        f"sample.run.json: existing tracks were made with a different {named}; choose another --out, or replace "
+        "them with --force" in outcome.err
     )
     assert (tmp_path / "out/sample.CTCF.bw").read_bytes() == before
     assert genome(*options, "--force").code == 0

@@ -218,9 +218,7 @@ def test_what_another_run_finished_meanwhile_is_not_replaced_without_force(two, 
     monkeypatch.setattr(pipeline, "RunJournals", Late)
     done = two(out, space="linear")
     assert done.code == 2
-    assert (
-        "existing tracks were made with a different space; choose another --out, or replace them with --force" in done.err
-    )
+    assert "tracks were made with a different space; choose another --out, or replace them with --force" in done.err
     assert state(out, "sample")[1]["space"] == "log1p"
     assert hidden(out) == []
 
