@@ -116,22 +116,22 @@ def own_network(folder, factors):
 
 
 @pytest.mark.parametrize("factors", [40, 101])
-def test_a_network_of_another_motif_set_is_converted_verified_and_run(command, fasta, tmp_path, factors):
+def test_a_network_of_another_motif_set_is_converted_verified_and_run(command, export, fasta, tmp_path, factors):
     """296 and 360 wide: heads of 37 and 45, zero columns or none."""
     checkpoint, motifs = own_network(tmp_path, factors)
     model = tmp_path / "own.onnx"
     options = ["--precision", "fp32", "--p-value", "1e-3", "--output", model]
-    done = command("epigept-export", "convert", checkpoint, *motifs, *options)
-    assert done.returncode == 0, done.stderr
-    assert f"1 track, {factors} factors, {factors} motifs in -400,600; verified\n" in done.stderr
+    done = export("convert", checkpoint, *motifs, *options)
+    assert done.code == 0, done.err
+    assert f"1 track, {factors} factors, {factors} motifs in -400,600; verified\n" in done.err
     spec = read_spec(model)
     assert (spec.architecture, len(spec.factors), spec.training_windows) == ("dnase", factors, {})
     for motif in spec.motif_set.motifs:
         scores = motif.log_odds
         sampled = scores[np.arange(10), np.random.default_rng(1).integers(0, 4, (50_000, 10))].sum(axis=1)
         assert (sampled >= motif.threshold).mean() < 1.6e-3  # of the 1e-3 asked for
-    again = command("epigept-export", "verify", model, "--checkpoint", checkpoint)
-    assert (again.returncode, again.stdout) == (0, done.stdout)
+    again = export("verify", model, "--checkpoint", checkpoint)
+    assert (again.code, again.out) == (0, done.out)
     table = tmp_path / "sample.tsv"
     table.write_text("gene_id\tTPM\n" + "".join(f"TF{number}\t{number}\n" for number in range(factors)))
     out = tmp_path / "out"
@@ -142,7 +142,7 @@ def test_a_network_of_another_motif_set_is_converted_verified_and_run(command, f
     assert np.isfinite(bigwigs.bins(out / "sample.DNase.bw", "one", bin_bp=200)).any()
 
 
-def test_a_number_of_factors_that_shapes_do_not_tell_can_be_stated(command, export, tmp_path):
+def test_a_number_of_factors_that_shapes_do_not_tell_can_be_stated(export, tmp_path):
     """710 factors and 711 make a network of the same width: the published number is taken unless another is stated."""
     checkpoint, motifs = own_network(tmp_path, 710)
     words = ["convert", checkpoint, *motifs, "--no-verify", "--output", tmp_path / "own.onnx"]
@@ -152,8 +152,8 @@ def test_a_number_of_factors_that_shapes_do_not_tell_can_be_stated(command, expo
         f"epigept-export: {tmp_path}/own.jaspar: gives 710 factors with own.tsv, but the network has 711; use the "
         "motif set that it was trained with, or state the number with --factors\n"
     )
-    done = command("epigept-export", *words, "--factors", 710)
-    assert done.returncode == 0, done.stderr
+    done = export(*words, "--factors", 710)
+    assert done.code == 0, done.err
     assert len(read_spec(tmp_path / "own.onnx").factors) == 710
     done = export(*words, "--factors", 300)
     assert done.code == 2
