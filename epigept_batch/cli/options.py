@@ -50,7 +50,7 @@ def out_option(
     metavar: str | None = None,
     required: bool = False,
     default: Path | None = None,
-    show_default: str | bool = False,
+    show_default: str = "",
 ) -> Callable[[Decorated], Decorated]:
     """`-o/--out`, with names that it had before as `aliases`; it arrives as the argument `name`.
 
@@ -61,7 +61,7 @@ def out_option(
         metavar: What the help shows for the value, by default `PATH`.
         required: Whether the command needs it.
         default: The value where it is not given.
-        show_default: The default in words; True shows it as it is.
+        show_default: The default in words.
     """
     # Without a default, none is passed on: Click tells an option without one from an option whose default is None.
     defaults: dict[str, Any] = {} if default is None else {"default": default, "show_default": show_default}
@@ -123,14 +123,13 @@ def installed_model(_context: click.Context, option: click.Parameter, value: Pat
     return value or installed(default_model(), option.opts[0] if isinstance(option, click.Option) else "MODEL")
 
 
-chromosome_option = click.option("--chromosome", multiple=True, metavar="NAME", help="Whole contig; repeatable.")
 all_contigs_option = click.option(
     "--all-contigs", is_flag=True, help="Use every contig of the FASTA, not only chr1-22, X and Y."
 )
 
 REGIONS = (
     click.option("--region", multiple=True, metavar="CHR[:START[-END]]", help="Region, 1-based inclusive; repeatable."),
-    chromosome_option,
+    click.option("--chromosome", multiple=True, metavar="NAME", help="Whole contig; repeatable."),
     click.option("--bed", type=click.Path(path_type=Path), multiple=True, help="BED file of regions; repeatable."),
 )
 

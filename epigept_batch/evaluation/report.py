@@ -45,8 +45,7 @@ def figures(bins: ComparedBins) -> Iterator[dict[str, Any]]:
             "bins": len(measured),
             "bins_in_peaks": None if peaks is None else int(peaks.sum()),
             "predictors": {key: _agreement(values, measured, peaks) for key, values in predictors.items()},
-            "partial_pearson": _given_the_mean(predictors, measured),
-            "pearson_of_differences": _of_differences(predictors, measured),
+            **_beyond_the_mean(predictors, measured),
         }
 
 
@@ -76,28 +75,22 @@ def _agreement(
     return {name: _or_null(value) for name, value in values.items()}
 
 
-def _given_the_mean(predictors: Mapping[str, NDArray[np.float32]], measured: NDArray[np.float32]) -> float | None:
-    """Return the partial Pearson r of prediction and measurement, given the mean of the training cells.
+def _beyond_the_mean(
+    predictors: Mapping[str, NDArray[np.float32]], measured: NDArray[np.float32]
+) -> dict[str, float | None]:
+    """Return two correlations of prediction and measurement without what the mean of the training cells explains.
 
-    The signal that all cells share correlates by itself. This r leaves it out on both sides, so it tells whether the
-    sample's own part is predicted: it is 0 for a prediction that has no information beyond the mean.
+    The signal that all cells share correlates by itself. The partial r leaves it out on both sides, so it tells whether
+    the sample's own part is predicted: it is 0 for a prediction that has no information beyond the mean. The r of the
+    differences from the mean is not 0 for such a prediction, because both differences contain the same mean.
     """
-    if MEAN not in predictors or not all(differs(x, predictors[MEAN]) for x in (predictors[PREDICTION], measured)):
-        return None
-    return _or_null(partial_pearson(predictors[PREDICTION], measured, predictors[MEAN]))
-
-
-def _of_differences(predictors: Mapping[str, NDArray[np.float32]], measured: NDArray[np.float32]) -> float | None:
-    """Return Pearson r of the differences of prediction and measurement from the mean of the training cells.
-
-    Both differences contain the same mean, so this r is not 0 for a prediction without information.
-    """
-    if MEAN not in predictors:
-        return None
-    mean, series = predictors[MEAN], (predictors[PREDICTION], measured)
-    if not all(differs(values, mean) for values in series):
-        return None
-    return _or_null(pearson(*(values - mean for values in series)))
+    predicted, mean = predictors[PREDICTION], predictors.get(MEAN)
+    if mean is None or not (differs(predicted, mean) and differs(measured, mean)):
+        return {"partial_pearson": None, "pearson_of_differences": None}
+    return {
+        "partial_pearson": _or_null(partial_pearson(predicted, measured, mean)),
+        "pearson_of_differences": _or_null(pearson(predicted - mean, measured - mean)),
+    }
 
 
 def differs(values: NDArray[np.float32], mean: NDArray[np.float32]) -> bool:
