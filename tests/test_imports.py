@@ -15,7 +15,7 @@ EXPORT = Path(find_spec("epigept_export").origin).parent
 TIERS = (
     ("vocabulary",),  # the modules of the top level
     ("machine",),  # processors and the environment
-    ("sequence", "expression", "tracks", "inference"),  # things, each on its own
+    ("sequence", "expression", "tracks", "contacts", "inference"),  # things, each on its own
     ("motifs",),  # which are looked for in sequence
     ("prediction", "evaluation", "simulation", "setup", "demo"),  # what is done with things
     ("commands", "api"),  # one module or folder per command; the same from Python

@@ -31,9 +31,16 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, bins, hidden) -> (batch, bins, hidden)."""
         query, key, value = (self._split(linear(x)) for linear in (self.query, self.key, self.value))
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        out: Tensor = (scores.softmax(dim=-1) @ value).transpose(1, 2).flatten(2)
+        out: Tensor = (attended(query, key) @ value).transpose(1, 2).flatten(2)
         return out
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Return how much each bin attends to each: (batch, bins, hidden) -> (batch, heads, bins, bins).
+
+        A row, the second last dimension, is the bin that attends; it sums to 1.
+        """
+        query, key = (self._split(linear(x)) for linear in (self.query, self.key))
+        return attended(query, key)
 
     def _split(self, x: Tensor) -> Tensor:
         """(batch, bins, hidden) -> (batch, heads, bins, head)."""
@@ -92,6 +99,12 @@ class FusedSelfAttention(nn.Module):
             shape=(x.shape[0], x.shape[1], width),
             version=1,
         )
+
+
+def attended(query: Tensor, key: Tensor) -> Tensor:
+    """Return the probabilities of attention: (…, bins, head) twice -> (…, bins, bins)."""
+    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+    return scores.softmax(dim=-1)
 
 
 def frozen(tensor: Tensor) -> nn.Parameter:
