@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ import polars as pl
 from golden import ROOT
 
 from epigept_batch.commands.expression import ExpressionRequest, run_expression
-from epigept_batch.commands.genome.plan import GenomeRequest, make_plan
+from epigept_batch.commands.genome.request import GenomeRequest
+from epigept_batch.commands.genome.run import genome_task
+from epigept_batch.commands.run.plan import make_plan
 from epigept_batch.expression.gene_ids import published_factors
 from epigept_batch.expression.request import SampleRequest
 from epigept_batch.expression.samples import SampleExpression, read_samples
@@ -177,7 +180,8 @@ def growth(work: Path) -> None:
         values.to_csv(table, sep="\t", index_label="gene")
         wanted = SampleRequest(((None, table),))
         report = spent(lambda wanted=wanted: run_expression(ExpressionRequest(wanted, model=model)))
-        plan = spent(lambda wanted=wanted: make_plan(GenomeRequest(wanted, fasta=fasta, model=model, out=work / "out")))
+        request = GenomeRequest(samples=wanted, fasta=fasta, model=model, out=work / "out")
+        plan = spent(lambda request=request: make_plan(request, partial(genome_task, request)))
         cells = (f"{seconds:.2f} | {seconds / samples * 1e3:.2f}" for seconds in (report, plan))
         print(f"| {samples:,} | {' | '.join(cells)} |", flush=True)
 

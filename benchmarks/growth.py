@@ -20,21 +20,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from epigept_batch.commands.genome.resume import RunJournals
+from epigept_batch.commands.run.resume import RunJournals
 from epigept_batch.motifs.store import ScoreKey, ScoreStore
 from epigept_batch.prediction.stitch import TileSignal
+from epigept_batch.provenance.run_record import SampleFiles, write_record
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.regions import select_regions
 from epigept_batch.tiling import Contig, Geometry, make_tiles, select_bins
 from epigept_batch.timing import StageClock
-from epigept_batch.tracks.run_record import SampleFiles, write_record
 from epigept_batch.tracks.writers import TrackWriters
 from machine import processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from epigept_batch.commands.genome.plan import GenomePlan
+    from epigept_batch.commands.run.plan import RunPlan
     from epigept_batch.tiling import Tile
 
 GEOMETRY = Geometry(bins=1000, bin_bp=128)
@@ -108,14 +108,14 @@ class Watch:
 
 def journals_of(folder: Path, tiles: Sequence[Tile], samples: int) -> RunJournals:
     """Return the journals of a run."""
-    plan = SimpleNamespace(
-        tiles=tiles, spec=SimpleNamespace(geometry=SMALL), request=SimpleNamespace(fresh=False, out=folder)
+    product = SimpleNamespace(
+        files=lambda sample: SampleFiles(folder, sample, ("CTCF",)),
+        kept=lambda signal: signal.taken(bin_bp=SMALL.bin_bp),
+        shape=lambda _: (SMALL.bins, 1),
     )
-    those = [
-        SimpleNamespace(files=SampleFiles(folder, f"s{number}", ("CTCF",)), inputs={"model": "m"})
-        for number in range(samples)
-    ]
-    return RunJournals(cast("GenomePlan", plan), cast("Any", those), StageClock())
+    plan = SimpleNamespace(tiles=tiles, products=(product,), request=SimpleNamespace(fresh=False))
+    those = [SimpleNamespace(name=f"s{number}", inputs=({"model": "m"},)) for number in range(samples)]
+    return RunJournals(cast("RunPlan", plan), cast("Any", those), StageClock())
 
 
 def keep(folder: Path, tiles: Sequence[Tile], samples: int) -> None:

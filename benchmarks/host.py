@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from golden import BIN_BP, ROOT, WINDOW_BP, fasta, make_model
 
-from epigept_batch.commands.genome import run as pipeline
-from epigept_batch.commands.genome.plan import GenomeRequest
+from epigept_batch.commands.genome.request import GenomeRequest
+from epigept_batch.commands.genome.run import run_genome
+from epigept_batch.commands.run import run as pipeline
 from epigept_batch.expression.request import SampleRequest
 from epigept_batch.inference.device import Device
 from epigept_batch.inference.model_file import read_spec
@@ -147,7 +148,7 @@ def run_once(options: argparse.Namespace, mb: int, *, samples: int, threads: int
         scores=options.work / f"{mb}.scores" if store else None,
     )
     watch = Watch()
-    pipeline.run_genome(request, watch)
+    run_genome(request, watch)
     record = json.loads((out / "s0.run.json").read_text())
     size = sum(file.stat().st_size for file in out.glob("s0.*.bw"))
     shutil.rmtree(out)

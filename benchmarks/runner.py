@@ -100,7 +100,7 @@ class Runner:
     ) -> dict[str, float]:
         """Time a run from its first window to its finished bigWigs; also return the peak memory so far."""
         from epigept_batch.commands.genome import run as pipeline
-        from epigept_batch.commands.genome.plan import GenomeRequest
+        from epigept_batch.commands.genome.request import GenomeRequest
         from epigept_batch.expression.request import SampleRequest
         from epigept_batch.inference.device import parse_device
         from epigept_batch.prediction import predict as prediction

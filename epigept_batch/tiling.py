@@ -86,12 +86,19 @@ class Tile:
         contig: The contig that it lies on.
         start: First bp of the window, a multiple of the grid's step; the window may reach beyond the contig's end.
         spans: Bins of the contig taken from this window, disjoint and in order.
+        paired: Bins of the contig whose pairs are taken from this window, disjoint and in order.
     """
 
     index: int
     contig: Contig
     start: int
     spans: tuple[Span, ...]
+    paired: tuple[Span, ...] = ()
+
+    @property
+    def needed(self) -> tuple[Span, ...]:
+        """All bins that anything is taken from, disjoint and in order."""
+        return merge_spans((*self.spans, *self.paired)) if self.paired else self.spans
 
 
 def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
@@ -145,12 +152,7 @@ def make_tiles(
     Raises:
         InputError: The overlap is not a multiple of the bin size, or not smaller than the window.
     """
-    if not 0 <= overlap < geometry.window_bp or overlap % geometry.bin_bp:
-        raise InputError(
-            f"--overlap {overlap}: must be a multiple of the bin size {geometry.bin_bp} "
-            f"from 0 to {geometry.window_bp - geometry.bin_bp}"
-        )
-    step = geometry.bins - overlap // geometry.bin_bp
+    step = _step(geometry, overlap)
     tiles: list[Tile] = []
     for contig in contigs:
         spans = clip_spans(selection.get(contig.name, ()), 0, geometry.bins_of(contig.length))
@@ -159,6 +161,59 @@ def make_tiles(
             start = number * step * geometry.bin_bp
             tiles.append(Tile(len(tiles), contig, start, tuple(span for _, span in owned)))
     return tiles
+
+
+def make_paired_tiles(
+    contigs: Sequence[Contig],
+    selection: Mapping[str, Sequence[Span]],
+    *,
+    geometry: Geometry,
+    overlap: int,
+    taken: Mapping[str, Sequence[Span]] | None = None,
+) -> list[Tile]:
+    """Return every window that contains a selected bin, in genome order: all windows that see a pair of such bins.
+
+    Args:
+        contigs: The FASTA's contigs, in its order.
+        selection: The bins whose pairs are wanted, by contig.
+        geometry: The network's window.
+        overlap: Base pairs that neighbouring windows share.
+        taken: Bins, among the selected ones, that are also taken one by one as by `make_tiles`; None for none.
+
+    Raises:
+        InputError: As `make_tiles`.
+    """
+    step = _step(geometry, overlap)
+    owned = make_tiles(contigs, taken or {}, geometry=geometry, overlap=overlap)
+    spans_of = {(tile.contig.name, tile.start): tile.spans for tile in owned}
+    tiles: list[Tile] = []
+    for contig in contigs:
+        spans = clip_spans(selection.get(contig.name, ()), 0, geometry.bins_of(contig.length))
+        numbers = {
+            number
+            for first, last in spans
+            for number in range(max(0, ceil_div(first - geometry.bins + 1, step)), (last - 1) // step + 1)
+        }
+        for number in sorted(numbers):
+            begin = number * step
+            paired = clip_spans(spans, begin, begin + geometry.bins)
+            start = begin * geometry.bin_bp
+            tiles.append(Tile(len(tiles), contig, start, spans_of.get((contig.name, start), ()), paired))
+    return tiles
+
+
+def _step(geometry: Geometry, overlap: int) -> int:
+    """Return the step of the grid of windows, in bins.
+
+    Raises:
+        InputError: The overlap is not a multiple of the bin size, or not smaller than the window.
+    """
+    if not 0 <= overlap < geometry.window_bp or overlap % geometry.bin_bp:
+        raise InputError(
+            f"--overlap {overlap}: must be a multiple of the bin size {geometry.bin_bp} "
+            f"from 0 to {geometry.window_bp - geometry.bin_bp}"
+        )
+    return geometry.bins - overlap // geometry.bin_bp
 
 
 def _pieces(spans: Iterable[Span], *, window: int, step: int) -> Iterator[tuple[int, Span]]:

@@ -25,6 +25,7 @@ from epigept_batch.setup import download
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
 from epigept_export.architectures import homer_given
 from epigept_export.cli import cli as export_cli
+from epigept_export.contacts import ContactRequest
 from epigept_export.convert import ConvertRequest, convert
 from epigept_export.model import EpiGePT
 from faulty_server import faulty_server
@@ -254,6 +255,15 @@ def small_model(make_small_model):
 
 
 @pytest.fixture(scope="session")
+def contacts_model(small_request, tmp_path_factory):
+    """The small model file in fp32 with contacts of all layers in bins of 256 bp, and of the last layer of 512 bp."""
+    path = tmp_path_factory.mktemp("models") / "small.contacts.onnx"
+    wanted = ContactRequest(("all", "last"), (256, 512))
+    convert(replace(small_request, output=path, precision="fp32", contacts=wanted), say=pytest.fail)
+    return path
+
+
+@pytest.fixture(scope="session")
 def given_model(small_request, tmp_path_factory):
     """The small model file that scores only motif hits in the bin itself."""
     path = tmp_path_factory.mktemp("models") / "small.given.onnx"
@@ -343,6 +353,13 @@ def genome(fasta, small_model, tpm, tmp_path):
     return runner_of(
         "genome", {"tpm": tpm, "fasta": fasta, "model": small_model, "out": tmp_path / "out", "device": "cpu"}
     )
+
+
+@pytest.fixture
+def contacts(fasta, contacts_model, tpm, tmp_path):
+    """Run `epigept-batch contacts` likewise."""
+    given = {"tpm": tpm, "fasta": fasta, "model": contacts_model, "out": tmp_path / "out", "device": "cpu"}
+    return runner_of("contacts", given | {"min-distance": 512})
 
 
 @pytest.fixture

@@ -133,6 +133,19 @@ class PublishedNetwork:
 
     def forward(self, window, scores, expression):
         """Return the same as a tensor that carries gradients."""
+        hidden = self.bert(inputs_embeds=self._embedded(window, scores, expression)).last_hidden_state
+        for key in self.architecture.output_keys:
+            hidden = functional.linear(hidden, self.state[f"{key}.weight"], self.state[f"{key}.bias"]).relu()
+        return hidden[0]
+
+    @torch.no_grad()
+    def attention(self, window, scores, expression):
+        """Return the attention's probabilities of every layer and head: float32, (layers, heads, bins, bins)."""
+        found = self.bert(inputs_embeds=self._embedded(window, scores, expression), output_attentions=True)
+        return torch.cat(found.attentions).numpy()
+
+    def _embedded(self, window, scores, expression):
+        """Return what the transformer reads, (1, bins, hidden)."""
         state = self.state
         dtype = state["convmodule.conv1.weight"].dtype
         x = torch.from_numpy(np.eye(5, dtype=np.float32)[window][:, :4].T.copy())[None].to(dtype)
@@ -143,10 +156,42 @@ class PublishedNetwork:
         features = (scores.astype(np.float32).T * expression).astype(np.float16).astype(np.float32)
         zeros = np.zeros((len(features), self.architecture.zero_columns), dtype=np.float32)
         features = torch.from_numpy(np.concatenate([features, zeros], axis=1)).to(dtype)
-        hidden = self.bert(inputs_embeds=torch.cat([x[0].T, features], dim=1)[None]).last_hidden_state
-        for key in self.architecture.output_keys:
-            hidden = functional.linear(hidden, state[f"{key}.weight"], state[f"{key}.bias"]).relu()
-        return hidden[0]
+        return torch.cat([x[0].T, features], dim=1)[None]
+
+
+def contacts(attention, layers, bins):
+    """Average attention (layers, heads, bins, bins) over layers, heads and square blocks of bins: (blocks, blocks)."""
+    mean = attention.astype(np.float64)[list(layers)].mean(axis=(0, 1))
+    blocks = len(mean) // bins
+    averaged = np.zeros((blocks, blocks))
+    for i in range(blocks):
+        for j in range(blocks):
+            averaged[i, j] = mean[i * bins : (i + 1) * bins, j * bins : (j + 1) * bins].mean()
+    return averaged
+
+
+def contact_map(windows, usable):
+    """Join the maps of windows: a dict from pairs (i, j), i <= j, to the mean of both directions over all windows.
+
+    Args:
+        windows: Pairs of a window's first bin and its map, (blocks, blocks).
+        usable: The bins whose pairs count.
+    """
+    seen = {}
+    for first, map_ in windows:
+        for i in range(len(map_)):
+            for j in range(i, len(map_)):
+                if first + i in usable and first + j in usable:
+                    seen.setdefault((first + i, first + j), []).append((map_[i, j] + map_[j, i]) / 2)
+    return {pair: sum(values) / len(values) for pair, values in seen.items()}
+
+
+def expected_by_distance(pairs):
+    """Return the mean value of the pairs at each distance."""
+    by_distance = {}
+    for (i, j), value in pairs.items():
+        by_distance.setdefault(j - i, []).append(value)
+    return {distance: sum(values) / len(values) for distance, values in by_distance.items()}
 
 
 def published_network(architecture, state, inputs):

@@ -14,7 +14,7 @@ EXPORT = Path(find_spec("epigept_export").origin).parent
 
 TIERS = (
     ("vocabulary",),  # the modules of the top level
-    ("machine",),  # processors and the environment
+    ("machine", "provenance"),  # processors and the environment; records of how outputs were made
     ("sequence", "expression", "tracks", "contacts", "inference"),  # things, each on its own
     ("motifs",),  # which are looked for in sequence
     ("prediction", "evaluation", "simulation", "setup", "demo"),  # what is done with things
@@ -29,6 +29,7 @@ OWNERS = {
     "pyfaidx": {"sequence/fasta_index.py"},
     "Bio": {"sequence/fasta_index.py"},
     "pyBigWig": {"tracks/signal.py"},
+    "cooler": {"contacts/cool.py"},
     "matplotlib": {"evaluation/figures.py"},
     "anndata": {"expression/pseudobulk.py"},
     "h5py": {"expression/pseudobulk.py"},
@@ -38,7 +39,13 @@ OWNERS = {
     "urllib3": {"setup/download.py"},
     "numcodecs": {"motifs/store.py"},
     "zarr": {"motifs/store.py"},
-    "onnx": {"inference/arithmetic.py", "inference/model_file.py", "inference/cpu_form.py", "inference/integers.py"},
+    "onnx": {
+        "inference/arithmetic.py",
+        "inference/model_file.py",
+        "inference/cpu_form.py",
+        "inference/integers.py",
+        "inference/needed.py",
+    },
 }
 
 

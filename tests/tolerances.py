@@ -18,6 +18,12 @@ SCORES = 1e-4  # asked for
 SCORES_PRINTED = 2.5e-6  # measured 1.9e-6: half a float32 unit of a score of 32, and HOMER's last decimal
 # Expression vector against the golden one, in ln(1 + TPM).
 EXPRESSION = 1e-6  # measured 2.4e-7
+# A contact output against transformers.BertModel: max abs error over the mean of the map, and least r without the mean.
+CONTACTS = {
+    "fp32": Limit(1e-4, 0.999),  # measured 1.5e-6, 1.0 of the small network; benchmarks/contacts.py has the published
+    "fp16": Limit(1e-2, 0.999),
+    "int8": Limit(0.25, 0.99),  # measured 0.12, 0.9993
+}
 # The same values by another way (batch, threads, overlap), relative.
 SAME = 1e-6  # measured 0
 # The small network's files in reduced precision against torch, max abs error of a signal that reaches 4.

@@ -157,7 +157,7 @@ class Model:
         values = np.full((len(expression.samples), len(bins), len(tracks)), np.nan, dtype=np.float32)
         with closing(signals):
             for signal in signals:
-                for run in runs(signal, bin_bp=self.bin_bp):
+                for run in runs(signal.tile, signal.taken(bin_bp=self.bin_bp)):
                     begin = bins.place(run.contig, run.first_bin)
                     values[:, begin : begin + run.values.shape[1]] = run.values
         return values

@@ -15,8 +15,8 @@ import numpy as np
 from epigept_batch.errors import InputError, OutputError
 from epigept_batch.files import make_folder
 from epigept_batch.names import can_be_file_name
+from epigept_batch.provenance.run_record import SampleFiles
 from epigept_batch.tracks.bigwig import BigWigWriter
-from epigept_batch.tracks.run_record import SampleFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +17,7 @@ from epigept_batch.cli.options import (
     json_option,
     model_option,
     region_options,
+    run_options,
     threads_option,
 )
 from epigept_batch.cli.progress import ProgressBar, quiet_option
@@ -25,6 +25,8 @@ from epigept_batch.cli.samples import SampleCommand, sample_options
 from epigept_batch.names import SPACES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from epigept_batch.expression.request import SampleRequest
 
 
@@ -56,14 +58,7 @@ if TYPE_CHECKING:
 @device_option("auto", "the network")
 @batch_size_option
 @threads_option
-@click.option(
-    "--scores",
-    type=click.Path(path_type=Path),
-    metavar="STORE",
-    help="Motif scores from `epigept-batch scan`.  [default: scan during the run]",
-)
-@click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs.")
-@click.option("--fresh", is_flag=True, help="Discard saved progress and start over.")
+@run_options
 @json_option("each sample's run record")
 @quiet_option
 def genome(
@@ -99,7 +94,7 @@ def genome(
       epigept-batch genome --tpm sample.tsv --fasta hg38.fa --model model.onnx --region chr2:1,000,001-2,000,000
     """
     # Imported here so that --help does not wait for the compiler and the table library.
-    from epigept_batch.commands.genome.plan import GenomeRequest
+    from epigept_batch.commands.genome.request import GenomeRequest
     from epigept_batch.commands.genome.run import run_genome
     from epigept_batch.inference.device import parse_device
 

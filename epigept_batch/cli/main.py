@@ -7,6 +7,7 @@ import click
 import epigept_batch
 from epigept_batch.cli.bench import bench
 from epigept_batch.cli.completion import completion_command
+from epigept_batch.cli.contacts import contacts
 from epigept_batch.cli.demo import demo
 from epigept_batch.cli.doctor import doctor
 from epigept_batch.cli.evaluate import evaluate
@@ -41,6 +42,7 @@ cli.add_command(setup)
 cli.add_command(doctor)
 cli.add_command(expression)
 cli.add_command(genome)
+cli.add_command(contacts)
 cli.add_command(scan)
 cli.add_command(evaluate)
 cli.add_command(info)

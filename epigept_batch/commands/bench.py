@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from epigept_batch.commands.genome.plan import GenomeRequest
+from epigept_batch.commands.genome.request import GenomeRequest
 from epigept_batch.commands.genome.run import run_genome
 from epigept_batch.expression.request import SampleRequest
 from epigept_batch.inference.arithmetic import window_flop

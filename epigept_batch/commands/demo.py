@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from epigept_batch.commands.genome.plan import GenomeRequest
+from epigept_batch.commands.genome.request import GenomeRequest
 from epigept_batch.commands.genome.run import run_genome
 from epigept_batch.demo.package_data import MODEL, packaged_baseline, packaged_model
 from epigept_batch.errors import OutputError

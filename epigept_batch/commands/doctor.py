@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import epigept_batch
-from epigept_batch.commands.genome.journal import JOURNAL_BIN_BYTES
+from epigept_batch.commands.run.journal import JOURNAL_BIN_BYTES
 from epigept_batch.demo.package_data import packaged_model
 from epigept_batch.errors import EpiGePTError
 from epigept_batch.expression.gene_ids import published_factors

@@ -57,7 +57,7 @@ class Closeness:
 
     Attributes:
         name: Its name.
-        error: Largest absolute error over all inputs, of ln(1 + signal), or relative to the mean of the map; infinite if
+        error: Largest absolute error over all inputs, of ln(1 + signal), or relative to the mean of a map; infinite if
             any value is not finite.
         r: Least Pearson r over the windows with ordinary bins and both samples.
     """
@@ -71,7 +71,7 @@ class Closeness:
         return self.error <= limit.error and self.r >= limit.r
 
 
-CONTACT_LIMITS = {"fp32": Limit(1e-4, 0.999), "fp16": Limit(1e-2, 0.999), "int8": Limit(0.1, 0.99)}
+CONTACT_LIMITS = {"fp32": Limit(1e-4, 0.999), "fp16": Limit(1e-2, 0.999), "int8": Limit(0.25, 0.99)}
 """Limits of contact outputs by precision of a model file; the error is relative to the mean of the map."""
 
 

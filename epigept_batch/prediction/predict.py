@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from itertools import count
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from epigept_batch.errors import EpiGePTError
-from epigept_batch.inference.ports import EXPRESSION, WINDOWS, Inputs
+from epigept_batch.inference.ports import EXPRESSION, SIGNAL, WINDOWS, Inputs
 from epigept_batch.motifs.scan import MotifScanner
 from epigept_batch.prediction.ahead import map_ahead
 from epigept_batch.prediction.batches import in_batches
@@ -19,7 +20,7 @@ from epigept_batch.prediction.stitch import TileSignal
 from epigept_batch.prediction.windows import WindowReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -143,19 +144,31 @@ class Predictor:
             EpiGePTError: The network's output is not finite.
         """
         rows = [window.inputs for window in batch if window.inputs is not None]
-        signals: Iterator[NDArray[np.float32]] = iter(())
+        outputs: dict[str, NDArray[np.float32]] = {}
         if rows:
             inputs = Inputs({name: [row[name] for row in rows] for name in self._names}, self._samples)
             session = self._free.get()
             try:
                 with self._clock.stage("model"):
-                    signals = iter(session.signal(inputs)[..., self._tracks])
+                    outputs = dict(session.run(inputs))
             finally:
                 self._free.put(session)
-        found = [TileSignal(w.tile, None if w.inputs is None else next(signals), w.has_bases) for w in batch]
+        if SIGNAL in outputs:
+            outputs[SIGNAL] = outputs[SIGNAL][..., self._tracks]
+        numbers = count()
+        found = [_of_window(w, {} if w.inputs is None else _row(outputs, next(numbers))) for w in batch]
         for signal in found:
             _check_finite(signal)
         return found
+
+
+def _row(outputs: Mapping[str, NDArray[np.float32]], number: int) -> dict[str, NDArray[np.float32]]:
+    """Return the outputs of one window of a call, each (samples, …)."""
+    return {name: values[number] for name, values in outputs.items()}
+
+
+def _of_window(window: Window, outputs: dict[str, NDArray[np.float32]]) -> TileSignal:
+    return TileSignal(window.tile, outputs.pop(SIGNAL, None), window.has_bases, outputs)
 
 
 def _check_finite(signal: TileSignal) -> None:
@@ -164,7 +177,8 @@ def _check_finite(signal: TileSignal) -> None:
     Raises:
         EpiGePTError: Some are not.
     """
-    if signal.signal is not None and not np.isfinite(signal.signal).all():
+    outputs = [*signal.others.values()] if signal.signal is None else [signal.signal, *signal.others.values()]
+    if not all(np.isfinite(values).all() for values in outputs):
         tile = signal.tile
         raise EpiGePTError(
             f"{tile.contig.name}:{tile.start + 1:,}: the network's output for the window that starts here is not "

@@ -35,7 +35,7 @@ class Window:
     Attributes:
         tile: The window and the bins that are taken from it.
         has_bases: bool, (bins,): whether a bin of the window contains A, C, G or T.
-        inputs: One row of every input that has one row per window, by name; None if no bin that is taken has a base,
+        inputs: One row of every input that has one row per window, by name; None if no bin that is needed has a base,
             so that there is nothing to compute.
     """
 
@@ -67,7 +67,7 @@ class WindowReader:
         with self._clock.stage("sequence"):
             stretch = read_stretch(self._genome, tile.contig, first, geometry.bins, geometry=geometry)
             has_bases = (stretch.tokens.reshape(geometry.bins, geometry.bin_bp) != NO_BASE).any(axis=1)
-        if not any(has_bases[begin - first : end - first].any() for begin, end in tile.spans):
+        if not any(has_bases[begin - first : end - first].any() for begin, end in tile.needed):
             return Window(tile, has_bases, None)
         inputs: dict[str, NDArray[Any]] = {TOKENS: stretch.tokens}
         if self._scores is not None:

@@ -34,7 +34,8 @@ from epigept_batch.prediction.stitch import runs
 
 part = pickle.load(sys.stdin.buffer)
 bin_bp = read_spec(part.model).geometry.bin_bp
-found = [run for signal in predict_part(part, say=lambda _: None) for run in runs(signal, bin_bp=bin_bp)]
+signals = predict_part(part, say=lambda _: None)
+found = [run for signal in signals for run in runs(signal.tile, signal.taken(bin_bp=bin_bp))]
 pickle.dump([(run.first_bin, run.values) for run in found], sys.stdout.buffer)
 """
 

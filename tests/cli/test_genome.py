@@ -13,8 +13,9 @@ import pytest
 import bigwigs
 import reference
 from epigept_batch.cli.progress import ProgressBar
-from epigept_batch.commands.genome import plan
-from epigept_batch.commands.genome import run as pipeline
+from epigept_batch.commands.genome import tracks
+from epigept_batch.commands.run import plan
+from epigept_batch.commands.run import run as pipeline
 from epigept_batch.inference.session import Session
 from epigept_batch.motifs.scan import MotifScanner
 from epigept_batch.prediction import predict as prediction
@@ -231,7 +232,7 @@ def test_a_stage_that_fails_ends_the_run_and_leaves_no_thread(genome, tmp_path, 
         "sequence": (Genome, "tokens"),
         "scan": (MotifScanner, "scores"),
         "network": (Session, "run"),
-        "order": (pipeline, "runs"),
+        "order": (tracks, "runs"),
         "write": (TrackWriters, "write"),
         "progress": (ProgressBar, "advance"),
     }[stage]
@@ -252,6 +253,15 @@ def test_a_stage_that_fails_ends_the_run_and_leaves_no_thread(genome, tmp_path, 
         assert genome(**{"batch-size": 1}).code == 130
     assert {path.name for path in tmp_path.glob("out/*")} <= {".sample.journal"}
     assert not {t.name for t in threading.enumerate() if t.name.startswith("ahead")} - before
+
+
+@pytest.mark.parametrize("tracks", [None, "CTCF"])
+def test_windows_of_n_alone_are_passed_over(genome, fasta, tmp_path, tracks):
+    fasta.write_text(">one\n" + "N" * 5120 + "ACGTTGCA" * 100 + "N" * 9000 + "\n")
+    done = genome("--any-genome", tracks=tracks)
+    assert done.code == 0, done.err
+    values = bigwigs.bins(tmp_path / "out/sample.CTCF.bw", "one", bin_bp=128)
+    assert (~np.isnan(values)).nonzero()[0].tolist() == list(range(40, 47))
 
 
 def test_nothing_to_predict_leaves_nothing(genome, tmp_path, fasta):
@@ -371,7 +381,7 @@ def test_somebody_elses_file_is_not_overwritten(genome, tmp_path):
     theirs.write_text("mine")
     outcome = genome()
     assert outcome.code == 2
-    assert "sample.CTCF.bw: file exists without a run.json that says what it was made from" in outcome.err
+    assert "sample.CTCF.bw: file exists without a sample.run.json that says what it was made from" in outcome.err
     assert theirs.read_text() == "mine"
 
 
@@ -499,8 +509,8 @@ def test_a_run_leaves_no_thread_and_no_open_fasta(genome, scan, fasta, tmp_path,
     kept, threads = [], threading.enumerate()
     real = pipeline.make_plan
 
-    def keeping(request):
-        kept.append(real(request))  # else it would be closed for want of anybody who has it
+    def keeping(*arguments):
+        kept.append(real(*arguments))  # else it would be closed for want of anybody who has it
         return kept[-1]
 
     monkeypatch.setattr(pipeline, "make_plan", keeping)

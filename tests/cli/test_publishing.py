@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from epigept_batch.commands.genome import run as pipeline
-from epigept_batch.commands.genome.resume import RunJournals
+from epigept_batch.commands.run import run as pipeline
+from epigept_batch.commands.run.resume import RunJournals
 from epigept_batch.inference.session import Session
+from epigept_batch.provenance.run_record import write_record
 from epigept_batch.tracks import writer_process, writers
-from epigept_batch.tracks.run_record import write_record
 from epigept_batch.tracks.writers import TrackWriters
 
 SAMPLES = ("sample", "other")

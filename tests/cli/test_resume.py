@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import bigwigs
-from epigept_batch.commands.genome import resume
-from epigept_batch.commands.genome import run as pipeline
-from epigept_batch.commands.genome.journal import Journal
+from epigept_batch.commands.run import resume
+from epigept_batch.commands.run import run as pipeline
+from epigept_batch.commands.run.journal import Journal
 from epigept_batch.errors import OutputError
 from epigept_batch.inference.session import Session
 from epigept_batch.prediction import predict as prediction
@@ -247,18 +247,18 @@ def test_a_second_run_into_the_same_files_is_refused(genome, computed, tmp_path)
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_stops_the_run_and_is_not_kept(genome, tmp_path, monkeypatch, bad):
-    real, calls = Session.signal, []
+    real, calls = Session.run, []
 
     def computed(self, inputs):
-        signal = real(self, inputs)
+        outputs = dict(real(self, inputs))
         calls.append(1)
         if len(calls) == 5:
-            signal = signal.copy()
-            signal[0, 0, 3, 1] = bad
-        return signal
+            outputs["signal"] = outputs["signal"].copy()
+            outputs["signal"][0, 0, 3, 1] = bad
+        return outputs
 
     with monkeypatch.context() as patch:
-        patch.setattr(Session, "signal", computed)
+        patch.setattr(Session, "run", computed)
         done = genome(**{"batch-size": 1})
     assert done.code == 1
     window = 1 + 4 * 20 * 128

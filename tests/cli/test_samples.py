@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from conftest import runner_of
-from epigept_batch.commands.genome import run as pipeline
+from epigept_batch.commands.run import run as pipeline
 
 FACTORS = tuple(f"F{n:02d}" for n in range(15))
 

@@ -94,7 +94,7 @@ def test_figures_are_the_largest_error_and_the_least_r():
     found[ALL_N, 1, 7, 0] += 0.5
     found[N_RUN, 1, :, 1] += rng.normal(0, 0.1, 50).astype(np.float32)
     first, second = compare_tracks(found, expected, ["A", "B"])
-    assert (first.track, second.track) == ("A", "B")
+    assert (first.name, second.name) == ("A", "B")
     assert first.error == pytest.approx(0.5, abs=1e-6)
     assert first.r == pytest.approx(1)
     assert second.error == pytest.approx(np.abs(found - expected)[..., 1].max())
@@ -206,10 +206,10 @@ def test_the_check_runs_a_window_at_a_time_and_keeps_the_specs_bins(packaged):
     calls = []
 
     class Session:
-        def signal(self, inputs):
+        def run(self, inputs):
             calls.append(inputs.shape)
             windows = np.full((1, 2, packaged.geometry.bins, 5), len(calls), np.float32)
-            return windows * np.arange(packaged.geometry.bins)[None, None, :, None]
+            return {"signal": windows * np.arange(packaged.geometry.bins)[None, None, :, None]}
 
     found = run_check(Session(), packaged)
     assert found.shape == packaged.check.signal.shape

@@ -65,7 +65,7 @@ def test_an_error_of_any_stage_comes_in_the_place_of_its_result(workers, failing
         found.extend(results)
     at_once = isinstance(error, KeyboardInterrupt)  # which need not wait for the results before it
     assert found == [0, 1, 2][: len(found)] if at_once else found == [0, 1, 2]
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # another test's may end meanwhile
 
 
 @pytest.mark.timeout(30)
@@ -90,4 +90,4 @@ def test_a_consumer_that_fails_leaves_no_thread_and_closes_the_source(workers):
     with pytest.raises(KeyboardInterrupt):
         consume()
     assert closed == [True]
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # another test's may end meanwhile

@@ -18,7 +18,7 @@ def test_stitching_the_tiles_of_a_signal_gives_the_signal(length, overlap):
     for tile in make_tiles([contig], {"c": [(0, bins)]}, geometry=GEOMETRY, overlap=overlap):
         first = tile.start // 8
         signal = TileSignal(tile, whole[:, first : first + 10], np.ones(10, bool))
-        for run in runs(signal, bin_bp=8):
+        for run in runs(tile, signal.taken(bin_bp=8)):
             assert run.contig == contig
             stitched[:, run.first_bin : run.first_bin + run.values.shape[1]] = run.values
     np.testing.assert_array_equal(stitched, whole[:, :bins])
@@ -28,18 +28,19 @@ def test_bins_without_bases_are_left_out_and_cut_the_runs():
     has_bases = np.array([0, 1, 1, 0, 0, 1, 0, 1, 1, 1], bool)
     values = np.arange(10, dtype=np.float32).reshape(1, 10, 1)
     tile = Tile(0, CONTIG, 160, ((20, 28), (29, 30)))
-    found = [
-        (run.first_bin, run.values[0, :, 0].tolist()) for run in runs(TileSignal(tile, values, has_bases), bin_bp=8)
-    ]
+    taken = TileSignal(tile, values, has_bases).taken(bin_bp=8)
+    found = [(run.first_bin, run.values[0, :, 0].tolist()) for run in runs(tile, taken)]
     assert found == [(21, [1, 2]), (25, [5]), (27, [7]), (29, [9])]
 
 
 def test_a_window_that_was_not_computed_gives_nothing():
     tile = Tile(0, CONTIG, 0, ((0, 10),))
-    assert list(runs(TileSignal(tile, None, np.zeros(10, bool)), bin_bp=8)) == []
+    taken = TileSignal(tile, None, np.zeros(10, bool)).taken(bin_bp=8)
+    assert taken.size == 0
+    assert list(runs(tile, taken)) == []
 
 
-def test_what_is_taken_gives_the_same_runs_again():
+def test_what_is_taken_is_nan_where_there_is_no_base():
     has_bases = np.array([0, 1, 1, 0, 0, 1, 0, 1, 1, 1], bool)
     values = np.random.default_rng(1).random((2, 10, 3)).astype(np.float32)
     tile = Tile(0, CONTIG, 160, ((21, 26), (28, 30)))
@@ -47,15 +48,8 @@ def test_what_is_taken_gives_the_same_runs_again():
     taken = signal.taken(bin_bp=8)
     assert (taken.shape, taken.dtype) == ((2, 7, 3), np.float32)
     np.testing.assert_array_equal(np.isnan(taken[0, :, 0]), [False, False, True, True, False, False, False])
-    again = TileSignal.from_kept(tile, taken, bins=10, bin_bp=8)
-    found, expected = (list(runs(each, bin_bp=8)) for each in (again, signal))
-    assert [run.first_bin for run in found] == [run.first_bin for run in expected] == [21, 25, 28]
-    for mine, theirs in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(mine.values, theirs.values)
-
-
-def test_of_a_window_that_was_not_computed_nothing_is_taken():
-    tile = Tile(0, CONTIG, 0, ((0, 10),))
-    taken = TileSignal(tile, None, np.zeros(10, bool)).taken(bin_bp=8)
-    assert taken.size == 0
-    assert TileSignal.from_kept(tile, taken, bins=10, bin_bp=8).signal is None
+    found = list(runs(tile, taken))
+    assert [run.first_bin for run in found] == [21, 25, 28]
+    for run in found:
+        first = run.first_bin - 20
+        np.testing.assert_array_equal(run.values, values[:, first : first + run.values.shape[1]])

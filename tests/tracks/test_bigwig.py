@@ -9,10 +9,10 @@ import pytest
 import bigwigs
 from epigept_batch.errors import OutputError
 from epigept_batch.files import filling, make_folder, replacing, temporary_beside
+from epigept_batch.provenance.run_record import SampleFiles, is_up_to_date, withdraw, write_record
 from epigept_batch.tiling import Contig
 from epigept_batch.tracks import bigwig_format
 from epigept_batch.tracks.bigwig import BigWigWriter
-from epigept_batch.tracks.run_record import SampleFiles, is_up_to_date, withdraw, write_record
 
 CONTIGS = (Contig("b", 300), Contig("a", 90), Contig("empty", 5000), Contig("c", 1280))
 

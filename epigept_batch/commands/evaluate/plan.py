@@ -9,8 +9,8 @@ from epigept_batch.errors import InputError
 from epigept_batch.evaluation.compared import Masks
 from epigept_batch.evaluation.seen import trained_cells
 from epigept_batch.evaluation.selection import by_contig, half_covered, in_windows, overlapped
+from epigept_batch.provenance.run_record import read_records
 from epigept_batch.sequence.regions import read_intervals, select_regions
-from epigept_batch.tracks.run_record import read_records
 from epigept_batch.tracks.track_files import TrackFiles
 
 if TYPE_CHECKING:

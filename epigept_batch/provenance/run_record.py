@@ -1,28 +1,64 @@
-"""SAMPLE.run.json: how and from what a sample's tracks were made, and whether they are up to date."""
+"""The record of a sample's outputs: how and from what they were made, and whether they are up to date."""
 
 from __future__ import annotations
 
 import glob
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from epigept_batch.errors import OutputError
 from epigept_batch.files import replacing, sync_folder
-from epigept_batch.tracks.made_from import differing
+from epigept_batch.provenance.made_from import differing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
+class OutputFiles(Protocol):
+    """The files that a command makes of one sample in an output folder, and the hidden ones that it needs meanwhile."""
+
+    @property
+    def folder(self) -> Path:
+        """The output folder."""
+
+    @property
+    def sample(self) -> str:
+        """Name of the sample."""
+
+    @property
+    def what(self) -> str:
+        """What the outputs are called in messages, a plural."""
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The outputs."""
+
+    @property
+    def record(self) -> Path:
+        """The provenance record, written last."""
+
+    @property
+    def journal(self) -> Path:
+        """The journal of finished windows while the outputs are made."""
+
+    @property
+    def changing(self) -> Path:
+        """A list of old and new output names, kept while outputs may exist without their provenance record."""
+
+    def could_be_outputs(self) -> list[Path]:
+        """Return every file with a name that an output of this sample could have."""
+
+
 @dataclass(frozen=True)
 class SampleFiles:
-    """The files of one sample in an output folder."""
+    """The tracks of one sample in an output folder; see `OutputFiles`."""
 
     folder: Path
     sample: str
     tracks: tuple[str, ...]
+    what: str = "tracks"
 
     def bigwig(self, track: str) -> Path:
         """Return the bigWig of a track."""
@@ -34,22 +70,31 @@ class SampleFiles:
         return tuple(self.bigwig(track) for track in self.tracks)
 
     @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The bigWigs."""
+        return self.bigwigs
+
+    @property
     def record(self) -> Path:
-        """The provenance record, written last."""
+        """SAMPLE.run.json."""
         return self.folder / f"{self.sample}.run.json"
 
     @property
     def journal(self) -> Path:
-        """The journal of finished windows while the tracks are made."""
+        """.SAMPLE.journal."""
         return self.folder / f".{self.sample}.journal"
 
     @property
     def changing(self) -> Path:
-        """A list of old and new bigWig names, kept while bigWigs may exist without their provenance record."""
+        """.SAMPLE.changing."""
         return self.folder / f".{self.sample}.changing"
 
+    def could_be_outputs(self) -> list[Path]:
+        """Return every file with the name pattern of the sample's bigWigs."""
+        return list(self.folder.glob(f"{glob.escape(self.sample)}.*.bw"))
 
-def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
+
+def is_up_to_date(files: OutputFiles, inputs: Mapping[str, Any]) -> bool:
     """Whether the sample's files exist, are complete, and were made from these inputs.
 
     Args:
@@ -59,7 +104,7 @@ def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
     Raises:
         OutputError: Files with these names exist that were made from other inputs, or by another program.
     """
-    present = [path for path in (*files.bigwigs, files.record) if path.exists()]
+    present = [path for path in (*files.outputs, files.record) if path.exists()]
     if not present:
         return False
     record = _read_record(files)
@@ -67,44 +112,45 @@ def is_up_to_date(files: SampleFiles, inputs: Mapping[str, Any]) -> bool:
         return False  # a run was stopped while it renamed its files
     if record is None:
         raise OutputError(
-            "file exists without a run.json that says what it was made from; move it away, or replace it with --force",
+            f"file exists without a {files.record.name} that says what it was made from; move it away, or replace it "
+            "with --force",
             present[0],
         )
     changed = differing(record["inputs"], json.loads(json.dumps(inputs)))
     if changed:
         raise OutputError(
-            f"existing tracks were made with a different {', '.join(changed)}; choose another --out, "
+            f"existing {files.what} were made with a different {', '.join(changed)}; choose another --out, "
             "or replace them with --force",
             files.record,
         )
     return bool(record["files"] == _sizes(files))
 
 
-def withdraw(files: SampleFiles) -> None:
+def withdraw(files: OutputFiles) -> None:
     """Remove the files of an earlier run of the sample, provenance first, before new files get their names.
 
-    So a track never exists beside a record that contradicts it, or beside a track of another run. The names of the
-    tracks are listed until `write_record`, so that the next run knows them if this one is stopped in between.
+    So an output never exists beside a record that contradicts it, or beside one of another run. The names of the
+    outputs are listed until `write_record`, so that the next run knows them if this one is stopped in between.
 
     Args:
         files: The files that will replace them.
     """
     earlier = _read_record(files)
-    names = {*(earlier["files"] if earlier else ()), *_noted(files), *(path.name for path in files.bigwigs)}
+    names = {*(earlier["files"] if earlier else ()), *_noted(files), *(path.name for path in files.outputs)}
     with replacing(files.changing) as temporary:
         temporary.write_text(json.dumps(sorted(names)))
     files.record.unlink(missing_ok=True)
-    sync_folder(files.folder)  # the record goes before the tracks, even if the machine crashes
-    for path in _bigwigs_there(files):
+    sync_folder(files.folder)  # the record goes before the outputs, even if the machine crashes
+    for path in files.could_be_outputs():
         if path.name in names:
             path.unlink()
 
 
-def write_record(files: SampleFiles, document: Mapping[str, Any]) -> None:
+def write_record(files: OutputFiles, document: Mapping[str, Any]) -> None:
     """Write the provenance of finished files.
 
     Args:
-        files: The files; all bigWigs must have their final names.
+        files: The files; all outputs must have their final names.
         document: The record. Later runs compare `document["inputs"]`; sizes in bytes are added as `files`.
     """
     with replacing(files.record) as temporary:
@@ -112,7 +158,7 @@ def write_record(files: SampleFiles, document: Mapping[str, Any]) -> None:
     files.changing.unlink(missing_ok=True)
 
 
-def _noted(files: SampleFiles) -> Iterable[str]:
+def _noted(files: OutputFiles) -> Iterable[str]:
     """Return the names that `withdraw` listed in a run that was stopped."""
     try:
         names = json.loads(files.changing.read_text())
@@ -121,25 +167,20 @@ def _noted(files: SampleFiles) -> Iterable[str]:
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
-def _bigwigs_there(files: SampleFiles) -> list[Path]:
-    """Return every file with the name pattern of the sample's bigWigs."""
-    return list(files.folder.glob(f"{glob.escape(files.sample)}.*.bw"))
-
-
 def read_records(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the provenance of every sample in a folder, sorted by sample name."""
+    """Return the provenance of the tracks of every sample in a folder, sorted by sample name."""
     suffix = ".run.json"
     names = sorted(path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}"))
     records = {name: _read_record(SampleFiles(folder, name, ())) for name in names}
     return {name: record for name, record in records.items() if record is not None}
 
 
-def _sizes(files: SampleFiles) -> dict[str, int]:
-    """Return the size in bytes of each existing bigWig, by name."""
-    return {path.name: path.stat().st_size for path in files.bigwigs if path.exists()}
+def _sizes(files: OutputFiles) -> dict[str, int]:
+    """Return the size in bytes of each existing output, by name."""
+    return {path.name: path.stat().st_size for path in files.outputs if path.exists()}
 
 
-def _read_record(files: SampleFiles) -> dict[str, Any] | None:
+def _read_record(files: OutputFiles) -> dict[str, Any] | None:
     """Read the provenance; None if it is missing or not ours."""
     try:
         record = json.loads(files.record.read_text())

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from epigept_batch.commands.genome.journal import Journal
+from epigept_batch.commands.run.journal import Journal
 from epigept_batch.errors import OutputError
 
 INPUTS = {"model": "m", "overlap": 0, "selection": {"chr1": ((0, 5),)}}
@@ -151,7 +151,7 @@ def test_removed_when_complete(filled, reopened):
 def test_a_second_run_is_refused_while_the_first_lives(filled, reopened):
     script = f"""
 import pathlib, sys
-from epigept_batch.commands.genome.journal import Journal
+from epigept_batch.commands.run.journal import Journal
 journal = Journal(pathlib.Path({str(filled)!r}), {INPUTS!r})
 print("open", flush=True)
 sys.stdin.read()

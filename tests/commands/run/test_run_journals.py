@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import epigept_batch
-from epigept_batch.commands.genome.journal import Journal
-from epigept_batch.commands.genome.resume import RunJournals
+from epigept_batch.commands.run.journal import Journal
+from epigept_batch.commands.run.resume import RunJournals
 from epigept_batch.prediction.ahead import map_ahead
 from epigept_batch.prediction.stitch import TileSignal
+from epigept_batch.provenance.run_record import SampleFiles
 from epigept_batch.tiling import Contig, Geometry, make_tiles
 from epigept_batch.timing import StageClock
-from epigept_batch.tracks.run_record import SampleFiles
 
 GEOMETRY = Geometry(bins=4, bin_bp=8)
 CONTIGS = (Contig("b", 200), Contig("a", 100))
@@ -28,11 +28,18 @@ def signal_of(tile, samples=2):
 
 
 def open_journals(folder, samples=("s", "t"), fresh=False):
-    plan = SimpleNamespace(
-        tiles=TILES, spec=SimpleNamespace(geometry=GEOMETRY), request=SimpleNamespace(fresh=fresh, out=folder)
-    )
-    those = [SimpleNamespace(files=SampleFiles(folder, name, ("CTCF",)), inputs={"model": "m"}) for name in samples]
+    plan = SimpleNamespace(tiles=TILES, products=(product(folder),), request=SimpleNamespace(fresh=fresh))
+    those = [SimpleNamespace(name=name, inputs=({"model": "m"},)) for name in samples]
     return RunJournals(plan, those, StageClock())
+
+
+def product(folder):
+    """Keeps the three tracks of the bins that are taken from a window."""
+    return SimpleNamespace(
+        files=lambda sample: SampleFiles(folder, sample, ("CTCF",)),
+        kept=lambda signal: signal.taken(bin_bp=8),
+        shape=lambda tile: (sum(last - first for first, last in tile.spans), 3),
+    )
 
 
 def interrupted_after(folder, number, samples=("s", "t")):
@@ -51,12 +58,12 @@ def test_windows_come_in_genome_order_with_their_values_wherever_they_come_from(
         journals.begin(SESSION)
         assert [tile.index for tile in journals.due] == list(range(kept, len(TILES)))
         found = list(journals.joined(signal_of(tile) for tile in journals.due))
-    assert [(signal.tile.contig.name, signal.tile.start) for signal in found] == [
+    assert [(tile.contig.name, tile.start) for tile, _ in found] == [
         *(("b", 32 * number) for number in range(7)),
         *(("a", 32 * number) for number in range(4)),
     ]
-    for signal in found:
-        np.testing.assert_array_equal(signal.taken(bin_bp=8), signal_of(signal.tile).taken(bin_bp=8))
+    for tile, (values,) in found:
+        np.testing.assert_array_equal(values, signal_of(tile).taken(bin_bp=8))
 
 
 @pytest.mark.parametrize(
@@ -89,9 +96,9 @@ def test_windows_that_end_early_wait_for_their_turn(tmp_path, workers, ahead):
     with open_journals(tmp_path) as journals:
         journals.begin(SESSION)
         found = list(journals.joined(map_ahead(slow, journals.due, workers=workers, ahead=ahead)))
-    assert [signal.tile for signal in found] == TILES
-    for signal in found:
-        np.testing.assert_array_equal(signal.signal, signal_of(signal.tile).signal)
+    assert [tile for tile, _ in found] == TILES
+    for tile, (values,) in found:
+        np.testing.assert_array_equal(values, signal_of(tile).taken(bin_bp=8))
 
 
 def test_a_window_is_finished_when_every_sample_has_it_and_kept_once_for_each(tmp_path):
@@ -137,8 +144,8 @@ def test_of_the_time_at_most_a_share_goes_into_putting_journals_on_the_disk(tmp_
         windows.append(tile)
         return signal_of(tile)
 
-    monkeypatch.setattr("epigept_batch.commands.genome.resume.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("epigept_batch.commands.genome.resume.SYNC_SECONDS", 1.5)
+    monkeypatch.setattr("epigept_batch.commands.run.resume.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("epigept_batch.commands.run.resume.SYNC_SECONDS", 1.5)
     with open_journals(tmp_path) as journals:
         journals.begin(SESSION)
         monkeypatch.setattr(Journal, "sync", sync)
@@ -173,6 +180,6 @@ def test_a_header_is_read_whole_wherever_a_block_ends(tmp_path, monkeypatch, blo
     with Journal(path, {"model": "m"}) as journal:
         journal.begin({})
         journal.add(3, np.full((2, 2), 5, np.float32))
-    monkeypatch.setattr("epigept_batch.commands.genome.journal.HEADER_BLOCK", block)
+    monkeypatch.setattr("epigept_batch.commands.run.journal.HEADER_BLOCK", block)
     with Journal(path, {"model": "m"}) as journal:
         assert journal.read(3).tolist() == [[5, 5], [5, 5]]

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 import epigept_batch
-from epigept_batch.commands.genome.journal import Journal, OtherRunError
+from epigept_batch.commands.run.journal import Journal, OtherRunError
 from epigept_batch.errors import OutputError
-from epigept_batch.prediction.stitch import TileSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from epigept_batch.commands.genome.plan import GenomePlan, Sample
+    from numpy.typing import NDArray
+
+    from epigept_batch.commands.run.plan import RunPlan, Sample
     from epigept_batch.inference.session import Session
+    from epigept_batch.prediction.stitch import TileSignal
     from epigept_batch.tiling import Tile
     from epigept_batch.timing import StageClock
+
+    Parts = list[NDArray[np.float32]]
+    """What each product keeps of a window, (samples, rows, columns)."""
 
 OTHER_FILES = 256
 """Maximum number of open files of a run besides its journals."""
@@ -33,7 +39,7 @@ last flush are lost; a killed process loses nothing."""
 class RunJournals:
     """The journals of the samples of one run; a window is finished when every sample has it.
 
-    While they are open, no other run can write the same samples into the same folder.
+    While they are open, no other run can write the same outputs into the same folder.
 
     Args:
         plan: Plan of the run.
@@ -44,12 +50,14 @@ class RunJournals:
         OutputError: Another run is writing, a run with other inputs was interrupted here, or they cannot be written.
     """
 
-    def __init__(self, plan: GenomePlan, samples: Sequence[Sample], clock: StageClock) -> None:
+    def __init__(self, plan: RunPlan, samples: Sequence[Sample], clock: StageClock) -> None:
         self._plan = plan
         self._clock = clock
-        _allow_open_files(len(samples) + OTHER_FILES)
+        _allow_open_files(len(samples) * len(plan.products) + OTHER_FILES)
         with ExitStack() as stack:
             self._journals = [stack.enter_context(_journal(plan, sample)) for sample in samples]
+            # Those of other commands, which would write some of the same outputs, are held but not used.
+            self._held = [stack.enter_context(held) for sample in samples for held in _others(plan, sample)]
             self._stack = stack.pop_all()
         self._sync_due = time.monotonic() + SYNC_SECONDS
         self.finished = frozenset.intersection(*(journal.tiles for journal in self._journals))
@@ -79,8 +87,8 @@ class RunJournals:
         """The windows that are not finished, in genome order."""
         return [tile for tile in self._plan.tiles if tile.index not in self.finished]
 
-    def joined(self, signals: Iterable[TileSignal]) -> Iterator[TileSignal]:
-        """Yield all windows in genome order, and save each new one as soon as it arrives.
+    def joined(self, signals: Iterable[TileSignal]) -> Iterator[tuple[Tile, Parts]]:
+        """Yield all windows in genome order with what each product keeps, and save each new one as soon as it arrives.
 
         Args:
             signals: The signals of the `due` windows, in their order.
@@ -89,27 +97,38 @@ class RunJournals:
         for tile in self._plan.tiles:
             if tile.index in self.finished:
                 with self._clock.stage("journal"):
-                    finished = self._read(tile)
-                yield finished
+                    parts = self._read(tile, self._journals)
+                yield tile, parts
                 continue
             signal = next(source, None)
             if signal is None or signal.tile != tile:
                 raise RuntimeError(f"tile {tile.index} did not come in its turn")
             with self._clock.stage("journal"):
-                self._keep(signal)
-            yield signal
+                parts = [product.kept(signal) for product in self._plan.products]
+                self._keep(tile, parts)
+            yield tile, parts
 
-    def _read(self, tile: Tile) -> TileSignal:
-        geometry = self._plan.spec.geometry
-        taken = np.stack([journal.read(tile.index) for journal in self._journals])
-        return TileSignal.from_kept(tile, taken, bins=geometry.bins, bin_bp=geometry.bin_bp)
+    def again(self, sample: int) -> Iterator[tuple[Tile, Parts]]:
+        """Yield all windows once more for one of the samples, after all of `joined`."""
+        for tile in self._plan.tiles:
+            yield tile, self._read(tile, [self._journals[sample]])
 
-    def _keep(self, signal: TileSignal) -> None:
+    def _read(self, tile: Tile, journals: Sequence[Journal]) -> Parts:
+        """Return what each product kept of a window for these samples."""
+        kept = np.stack([journal.read(tile.index) for journal in journals])
+        products = self._plan.products
+        if len(products) == 1 or not kept.size:
+            return [kept] * len(products)
+        shapes = [product.shape(tile) for product in products]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+        parts = np.split(kept, ends, axis=2)
+        return [part.reshape(len(journals), *shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    def _keep(self, tile: Tile, parts: Parts) -> None:
         nothing = np.zeros((0, 0), dtype=np.float32)
-        taken = signal.taken(bin_bp=self._plan.spec.geometry.bin_bp)
         for number, journal in enumerate(self._journals):
-            if signal.tile.index not in journal:
-                journal.add(signal.tile.index, taken[number] if taken.size else nothing)
+            if tile.index not in journal:
+                journal.add(tile.index, _record([part[number] for part in parts]) if parts[0].size else nothing)
         if time.monotonic() >= self._sync_due:
             self._sync()
 
@@ -122,11 +141,16 @@ class RunJournals:
 
     def remove(self) -> None:
         """Delete the journals: the outputs are complete."""
-        for journal in self._journals:
+        for journal in (*self._journals, *self._held):
             journal.remove()
 
 
-def forget(plan: GenomePlan, sample: Sample) -> None:
+def _record(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return what the products keep of a window for a sample as one array in two dimensions."""
+    return parts[0] if len(parts) == 1 else np.concatenate([part.ravel() for part in parts])[None]
+
+
+def forget(plan: RunPlan, sample: Sample) -> None:
     """Remove what a run that was interrupted at its very end left of a complete sample.
 
     The journal of a run with other inputs, which was to replace the sample's files, stays: that run can resume.
@@ -134,15 +158,29 @@ def forget(plan: GenomePlan, sample: Sample) -> None:
     Raises:
         OutputError: Another run is writing the sample.
     """
-    if sample.files.journal.exists():
+    files = [product.files(sample.name) for product in plan.products]
+    if files[0].journal.exists():
         with suppress(OtherRunError):
             _journal(plan, sample).remove()
-    sample.files.changing.unlink(missing_ok=True)
+    for of_product in files:
+        of_product.changing.unlink(missing_ok=True)
 
 
-def _journal(plan: GenomePlan, sample: Sample) -> Journal:
-    inputs = {**sample.inputs, "version of epigept-batch": epigept_batch.__version__}
-    return Journal(sample.files.journal, inputs, fresh=plan.request.fresh)
+def _journal(plan: RunPlan, sample: Sample) -> Journal:
+    """Open the journal of a sample; it keeps the windows of all products."""
+    first, *others = sample.inputs
+    inputs = {**first, **({"other outputs": others} if others else {})}
+    return _opened(plan, sample, 0, inputs)
+
+
+def _others(plan: RunPlan, sample: Sample) -> Iterator[Journal]:
+    for number, inputs in enumerate(sample.inputs[1:], 1):
+        yield _opened(plan, sample, number, inputs)
+
+
+def _opened(plan: RunPlan, sample: Sample, product: int, inputs: Mapping[str, Any]) -> Journal:
+    path = plan.products[product].files(sample.name).journal
+    return Journal(path, {**inputs, "version of epigept-batch": epigept_batch.__version__}, fresh=plan.request.fresh)
 
 
 def _allow_open_files(needed: int) -> None:

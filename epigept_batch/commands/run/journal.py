@@ -21,7 +21,7 @@ import numpy as np
 
 from epigept_batch.errors import OutputError
 from epigept_batch.files import is_still_linked
-from epigept_batch.tracks.made_from import differing
+from epigept_batch.provenance.made_from import differing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

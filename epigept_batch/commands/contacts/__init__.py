@@ -1,0 +1,1 @@
+"""`epigept-batch contacts`: request, maps, run."""

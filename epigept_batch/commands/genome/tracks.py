@@ -1,0 +1,138 @@
+"""The tracks of a run: a bigWig for each sample and track."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from epigept_batch.inference.ports import SIGNAL
+from epigept_batch.prediction.stitch import runs
+from epigept_batch.provenance.run_record import SampleFiles
+from epigept_batch.tiling import select_bins
+from epigept_batch.tracks.chosen import choose_tracks
+from epigept_batch.tracks.writers import TrackWriters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.commands.run.plan import RunPlan, Sample
+    from epigept_batch.commands.run.product import Again
+    from epigept_batch.inference.session import Session
+    from epigept_batch.prediction.stitch import TileSignal
+    from epigept_batch.spec import Spec
+    from epigept_batch.tiling import Region, Span, Tile
+
+
+class Tracks:
+    """The tracks of a run; see `commands.run.product.Product`.
+
+    Args:
+        spec: The spec of the model file.
+        out: Output folder.
+        names: Names of the tracks; empty for all.
+        space: `log1p` or `linear`.
+
+    Raises:
+        InputError: The model has no such track.
+    """
+
+    outputs = (SIGNAL,)
+
+    def __init__(self, spec: Spec, out: Path, *, names: Sequence[str], space: str) -> None:
+        self.names = choose_tracks(tuple(names), spec)
+        self.space = space
+        self.bin_bp = spec.geometry.bin_bp
+        self._out = out
+        self._all = spec.tracks
+        self._numbers = [spec.tracks.index(name) for name in self.names]
+
+    def selection(self, regions: Sequence[Region]) -> dict[str, tuple[Span, ...]]:
+        """Return the bins that overlap the regions."""
+        return select_bins(regions, self.bin_bp)
+
+    def files(self, sample: str) -> SampleFiles:
+        """Return the bigWigs of a sample."""
+        return SampleFiles(self._out, sample, self.names)
+
+    def leftovers(self, sample: str) -> Iterator[Path]:
+        """Yield every path beside which a killed run may have left a hidden file; it may have had other tracks."""
+        files = self.files(sample)
+        yield from map(files.bigwig, self._all)
+        yield from (files.record, files.changing)
+
+    def inputs(self) -> Mapping[str, Any]:
+        """Return what the bigWigs also depend on."""
+        return {"set of tracks": self.names, "space": self.space}
+
+    def shape(self, tile: Tile) -> tuple[int, int]:
+        """Return bins and tracks."""
+        return sum(last - first for first, last in tile.spans), len(self.names)
+
+    def kept(self, signal: TileSignal) -> NDArray[np.float32]:
+        """Return the bins that are taken from a window, (samples, bins, tracks)."""
+        taken = signal.taken(bin_bp=self.bin_bp)
+        return taken[..., self._numbers] if taken.size else taken
+
+    @contextmanager
+    def work(self, plan: RunPlan, samples: Sequence[Sample], session: Session) -> Iterator[TrackWork]:
+        """Begin to write the bigWigs of samples."""
+        writers = TrackWriters(
+            [path for sample in samples for path in self.files(sample.name).bigwigs],
+            plan.genome.contigs,
+            bin_bp=self.bin_bp,
+            # On a CPU one is enough: writing needs 1 % of its cores.
+            processes=1 if session.on_host else plan.request.threads,
+        )
+        try:
+            yield TrackWork(self, writers, plan.regions_of(self, self.bin_bp))
+        finally:
+            writers.discard()
+
+
+class TrackWork:
+    """Tracks in the making; see `commands.run.product.Work`."""
+
+    def __init__(self, tracks: Tracks, writers: TrackWriters, regions: Sequence[str]) -> None:
+        self._tracks, self._writers, self._regions = tracks, writers, regions
+        self._bins = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no bin has been written."""
+        return not self._bins
+
+    def take(self, tile: Tile, kept: NDArray[np.float32]) -> None:
+        """Send the values of a window to the writers."""
+        for run in runs(tile, kept):
+            self._bins += run.values.shape[1]
+            self._writers.write(run.contig, run.first_bin, self._by_track(run.values))
+
+    def _by_track(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Reshape (samples, bins, tracks) to (samples × tracks, bins), and convert to the requested space."""
+        by_track = values.transpose(0, 2, 1).reshape(-1, values.shape[1])
+        return np.expm1(by_track) if self._tracks.space == "linear" else by_track
+
+    def finish(self, again: Again) -> None:
+        """Complete the bigWigs."""
+        del again
+        self._writers.close()
+
+    def publish(self) -> None:
+        """Give the bigWigs their names."""
+        self._writers.publish()
+
+    def facts(self, number: int) -> Mapping[str, Any]:
+        """Return what a record says about the tracks, which is the same for every sample."""
+        del number
+        return {"space": self._tracks.space, "regions": self._regions, "bins": self._bins}
+
+    def summary(self, number: int) -> str:
+        """Return what was made."""
+        del number
+        tracks = len(self._tracks.names)
+        return f"{tracks} track{'s' if tracks > 1 else ''} of {self._bins:,} bins"

@@ -1,0 +1,1 @@
+"""A run over the windows of a genome for several samples, which every command that writes predictions shares."""

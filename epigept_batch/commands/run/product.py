@@ -1,0 +1,82 @@
+"""What a command makes of the windows of a run: the interface between the run and its commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from epigept_batch.commands.run.plan import RunPlan, Sample
+    from epigept_batch.inference.session import Session
+    from epigept_batch.prediction.stitch import TileSignal
+    from epigept_batch.provenance.run_record import OutputFiles
+    from epigept_batch.tiling import Region, Span, Tile
+
+    Again = Callable[[int], Iterator[tuple[Tile, NDArray[np.float32]]]]
+    """Yields each window for a sample, given by its number, with what was kept of it."""
+
+
+class Product(Protocol):
+    """What a command makes of the windows of a run, such as tracks.
+
+    It is made from the command's request and the model's spec, and checks both.
+    """
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs that it needs."""
+
+    def selection(self, regions: Sequence[Region]) -> dict[str, tuple[Span, ...]]:
+        """Return the selected bins, by contig, in the product's own bins."""
+
+    def files(self, sample: str) -> OutputFiles:
+        """Return the files of a sample."""
+
+    def leftovers(self, sample: str) -> Iterable[Path]:
+        """Return every path beside which a killed run may have left hidden temporary files."""
+
+    def inputs(self) -> Mapping[str, Any]:
+        """Return its options, JSON-compatible, that outputs depend on besides model, genome, selection and sample."""
+
+    def shape(self, tile: Tile) -> tuple[int, int]:
+        """Return the shape of what is kept of a window for a sample."""
+
+    def kept(self, signal: TileSignal) -> NDArray[np.float32]:
+        """Return all that it needs of a window, (samples, *shape); empty for a window that was not computed."""
+
+    def work(self, plan: RunPlan, samples: Sequence[Sample], session: Session) -> AbstractContextManager[Work]:
+        """Begin to make the outputs of samples; what is not published is removed in the end."""
+
+
+class Work(Protocol):
+    """A product in the making."""
+
+    def take(self, tile: Tile, kept: NDArray[np.float32]) -> None:
+        """Take the next window, in genome order, as `Product.kept` returned it."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been taken, because no selected bin has a base."""
+
+    def finish(self, again: Again) -> None:
+        """Make complete files under hidden names: everything that can fail.
+
+        Args:
+            again: Yields the windows once more for a sample, given by its number, with what was kept of each,
+                (1, *shape).
+        """
+
+    def publish(self) -> None:
+        """Give the files their final names."""
+
+    def facts(self, number: int) -> Mapping[str, Any]:
+        """Return what the record of a sample, by its number, says about the product, JSON-compatible."""
+
+    def summary(self, number: int) -> str:
+        """Return what was made of a sample, for the last line of a run."""

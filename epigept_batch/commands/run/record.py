@@ -1,0 +1,86 @@
+"""The provenance of a sample's outputs."""
+
+from __future__ import annotations
+
+import platform
+import resource
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import epigept_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from epigept_batch.commands.run.plan import RunPlan, Sample
+    from epigept_batch.inference.session import Session
+    from epigept_batch.timing import StageClock
+
+
+def make_record(
+    plan: RunPlan,
+    sample: Sample,
+    product: int,
+    facts: Mapping[str, Any],
+    sessions: Sequence[Session],
+    clock: StageClock,
+    digests: Mapping[Path, str],
+) -> dict[str, Any]:
+    """Return the provenance of a sample's files, JSON-compatible.
+
+    Args:
+        plan: Plan of the run.
+        sample: The sample.
+        product: Number of the product.
+        facts: What the product adds.
+        sessions: The sessions that computed the windows.
+        clock: The time of each stage.
+        digests: SHA-256 of each table.
+    """
+    session = sessions[0]
+    spec, request = plan.spec, plan.request
+    account = sample.source.account()
+    return {
+        "sample": sample.name,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "epigept-batch": epigept_batch.__version__,
+            "python": platform.python_version(),
+            "runtime": session.runtime,
+            "numpy": np.__version__,
+        },
+        "paths": {
+            "model": str(request.model.resolve()),
+            "fasta": str(request.fasta.resolve()),
+            "expression": _one_or_all([str(path.resolve()) for path in sample.source.paths]),
+        },
+        "sha256": {
+            "model": plan.model_sha256,
+            "expression": _one_or_all([digests[path] for path in sample.source.paths]),
+        },
+        "inputs": sample.inputs[product],
+        "genome": plan.verdict.account(),
+        "architecture": spec.architecture,
+        "checkpoint_sha256": spec.checkpoint_sha256,
+        "precision": spec.precision,
+        "device": ", ".join(dict.fromkeys(session.device for session in sessions)),
+        "provider": session.provider,
+        "arithmetic": session.arithmetic,
+        "batch_size": session.batch_size,
+        "threads": request.threads,
+        "scores": None if plan.store is None else str(plan.store.path.resolve()),
+        "factors": account["factors"],
+        "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes", "sheet")},
+        "windows": len(plan.tiles),
+        **facts,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def _one_or_all(values: Sequence[str]) -> str | Sequence[str]:
+    """Return the value of a sample's table; for merged replicates, the list of all values."""
+    return values[0] if len(values) == 1 else values

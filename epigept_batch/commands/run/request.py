@@ -1,0 +1,54 @@
+"""The options that every command shares that predicts windows of a genome for samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from epigept_batch.inference.device import AUTO, Device
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from epigept_batch.expression.request import SampleRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What a user asks for.
+
+    Attributes:
+        samples: Which samples of which tables.
+        fasta: The genome.
+        model: The model file.
+        out: Output folder.
+        regions: Regions in samtools notation.
+        chromosomes: Names of whole contigs.
+        beds: Files of intervals.
+        all_contigs: Predict every contig of the FASTA.
+        any_genome: Accept a genome that the network was not trained for.
+        overlap: Base pairs shared by neighbouring windows.
+        device: Device on which the network runs.
+        batch_size: Number of (window, sample) pairs that the network computes at once; None to suit the device.
+        threads: Number of CPU threads.
+        scores: A store of motif scores; None to scan during the run.
+        force: Replace outputs that were made from other inputs.
+        fresh: Discard the progress of an interrupted run and start over.
+    """
+
+    samples: SampleRequest
+    fasta: Path
+    model: Path
+    out: Path
+    regions: tuple[str, ...] = ()
+    chromosomes: tuple[str, ...] = ()
+    beds: tuple[Path, ...] = ()
+    all_contigs: bool = False
+    any_genome: bool = False
+    overlap: int = 0
+    device: Device = AUTO
+    batch_size: int | None = None
+    threads: int = 1
+    scores: Path | None = None
+    force: bool = False
+    fresh: bool = False

@@ -1,0 +1,234 @@
+"""The run over the windows of a genome: its stages, and the order in which files get their names."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from epigept_batch.commands.run.plan import RunPlan, Sample, Task, make_plan
+from epigept_batch.commands.run.record import make_record
+from epigept_batch.commands.run.resume import RunJournals, forget
+from epigept_batch.errors import InputError
+from epigept_batch.expression.notes import said_once
+from epigept_batch.files import make_folder, remove_leftovers
+from epigept_batch.inference.device import RunOptions
+from epigept_batch.inference.model_file import file_sha256
+from epigept_batch.inference.session import Session, open_sessions
+from epigept_batch.prediction.predict import predict_tiles
+from epigept_batch.provenance.run_record import is_up_to_date, withdraw, write_record
+from epigept_batch.sequence.genome_verdict import NOTHING_TO_PREDICT
+from epigept_batch.timing import StageClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.commands.run.product import Again, Work
+    from epigept_batch.commands.run.request import RunRequest
+    from epigept_batch.progress import Progress
+    from epigept_batch.provenance.run_record import OutputFiles
+    from epigept_batch.spec import Spec
+    from epigept_batch.tiling import Tile
+
+
+def run_task(
+    request: RunRequest, make_task: Callable[[Spec], Task], progress: Progress
+) -> list[dict[str, OutputFiles]]:
+    """Predict the windows for every sample and write what is made of them.
+
+    Errors in the user's inputs are found before the network is loaded, and before anything is written.
+
+    Args:
+        request: What to do.
+        make_task: Returns what the command wants of the run, for the spec of the model file.
+        progress: Receives an update per window.
+
+    Returns:
+        The files of each sample by name, for each product.
+
+    Raises:
+        EpiGePTError: Something that the user can fix; the message is one line.
+    """
+    clock = StageClock()
+    with ExitStack() as stack:
+        with clock.stage("inputs"):
+            plan = make_plan(request, make_task)
+            stack.enter_context(plan.genome)
+            due = [sample for sample in plan.samples if _is_due(plan, sample)]
+        _run(plan, due, clock=clock, progress=progress)
+    return [{sample.name: product.files(sample.name) for sample in plan.samples} for product in plan.products]
+
+
+def _run(plan: RunPlan, due: Sequence[Sample], *, clock: StageClock, progress: Progress) -> None:
+    """Report the notes on the inputs, and predict the samples that are due."""
+    for sentence in _notes(plan, frozenset(due)):
+        progress.say(sentence)
+    for sample in set(plan.samples).difference(due):
+        forget(plan, sample)
+    if due:
+        with _folder(plan.request.out), RunJournals(plan, due, clock) as journals:
+            for sample in due:
+                _is_due(plan, sample)  # again: before the journals were locked, another run could finish it
+                for product in plan.products:
+                    for path in product.leftovers(sample.name):
+                        remove_leftovers(path)
+            try:
+                _predict(plan, due, journals, clock=clock, progress=progress)
+            except KeyboardInterrupt:
+                if journals.kept:
+                    progress.say(
+                        f"{journals.kept:,} of {len(plan.tiles):,} windows are saved; rerun the same command to resume"
+                    )
+                raise
+
+
+def _notes(plan: RunPlan, due: AbstractSet[Sample]) -> Iterator[str]:
+    """Yield the notes on the network and the samples."""
+    if plan.spec.caution is not None:
+        yield plan.spec.caution
+    yield from said_once([(s.name, s.source.sentences if s in due else ("up to date",)) for s in plan.samples])
+
+
+def _is_due(plan: RunPlan, sample: Sample) -> bool:
+    """Whether a sample must be predicted.
+
+    Raises:
+        OutputError: Its existing outputs were made from other inputs, and --force is not set.
+    """
+    if plan.request.force:
+        return True
+    finished = [
+        is_up_to_date(product.files(sample.name), inputs)
+        for product, inputs in zip(plan.products, sample.inputs, strict=True)
+    ]
+    return not all(finished)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """Make an output folder; remove it afterwards if it was made here and is empty."""
+    was_there = path.exists()
+    make_folder(path)
+    try:
+        yield
+    finally:
+        if not was_there:
+            with suppress(OSError):
+                path.rmdir()  # removes an empty folder only
+
+
+def _predict(
+    plan: RunPlan, samples: Sequence[Sample], journals: RunJournals, *, clock: StageClock, progress: Progress
+) -> None:
+    """Compute the plan's windows for the samples that are due, and publish their files."""
+    with clock.stage("load"):
+        sessions = _open_sessions(plan, samples, progress)
+    journals.begin(sessions[0])
+    for note in plan.verdict.notes:
+        progress.say(f"{plan.request.fasta}: {note}")
+    if journals.finished:
+        progress.say(f"resuming: {len(journals.finished):,} of {len(plan.tiles):,} windows are already finished")
+    progress.start(len(plan.tiles), done=len(journals.finished))
+    with ExitStack() as stack:
+        works = [stack.enter_context(product.work(plan, samples, sessions[0])) for product in plan.products]
+        _take(plan, samples, journals, sessions, works, clock=clock, progress=progress)
+        if all(work.is_empty for work in works):
+            journals.remove()
+            raise InputError(NOTHING_TO_PREDICT, plan.request.fasta)
+        plan.genome.check_unchanged()
+        with clock.stage("write"):
+            digests = {path: file_sha256(path) for path in dict.fromkeys(p for s in samples for p in s.source.paths)}
+            for number, work in enumerate(works):
+                work.finish(_again(journals, number))
+            _publish(plan, samples, works)
+        _write_records(plan, samples, works, sessions, digests, len(journals.finished), clock=clock, progress=progress)
+        journals.remove()
+
+
+def _open_sessions(plan: RunPlan, samples: Sequence[Sample], progress: Progress) -> list[Session]:
+    """Open sessions of the network on the requested device."""
+    options = RunOptions(
+        plan.spec.precision,
+        threads=plan.request.threads,
+        batch_size=plan.request.batch_size,
+        samples=len(samples),
+        digest=plan.model_sha256,
+        outputs=tuple(dict.fromkeys(name for product in plan.products for name in product.outputs)),
+    )
+    return open_sessions(plan.request.model, plan.request.device, options, say=progress.say)
+
+
+def _take(
+    plan: RunPlan,
+    samples: Sequence[Sample],
+    journals: RunJournals,
+    sessions: Sequence[Session],
+    works: Sequence[Work],
+    *,
+    clock: StageClock,
+    progress: Progress,
+) -> None:
+    """Pass every window to the products, in genome order."""
+    signals = predict_tiles(
+        plan.genome,
+        journals.due,
+        np.stack([sample.expression for sample in samples]),
+        sessions,
+        spec=plan.spec,
+        store=plan.store,
+        tracks=range(len(plan.spec.tracks)),
+        threads=plan.request.threads,
+        say=progress.say,
+        clock=clock,
+    )
+    with closing(signals):
+        for tile, parts in journals.joined(signals):
+            with clock.stage("write"):
+                for work, part in zip(works, parts, strict=True):
+                    work.take(tile, part)
+            if tile.index not in journals.finished:
+                progress.advance()
+
+
+def _again(journals: RunJournals, product: int) -> Again:
+    """Return a function that yields what a product kept of each window, for a sample."""
+
+    def again(sample: int) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
+        return ((tile, parts[product]) for tile, parts in journals.again(sample))
+
+    return again
+
+
+def _publish(plan: RunPlan, samples: Sequence[Sample], works: Sequence[Work]) -> None:
+    """Replace the outputs of earlier runs with the new ones."""
+    for sample in samples:
+        for product in plan.products:
+            withdraw(product.files(sample.name))
+    for work in works:
+        work.publish()
+
+
+def _write_records(
+    plan: RunPlan,
+    samples: Sequence[Sample],
+    works: Sequence[Work],
+    sessions: Sequence[Session],
+    digests: Mapping[Path, str],
+    resumed: int,
+    *,
+    clock: StageClock,
+    progress: Progress,
+) -> None:
+    """Write the provenance of every sample and product, and report them."""
+    for number, sample in enumerate(samples):
+        for index, (product, work) in enumerate(zip(plan.products, works, strict=True)):
+            document = make_record(plan, sample, index, work.facts(number), sessions, clock, digests)
+            write_record(product.files(sample.name), {**document, "windows_resumed": resumed})
+        seconds = clock.seconds()["total"]
+        made = " and ".join(work.summary(number) for work in works)
+        progress.finish(f"{sample.name}: {made} in {plan.request.out}/ after {seconds:.0f} s")

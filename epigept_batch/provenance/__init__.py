@@ -1,0 +1,1 @@
+"""Records of how outputs were made, and whether they are up to date."""
