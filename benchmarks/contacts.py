@@ -220,14 +220,14 @@ def size(work: Path, threads: int, *, megabases: int = 40) -> None:
         usable = np.ones(blocks, dtype=np.bool_)
         pixels, begun = 0, time.perf_counter()
 
-        def parts() -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
+        def parts() -> Iterator[tuple[Contig, NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
             nonlocal pixels
             for rows in joined(contig, maps, usable, windows=windows, step_bp=step_bp, block_bp=block_bp):  # noqa: B023
                 row, distance = np.nonzero(~np.isnan(rows[1]))
                 kept = rows[0] + row + distance < contig.length // block_bp  # noqa: B023
                 row, distance = row[kept], distance[kept]
                 pixels += len(row)
-                yield rows[0] + row, rows[0] + row + distance, rows[1][row, distance] * 1e3
+                yield contig, rows[0] + row, rows[0] + row + distance, rows[1][row, distance] * 1e3  # noqa: B023
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "map.cool"

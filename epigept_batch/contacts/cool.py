@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from epigept_batch.errors import DeviceError
+from epigept_batch.tiling import bins_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
     from epigept_batch.tiling import Contig
 
-    Pixels = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-    """Two bins, the second not before the first, and a value; sorted by the bins."""
+    Pixels = tuple[Contig, NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+    """A contig, two of its bins, the second not before the first, and a value; sorted by the bins."""
+    Numbered = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+    """The same with bins counted over all contigs."""
 
 CHUNK = 1 << 20
 """Pixels per write: each costs several milliseconds."""
@@ -49,7 +52,7 @@ def write_cool(
     Args:
         path: The file.
         contigs: All contigs of the FASTA, in its order.
-        pixels: Successive parts of the map, in order.
+        pixels: Successive parts of the map, in the order of the contigs and of their bins.
         bin_bp: Base pairs per bin.
         about: Description of the map, JSON-compatible.
     """
@@ -58,7 +61,7 @@ def write_cool(
     cooler.create_cooler(
         str(path),
         cooler.binnify(lengths, bin_bp),
-        _frames(pandas, pixels),
+        _frames(pandas, _numbered(contigs, pixels, bin_bp=bin_bp)),
         columns=["count"],
         dtypes=TYPES,
         metadata={"epigept-batch": dict(about)},
@@ -83,9 +86,17 @@ def write_mcool(path: Path, base: Path, *, bin_bp: int) -> None:
     )
 
 
-def _frames(pandas: ModuleType, pixels: Iterable[Pixels]) -> Iterator[Any]:
+def _numbered(contigs: Sequence[Contig], pixels: Iterable[Pixels], *, bin_bp: int) -> Iterator[Numbered]:
+    """Yield the pixels with bins counted over all contigs."""
+    bins = [bins_of(contig.length, bin_bp) for contig in contigs]
+    before = dict(zip(contigs, np.cumsum([0, *bins[:-1]]).tolist(), strict=True))
+    for contig, first, second, values in pixels:
+        yield first + before[contig], second + before[contig], values
+
+
+def _frames(pandas: ModuleType, pixels: Iterable[Numbered]) -> Iterator[Any]:
     """Yield data frames of many pixels."""
-    waiting: list[Pixels] = []
+    waiting: list[Numbered] = []
     for part in pixels:
         waiting.append(part)
         if sum(len(values) for _, _, values in waiting) >= CHUNK:
@@ -95,7 +106,7 @@ def _frames(pandas: ModuleType, pixels: Iterable[Pixels]) -> Iterator[Any]:
         yield _frame(pandas, waiting)
 
 
-def _frame(pandas: ModuleType, parts: Sequence[Pixels]) -> Any:  # noqa: ANN401 - a data frame
+def _frame(pandas: ModuleType, parts: Sequence[Numbered]) -> Any:  # noqa: ANN401 - a data frame
     first, second, values = (np.concatenate(column) for column in zip(*parts, strict=True))
     return pandas.DataFrame({"bin1_id": first, "bin2_id": second, "count": values.astype(np.float32)})
 

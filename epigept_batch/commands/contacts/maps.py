@@ -280,14 +280,10 @@ class MapWork:
     ) -> Iterator[Pixels]:
         """Yield the pixels of a sample in genome order, and let `strongest` see them."""
         numbers = {contig: number for number, contig in enumerate(self._contigs)}
-        bins = [-(-contig.length // self._maps.bin_bp) for contig in self._contigs]
-        before = np.cumsum([0, *bins])
         for rows in self._rows(windows):
             pairs = _pairs(rows, numbers[rows.contig], expected)
             strongest.add(pairs)
-            offset = before[numbers[rows.contig]]
-            values = pairs.observed if self._maps.request.raw else pairs.ratio
-            yield pairs.first + offset, pairs.second + offset, values
+            yield rows.contig, pairs.first, pairs.second, pairs.observed if self._maps.request.raw else pairs.ratio
 
     def _rows(self, windows: Iterator[tuple[Tile, NDArray[np.float32]]]) -> Iterator[Rows]:
         mean = WindowMean(1, self._maps.blocks, block_bp=self._maps.bin_bp)
