@@ -211,7 +211,9 @@ def _resolutions(path: Path) -> tuple[int, ...]:
             with hictkpy.MultiResFile(path) as file:
                 found = [int(bin_bp) for bin_bp in file.resolutions()]
     except RuntimeError as error:
-        raise InputError(f"not a .cool, .mcool or .hic file, or damaged: {_first_line(error)}", path) from error
+        raise InputError(
+            f"not a .cool, .mcool or .hic file, or damaged; copy or download it again{_detail(error)}", path
+        ) from error
     if not min(found, default=0):
         raise InputError("bins of different sizes; use a map with bins of one size", path)
     return tuple(sorted(found))
@@ -261,11 +263,12 @@ def _head(path: Path) -> bytes:
 
 
 def _opened(path: Path, bin_bp: int) -> Any:  # noqa: ANN401 - its type is in a library that is optional
-    file = None
     try:
         file = _library().File(path, bin_bp)
     except RuntimeError as error:
-        raise InputError(f"not a .cool, .mcool or .hic file, or damaged: {_first_line(error)}", path) from error
+        raise InputError(
+            f"not a .cool, .mcool or .hic file, or damaged; copy or download it again{_detail(error)}", path
+        ) from error
     if file.attributes().get("storage-mode", "symmetric-upper") != "symmetric-upper":
         raise InputError("not a symmetric map; use one whose storage-mode is symmetric-upper", path)
     return file
@@ -286,6 +289,12 @@ def _offsets(lengths: dict[str, int], bin_bp: int) -> list[int]:
     """Return the number of bins before each contig."""
     bins = [bins_of(length, bin_bp) for length in lengths.values()]
     return [0, *np.cumsum(bins)[:-1].tolist()] if bins else []
+
+
+def _detail(error: Exception) -> str:
+    """Return the library's message, unless it is the one on resolutions that it has for any damaged HDF5 file."""
+    said = _first_line(error)
+    return "" if said.startswith("resolution is required") else f" ({said})"
 
 
 def _first_line(error: Exception) -> str:

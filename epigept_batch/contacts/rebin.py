@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from epigept_batch.tiling import bins_of, ceil_div
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+ROWS_AT_ONCE = 1 << 16
 LEAST_COVER = 0.5
 """Share of a pixel's area that must have values."""
 
@@ -34,16 +36,17 @@ def rebinned(band: NDArray[np.float64], *, from_bp: int, to_bp: int, length: int
     if from_bp == to_bp:
         return band
     bins, width = bins_of(length, to_bp), ceil_div(band.shape[1] * from_bp, to_bp)
-    rows, offsets = np.nonzero(~np.isnan(band))
-    values = band[rows, offsets]
     sums, areas = np.zeros(bins * width), np.zeros(bins * width)
     halves = _shares(len(band), from_bp=from_bp, to_bp=to_bp, length=length)
-    for one, its_share in halves:
-        for other, other_share in halves:
-            row, distance = one[rows], other[rows + offsets] - one[rows]
+    for first in range(0, len(band), ROWS_AT_ONCE):
+        rows, offsets = np.nonzero(~np.isnan(band[first : first + ROWS_AT_ONCE]))
+        rows += first
+        values = band[rows, offsets]
+        for (one, its_share), (other, other_share) in product(halves, halves):
+            distance = other[rows + offsets] - one[rows]
             area = its_share[rows] * other_share[rows + offsets]
             keep = (area > 0) & (distance >= 0) & (distance < width)
-            where = (row * width + distance)[keep]
+            where = (one[rows] * width + distance)[keep]
             sums += np.bincount(where, (values * area)[keep], minlength=bins * width)
             areas += np.bincount(where, area[keep], minlength=bins * width)
     sizes = np.full(bins + width, to_bp, dtype=np.float64)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from contact_files import write_cool
+from epigept_batch.contacts import rebin
 from epigept_batch.contacts.predicted import PredictedContacts, read_expected
 from epigept_batch.contacts.rebin import rebinned
 from epigept_batch.errors import InputError
@@ -76,8 +77,9 @@ def test_expected_that_cannot_be_used(write, content, message):
 
 
 @pytest.mark.parametrize(("to_bp", "length"), [(3, 60), (5, 58), (6, 60), (9, 58), (4, 59)])
-def test_larger_bins_are_means_over_base_pairs(to_bp, length):
+def test_larger_bins_are_means_over_base_pairs(to_bp, length, monkeypatch):
     """Each pair of base pairs on or above the diagonal has the value of its bins of 3 bp."""
+    monkeypatch.setattr(rebin, "ROWS_AT_ONCE", 4)
     rng = np.random.default_rng(to_bp)
     bins, width = -(-length // 3), 7
     band = rng.random((bins, width))
