@@ -68,7 +68,6 @@ class LoopRanks:
     def _rank(self, scores: ContigScores, distance: int, rows: NDArray[np.int64], within: NDArray[np.bool_]) -> None:
         """Rank the loops at one distance."""
         negative = scores.complete(distance) & ~within
-        negative[rows] = False
         if not negative.any():
             self.counts["compared"] -= len(rows)
             self.counts["without_negatives"] += len(rows)
@@ -106,9 +105,10 @@ def within_anchors(loops: Sequence[Anchors], *, bins: int, width: int, bin_bp: i
     """Return which pairs of bins overlap both anchors of any loop, bool, (bins, width), by row and distance."""
     within = np.zeros((bins, width), dtype=np.bool_)
     for loop in loops:
-        (first, last), (start, end) = _bins(loop.first, bin_bp), _bins(loop.second, bin_bp)
-        for row in range(first, last):
-            within[row, max(start - row, 0) : max(end - row, 0)] = True
+        for one, other in ((loop.first, loop.second), (loop.second, loop.first)):  # which may overlap
+            (first, last), (start, end) = _bins(one, bin_bp), _bins(other, bin_bp)
+            for row in range(first, last):
+                within[row, max(start - row, 0) : max(end - row, 0)] = True
     return within
 
 

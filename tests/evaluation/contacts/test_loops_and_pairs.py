@@ -106,6 +106,22 @@ def test_without_other_pairs_at_its_distance_a_loop_is_left_out():
     assert found.counts["compared"] == 0
 
 
+def test_pairs_within_anchors_that_overlap():
+    loop = anchors((0, 800), (100, 300))  # midpoints in bins 3 and 1
+    within = within_anchors([loop], bins=9, width=6, bin_bp=BIN)
+    expected = np.zeros((9, 6), dtype=bool)
+    for i in range(8):
+        for j in (1, 2):
+            if abs(i - j) < 6:
+                expected[min(i, j), abs(i - j)] = True
+    np.testing.assert_array_equal(within, expected)
+    scores = ContigScores(np.arange(54.0).reshape(9, 6), {}, np.ones(9, dtype=bool))
+    found = LoopRanks(bin_bp=BIN)
+    found.add(scores, [loop])
+    assert found.negatives == 9 - 2 - 3  # of bins 2 apart, those with bin 1 or 2 and a bin before 8
+    assert found.finish()[ATTENTION].outranked.tolist() == [0.0]
+
+
 def test_pairs_within_anchors():
     within = within_anchors([anchors((150, 350), (340, 510))], bins=9, width=4, bin_bp=BIN)
     expected = np.zeros((9, 4), dtype=bool)

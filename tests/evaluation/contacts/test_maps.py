@@ -18,6 +18,7 @@ def contig(bins, seed, *, constant=False):
     band[7], measured[9, 3:], measured[:, 5] = np.nan, np.nan, measured[:, 5].round(-1)
     band[beyond] = measured[beyond] = np.nan
     measured[20], measured[np.arange(20), 20 - np.arange(20)] = 0, 0  # bin 20 is empty
+    measured[30] = 0  # but it has contacts with bins before it
     if constant:
         band[np.isfinite(band)] = 1.0
     signal = rng.gamma(1, 1, bins)
