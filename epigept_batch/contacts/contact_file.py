@@ -145,15 +145,15 @@ class ContactFile:
         end = min(last + width - 1, bins_of(self.lengths[name], self.bin_bp))
         try:
             found = self._file.fetch(
-                self._region(name, first, last),
                 self._region(name, first, end),
                 normalization=self.normalisation,
                 count_type="float64",
                 query_type="BED",
+                diagonal_band_width=width,  # so that the pixels far from the diagonal are never in memory
             ).to_coo()
         except RuntimeError as error:
             raise InputError(f"{name} cannot be read: {_first_line(error)}", self.uri) from error
-        keep = (found.col >= found.row) & (found.col - found.row < width)
+        keep = found.row < last - first
         row, column = (part[keep].astype(np.int64) + first for part in (found.row, found.col))
         return self._checked(name, Pixels(row, column, found.data[keep]))
 
