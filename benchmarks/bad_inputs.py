@@ -24,6 +24,7 @@ TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path.insert(0, str(TESTS))
 SYNTHETIC = TESTS / "data" / "synthetic"
 FACTORS = [f"F{number:02d}" for number in range(15)]
+TESTED = "chrom\tchromStart\tchromEnd\tstartTSS\tendTSS\tRegulated\n"
 TABLE = "gene_id\tTPM\n" + "".join(f"{name}\t{number**2 + 0.5}\n" for number, name in enumerate(FACTORS))
 SHOWN = 150
 
@@ -31,6 +32,7 @@ GENOME = "genome --tpm t.tsv --fasta g.fa --model m.onnx --out out --device cpu 
 SHEET = "genome --fasta g.fa --model m.onnx --out out --device cpu --samples "
 SCAN = "scan --fasta g.fa --model m.onnx --out store "
 EVALUATE = "evaluate --predicted p.bw --measured p.bw "
+CONTACTS = "evaluate --predicted k.contacts.cool --contacts l.bedpe "
 CONVERT = "convert c.ckpt --motifs motifs --motif-factors pairs.tsv --output new.onnx "
 CASES = [
     GENOME + "--tpm absent.tsv",
@@ -173,6 +175,43 @@ CASES = [
     EVALUATE + "--training below.bw",
     EVALUATE + "--scale nan",
     EVALUATE + "--scale 1_0",
+    EVALUATE + "--accessibility p.bw",
+    "evaluate --predicted p.bw",
+    "evaluate --predicted k.contacts.cool --contacts l.bedpe --measured p.bw",
+    CONTACTS + "--contacts absent.bedpe",
+    CONTACTS + "--contacts folder",
+    CONTACTS + "--contacts empty",
+    CONTACTS + "--contacts binary",
+    CONTACTS + "--contacts bad.gz",
+    CONTACTS + "--contacts cut.cool",
+    CONTACTS + "--contacts cut.hic",
+    CONTACTS + "--contacts pipe",
+    CONTACTS + "--contacts k.contacts.cool::/resolutions/5",
+    CONTACTS + "--contacts k.contacts.cool::/cells/x",
+    CONTACTS + "--contacts other.cool",
+    CONTACTS + "--contacts below.cool",
+    CONTACTS + "--contacts trans.bedpe",
+    CONTACTS + "--contacts far.bedpe",
+    CONTACTS + "--contacts ragged.bedpe",
+    CONTACTS + "--contacts label.tsv",
+    CONTACTS + "--contacts columns.tsv",
+    CONTACTS + "--contacts {sample}.bedpe",
+    CONTACTS + "--predicted absent",
+    CONTACTS + "--predicted folder",
+    CONTACTS + "--predicted p.bw",
+    CONTACTS + "--predicted none.cool",
+    CONTACTS + "--predicted below.cool",
+    CONTACTS + "--accessibility absent.bw",
+    CONTACTS + "--accessibility below.bw",
+    CONTACTS + "--predicted-accessibility inf.bw",
+    CONTACTS + "--predicted-space linear",
+    CONTACTS + "--zero-fill",
+    CONTACTS + "--scale 2",
+    CONTACTS + "--by-chromosome",
+    CONTACTS + "--bin 10",
+    CONTACTS + "--bin 900",
+    CONTACTS + "--chromosome two",
+    CONTACTS + "--out t.tsv",
     "doctor --device cpu --model m.onnx --fasta stale.fa",
     "doctor --device cpu --fasta g.fa --model cut.onnx",
     "doctor --device cpu --model m.onnx --fasta hg19.fa",
@@ -258,6 +297,12 @@ def make_files(folder: Path) -> None:
         "chr1.bed": "chr1\t0\t4\n",
         "stale.fa": ">a\nACGT\n",
         "stale.fa.fai": "b\t400\t3\t60\t61\n",
+        "l.bedpe": "one\t0\t100\tone\t200\t300\n",
+        "trans.bedpe": "one\t0\t100\ttwo\t200\t300\n",
+        "far.bedpe": "one\t0\t100\tone\t900\t1000\n",
+        "ragged.bedpe": "one\t0\t100\tone\t200\n",
+        "label.tsv": f"{TESTED}one\t0\t100\t200\t201\tmaybe\n",
+        "columns.tsv": TESTED.replace("Regulated", "regulated"),
         "motifs": (SYNTHETIC / "synthetic.motifs").read_text(),
         "pairs.tsv": (SYNTHETIC / "synthetic.factors.tsv").read_text(),
     }
@@ -277,6 +322,21 @@ def make_files(folder: Path) -> None:
     for name, values in {"p": (1, 2), "inf": (np.inf,), "below": (3, -1.5), "log0": (3, -np.inf)}.items():
         records = (("one", start, start + 1, float(value)) for start, value in enumerate(values))
         pybigtools.open(f"{folder}/{name}.bw", "w").write({"one": 300}, records)
+    make_maps(folder)
+
+
+def make_maps(folder: Path) -> None:
+    """Write the good and the bad contact maps that the commands name."""
+    from contact_files import write_cool, write_hic
+
+    near = [(first, second, 1.0 + first) for first in range(10) for second in range(first, min(first + 4, 10))]
+    write_cool(folder / "k.contacts.cool", {"one": 1000}, 100, near)
+    write_cool(folder / "none.cool", {"one": 1000}, 100, [])
+    write_cool(folder / "below.cool", {"one": 1000}, 100, [(0, 1, -1.0)])
+    write_cool(folder / "other.cool", {"two": 1000}, 100, near)
+    write_hic(folder / "whole.hic", {"one": 1000}, [100], near)
+    for whole, cut in (("k.contacts.cool", "cut.cool"), ("whole.hic", "cut.hic")):
+        (folder / cut).write_bytes((folder / whole).read_bytes()[:99])
 
 
 def make_models(folder: Path) -> None:

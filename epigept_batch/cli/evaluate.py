@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from epigept_batch.cli.completion import completes_files
 from epigept_batch.cli.options import json_option, out_option, region_options
@@ -34,20 +35,46 @@ BEYOND_THE_MEAN = {
 }
 
 
+OF_TRACKS = ("training", "nearest", "peaks", "scale", "model", "by_chromosome", "figures")
+"""Options that do not apply to contacts."""
+OF_CONTACTS = ("contacts", "accessibility", "predicted_accessibility")
+"""Options that apply only to contacts."""
+OF_MEASURED_SIGNAL = ("measured_space", "zero_fill")
+"""Options on measured tracks, of which accessibility is the only one among contacts."""
+
+
 @click.command(short_help="Compare predicted tracks with measured ones.")
 @click.option(
     "--predicted",
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR|FILE",
-    help="Output folder of `genome`, or one bigWig.",
+    help="Output folder of `genome`, or one bigWig; with --contacts, output folder of `contacts`, or one .cool.",
 )
 @click.option(
     "--measured",
-    required=True,
     metavar="FILE",
     shell_complete=completes_files,
     help="Measured bigWig. For several tracks, a path with {sample} and {track} as placeholders.",
+)
+@click.option(
+    "--contacts",
+    metavar="FILE",
+    shell_complete=completes_files,
+    help="Measured contacts to compare predicted ones with: a map (.cool, .mcool, .hic), loops (BEDPE), or tested "
+    "enhancer-gene pairs (TSV). {sample} is a placeholder.",
+)
+@click.option(
+    "--accessibility",
+    metavar="FILE",
+    shell_complete=completes_files,
+    help="With --contacts: bigWig of measured DNase or ATAC, for a baseline. {sample} is a placeholder.",
+)
+@click.option(
+    "--predicted-accessibility",
+    metavar="FILE",
+    shell_complete=completes_files,
+    help="With --contacts: bigWig of predicted DNase.  [default: SAMPLE.DNase.bw beside the map]",
 )
 @click.option(
     "--training",
@@ -116,7 +143,10 @@ BEYOND_THE_MEAN = {
 )
 @json_option("all figures")
 @quiet_option
+@click.pass_context
 def evaluate(
+    context: click.Context,
+    /,
     *,
     exclude: tuple[Path, ...],
     region: tuple[str, ...],
@@ -133,6 +163,9 @@ def evaluate(
     training cell. The partial correlation, given that mean, shows whether sample-specific signal is predicted. Training
     windows and cells are reported separately.
 
+    With --contacts, compares predicted contacts with a measured map, with loops, or with tested enhancer-gene pairs.
+    The baselines are distance alone, and distance times the accessibility of both anchors.
+
     \b
     Example:
       epigept-batch evaluate --predicted tracks --measured 'encode/{sample}.{track}.bw' \\
@@ -141,13 +174,19 @@ def evaluate(
     from epigept_batch.commands.evaluate.request import EvaluateRequest
     from epigept_batch.commands.evaluate.run import run_evaluate
 
+    _check_together(context)
+    if others["contacts"] is not None:
+        _evaluate_contacts(
+            {"excludes": exclude, "regions": region, "chromosomes": chromosome, "beds": bed, **others}, as_json=as_json
+        )
+        return
     request = EvaluateRequest(
         excludes=exclude,
         regions=region,
         chromosomes=chromosome,
         beds=bed,
         scale=_scale(scale),
-        **others,
+        **{name: value for name, value in others.items() if name not in OF_CONTACTS},
     )
     with ProgressBar("contig") as progress:
         documents = run_evaluate(request, progress)
@@ -155,6 +194,48 @@ def evaluate(
         click.echo(json.dumps(documents, indent=2))
         return
     for line in _reports(documents, by_chromosome=by_chromosome):
+        click.echo(line)
+
+
+def _check_together(context: click.Context) -> None:
+    """Check that exactly one kind of measurement is given, and only options that apply to it.
+
+    Raises:
+        InputError: An option has no effect.
+    """
+
+    def given(name: str) -> bool:
+        source = context.get_parameter_source(name)
+        return source is not None and source not in {ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP}
+
+    contacts = given("contacts")
+    if contacts == given("measured"):
+        raise InputError("pass either --measured, to compare tracks, or --contacts, to compare contacts")
+    for option in context.command.params:
+        name = option.name or ""
+        if given(name) and name in (OF_TRACKS if contacts else OF_CONTACTS):
+            raise InputError(
+                f"{option.opts[0]}: has no effect {'with' if contacts else 'without'} --contacts; remove it"
+            )
+        if contacts and given(name) and name in OF_MEASURED_SIGNAL and not given("accessibility"):
+            raise InputError(
+                f"{option.opts[0]}: has no effect without --accessibility; add that, or remove this option"
+            )
+
+
+def _evaluate_contacts(options: Mapping[str, Any], *, as_json: bool) -> None:
+    """Compare contacts, and print the report."""
+    from epigept_batch.cli.evaluate_contacts import reports
+    from epigept_batch.commands.evaluate.contacts import run_evaluate_contacts
+    from epigept_batch.commands.evaluate.contacts_plan import ContactsRequest
+
+    request = ContactsRequest(**{key: value for key, value in options.items() if key not in {*OF_TRACKS, "measured"}})
+    with ProgressBar("contig") as progress:
+        documents = run_evaluate_contacts(request, progress)
+    if as_json:
+        click.echo(json.dumps(documents, indent=2))
+        return
+    for line in reports(documents):
         click.echo(line)
 
 

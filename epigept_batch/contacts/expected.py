@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,11 @@ class Expected:
     bin_bp: int
     values: NDArray[np.float64]
 
+    def at(self, distance_bp: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Interpolate between the known distances, in bp, float64, of the same shape."""
+        known = np.flatnonzero(~np.isnan(self.values))
+        return np.interp(distance_bp, known * self.bin_bp, self.values[known])
+
     def known(self, distances: int) -> bool:
         """Whether it is known, and above 0, at each of so many distances from 0."""
         values = self.values[:distances]
@@ -100,14 +106,17 @@ def read_expected(path: Path) -> Expected:
         raise InputError("not a SAMPLE.expected.tsv of epigept-batch contacts", path)
     rows = enumerate(lines[header + 1 :])
     values = [_value(line, int(bin_bp), distance, path, header + 2 + distance) for distance, line in rows]
+    if np.isnan(values).all():
+        raise InputError("has no expected contact; use the expected.tsv of a run with pairs", path)
     return Expected(int(bin_bp), np.array(values))
 
 
 def _value(line: str, bin_bp: int, distance: int, path: Path, number: int) -> float:
     try:
         distance_bp, _, _, value = line.split("\t")
-        if int(distance_bp) == distance * bin_bp:
-            return float(value)
+        found = float(value)
+        if int(distance_bp) == distance * bin_bp and not (found < 0 or math.isinf(found)):
+            return found
     except ValueError:
         pass
     raise InputError(f"a row must have the distance {distance * bin_bp}, pixels, mean and expected", path, number)

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 KEYS = ("sample", "track", "part", "bins", "bins_in_peaks", "predictor")
 
 
-def check_table_path(path: Path) -> None:
+def check_table_path(path: Path, keys: Sequence[str] = KEYS) -> None:
     """Check that a table may be written here.
+
+    Args:
+        path: The file.
+        keys: The first columns of the table.
 
     Raises:
         OutputError: The folder cannot be written, or the file exists and is not such a table.
     """
-    if path.exists() and not _is_table(path):
+    if path.exists() and not _is_table(path, keys):
         raise OutputError("exists and is not an epigept-batch table; move it away or choose another --out", path)
     make_folder(path.parent, option="--out")
 
@@ -32,7 +36,16 @@ def write_table(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:
         path: The file; an existing table is replaced.
         documents: Documents from `run_evaluate`.
     """
-    rows = [row for document in documents for row in _rows(document)]
+    write_rows(path, [row for document in documents for row in _rows(document)])
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of the same columns, tab-separated; None is empty.
+
+    Args:
+        path: The file; an existing table is replaced.
+        rows: At least one row, by column.
+    """
     lines = ["\t".join(rows[0]), *("\t".join("" if x is None else str(x) for x in row.values()) for row in rows)]
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -50,8 +63,8 @@ def _rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _is_table(path: Path) -> bool:
-    head = "\t".join(KEYS).encode()
+def _is_table(path: Path, keys: Sequence[str]) -> bool:
+    head = "\t".join(keys).encode()
     try:
         with path.open("rb") as stream:
             return stream.read(len(head)) == head

@@ -26,10 +26,14 @@ class TrackFiles:
 
     def path(self, **names: str) -> Path:
         """Return the path with these names filled in; other placeholders stay."""
+        return Path(self.text(**names))
+
+    def text(self, **names: str) -> str:
+        """Return the path as a text, which may name a part of the file, as `FILE.mcool::/resolutions/5000` does."""
         text = self.pattern
         for place, name in names.items():
             text = text.replace(f"{{{place}}}", name)
-        return Path(text)
+        return text
 
     def cells(self, track: str) -> dict[str, Path]:
         """Return the existing files of a track, by cell, or by file name if the pattern has no {cell}."""

@@ -38,6 +38,12 @@ def test_it_is_read_as_it_was_written(path):
     np.testing.assert_array_equal(read_expected(packed).values, found.values)
 
 
+def test_between_known_distances_it_is_interpolated():
+    expected = Expected(100, np.array([0.5, 0.25, np.nan, 0.05]))
+    found = expected.at(np.array([0.0, 50, 100, 200, 300, 999]))
+    np.testing.assert_allclose(found, [0.5, 0.375, 0.25, 0.15, 0.05, 0.05])
+
+
 @pytest.mark.parametrize(
     ("values", "distances", "known"),
     [
@@ -60,6 +66,9 @@ def test_what_is_known_of_the_first_distances(values, distances, known):
         (lambda text: text.replace("256\t3\t", "512\t3\t"), ":5: a row must have the distance 256, pixels, mean and"),
         (lambda text: text.replace("256\t3\t", "256\t"), ":5: a row must have the distance 256"),
         (lambda text: text.replace("\t0.2\n", "\tx\n"), ":4: a row must have the distance 0"),
+        (lambda text: text.replace("\t0.2\n", "\t-0.2\n"), ":4: a row must have the distance 0"),
+        (lambda text: text.replace("\t0.2\n", "\tinf\n"), ":4: a row must have the distance 0"),
+        (lambda text: text.partition("0\t5")[0], "has no expected contact"),
     ],
 )
 def test_another_table_is_refused(path, change, said):

@@ -53,6 +53,29 @@ def write_cells(path, genes):
     anndata.AnnData(counts, obs=observed, var=pd.DataFrame(index=genes)).write_h5ad(path)
 
 
+def write_contacts(folder):
+    """A predicted map of a piece of chr22, with a measured map, loops, tested pairs and accessibility."""
+    import cooler
+    import numpy as np
+    import pybigtools
+
+    from contact_files import random_pixels, write_cool
+
+    lengths = {"chr22": 400_000}
+    (folder / "maps").mkdir()
+    write_cool(folder / "maps/K562.contacts.cool", lengths, 1000, random_pixels(400, seed=1, share=1, reach=128))
+    write_cool(folder / "fine.cool", lengths, 5000, random_pixels(80, seed=2))
+    cooler.zoomify_cooler(str(folder / "fine.cool"), str(folder / "K562.mcool"), [5000, 10_000], chunksize=10**7)
+    places = [(1000 * n, 1000 * (n + 5 + n % 50)) for n in range(300)]
+    lines = "".join(f"chr22\t{a}\t{a + 900}\tchr22\t{b}\t{b + 900}\n" for a, b in places[::4])
+    (folder / "loops.bedpe").write_text(lines)
+    rows = "".join(f"chr22\t{a}\t{a + 900}\t{b}\t{b + 1}\t{n % 3 == 0}\n" for n, (a, b) in enumerate(places))
+    (folder / "crispr.tsv").write_text(f"chrom\tchromStart\tchromEnd\tstartTSS\tendTSS\tRegulated\n{rows}")
+    signal = np.random.default_rng(1).gamma(1, 1, 400)
+    records = (("chr22", 1000 * n, 1000 * (n + 1), float(value)) for n, value in enumerate(signal))
+    pybigtools.open(str(folder / "dnase.bw"), "w").write(lengths, records)
+
+
 def write_checkpoint(folder):
     """A checkpoint that carries its sizes, with the motifs and the reference that go with it."""
     import torch
@@ -94,6 +117,7 @@ def data(made_once):
         shutil.copytree(work / "measured", work / "encode", dirs_exist_ok=True)
         write_tables(work, [demo / "cell39.tsv", demo / "cell40.tsv"])
         write_checkpoint(work)
+        write_contacts(work)
         (work / "regions.bed").write_text("chr2\t1000000\t1100000\n")
         with gzip.open(work / "blacklist.bed.gz", "wt") as packed:
             packed.write("sim27\t1000\t2000\n")
