@@ -38,6 +38,7 @@ OWNERS = {
     "urllib3": {"setup/download.py"},
     "numcodecs": {"motifs/store.py"},
     "zarr": {"motifs/store.py"},
+    "cooler": {"contacts/cool.py"},
     "onnx": {"inference/arithmetic.py", "inference/model_file.py", "inference/cpu_form.py", "inference/integers.py"},
 }
 
