@@ -141,6 +141,32 @@ def naming_of(name: str) -> str | None:
     return None
 
 
+def name_in(lengths: Mapping[str, int], contig: Contig) -> str | None:
+    """Return the name that a file uses for a contig; None if the file does not have it.
+
+    Args:
+        lengths: The file's contigs: lengths in bp, by name.
+        contig: A contig of the genome.
+
+    Raises:
+        ValueError: The contig has another length in the file; the message says so.
+    """
+    found = {name: lengths[name] for name in names_of(contig) if name in lengths}
+    for name, length in found.items():
+        if length == contig.length:
+            return name
+    for name, length in found.items():
+        if not _is_another_mitochondrion(name, contig):
+            raise ValueError(f"{name} has {length:,} bp, but {contig.length:,} in the genome")
+    return None
+
+
+def _is_another_mitochondrion(name: str, contig: Contig) -> bool:
+    """Whether a name may mean another sequence: hg19's chrM is not GRCh37's MT, although all else agrees."""
+    bare = contig.name.removeprefix("chr")
+    return f"chr{name.removeprefix('chr')}" in MITOCHONDRIA and name.removeprefix("chr") != bare
+
+
 def length_in(assembly: str, contig: Contig) -> int | None:
     """Return the length of the chromosome in an assembly that has a contig's name; None if there is no such one."""
     return next((found.length for found in _named(contig.name) if found.assembly == assembly), None)

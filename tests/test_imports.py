@@ -15,8 +15,8 @@ EXPORT = Path(find_spec("epigept_export").origin).parent
 TIERS = (
     ("vocabulary",),  # the modules of the top level
     ("machine",),  # processors and the environment
-    ("sequence", "expression", "tracks", "contacts", "inference"),  # things, each on its own
-    ("motifs",),  # which are looked for in sequence
+    ("sequence", "expression", "tracks", "inference"),  # things, each on its own
+    ("motifs", "contacts"),  # which lie on sequence
     ("prediction", "evaluation", "simulation", "setup", "demo"),  # what is done with things
     ("commands", "api"),  # one module or folder per command; the same from Python
     ("cli",),  # their options and words
@@ -30,6 +30,7 @@ OWNERS = {
     "Bio": {"sequence/fasta_index.py"},
     "pyBigWig": {"tracks/signal.py"},
     "matplotlib": {"evaluation/figures.py"},
+    "hictkpy": {"contacts/contact_file.py"},
     "anndata": {"expression/pseudobulk.py"},
     "h5py": {"expression/pseudobulk.py"},
     "numba": {"motifs/kernels.py"},

@@ -92,7 +92,7 @@ def read_bed(path: Path, contigs: Mapping[str, Contig]) -> list[Region]:
         InputError: With the line number, if a line cannot be used.
     """
     names = _Names(contigs)
-    regions = [_bed_region(line, names, path, number) for number, line in _bed_lines(path)]
+    regions = [_bed_region(line, names, path, number) for number, line in bed_lines(path)]
     if not regions:
         raise InputError("no interval in the BED file", path)
     return regions
@@ -109,11 +109,10 @@ def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
     Raises:
         InputError: It cannot be used, as in `read_bed`, or has no interval on these contigs.
     """
-    by_name = {name: contig for contig in contigs for name in names_of(contig)}
-    by_name |= {contig.name: contig for contig in contigs}
+    by_name = by_any_name(contigs)
     others: set[str] = set()
     regions = []
-    for number, line in _bed_lines(path):
+    for number, line in bed_lines(path):
         name, start, end = _bed_fields(line, path, number)
         contig = by_name.get(name)
         if start >= end:
@@ -133,8 +132,22 @@ def read_intervals(path: Path, contigs: Sequence[Contig]) -> list[Region]:
     return regions
 
 
-def _bed_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines with an interval and their numbers, from 1; the file may be gzip."""
+def by_any_name(contigs: Sequence[Contig]) -> dict[str, Contig]:
+    """Return contigs by every name that a file may use for them; their own names come before those of others."""
+    found = {name: contig for contig in contigs for name in names_of(contig)}
+    return found | {contig.name: contig for contig in contigs}
+
+
+def bed_lines(path: Path, *, kind: str = "BED") -> Iterator[tuple[int, str]]:
+    """Yield the lines with an interval and their numbers, from 1.
+
+    Args:
+        path: A file, which may be gzip.
+        kind: Its format, for messages.
+
+    Raises:
+        InputError: It cannot be read.
+    """
     try:
         with path.open("rb") as stream:
             packed = stream.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
@@ -144,7 +157,7 @@ def _bed_lines(path: Path) -> Iterator[tuple[int, str]]:
                 if text.strip() and not text.startswith(("#", "track", "browser")):
                     yield number, text
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(f"BED file cannot be read: {_why_unread(error)}", path) from error
+        raise InputError(f"{kind} file cannot be read: {_why_unread(error)}", path) from error
 
 
 def _why_unread(error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyBigWig
 
-from epigept_batch.assemblies import MITOCHONDRIA, names_of
+from epigept_batch.assemblies import name_in, names_of
 from epigept_batch.errors import InputError, reason
 from epigept_batch.tiling import Contig
 
@@ -151,16 +151,10 @@ class SignalTrack:
 
     def _name(self, contig: Contig) -> str | None:
         """Return the file's name of a contig; None if the file does not have it."""
-        lengths = {name: length for name in names_of(contig) if (length := self._file.chroms(name)) is not None}
-        for name, length in lengths.items():
-            if length == contig.length:
-                return name
-        own = {name: length for name, length in lengths.items() if not _is_another_mitochondrion(name, contig)}
-        for name, length in own.items():
-            raise InputError(
-                f"{name} has {length:,} bp, but {contig.length:,} in the genome; use tracks of this genome", self.path
-            )
-        return None
+        try:
+            return name_in(self._file.chroms(), contig)
+        except ValueError as error:
+            raise InputError(f"{error}; use tracks of this genome", self.path) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -187,12 +181,6 @@ def _check_header(path: Path) -> None:
         raise InputError("not a bigWig, or truncated", path)
     if max(offsets) >= size:
         raise InputError(f"truncated: its index begins at byte {max(offsets):,} of {size:,}; copy it again", path)
-
-
-def _is_another_mitochondrion(name: str, contig: Contig) -> bool:
-    """Whether a name may mean another sequence: hg19's chrM is not GRCh37's MT, although all else agrees."""
-    bare = contig.name.removeprefix("chr")
-    return f"chr{name.removeprefix('chr')}" in MITOCHONDRIA and name.removeprefix("chr") != bare
 
 
 def _sum_of(path: Path) -> float:
