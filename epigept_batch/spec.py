@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +133,21 @@ class Check:
     signal: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class ContactOutput:
+    """An output of a network: the attention between the bins of a window, averaged.
+
+    Attributes:
+        name: Name of the output.
+        layers: Numbers of the transformer layers that it averages over, from 0, ascending.
+        bin_bp: Base pairs per bin of the map.
+    """
+
+    name: str
+    layers: tuple[int, ...]
+    bin_bp: int
+
+
 @dataclass(frozen=True, eq=False)
 class Spec:
     """Everything that the runtime knows about a network apart from its graph.
@@ -155,6 +170,7 @@ class Spec:
         training_cells: Names of the cells that it was trained on, if known.
         contiguous: Whether it was trained on contiguous sequence, which is what `genome` gives it.
         network: Sizes of the network by name, such as `layers`, `hidden` and `heads`.
+        contacts: Its contact outputs.
     """
 
     architecture: str
@@ -173,6 +189,7 @@ class Spec:
     contiguous: bool = True
     network: Mapping[str, Any] = field(default_factory=dict)
     space: str = "log1p"
+    contacts: tuple[ContactOutput, ...] = ()
 
     @property
     def caution(self) -> str | None:
@@ -213,6 +230,8 @@ class Spec:
             "network": dict(self.network),
             "check": _check_to_json(self.check),
         }
+        if self.contacts:  # only then, so that files without them stay the same to the byte
+            document["contacts"] = [asdict(output) for output in self.contacts]
         return json.dumps(document, separators=(",", ":"))
 
     @classmethod
@@ -267,6 +286,10 @@ class Spec:
             contiguous=bool(document["contiguous"]),
             network=document["network"],
             space=document["space"],
+            contacts=tuple(
+                ContactOutput(output["name"], tuple(map(int, output["layers"])), int(output["bin_bp"]))
+                for output in document.get("contacts", ())
+            ),
         )
 
 
@@ -290,6 +313,17 @@ def _check_bounds(spec: Spec) -> None:
             raise ValueError(f"track {name[:LONGEST_TRACK]!r} cannot be part of a file name")
     _check_motifs(spec)
     _check_values(spec)
+    _check_contacts(spec)
+
+
+def _check_contacts(spec: Spec) -> None:
+    names = {output.name for output in spec.contacts}
+    if len(names) < len(spec.contacts) or not all(name.startswith("contacts") for name in names):
+        raise ValueError("contact outputs with odd names")
+    for output in spec.contacts:
+        fits = 0 < output.bin_bp <= spec.geometry.window_bp and not spec.geometry.window_bp % output.bin_bp
+        if not fits or output.bin_bp % spec.geometry.bin_bp or not output.layers or min(output.layers) < 0:
+            raise ValueError(f"contact bins of {output.bin_bp} bp, or no layers")
 
 
 def _check_values(spec: Spec) -> None:

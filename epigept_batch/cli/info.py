@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,7 @@ def describe(model: Path) -> dict[str, Any]:
         "precision": spec.precision,
         "attention": spec.attention,
         "space": spec.space,
+        "contacts": [asdict(output) for output in spec.contacts],
         "training_windows": sum(last - first for runs in spec.training_windows.values() for first, last in runs),
         "checkpoint_sha256": spec.checkpoint_sha256,
         "versions": dict(spec.versions),
@@ -98,9 +100,17 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("precision", document["precision"]),
         ("attention", document["attention"]),
         ("output", "ln(1 + signal)"),
+        *((output["name"], _contacts(output, document["network"])) for output in document["contacts"]),
         ("checkpoint", f"sha256 {document['checkpoint_sha256']}"),
         ("made by", ", ".join(f"{name} {version}" for name, version in document["versions"].items())),
     ]
+
+
+def _contacts(output: dict[str, Any], network: dict[str, Any]) -> str:
+    """Describe a contact output."""
+    layers, bin_bp = output["layers"], output["bin_bp"]
+    number = "all layers" if len(layers) == network.get("layers") else f"layers {', '.join(map(str, layers))}, from 0,"
+    return f"attention of {number} between bins of {bin_bp:,} bp"
 
 
 def _size(size: Any) -> str:  # noqa: ANN401 - a number or several

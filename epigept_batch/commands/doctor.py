@@ -268,7 +268,7 @@ def _proof(session: Session, spec: Spec, what: str) -> Finding:
     said = f"{what} is off by at most {error:.1e} (limit {limit.error:g}), least r {r:.7f} (limit {limit.r:g})"
     if session.provider not in MEASURED_PROVIDERS:
         said += f"; on {session.provider} the limits are assumed, not measured"
-    missed = [one.track for one in figures if not one.within(limit)]
+    missed = [one.name for one in figures if not one.within(limit)]
     if missed:
         advice = "convert the checkpoint again, or try another --device; if the error stays the same, report it"
         return Finding("check", FAILED, f"{said}: {', '.join(missed)}", advice)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from epigept_batch.inference.ports import Inputs
+from epigept_batch.inference.ports import SIGNAL, Inputs, joined
 from epigept_batch.inference.runtime import CPU_PROVIDER, OPENVINO_PROVIDER
 from epigept_batch.spec import CHECK_BINS, NO_BASE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,22 +52,27 @@ MEASURED_PROVIDERS = {CPU_PROVIDER, OPENVINO_PROVIDER}
 
 
 @dataclass(frozen=True)
-class TrackFigures:
-    """How close a track is to the original.
+class Closeness:
+    """How close a track or a contact output is to the original.
 
     Attributes:
-        track: Name of the track.
-        error: Largest absolute error of ln(1 + signal) over all inputs; infinite if any value is not finite.
+        name: Its name.
+        error: Largest absolute error over all inputs, of ln(1 + signal), or relative to the mean of the map; infinite if
+            any value is not finite.
         r: Least Pearson r over the windows with ordinary bins and both samples.
     """
 
-    track: str
+    name: str
     error: float
     r: float
 
     def within(self, limit: Limit) -> bool:
-        """Whether the track is within a limit."""
+        """Whether it is within a limit."""
         return self.error <= limit.error and self.r >= limit.r
+
+
+CONTACT_LIMITS = {"fp32": Limit(1e-4, 0.999), "fp16": Limit(1e-2, 0.999), "int8": Limit(0.1, 0.99)}
+"""Limits of contact outputs by precision of a model file; the error is relative to the mean of the map."""
 
 
 def check_bins(geometry: Geometry) -> NDArray[np.int64]:
@@ -104,6 +109,11 @@ def check_inputs(
     return Inputs.of(tokens=tokens, motif_scores=scores.astype(np.float16), expression=expression)
 
 
+def compare_contacts(name: str, found: NDArray[np.float32], expected: NDArray[np.float32]) -> Closeness:
+    """Compare a contact output for check inputs with the original network's, each (windows, samples, bins, bins)."""
+    return Closeness(name, _error(found, expected) / float(expected.mean()), _least_r(found, expected))
+
+
 def check_limit(precision: str, arithmetic: str, provider: str) -> Limit:
     """Return how far a model file may differ from the original network on check inputs.
 
@@ -126,20 +136,18 @@ def run_check(session: Session, spec: Spec) -> NDArray[np.float32]:
         float32, (windows, samples, bins, tracks).
     """
     inputs = check_inputs(spec.geometry, spec.motif_set, spec.reference, seed=spec.check.seed)
-    return run_inputs(session, inputs)[:, :, check_bins(spec.geometry)]
+    return run_inputs(session, inputs)[SIGNAL][:, :, check_bins(spec.geometry)]
 
 
-def run_inputs(session: Session, inputs: Inputs) -> NDArray[np.float32]:
-    """Run check inputs with one window per call; return float32, (windows, samples, bins, tracks)."""
-    return np.concatenate([session.signal(inputs.part(slice(n, n + 1))) for n in range(inputs.shape[0])])
+def run_inputs(session: Session, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
+    """Run check inputs with one window per call; return each output by name, float32, (windows, samples, …)."""
+    return joined([session.run(inputs.part(slice(n, n + 1))) for n in range(inputs.shape[0])], axis=0)
 
 
-def compare_tracks(
-    found: NDArray[np.float32], expected: NDArray[np.float32], tracks: Sequence[str]
-) -> list[TrackFigures]:
+def compare_tracks(found: NDArray[np.float32], expected: NDArray[np.float32], tracks: Sequence[str]) -> list[Closeness]:
     """Compare a signal for check inputs with the original network's, each float32, (windows, samples, bins, tracks)."""
     return [
-        TrackFigures(track, _error(mine, theirs), _least_r(mine, theirs))
+        Closeness(track, _error(mine, theirs), _least_r(mine, theirs))
         for track, mine, theirs in zip(tracks, np.moveaxis(found, 3, 0), np.moveaxis(expected, 3, 0), strict=True)
     ]
 
@@ -185,9 +193,9 @@ def _error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
 
 
 def _least_r(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Return the least r over windows whose bins differ; 1 if the original is constant, as for a dead track."""
+    """Return the least r over windows whose values differ; 1 if the original is constant, as for a dead track."""
     pairs = [
-        (found[window, sample].astype(np.float64), expected[window, sample].astype(np.float64))
+        (found[window, sample].astype(np.float64).ravel(), expected[window, sample].astype(np.float64).ravel())
         for window in (ORDINARY, N_RUN)
         for sample in range(expected.shape[1])
         if np.ptp(expected[window, sample]) > 0

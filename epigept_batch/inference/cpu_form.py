@@ -15,8 +15,11 @@ import onnx
 from google.protobuf.message import EncodeError
 from onnx import TensorProto, helper, numpy_helper
 
+from epigept_batch.inference.needed import load_needed
+from epigept_batch.inference.ports import SIGNAL
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 UNWANTED_FUSION = "SkipLayerNormFusion"
@@ -24,13 +27,13 @@ PROTOBUF_BYTES = 1 << 31
 """Size from which protobuf cannot serialise a model."""
 
 
-def read_cpu_form(path: Path) -> bytes:
-    """Read a model file and serialise it in the form for the CPU: the same function in float32.
+def read_cpu_form(path: Path, outputs: Collection[str] = (SIGNAL,)) -> bytes:
+    """Read what outputs of a model file need and serialise it in the form for the CPU: the same function in float32.
 
     Raises:
         MemoryError: There is not enough memory.
     """
-    model = onnx.load(path)
+    model = load_needed(path, outputs)
     graph = model.graph
     for tensor in graph.initializer:
         if tensor.data_type == TensorProto.FLOAT16:

@@ -12,6 +12,7 @@ import numpy as np
 from epigept_batch.errors import DeviceError, ModelError
 from epigept_batch.inference.cpu_form import UNWANTED_FUSION, read_cpu_form
 from epigept_batch.inference.integers import loses_carries, read_unsigned_form
+from epigept_batch.inference.needed import file_or_needed
 from epigept_batch.inference.ports import Ports
 from epigept_batch.inference.runtime import (
     CPU_PROVIDER,
@@ -63,7 +64,7 @@ def _stacked(rows: Rows) -> NDArray[Any]:
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
-def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, integers: bool) -> Any:  # noqa: ANN401 - untyped
+def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, integers: bool, outputs: Sequence[str]) -> Any:  # noqa: ANN401 - untyped
     """Load a model file with ONNX Runtime's own CPU provider.
 
     Args:
@@ -71,6 +72,7 @@ def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, integers: bool) ->
         path: A model file.
         threads: Number of threads.
         integers: Whether the file is int8, and so already in the form for the CPU.
+        outputs: Names of the outputs to compute.
 
     Raises:
         ModelError: The graph cannot be loaded.
@@ -78,7 +80,7 @@ def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, integers: bool) ->
     """
     try:
         return ort.InferenceSession(
-            _integer_form(ort, path) if integers else read_cpu_form(path),
+            _integer_form(ort, path, outputs) if integers else read_cpu_form(path, outputs),
             sess_options=session_options(ort, threads),
             providers=[CPU_PROVIDER],
             disabled_optimizers=[UNWANTED_FUSION],
@@ -91,9 +93,9 @@ def load_on_cpu(ort: ModuleType, path: Path, threads: int, *, integers: bool) ->
         ) from error
 
 
-def _integer_form(ort: ModuleType, path: Path) -> Path | bytes:
+def _integer_form(ort: ModuleType, path: Path, outputs: Sequence[str]) -> Path | bytes:
     """Return the form of an int8 file that this processor computes exactly."""
-    return read_unsigned_form(path) if loses_carries(ort) else path
+    return read_unsigned_form(path, outputs) if loses_carries(ort) else file_or_needed(path, outputs)
 
 
 def load_in_openvino(ort: ModuleType, path: Path | bytes, threads: int, *, bf16: bool) -> Any:  # noqa: ANN401

@@ -11,12 +11,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from epigept_batch.inference.needed import load_needed
+from epigept_batch.inference.ports import SIGNAL
 from epigept_batch.inference.runtime import CPU_PROVIDER
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
     from types import ModuleType
 
@@ -54,9 +56,9 @@ def loses_carries(ort: ModuleType) -> bool:
     return bool((found != DEPTH * MOST_UINT8 * MOST_INT8).any())
 
 
-def read_unsigned_form(path: Path) -> bytes:
-    """Read an int8 model file and serialise it with uint8 weights: the same function with exact products."""
-    model = onnx.load(path)
+def read_unsigned_form(path: Path, outputs: Collection[str] = (SIGNAL,)) -> bytes:
+    """Read what outputs of an int8 file need, and serialise it with uint8 weights, for exact products."""
+    model = load_needed(path, outputs)
     graph = model.graph
     products = [node for node in graph.node if (node.op_type, node.domain) == (PRODUCT, DOMAIN)]
     weights = {node.input[WEIGHT] for node in products}

@@ -66,13 +66,18 @@ def read_spec(path: Path) -> Spec:
     return spec
 
 
+def output_names(path: Path) -> frozenset[str]:
+    """Return the names of a model file's outputs, without reading its weights."""
+    return frozenset(_read_head(path).outputs)
+
+
 @dataclass
 class _Head:
     """The contents of a model file apart from its weights."""
 
     metadata: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    outputs: list[str] = field(default_factory=list)
+    outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     nodes: int = 0
 
 
@@ -107,12 +112,17 @@ def _read_graph(stream: BinaryIO, end: int, head: _Head) -> None:
         elif part == INITIALIZER_FIELD:
             _check_initializer(stream, stream.tell() + length)
         elif part == INPUT_FIELD:
-            value = onnx.ValueInfoProto.FromString(_part(stream, length))
-            head.inputs[value.name] = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+            head.inputs.update([_port(_part(stream, length))])
         elif part == OUTPUT_FIELD:
-            head.outputs.append(onnx.ValueInfoProto.FromString(_part(stream, length)).name)
+            head.outputs.update([_port(_part(stream, length))])
         elif part == SPARSE_FIELD:
             raise ModelError("model file has sparse weights, which are not supported")
+
+
+def _port(data: bytes) -> tuple[str, tuple[int, ...]]:
+    """Return name and shape of an input or output; 0 for a size that is not fixed."""
+    value = onnx.ValueInfoProto.FromString(data)
+    return value.name, tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
 
 
 def _part(stream: BinaryIO, size: int) -> bytes:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from epigept_batch.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import DTypeLike
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 WINDOWS, SAMPLES = "windows", "samples"
 """What the rows of an input may represent."""
 TOKENS, MOTIF_SCORES, EXPRESSION = "tokens", "motif_scores", "expression"
-SIGNAL = "signal"
+SIGNAL, CONTACTS = "signal", "contacts"
+"""Outputs; further contact outputs have names that begin with `CONTACTS`."""
 INPUTS: Mapping[str, tuple[str, DTypeLike]] = {
     TOKENS: (WINDOWS, np.uint8),
     MOTIF_SCORES: (WINDOWS, np.float16),
@@ -85,9 +86,9 @@ class Ports:
 
     @classmethod
     def of_spec(cls, spec: Spec) -> Ports:
-        """Return the ports of a network like the published ones, which takes every input and outputs the signal."""
+        """Return the ports of a network that takes every input and has the outputs of its spec."""
         inputs = tuple(Input(name, shape) for name, shape in row_shapes(spec).items())
-        return cls(inputs, (Output(SIGNAL, (spec.geometry.bins, len(spec.tracks))),))
+        return cls(inputs, tuple(Output(name, shape) for name, shape in output_shapes(spec).items()))
 
     def takes(self, name: str) -> bool:
         """Whether the network has an input of this name."""
@@ -100,19 +101,26 @@ def row_shapes(spec: Spec) -> Mapping[str, tuple[int, ...]]:
     return {TOKENS: (geometry.window_bp,), MOTIF_SCORES: (factors, geometry.bins), EXPRESSION: (factors,)}
 
 
-def check_ports(shapes: Mapping[str, tuple[int, ...]], outputs: Iterable[str], spec: Spec) -> None:
-    """Check that a graph's inputs can be computed and have the sizes in its spec.
+def output_shapes(spec: Spec) -> Mapping[str, tuple[int, ...]]:
+    """Return the shape of every output of a network for a window and a sample, by name."""
+    blocks = {output.name: spec.geometry.window_bp // output.bin_bp for output in spec.contacts}
+    return {SIGNAL: (spec.geometry.bins, len(spec.tracks))} | {name: (n, n) for name, n in blocks.items()}
+
+
+def check_ports(shapes: Mapping[str, tuple[int, ...]], outputs: Mapping[str, tuple[int, ...]], spec: Spec) -> None:
+    """Check that a graph's inputs can be computed, and that they and its outputs have the sizes in its spec.
 
     Args:
         shapes: Shapes by input; 0 for a size that is not fixed.
-        outputs: Names of the outputs.
+        outputs: Shapes by output.
         spec: The spec of the model file.
 
     Raises:
-        ModelError: An input is unknown, missing, or of another shape.
+        ModelError: An input is unknown, or an input or output is missing or of another shape.
     """
     wanted = row_shapes(spec)
-    lacking = [name for name in NEEDED if name not in shapes] + [SIGNAL] * (SIGNAL not in outputs)
+    lacking = [name for name in NEEDED if name not in shapes]
+    lacking += [name for name in output_shapes(spec) if name not in outputs]
     if lacking:
         raise ModelError(f"the model's graph has no {', '.join(lacking)}; convert the checkpoint again")
     for name, shape in shapes.items():
@@ -124,6 +132,11 @@ def check_ports(shapes: Mapping[str, tuple[int, ...]], outputs: Iterable[str], s
         if shape != (0, *wanted[name]):
             raise ModelError(
                 f"the model's graph takes {name} in another shape than its spec says; convert the checkpoint again"
+            )
+    for name, shape in output_shapes(spec).items():
+        if outputs[name][2:] != shape:
+            raise ModelError(
+                f"the model's graph gives {name} in another shape than its spec says; convert the checkpoint again"
             )
 
 

@@ -12,6 +12,7 @@ from epigept_batch.inference.device import Device, RunOptions
 from epigept_batch.inference.gpu.load import load_on_gpu, load_on_gpus
 from epigept_batch.inference.host import HostNetwork, lacks_bfloat16, load_in_openvino, load_on_cpu
 from epigept_batch.inference.installation import find_driver
+from epigept_batch.inference.needed import file_or_needed
 from epigept_batch.inference.ports import SIGNAL, Inputs, joined
 from epigept_batch.inference.runtime import (
     CPU_PROVIDER,
@@ -100,10 +101,18 @@ class Session:
         return joined([joined(parts, axis=1) for parts in by_window], axis=0)
 
 
-def open_session(path: Path, device: Device, *, precision: str, threads: int, say: Callable[[str], None]) -> Session:
+def open_session(
+    path: Path,
+    device: Device,
+    *,
+    precision: str,
+    threads: int,
+    say: Callable[[str], None],
+    outputs: tuple[str, ...] = (SIGNAL,),
+) -> Session:
     """Load a model file onto a device, for use from one thread; see `open_sessions`."""
     batch_size = None if device.kind in HOSTS else GPU_BATCH
-    options = RunOptions(precision, threads=threads, batch_size=batch_size)
+    options = RunOptions(precision, threads=threads, batch_size=batch_size, outputs=outputs)
     return open_sessions(path, device, options, say=say)[0]
 
 
@@ -164,13 +173,13 @@ def _on_host(ort: ModuleType, path: Path, device: Device, options: RunOptions, *
     there = OPENVINO_PROVIDER in ort.get_available_providers()
     openvino = device.kind == "openvino" or (device.kind == "auto" and there and not integers)
     if not openvino:
-        session = load_on_cpu(ort, path, options.threads, integers=integers)
+        session = load_on_cpu(ort, path, options.threads, integers=integers, outputs=options.outputs)
         arithmetic = "int8" if integers else "fp32"
     elif integers:
         raise DeviceError("an int8 model file requires --device cpu; for OpenVINO, use a model file in fp32 or fp16")
     else:
         bf16 = device.bf16 and not lacks_bfloat16()
-        session = load_in_openvino(ort, path, options.threads, bf16=bf16)
+        session = load_in_openvino(ort, file_or_needed(path, options.outputs), options.threads, bf16=bf16)
         arithmetic = "bf16" if bf16 else "fp32"
     return Session(
         HostNetwork(session, options.outputs),

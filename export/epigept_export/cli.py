@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from epigept_batch.tiling import Geometry
+    from epigept_export.contacts import ContactRequest
 
 LIBRARIES = ("torch", "onnxscript", "safetensors")
 INSTALL = "run pip install 'epigept-batch[export]'"
@@ -99,6 +100,21 @@ def cli() -> None:
     show_default=True,
     help="P-value of a hit in random sequence. Sets thresholds of MEME and JASPAR motifs, which have none.",
 )
+@click.option("--contacts", is_flag=True, help="Add an output `contacts`: the attention between bins, for maps.")
+@click.option(
+    "--layers",
+    multiple=True,
+    metavar="all|last|N,N",
+    help="Layers whose attention is averaged, from 0; repeatable, for several outputs.  [default: all]",
+)
+@click.option(
+    "--contact-bin",
+    "contact_bins",
+    type=int,
+    multiple=True,
+    metavar="BP",
+    help="Bin size of the contacts; repeatable, for several outputs.  [default: 1280]",
+)
 @click.option("--no-verify", is_flag=True, help="Skip the comparison with the original network.")
 @threads_option
 @out_option("Model file to write.", name="output", aliases=("--output",), required=True)
@@ -115,6 +131,9 @@ def convert(
     motif_window: str | None,
     factors: int | None,
     p_value: float,
+    contacts: bool,
+    layers: tuple[str, ...],
+    contact_bins: tuple[int, ...],
     no_verify: bool,
     threads: int,
     output: Path,
@@ -146,6 +165,7 @@ def convert(
         motif_window=None if motif_window is None else parse_motif_window(motif_window),
         p_value=p_value,
         factors=factors,
+        contacts=_contacts(layers, contact_bins, wanted=contacts),
         verify=not no_verify,
         threads=threads,
     )
@@ -241,6 +261,23 @@ def train(*, config: Path, out: Path, size: str | None, resume: bool, threads: i
         click.echo(f"{name}\t{value:.4f}")
     if figures:
         say(f"{out / CHECKPOINT}: done")
+
+
+def _contacts(layers: tuple[str, ...], bins_bp: tuple[int, ...], *, wanted: bool) -> ContactRequest | None:
+    """Return the contact outputs that are asked for; None without --contacts.
+
+    Raises:
+        InputError: An option of contacts without --contacts.
+    """
+    from epigept_export.contacts import ContactRequest
+
+    if not wanted:
+        for option, value in (("--layers", layers), ("--contact-bin", bins_bp)):
+            if value:
+                raise InputError(f"{option} {value[0]}: add --contacts, which it is a part of")
+        return None
+    default = ContactRequest()
+    return ContactRequest(layers or default.layers, bins_bp or default.bins_bp)
 
 
 def parse_motif_window(text: str) -> Callable[[Geometry], ScanWindow]:

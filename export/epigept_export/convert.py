@@ -22,13 +22,15 @@ from epigept_batch.files import make_folder, replacing
 from epigept_batch.inference.check import check_bins, check_inputs
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.inference.ports import SIGNAL
 from epigept_batch.motifs.motif_set import P_VALUE, read_motif_set
 from epigept_batch.spec import Check, ExpressionReference, Spec
 from epigept_export.architectures import HG_SCAN_WINDOW, read_training_windows, training_cells
+from epigept_export.contacts import with_contacts
 from epigept_export.graph import export_graph, write_model
 from epigept_export.load import load_network
 from epigept_export.precision import FP16, FUSED, check_form, make_form
-from epigept_export.verify import compare_file, original_signal
+from epigept_export.verify import compare_file, original_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from epigept_batch.spec import MotifSet, ScanWindow
     from epigept_batch.tiling import Geometry
     from epigept_export.architectures import Architecture
+    from epigept_export.contacts import ContactRequest
     from epigept_export.verify import Verification
 
 CHECK_SEED = 711
@@ -66,6 +69,7 @@ class ConvertRequest:
         motif_window: Function that returns the scan window for the network's bins; None for the architecture's own.
         p_value: Sets the thresholds of motifs that have none.
         factors: Number of the network's factors; None for the published number, or else the motif set's.
+        contacts: The contact outputs; None for none.
         verify: Whether to compare the file with the original network before it gets its name.
         threads: Number of CPU threads for the comparison.
     """
@@ -81,6 +85,7 @@ class ConvertRequest:
     motif_window: Callable[[Geometry], ScanWindow] | None = None
     p_value: float = P_VALUE
     factors: int | None = None
+    contacts: ContactRequest | None = None
     verify: bool = True
     threads: int = 1
 
@@ -114,12 +119,14 @@ def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spe
     table = request.expression_reference
     reference = None if table is None else read_expression_reference(table, motif_set.factors)
     inputs = check_inputs(architecture.geometry, motif_set, reference, seed=CHECK_SEED)
-    expected = original_signal(network, inputs, threads=request.threads)
-    spec = _make_spec(request, architecture, motif_set, reference, expected)
+    outputs = () if request.contacts is None else request.contacts.outputs(architecture)
+    expected = original_outputs(with_contacts(network, outputs), inputs, threads=request.threads)
+    spec = _make_spec(request, architecture, motif_set, reference, expected[SIGNAL])
+    spec = replace(spec, contacts=outputs)
     with replacing(request.output) as temporary:
         # Each form of the weights is freed before the next but one is made: memory holds two of them, not four.
         operators = make_form(network, precision=request.precision, attention=request.attention)
-        model = export_graph(network, operators)
+        model = export_graph(with_contacts(network, outputs), operators)
         del network
         try:
             write_model(model, spec, temporary)

@@ -74,3 +74,7 @@ class FusedLayer(nn.Module):
         x = self.attention_output(self.attention(x), x)
         out: Tensor = self.output(self.intermediate(x), x)
         return out
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Return the attention of its bins, as `FusedSelfAttention.probabilities` does."""
+        return self.attention.probabilities(x)

@@ -11,7 +11,7 @@ import onnx
 import torch
 
 from epigept_batch.errors import ModelError
-from epigept_batch.inference.ports import INPUTS, SIGNAL
+from epigept_batch.inference.ports import INPUTS
 from epigept_batch.spec import METADATA_KEY
 
 if TYPE_CHECKING:
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from epigept_batch.spec import Spec
+    from epigept_export.contacts import WithContacts
     from epigept_export.model import EpiGePT
 
 OPSET = 20
 DESCRIPTION = "EpiGePT: tokens, motif scores and expression to ln(1 + signal)"
 
 
-def export_graph(network: EpiGePT, operators: Mapping[str, int]) -> onnx.ModelProto:
+def export_graph(network: EpiGePT | WithContacts, operators: Mapping[str, int]) -> onnx.ModelProto:
     """Export the network's graph with dynamic numbers of windows and samples; removes the weights from the network.
 
     Args:
@@ -52,7 +53,7 @@ def export_graph(network: EpiGePT, operators: Mapping[str, int]) -> onnx.ModelPr
             dynamo=True,
             opset_version=OPSET,
             input_names=list(INPUTS),
-            output_names=[SIGNAL],
+            output_names=list(network.output_names),
             dynamic_shapes=tuple({0: rows[kind]} for kind, _ in INPUTS.values()),
             verbose=False,
         )

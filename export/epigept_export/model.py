@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from epigept_batch.inference.ports import SIGNAL
 from epigept_export.attention import SelfAttention
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from epigept_export.architectures import Architecture
 
@@ -131,6 +132,10 @@ class Layer(nn.Module):
         out: Tensor = self.output(self.intermediate(x), x)
         return out
 
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Return the attention of its bins, as `SelfAttention.probabilities` does."""
+        return self.attention.self.probabilities(x)
+
 
 class LayerStack(nn.Module):
     """The transformer layers, in order.
@@ -146,11 +151,21 @@ class LayerStack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, bins, hidden) -> the same, in the data type of the input."""
+        *_, last = self.states(x)
+        return last
+
+    def states(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield what each layer reads, in the data type of their arithmetic, and last their result, in the input's."""
         given = x.dtype
         x = x.to(self.dtype)
         for layer in self.layer:
+            yield x
             x = layer(x)
-        return x.to(given)
+        yield x.to(given)
+
+    def probabilities(self, number: int, x: Tensor) -> Tensor:
+        """Return the attention of a layer whose input is given: (batch, bins, hidden) -> (batch, heads, bins, bins)."""
+        return cast("Layer", self.layer[number]).probabilities(x)
 
     def replace(self, make: Callable[[Layer], nn.Module]) -> None:
         """Replace each layer with another form, one at a time, because both forms take memory."""
@@ -193,6 +208,11 @@ class EpiGePT(nn.Module):
         bases = torch.arange(BASES, dtype=torch.int32, device="cpu")[:, None]
         self.register_buffer("bases", bases, persistent=False)
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of what `forward` returns."""
+        return (SIGNAL,)
+
     def forward(self, tokens: Tensor, motif_scores: Tensor, expression: Tensor) -> Tensor:
         """Predict every window for every sample; the convolutions run once per window.
 
@@ -204,14 +224,21 @@ class EpiGePT(nn.Module):
         Returns:
             float32, (windows, samples, bins, tracks): ln(1 + signal).
         """
+        x = self.features(tokens, motif_scores, expression)
+        return self.tracks(self.transformer()(x), expression.shape[0])
+
+    def features(self, tokens: Tensor, motif_scores: Tensor, expression: Tensor) -> Tensor:
+        """Return what the transformer reads, float32, (windows × samples, bins, hidden)."""
         # Comparisons are fast in every runtime; one of them spends an eighth of its time on a table look-up instead.
         one_hot = tokens.int().unsqueeze(1) == self.bases  # (windows, 4, window_bp)
         sequence = self.convmodule(one_hot.to(self.convmodule.dtype))  # (windows, channels, bins)
         factors = self.factor_features(motif_scores, expression)  # (windows, samples, factors + zeros, bins)
         samples = factors.shape[1]
         sequence = sequence.unsqueeze(1).expand(-1, samples, -1, -1)
-        x = torch.cat([sequence, factors], dim=2).flatten(0, 1).transpose(1, 2)  # (batch, bins, hidden)
-        x = self.transformer()(x)
+        return torch.cat([sequence, factors], dim=2).flatten(0, 1).transpose(1, 2)
+
+    def tracks(self, x: Tensor, samples: int) -> Tensor:
+        """Apply the head: (windows × samples, bins, hidden) -> (windows, samples, bins, tracks)."""
         for layer in self.output_layers():
             x = self.activate(layer(x))
         out: Tensor = x.unflatten(0, (-1, samples))

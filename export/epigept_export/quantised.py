@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from epigept_export.attention import frozen
+from epigept_export.attention import attended, frozen, split_heads
 
 if TYPE_CHECKING:
     from epigept_export.model import Layer
@@ -67,8 +67,8 @@ class QuantisedLinear(nn.Module):
             version=1,
         )
 
-    def mean(self, x: Tensor) -> Tensor:
-        """Multiply a mean, and add the bias: (batch, 1, in) -> (batch, 1, out)."""
+    def in_floats(self, x: Tensor) -> Tensor:
+        """Multiply by the fine weights, and add the bias, as for a mean: (batch, rows, in) -> (batch, rows, out)."""
         return x @ self.fine.float() + self.bias
 
 
@@ -94,27 +94,35 @@ class QuantisedLayer(nn.Module):
         out: Tensor = self.output_norm(self._feed_forward(x) + x)
         return out
 
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Return how much each bin attends to each: (batch, bins, hidden) -> (batch, heads, bins, bins).
+
+        In floats, because rounding errors of integers would be multiplied by the peaks of the softmax.
+        """
+        query, key = (split_heads(linear.in_floats(x), self.heads) for linear in (self.query, self.key))
+        return attended(query, key)
+
     def _attention(self, x: Tensor) -> Tensor:
         mean, deviation = centred(x)
         quantised = quantise(deviation)
-        query = self.query.deviation(quantised, self.query.mean(mean))
+        query = self.query.deviation(quantised, self.query.in_floats(mean))
         key = self.key.deviation(quantised)
         value = self.value.deviation(quantised)
         mixed = torch.onnx.ops.symbolic(
             ATTENTION, (query, key, value), {"num_heads": self.heads}, dtype=x.dtype, shape=x.shape, version=1
         )
         mixed_mean, deviation = centred(mixed)
-        mixed_mean = mixed_mean + self.value.mean(mean)
-        return self.attention_output.deviation(quantise(deviation), self.attention_output.mean(mixed_mean))
+        mixed_mean = mixed_mean + self.value.in_floats(mean)
+        return self.attention_output.deviation(quantise(deviation), self.attention_output.in_floats(mixed_mean))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         mean, deviation = centred(x)
         quantised = quantise(deviation)
         rest = quantise(deviation - dequantise(quantised))
-        hidden = self.intermediate.deviation(quantised, self.intermediate.mean(mean))
+        hidden = self.intermediate.deviation(quantised, self.intermediate.in_floats(mean))
         hidden = functional.gelu(hidden + self.intermediate.deviation(rest))
         mean, deviation = centred(hidden)
-        return self.output.deviation(quantise(deviation), self.output.mean(mean))
+        return self.output.deviation(quantise(deviation), self.output.in_floats(mean))
 
 
 def centred(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,7 @@ def run(model, checkpoint, say=pytest.fail):
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_a_model_file_is_its_checkpoints_network(make_small_model, small_checkpoint, precision):
     verification = run(make_small_model(precision), small_checkpoint)
-    assert [figures.track for figures in verification.tracks] == list(SMALL.tracks)
+    assert [figures.name for figures in verification.tracks] == list(SMALL.tracks)
     assert verification.limit == LIMITS[precision]
     assert verification.missed == []
     assert all(0 < figures.error <= LIMITS[precision].error for figures in verification.tracks)
@@ -40,7 +40,7 @@ def test_a_network_that_differs_a_little_is_found(make_small_model, small_state,
     torch.save(other, tmp_path / "other.ckpt")
     said = []
     verification = run(make_small_model("fp32"), tmp_path / "other.ckpt", said.append)
-    assert [figures.track for figures in verification.missed] == ["CTCF"]
+    assert [figures.name for figures in verification.missed] == ["CTCF"]
     assert said == [f"{tmp_path}/other.ckpt is not the file that the model was made from; comparing anyway"]
     with pytest.raises(VerificationError, match=MISS.format("CTCF", 0.001)) as e:
         verification.check(tmp_path / "x.onnx", advice="do it again")
@@ -79,7 +79,7 @@ def test_a_file_that_misses_gets_no_name(small_request, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
     _, verification = convert(replace(small_request, output=output, verify=False), say=pytest.fail)
     assert verification is None
-    assert [figures.track for figures in run(output, small_request.checkpoint).missed] == list(SMALL.tracks)
+    assert [figures.name for figures in run(output, small_request.checkpoint).missed] == list(SMALL.tracks)
 
 
 def test_the_files_own_check_is_the_original_networks_signal(small_model):

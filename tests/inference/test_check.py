@@ -12,8 +12,8 @@ from epigept_batch.inference.check import (
     N_RUN,
     OPENVINO_LIMITS,
     ORDINARY,
+    Closeness,
     Limit,
-    TrackFigures,
     check_bins,
     check_inputs,
     check_limit,
@@ -114,13 +114,13 @@ def test_what_is_not_finite_is_never_within_a_limit(value):
 
 def test_a_dead_track_is_compared_by_its_error_alone():
     zeros = np.zeros((4, 2, 50, 1), dtype=np.float32)
-    assert compare_tracks(zeros, zeros, ["A"]) == [TrackFigures("A", 0.0, 1.0)]
+    assert compare_tracks(zeros, zeros, ["A"]) == [Closeness("A", 0.0, 1.0)]
     alive = np.random.default_rng(1).random((4, 2, 50, 1)).astype(np.float32)
     assert compare_tracks(zeros, alive, ["A"])[0].r == 0
 
 
 def test_within_the_limit():
-    figures = TrackFigures("A", 0.01, 0.9999)
+    figures = Closeness("A", 0.01, 0.9999)
     assert figures.within(LIMITS["fp16"])
     assert not replace(figures, error=0.0101).within(LIMITS["fp16"])
     assert not replace(figures, r=0.99989).within(LIMITS["fp16"])

@@ -117,14 +117,15 @@ def test_ports_that_are_not_known_are_said(changed, old, new, said):
 def test_a_graph_that_does_not_fit_its_spec_is_refused(small_model):
     spec = read_spec(small_model)
     good = {name: (0, *shape) for name, shape in row_shapes(spec).items()}
-    check_ports(good, ["signal"], spec)
+    outputs = {"signal": (0, 0, SMALL.bins, 3)}
+    check_ports(good, outputs, spec)
     for name, shape in good.items():
         for other in ((*shape[:-1], shape[-1] + 1), (1, *shape[1:]), shape[:-1]):
             with pytest.raises(ModelError, match=f"the model's graph takes {name} in another shape than its spec says"):
-                check_ports(good | {name: other}, ["signal"], spec)
+                check_ports(good | {name: other}, outputs, spec)
     with pytest.raises(
         ModelError, match="the model's graph needs the input 'methylation', which this version cannot compute"
     ):
-        check_ports(good | {"methylation": (0, 5)}, ["signal"], spec)
+        check_ports(good | {"methylation": (0, 5)}, outputs, spec)
     with pytest.raises(ModelError, match="the model's graph has no expression, signal"):
-        check_ports({"tokens": good["tokens"]}, ["other"], spec)
+        check_ports({"tokens": good["tokens"]}, {"other": ()}, spec)

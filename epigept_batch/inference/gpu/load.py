@@ -13,6 +13,7 @@ from epigept_batch.errors import DeviceError
 from epigept_batch.inference.gpu.batch_size import Trial, kept_trial, try_sizes
 from epigept_batch.inference.gpu.driver import CudaDriver
 from epigept_batch.inference.gpu.network import CudaNetwork, FixedShapes
+from epigept_batch.inference.needed import file_or_needed
 from epigept_batch.inference.ports import Ports
 from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER, first_line, is_out_of_memory, session_options
 
@@ -68,12 +69,13 @@ def load_on_gpus(
     if CUDA_PROVIDER not in ort.get_available_providers():
         raise DeviceError(f"this ONNX Runtime has no CUDA support; for a GPU, {INSTALL_GPU}")
     first = device.indices[0] if device.indices else 0
-    loaded = {first: load_on_gpu(ort, path, first, options.threads)}
+    graph = file_or_needed(path, options.outputs)
+    loaded = {first: load_on_gpu(ort, graph, first, options.threads)}
     driver = CudaDriver()
     asked = device.kind == "cuda" and not device.indices
     for index in range(driver.device_count()) if asked else device.indices or (first,):
         if index not in loaded:
-            loaded[index] = load_on_gpu(ort, path, index, options.threads)
+            loaded[index] = load_on_gpu(ort, graph, index, options.threads)
     makers = {index: _network_maker(ort, session, driver, index, options.outputs) for index, session in loaded.items()}
     batch_size = options.batch_size
     if batch_size is None:
