@@ -94,7 +94,7 @@ def _of_layer(attention: SelfAttention, x: Tensor, members: Tensor, heads: Seque
     probabilities = attention.probabilities(x)
     if len(heads) < attention.heads:
         probabilities = probabilities[:, list(heads)]
-    mean = probabilities.to(torch.promote_types(probabilities.dtype, torch.float32)).mean(dim=1)
+    mean = probabilities.mean(dim=1)
     shares = members.to(mean.dtype) / members.sum(dim=2, keepdim=True).clamp(min=1)
     return shares @ mean @ shares.transpose(1, 2)
 

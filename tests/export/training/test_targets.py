@@ -155,6 +155,17 @@ def test_a_finer_map_is_summed_and_several_resolutions_need_a_choice(config, rea
     np.testing.assert_array_equal(dense(named, 1)[0][0], found[0])
 
 
+def test_the_values_do_not_depend_on_how_many_are_read_at_a_time(config, read, tmp_path, monkeypatch):
+    write_map(tmp_path / "a.cool", 256)
+    whole, _ = read(config())
+    monkeypatch.setattr("epigept_export.training.targets.BAND_VALUES", 120)  # 12 rows, of windows of 10
+    (tmp_path / "work").rename(tmp_path / "earlier")
+    parts, _ = read(config())
+    assert len(whole.pixels) > 400
+    assert parts.pixels.tobytes() == whole.pixels.tobytes()
+    assert np.array_equal(parts.ends, whole.ends)
+
+
 def test_bad_bins_do_not_count(config, read, tmp_path):
     values = write_map(tmp_path / "a.cool", 256, bad=(12, 13))["c1"]
     store, said = read(config())
