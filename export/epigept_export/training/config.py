@@ -129,7 +129,7 @@ WORDS = {"layers": ("all", "last"), "heads": ("all",)}
 
 
 @dataclass(frozen=True)
-class ContactFileConfig:
+class ContactTable:
     """The table `contacts` as the file has it; `ContactConfig` has its meaning."""
 
     weight: float = 2.0
@@ -234,7 +234,7 @@ def _architecture(path: Path, network: dict[str, Any], data: DataConfig, size: s
 def _contacts(
     path: Path, document: dict[str, Any], data: DataConfig, architecture: Architecture
 ) -> ContactConfig | None:
-    given = ContactFileConfig(**_table(path, document, "contacts", ContactFileConfig))
+    given = ContactTable(**_table(path, document, "contacts", ContactTable))
     if not data.contacts:
         if "contacts" in document:
             raise InputError("[contacts] needs data.contacts, the files of contacts", path)

@@ -69,12 +69,12 @@ class HeldOutSums:
     """Sums over the batches of a validation.
 
     Attributes:
-        sums: float32, (5,): losses × windows, windows, rows with contacts, their cosines with the attention, and
+        sums: float64, (5,): losses × windows, windows, rows with contacts, their cosines with the attention, and
             those with an attention that is the same everywhere.
     """
 
     def __init__(self) -> None:
-        self.sums = torch.zeros(5)
+        self.sums = torch.zeros(5, dtype=torch.float64)
 
     def add_loss(self, loss: Tensor, windows: int) -> None:
         """Add the loss of a batch's signals."""
@@ -155,7 +155,7 @@ class EpiGePTModule(lightning.LightningModule):
         for track, r in zip(self.model.architecture.tracks, self._correlation.values(), strict=True):
             self.log(f"val_r_{track}", r, sync_dist=True)
         if self._contacts is not None:
-            sums = self.trainer.strategy.reduce(self.held_out.sums.to(self.device), reduce_op="sum")
+            sums = self.trainer.strategy.reduce(self.held_out.sums.to(self.device, torch.float32), reduce_op="sum")
             self.log_held_out(self._contacts.weight, *sums.tolist())
 
     def log_held_out(self, weight: float, losses: float, windows: float, rows: float, *cosines: float) -> None:
