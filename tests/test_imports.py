@@ -40,13 +40,7 @@ OWNERS = {
     "urllib3": {"setup/download.py"},
     "numcodecs": {"motifs/store.py"},
     "zarr": {"motifs/store.py"},
-    "onnx": {
-        "inference/arithmetic.py",
-        "inference/model_file.py",
-        "inference/cpu_form.py",
-        "inference/integers.py",
-        "inference/needed.py",
-    },
+    "onnx": {f"inference/{name}.py" for name in ("arithmetic", "cpu_form", "integers", "model_file", "needed")},
 }
 
 

@@ -26,6 +26,7 @@ class SimulateRequest:
         contig_bp: Length of each contig.
         cells: Number of cells: cell1, cell2, …
         threads: Number of threads that scan.
+        contacts: Whether to write contacts between bins too.
     """
 
     out: Path
@@ -34,6 +35,7 @@ class SimulateRequest:
     contig_bp: int
     cells: int
     threads: int = 1
+    contacts: bool = False
 
 
 def run_simulate(request: SimulateRequest, progress: Progress) -> None:
@@ -41,6 +43,7 @@ def run_simulate(request: SimulateRequest, progress: Progress) -> None:
 
     Raises:
         OutputError: The folder is not empty, or it cannot be written.
+        DeviceError: A library that contacts require is not installed.
     """
     if request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
         raise OutputError("exists and is not an empty folder; choose another --out", request.out)
@@ -50,8 +53,10 @@ def run_simulate(request: SimulateRequest, progress: Progress) -> None:
         contigs=tuple(f"sim{number}" for number in range(1, request.contigs + 1)),
         contig_bp=request.contig_bp,
         cells=tuple(f"cell{number}" for number in range(1, request.cells + 1)),
+        contacts=request.contacts,
     )
     with filling(request.out) as folder:
         write_simulation(folder, simulation, threads=request.threads, progress=progress)
     size = request.contigs * request.contig_bp / 1e6
-    progress.finish(f"{request.out}: {size:g} Mb in {request.contigs} contigs, {request.cells} cells")
+    contacts = ", with contacts" if request.contacts else ""
+    progress.finish(f"{request.out}: {size:g} Mb in {request.contigs} contigs, {request.cells} cells{contacts}")

@@ -15,7 +15,7 @@ at the best score, in every bin that begins within 256 bp of it. In each bin:
 - **H3K4me3** = 20·CpG island·contact: an island alone is not a promoter.
 - **H3K27me3** = 4·CpG islands within 0.75 kb·e of POLY1·(1 - contact), the alternative state of the same islands.
 
-IDLE factors have motifs but no effect.
+IDLE factors have motifs but no effect. `contacts.py` states the grammar of contacts between bins.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Grammar:
         Returns:
             float32, (bins, tracks): the signal itself, not its logarithm.
         """
-        bound = dict(zip(FACTORS, self._strength(scores) * occupancy(tpm)[:, None], strict=True))
+        bound = dict(zip(FACTORS, self.strength(scores) * occupancy(tpm)[:, None], strict=True))
         island = _islands(tokens)
         opened = sum(bound[factor] for factor in OPEN) * _left_by(bound, REPRESSORS)
         insulator = bound[CTCF] * _left_by(bound, BLOCKERS)
@@ -128,7 +128,19 @@ class Grammar:
         }
         return np.stack([tracks[name] for name in TRACKS], axis=1).astype(np.float32)
 
-    def _strength(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    def consensus(self, factor: str) -> NDArray[np.uint8]:
+        """Return the site of a factor on the forward strand, uint8, (11,)."""
+        (motif,) = (motif for motif in self.motif_set.motifs if motif.name == factor)
+        consensus: NDArray[np.uint8] = motif.probabilities.argmax(axis=1).astype(np.uint8)
+        return consensus
+
+    def site_strengths(self, factor: str) -> tuple[float, float]:
+        """Return the strength of a factor's site without a mismatch and with one."""
+        least, best = self._bounds[factor]
+        missing_one = best - float(np.log(LIKELY / ((1 - LIKELY) / 3)))
+        return 1.0, LEAST_STRENGTH + (1 - LEAST_STRENGTH) * (missing_one - least) / (best - least)
+
+    def strength(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the strength of each site, 0 without one, float64, (factors, bins)."""
         least, best = np.array([self._bounds[factor] for factor in FACTORS]).T[:, :, None]
         share = LEAST_STRENGTH + (1 - LEAST_STRENGTH) * (scores - least) / (best - least)

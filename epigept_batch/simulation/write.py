@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from epigept_batch.contacts.cool import import_cooler, write_cool
 from epigept_batch.files import replacing
 from epigept_batch.simulation.cells import make_expression
+from epigept_batch.simulation.contacts import MAP_BP, Anchors, contact_map
 from epigept_batch.simulation.grammar import BIN_BP, FACTORS, SCAN_WINDOW, TRACKS, Grammar
 from epigept_batch.simulation.sequence import make_contig
 from epigept_batch.simulation.streams import stream
@@ -23,12 +25,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.progress import Progress
+    from epigept_batch.simulation.contacts import Loops
     from epigept_batch.spec import MotifSet
 
 LINE_BP = 60
 GENES = 15_000
 """Number of other genes in a table, so that its TPM sum to a million."""
 MILLION = 1e6
+CONTACTS = """
+[contacts]
+weight = 2.0
+layers = "all"
+heads = "all"
+"""
+"""The part of a training configuration on contacts."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +50,14 @@ class Simulation:
         contigs: Names of the contigs.
         contig_bp: Length of each contig.
         cells: Names of the cells.
+        contacts: Whether to write contacts between bins too; everything else stays the same.
     """
 
     seed: int
     contigs: tuple[str, ...]
     contig_bp: int
     cells: tuple[str, ...]
+    contacts: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +81,19 @@ def write_simulation(folder: Path, simulation: Simulation, *, threads: int, prog
 
     `genome.fa`, `motifs.motif`, `motif_factors.tsv`, `expression.tsv` (TPM, factors × cells), `tables/CELL.tsv` (TPM of
     all genes), `signal/CELL.TRACK.bw` (the signal itself), and `train.toml`, which `epigept-export train` takes.
+    With contacts also `contacts/CELL.contacts.cool` (the map) and `contacts/CELL.contacts.bedpe` (the loops).
 
     Args:
         folder: An empty folder, or one that does not exist.
         simulation: What to write.
         threads: Number of threads of the scan.
         progress: Receives the progress by contig.
+
+    Raises:
+        DeviceError: A library that contacts require is not installed.
     """
+    if simulation.contacts:
+        import_cooler()
     grammar = Grammar(simulation.seed, threads=threads)
     for name in ("tables", "signal"):
         (folder / name).mkdir(parents=True)
@@ -85,7 +103,22 @@ def write_simulation(folder: Path, simulation: Simulation, *, threads: int, prog
     for cell, tpm in expression.items():
         write_table(folder / f"tables/{cell}.tsv", simulation.seed, cell, tpm)
     (folder / "train.toml").write_text(training_config(simulation))
+    anchors = _write_contigs(folder, simulation, grammar, expression, progress=progress)
+    if simulation.contacts:
+        write_contacts(folder / "contacts", simulation, anchors, expression)
+
+
+def _write_contigs(
+    folder: Path,
+    simulation: Simulation,
+    grammar: Grammar,
+    expression: Mapping[str, NDArray[np.float64]],
+    *,
+    progress: Progress,
+) -> dict[Contig, Anchors]:
+    """Write sequence and signals; return the anchors of each contig if contacts are wanted."""
     contigs = [Contig(name, simulation.contig_bp) for name in simulation.contigs]
+    anchors: dict[Contig, Anchors] = {}
     signal = folder / "signal"
     writers = {
         (cell, track): BigWigWriter(signal / f"{cell}.{track}.bw", contigs, bin_bp=BIN_BP)
@@ -101,6 +134,8 @@ def write_simulation(folder: Path, simulation: Simulation, *, threads: int, prog
                     truth = grammar.truth(made.tokens, made.scores, tpm)
                     for number, track in enumerate(TRACKS):
                         writers[cell, track].write(made.contig, 0, truth[:, number])
+                if simulation.contacts:
+                    anchors[made.contig] = Anchors.of(grammar, made.tokens, made.scores)
                 progress.advance()
         for writer in writers.values():
             writer.close()
@@ -108,6 +143,37 @@ def write_simulation(folder: Path, simulation: Simulation, *, threads: int, prog
     finally:
         for writer in writers.values():
             writer.discard()
+    return anchors
+
+
+def write_contacts(
+    folder: Path,
+    simulation: Simulation,
+    anchors: Mapping[Contig, Anchors],
+    expression: Mapping[str, NDArray[np.float64]],
+) -> None:
+    """Write the map and the loops of each cell.
+
+    Args:
+        folder: Folder to create.
+        simulation: What is simulated.
+        anchors: The anchors of each contig.
+        expression: TPM, float64, (factors,), by cell.
+    """
+    folder.mkdir()
+    for cell, tpm in expression.items():
+        maps = ((c, *contact_map(found.loops(tpm, least=0), c.length)) for c, found in anchors.items())
+        metadata = {"sample": cell, "values": "simulated contacts, without noise", "seed": simulation.seed}
+        write_cool(folder / f"{cell}.contacts.cool", list(anchors), maps, bin_bp=MAP_BP, about=metadata)
+        lines = (line for contig, found in anchors.items() for line in _bedpe(contig, found.loops(tpm)))
+        (folder / f"{cell}.contacts.bedpe").write_text("".join(lines))
+
+
+def _bedpe(contig: Contig, loops: Loops) -> Iterator[str]:
+    """Return a line per loop: both anchors, 0-based and half-open, a name, and the strength."""
+    for left, right, strength in zip(*loops, strict=True):
+        ends = (f"{contig.name}\t{b * BIN_BP}\t{min((b + 1) * BIN_BP, contig.length)}" for b in (left, right))
+        yield "\t".join([*ends, f"{contig.name}_{left}_{right}", f"{strength:.6f}"]) + "\n"
 
 
 def training_config(simulation: Simulation) -> str:
@@ -120,6 +186,7 @@ def training_config(simulation: Simulation) -> str:
         "validation_cells": simulation.cells[-2 * tenth : -tenth],
         "test_cells": simulation.cells[-tenth:],
     }
+    contacts = 'contacts = "contacts/{cell}.contacts.cool"\n' if simulation.contacts else ""
     lists = {name: json.dumps(list(names)) for name, names in quoted.items()}
     return f"""\
 [data]
@@ -131,7 +198,7 @@ expression = "expression.tsv"
 signals = "signal/{{cell}}.{{track}}.bw"
 tracks = {lists["tracks"]}
 scores = "genome.scores"
-
+{contacts}
 [split]
 validation_contigs = {lists["validation_contigs"]}
 test_contigs = {lists["test_contigs"]}
@@ -149,7 +216,7 @@ patience = 1000
 learning_rate = 2e-3
 head_leak = 0.1
 devices = 1
-"""
+{CONTACTS if simulation.contacts else ""}"""
 
 
 def as_fasta(name: str, tokens: NDArray[np.uint8]) -> bytes:

@@ -35,11 +35,12 @@ class SelfAttention(nn.Module):
         return out
 
     def probabilities(self, x: Tensor) -> Tensor:
-        """Return how much each bin attends to each, float32: (batch, bins, hidden) -> (batch, heads, bins, bins).
+        """Return how much each bin attends to each: (batch, bins, hidden) -> (batch, heads, bins, bins).
 
-        A row, the second last dimension, is the bin that attends; it sums to 1.
+        A row, the second last dimension, is the bin that attends; it sums to 1. float32, or float64 like the input.
         """
-        query, key = (self._split(linear(x).float()) for linear in (self.query, self.key))
+        precise = torch.promote_types(x.dtype, torch.float32)
+        query, key = (self._split(linear(x).to(precise)) for linear in (self.query, self.key))
         return attended(query, key)
 
     def _split(self, x: Tensor) -> Tensor:

@@ -241,7 +241,8 @@ def train(*, config: Path, out: Path, size: str | None, resume: bool, threads: i
     """Train a network on your own genome, cells and tracks.
 
     CONFIG is a TOML file. It names the FASTA, motifs, expression and bigWigs, the held-out cells and contigs, the size
-    of the network and the settings of training. The best checkpoint becomes OUT/model.ckpt, an input of `convert`.
+    of the network and the settings of training. It may name contacts, which the attention then learns to resemble. The
+    best checkpoint becomes OUT/model.ckpt, an input of `convert`.
 
     \b
     Example:

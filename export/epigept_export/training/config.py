@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ SIZES = {
     ),
 }
 """Architectures by the value of `size`; factors and tracks come from the data."""
+TABLES = ("data", "split", "network", "fit", "contacts")
 NETWORK_FIELDS = ("bins", "layers", "feed_forward", "heads", "channels", "kernels", "pools", "hidden_output")
 
 
@@ -45,6 +47,7 @@ class DataConfig:
         scores: Store of motif scores; created if it does not exist.
         space: What the bigWigs contain: `linear` signal, or `log1p` of it.
         zero_fill: Whether bases without data have a signal of 0, as in a pileup; else they do not count in the loss.
+        contacts: Maps (.cool, .mcool, .hic) or loops (BEDPE) of contacts, with {cell} in the path; empty for none.
     """
 
     fasta: Path
@@ -57,6 +60,7 @@ class DataConfig:
     motif_window: ScanWindow | None = None
     space: str = "linear"
     zero_fill: bool = False
+    contacts: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,40 @@ class FitConfig:
     workers: int = 0
 
 
+Chosen = str | tuple[int, ...]
+"""Numbers from 0, or a word."""
+WORDS = {"layers": ("all", "last"), "heads": ("all",)}
+"""Words for the choices of layers and heads."""
+
+
+@dataclass(frozen=True)
+class ContactTable:
+    """The table `contacts` as the file has it; `ContactConfig` has its meaning."""
+
+    weight: float = 2.0
+    layers: Chosen = "all"
+    heads: Chosen = "all"
+    bin_bp: int = 0
+
+
+@dataclass(frozen=True)
+class ContactConfig:
+    """The objective on contacts.
+
+    Attributes:
+        weight: What the mean cosine similarity is multiplied by before it is subtracted from the loss; with 0 it is
+            only measured.
+        layers: Layers whose attention should resemble contacts, from 0.
+        heads: Their heads, from 0.
+        bin_bp: Base pairs per bin of the contacts; 0 for those of the maps, or the network's for loops.
+    """
+
+    weight: float
+    layers: tuple[int, ...]
+    heads: tuple[int, ...]
+    bin_bp: int = 0
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """The configuration of a training.
@@ -128,6 +166,7 @@ class TrainingConfig:
         split: The held-out contigs and cells.
         architecture: Sizes of the network, without the number of factors.
         fit: The settings of the training.
+        contacts: The objective on contacts; None without contacts.
     """
 
     path: Path
@@ -135,10 +174,11 @@ class TrainingConfig:
     split: SplitConfig
     architecture: Architecture
     fit: FitConfig
+    contacts: ContactConfig | None = None
 
 
 def read_config(path: Path, *, size: str | None = None) -> TrainingConfig:
-    """Read a TOML file with tables `data`, `split`, `network` and `fit`; paths are relative to its folder.
+    """Read a TOML file with tables `data`, `split`, `network`, `fit` and `contacts`; paths are relative to its folder.
 
     Args:
         path: The file.
@@ -153,23 +193,26 @@ def read_config(path: Path, *, size: str | None = None) -> TrainingConfig:
         raise InputError(f"training configuration cannot be read: {reason(error)}", path) from error
     except (ValueError, RecursionError) as error:  # also for numbers of thousands of digits and deeply nested lists
         raise InputError(f"not valid TOML ({error})", path) from error
-    unknown = set(document) - {"data", "split", "network", "fit"}
+    unknown = set(document) - set(TABLES)
     if unknown:
-        raise InputError(f"unknown table [{min(unknown)}]; known tables are data, split, network, fit", path)
+        raise InputError(f"unknown table [{min(unknown)}]; known tables are {', '.join(TABLES)}", path)
     data = _table(path, document, "data", DataConfig)
     folder = path.parent
     paths = {f.name: folder / data[f.name] for f in fields(DataConfig) if f.type == "Path"}
-    data_config = DataConfig(**{**data, **paths, "signals": str(folder / data["signals"])})
+    places = {key: str(folder / data[key]) for key in ("signals", "contacts") if data.get(key)}
+    data_config = DataConfig(**{**data, **paths, **places})
     if data_config.space not in {"linear", "log1p"}:
         raise InputError(f"data.space is {data_config.space!r}; it must be linear or log1p", path)
     if not all(f"{{{name}}}" in data_config.signals for name in ("cell", "track")):
         raise InputError("data.signals must contain {cell} and {track}", path)
+    architecture = _architecture(path, document.get("network", {}), data_config, size)
     return TrainingConfig(
         path=path,
         data=data_config,
         split=SplitConfig(**_table(path, document, "split", SplitConfig)),
-        architecture=_architecture(path, document.get("network", {}), data_config, size),
+        architecture=architecture,
         fit=FitConfig(**_table(path, document, "fit", FitConfig)),
+        contacts=_contacts(path, document, data_config, architecture),
     )
 
 
@@ -186,6 +229,44 @@ def _architecture(path: Path, network: dict[str, Any], data: DataConfig, size: s
     architecture = replace(SIZES[chosen], **given, tracks=data.tracks)
     window = data.motif_window or architecture.scan_window
     return replace(architecture, positions=architecture.bins, scan_window=window)
+
+
+def _contacts(
+    path: Path, document: dict[str, Any], data: DataConfig, architecture: Architecture
+) -> ContactConfig | None:
+    given = ContactTable(**_table(path, document, "contacts", ContactTable))
+    if not data.contacts:
+        if "contacts" in document:
+            raise InputError("[contacts] needs data.contacts, the files of contacts", path)
+        return None
+    if "{cell}" not in data.contacts:
+        raise InputError("data.contacts must contain {cell}", path)
+    if not (math.isfinite(given.weight) and given.weight >= 0):
+        raise InputError(f"contacts.weight is {given.weight}; it must be at least 0", path)
+    if given.bin_bp < 0:
+        raise InputError(f"contacts.bin_bp is {given.bin_bp}; it must be a number of base pairs, or 0", path)
+    return ContactConfig(
+        weight=given.weight,
+        layers=_numbers(path, "layers", given.layers, architecture.layers),
+        heads=_numbers(path, "heads", given.heads, architecture.heads),
+        bin_bp=given.bin_bp,
+    )
+
+
+def _numbers(path: Path, key: str, chosen: Chosen, count: int) -> tuple[int, ...]:
+    """Return the numbers of the chosen layers or heads, in order."""
+    if isinstance(chosen, str):
+        if chosen not in WORDS[key]:
+            words = " or ".join(f'"{word}"' for word in WORDS[key])
+            raise InputError(f"contacts.{key} is {chosen!r}; it must be {words} or a list of numbers", path)
+        return tuple(range(count)) if chosen == "all" else (count - 1,)
+    wrong = [number for number in chosen if not 0 <= number < count]
+    if wrong or not chosen:
+        what = f"has {wrong[0]}" if wrong else "is empty"
+        raise InputError(f"contacts.{key} {what}; the network has {key} 0 to {count - 1}", path)
+    if len(set(chosen)) < len(chosen):
+        raise InputError(f"contacts.{key} has a number twice", path)
+    return tuple(sorted(chosen))
 
 
 def _table(path: Path, document: dict[str, Any], name: str, kind: type) -> dict[str, Any]:
@@ -210,6 +291,12 @@ def _checked(path: Path, key: str, kind: str, value: object) -> object:
     """Return a value if it has the type of its field."""
     if kind.startswith("tuple") and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
+    if kind == "Chosen":
+        if isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in value):
+            return tuple(value)
+        if not isinstance(value, str):
+            raise InputError(f'{key} is {value!r}; it must be "all" or a list of whole numbers', path)
+        return value
     if kind.startswith("ScanWindow"):
         if isinstance(value, list) and len(value) == 2 and all(isinstance(n, int) for n in value):  # noqa: PLR2004
             return ScanWindow(*value)

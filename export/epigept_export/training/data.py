@@ -26,6 +26,7 @@ from epigept_batch.spec import NO_BASE, ExpressionReference
 from epigept_batch.tiling import ceil_div
 from epigept_batch.tracks.signal import BinnedTrack, SignalTrack
 from epigept_export.convert import read_expression_reference
+from epigept_export.training.targets import contact_targets, read_contacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from epigept_batch.spec import MotifSet
     from epigept_batch.tiling import Contig, Geometry
     from epigept_export.training.config import TrainingConfig
+    from epigept_export.training.contacts import ContactTargets
+    from epigept_export.training.targets import ContactStore, WindowContacts
 
 
 class Window(NamedTuple):
@@ -46,19 +49,39 @@ class Window(NamedTuple):
 
 
 class Example(NamedTuple):
-    """The data of one window, or a batch of several windows with the same cells.
+    """The data of one window.
 
     Attributes:
-        tokens: uint8, (windows, window_bp).
-        motif_scores: float16, (windows, factors, bins).
+        tokens: uint8, (window_bp,).
+        motif_scores: float16, (factors, bins).
         expression: float32, (cells, factors).
-        signal: float32, (windows, cells, bins, tracks): ln(1 + signal), NaN without data.
+        signal: float32, (cells, bins, tracks): ln(1 + signal), NaN without data.
+        contacts: Contacts of the window in the cells; None if the training has none.
     """
 
     tokens: Tensor
     motif_scores: Tensor
     expression: Tensor
     signal: Tensor
+    contacts: WindowContacts | None = None
+
+
+class Batch(NamedTuple):
+    """The data of several windows with the same cells.
+
+    Attributes:
+        tokens: uint8, (windows, window_bp).
+        motif_scores: float16, (windows, factors, bins).
+        expression: float32, (cells, factors).
+        signal: float32, (windows, cells, bins, tracks): ln(1 + signal), NaN without data.
+        contacts: Contacts of the windows and cells that have any; None if none has.
+    """
+
+    tokens: Tensor
+    motif_scores: Tensor
+    expression: Tensor
+    signal: Tensor
+    contacts: ContactTargets | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +96,7 @@ class TrainingData:
             time.
         windows: Windows on the grid of every contig in use.
         signal: float16, (windows, cells, bins, tracks): ln(1 + signal), NaN without data; mapped from a file.
+        contacts: Contacts of every window and cell; None if the configuration has none.
     """
 
     genome: Genome
@@ -84,6 +108,7 @@ class TrainingData:
     expression: NDArray[np.float32]
     windows: tuple[Window, ...]
     signal: NDArray[np.float16]
+    contacts: ContactStore | None = None
 
     def numbers(self, contigs: Sequence[str]) -> list[int]:
         """Return the numbers of the windows of some contigs."""
@@ -129,6 +154,7 @@ def read_data(config: TrainingConfig, work: Path, *, threads: int, say: Callable
         expression=np.stack(expression),
         windows=windows,
         signal=_bin_tracks(config, table.cells, windows, work, say=say),
+        contacts=read_contacts(config, table.cells, windows, work, say=say),
     )
 
 
@@ -254,12 +280,15 @@ class WindowDataset(Dataset[Example]):
         tokens = self._own_genome().tokens(window.contig, start, start + geometry.window_bp)
         scores = data.store.read(window.contig, window.number * geometry.bins, geometry.bins)
         signal = data.signal[number, self._cells].astype(np.float32)
-        signal[:, (tokens.reshape(geometry.bins, -1) == NO_BASE).all(axis=1)] = np.nan
+        there = (tokens.reshape(geometry.bins, -1) != NO_BASE).any(axis=1)
+        signal[:, ~there] = np.nan
+        store = data.contacts
         return Example(
             torch.from_numpy(tokens),
             torch.from_numpy(np.ascontiguousarray(scores)),
             self._expression,
             torch.from_numpy(signal),
+            None if store is None else store.window(number, window.number, self._cells, there),
         )
 
     def _own_genome(self) -> Genome:
@@ -269,7 +298,7 @@ class WindowDataset(Dataset[Example]):
         return self._genome
 
 
-def collate(examples: Sequence[Example], *, cells: int | None) -> Example:
+def collate(examples: Sequence[Example], *, cells: int | None) -> Batch:
     """Combine windows to a batch.
 
     Args:
@@ -278,8 +307,16 @@ def collate(examples: Sequence[Example], *, cells: int | None) -> Example:
     """
     signal = torch.stack([example.signal for example in examples])
     expression = examples[0].expression
+    drawn = torch.arange(len(expression))
     if cells is not None and cells < len(expression):
         drawn = torch.randperm(len(expression))[:cells]
         signal, expression = signal[:, drawn], expression[drawn]
     tokens = torch.stack([example.tokens for example in examples])
-    return Example(tokens, torch.stack([example.motif_scores for example in examples]), expression, signal)
+    windows = [example.contacts for example in examples if example.contacts is not None]
+    return Batch(
+        tokens,
+        torch.stack([example.motif_scores for example in examples]),
+        expression,
+        signal,
+        contact_targets(windows, drawn.tolist()),
+    )

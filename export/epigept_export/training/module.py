@@ -13,6 +13,7 @@ from epigept_batch.tiling import ceil_div
 from epigept_export.attention import OnePassSelfAttention
 from epigept_export.load import ARCHITECTURE_KEY, embedded
 from epigept_export.model import EpiGePT
+from epigept_export.training.contacts import attention_inputs, mean_attention, row_similarities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from epigept_export.architectures import Architecture
-    from epigept_export.training.config import FitConfig
-    from epigept_export.training.data import Example
+    from epigept_export.training.config import ContactConfig, FitConfig
+    from epigept_export.training.data import Batch
 
 POSITION_AMPLITUDE = 2.0
 """Amplitude of the position embedding. Factor features reach 60 before they are normalised together with the positions;
@@ -64,6 +65,27 @@ class TrackCorrelation:
         return torch.where(scale > 0, covariance / scale, torch.nan).tolist()
 
 
+class HeldOutSums:
+    """Sums over the batches of a validation.
+
+    Attributes:
+        sums: float64, (5,): losses × windows, windows, rows with contacts, their cosines with the attention, and
+            those with an attention that is the same everywhere.
+    """
+
+    def __init__(self) -> None:
+        self.sums = torch.zeros(5, dtype=torch.float64)
+
+    def add_loss(self, loss: Tensor, windows: int) -> None:
+        """Add the loss of a batch's signals."""
+        self.sums[:2] += torch.tensor([loss.item() * windows, windows])
+
+    def add_rows(self, similarities: Tensor, contacts: Tensor) -> None:
+        """Add the cosines of a batch's rows."""
+        uniform = row_similarities(torch.ones_like(contacts), contacts)
+        self.sums[2:] += torch.tensor([len(uniform), similarities.sum().item(), uniform.sum().item()])
+
+
 class EpiGePTModule(lightning.LightningModule):
     """EpiGePT in training.
 
@@ -71,36 +93,81 @@ class EpiGePTModule(lightning.LightningModule):
         architecture: Its sizes.
         fit: The settings of the training.
         progress: Returns the progress of the training, from 0 to 1, for the decay of the learning rate.
+        contacts: The objective on contacts; None for that on the signals alone.
     """
 
-    def __init__(self, architecture: Architecture, fit: FitConfig, progress: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        fit: FitConfig,
+        progress: Callable[[], float],
+        contacts: ContactConfig | None = None,
+    ) -> None:
         super().__init__()
         self.model = TrainedEpiGePT(architecture, head_leak=fit.head_leak)
         self._fit = fit
         self._progress = progress
+        self._contacts = contacts
         self._correlation = TrackCorrelation(len(architecture.tracks))
+        self.held_out = HeldOutSums()
 
-    def training_step(self, batch: Example, _: int) -> Tensor:
+    def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of a batch."""
-        loss = masked_squared_error(self.model(*batch[:3]), batch.signal)
-        self.log("train_loss", loss, on_epoch=True, batch_size=len(batch.tokens))
+        size = len(batch.tokens)
+        found, similarities = self._forward(batch, measured=self._contacts is not None and self._contacts.weight > 0)
+        loss = masked_squared_error(found, batch.signal)
+        if self._contacts is not None and similarities is not None:
+            self.log("train_signal_loss", loss, batch_size=size)
+            self.log("train_contact_similarity", similarities.mean(), batch_size=size)
+            loss = loss - self._contacts.weight * similarities.mean()
+        self.log("train_loss", loss, on_epoch=True, batch_size=size)
         return loss
 
-    def on_validation_epoch_start(self) -> None:
-        """Reset the correlation."""
-        self._correlation = TrackCorrelation(len(self.model.architecture.tracks))
+    def _forward(self, batch: Batch, *, measured: bool) -> tuple[Tensor, Tensor | None]:
+        """Return the signal, and the cosines of the rows of attention with contacts; None without contacts."""
+        if self._contacts is None or batch.contacts is None or not measured:
+            return self.model(*batch[:3]), None
+        with attention_inputs(self.model, self._contacts.layers) as inputs:
+            found = self.model(*batch[:3])
+        attention = mean_attention(inputs, batch.contacts, self._contacts.heads)
+        return found, row_similarities(attention, batch.contacts.contacts)
 
-    def validation_step(self, batch: Example, _: int) -> None:
+    def on_validation_epoch_start(self) -> None:
+        """Reset the correlation and the sums."""
+        self._correlation = TrackCorrelation(len(self.model.architecture.tracks))
+        self.held_out = HeldOutSums()
+
+    def validation_step(self, batch: Batch, _: int) -> None:
         """Log the loss, and add to the correlation, of held-out cells on held-out contigs."""
-        found = self.model(*batch[:3]).float()
+        found, similarities = self._forward(batch, measured=True)
+        found = found.float()
         self._correlation.add(found, batch.signal)
         loss = masked_squared_error(found, batch.signal)
-        self.log("val_loss", loss, on_epoch=True, sync_dist=True, batch_size=len(batch.tokens))
+        if self._contacts is None:
+            self.log("val_loss", loss, on_epoch=True, sync_dist=True, batch_size=len(batch.tokens))
+        else:
+            self.held_out.add_loss(loss, len(batch.tokens))
+            if batch.contacts is not None and similarities is not None:
+                self.held_out.add_rows(similarities, batch.contacts.contacts)
 
     def on_validation_epoch_end(self) -> None:
-        """Log r of each track."""
+        """Log r of each track; with contacts the loss too, because the rows of all batches count alike."""
         for track, r in zip(self.model.architecture.tracks, self._correlation.values(), strict=True):
             self.log(f"val_r_{track}", r, sync_dist=True)
+        if self._contacts is not None:
+            sums = self.trainer.strategy.reduce(self.held_out.sums.to(self.device, torch.float32), reduce_op="sum")
+            self.log_held_out(self._contacts.weight, *sums.tolist())
+
+    def log_held_out(self, weight: float, losses: float, windows: float, rows: float, *cosines: float) -> None:
+        """Log the loss of a validation, and the cosines if there are any; `HeldOutSums` has the sums."""
+        loss = losses / windows
+        self.log("val_signal_loss", loss, sync_dist=True)
+        if rows:
+            similarity, uniform = (cosine / rows for cosine in cosines)
+            self.log("val_contact_similarity", similarity, sync_dist=True)
+            self.log("val_contact_similarity_uniform", uniform, sync_dist=True)
+            loss -= weight * similarity
+        self.log("val_loss", loss, sync_dist=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - as Lightning has it
         """Return Adam with a learning rate that rises over the warm-up and may fall along a cosine."""

@@ -91,7 +91,13 @@ class SpokenProgress(Callback):
         figures = trainer.callback_metrics
         r = [f"{name.removeprefix('val_r_')} {float(value):.3f}" for name, value in figures.items() if "val_r_" in name]
         losses = [float(figures[name]) for name in ("train_loss_epoch", "val_loss")]
-        self._say(f"epoch {trainer.current_epoch}: loss {losses[0]:.4f}, held out {losses[1]:.4f}, r {', '.join(r)}")
+        similarity = figures.get("val_contact_similarity")
+        uniform = figures.get("val_contact_similarity_uniform")
+        known = similarity is not None and uniform is not None
+        contacts = f", contacts {similarity:.3f} (uniform attention: {uniform:.3f})" if known else ""
+        self._say(
+            f"epoch {trainer.current_epoch}: loss {losses[0]:.4f}, held out {losses[1]:.4f}{contacts}, r {', '.join(r)}"
+        )
 
 
 def train(request: TrainRequest, *, say: Callable[[str], None]) -> Mapping[str, float]:
@@ -125,7 +131,8 @@ def train(request: TrainRequest, *, say: Callable[[str], None]) -> Mapping[str, 
     torch.set_flush_denormal(True)
     trainer, best = _trainer(request, say)
     begun = time.monotonic()
-    module = EpiGePTModule(architecture, fit, functools.partial(_progress, trainer, begun, fit.minutes))
+    progress = functools.partial(_progress, trainer, begun, fit.minutes)
+    module = EpiGePTModule(architecture, fit, progress, config.contacts)
     say(_summary(architecture, training, validation, module))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\..*")  # about Lightning itself, and about small data

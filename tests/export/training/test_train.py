@@ -35,12 +35,16 @@ devices = 1
 def simulated(command, tmp_path_factory):
     folder = tmp_path_factory.mktemp("simulated") / "sim"
     options = ("--contigs", "3", "--contig-bp", "40000", "--cells", "5", "--seed", "2", "--threads", "1")
-    done = command("epigept-batch", "simulate", "--out", folder, *options)
+    done = command("epigept-batch", "simulate", "--out", folder, "--contacts", *options)
     assert done.returncode == 0, done.stderr
     config = (folder / "train.toml").read_text()
     for epochs in (1, 3):
         text = config[: config.index("[network]")] + TINY.format(epochs=epochs)
-        (folder / f"tiny{epochs}.toml").write_text(text)
+        without = text.replace('contacts = "contacts/{cell}.contacts.cool"\n', "")
+        assert without != text
+        (folder / f"tiny{epochs}.toml").write_text(without)
+        for weight in (0, 2):
+            (folder / f"contacts{epochs}.{weight}.toml").write_text(f"{text}\n[contacts]\nweight = {weight}\n")
     return folder
 
 
@@ -92,6 +96,114 @@ def test_the_checkpoint_converts_and_predicts(command, simulated, tmp_path):
     assert np.ptp(values) > 0
 
 
+def metrics(out):
+    """The logged figures by epoch, without empty ones."""
+    rows = csv.DictReader((out / "log/csv/metrics.csv").read_text().splitlines())
+    epochs = {}
+    for row in rows:
+        epochs.setdefault(int(row["epoch"]), {}).update({k: float(v) for k, v in row.items() if v})
+    return epochs
+
+
+@pytest.fixture(scope="module")
+def trained_on_contacts(command, simulated):
+    for weight in (0, 2):
+        config, out = simulated / f"contacts3.{weight}.toml", simulated / f"contacts{weight}"
+        done = command("epigept-export", "train", config, "--out", out, "--threads", "1")
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.usefixtures("trained", "trained_on_contacts")
+def test_contacts_that_are_only_measured_change_nothing(simulated):
+    without, measured = (metrics(simulated / name) for name in ("out", "contacts0"))
+    for epoch, figures in without.items():
+        assert {name: measured[epoch][name] for name in figures} == figures
+        assert measured[epoch]["val_signal_loss"] == measured[epoch]["val_loss"]
+        assert 0.5 < measured[epoch]["val_contact_similarity"] < 1
+
+
+def test_training_on_contacts_makes_attention_more_like_them(trained_on_contacts, simulated):
+    measured, learnt = (metrics(simulated / f"contacts{weight}") for weight in (0, 2))
+    assert learnt[2]["val_contact_similarity"] > measured[2]["val_contact_similarity"] + 1e-3
+    assert learnt[2]["val_contact_similarity"] > learnt[0]["val_contact_similarity"]
+    for epoch in range(3):
+        figures = learnt[epoch]
+        loss = figures["val_signal_loss"] - 2 * figures["val_contact_similarity"]
+        assert figures["val_loss"] == pytest.approx(loss, abs=1e-6)
+        uniform = figures["val_contact_similarity_uniform"]
+        assert uniform == measured[0]["val_contact_similarity_uniform"]
+        shown = f"contacts {figures['val_contact_similarity']:.3f} (uniform attention: {uniform:.3f}), r DNase"
+        assert shown in trained_on_contacts.stderr
+    assert "reading contacts of 5 of 5 cells in bins of 1,024 bp: raw values" in trained_on_contacts.stderr
+    printed = dict(line.split("\t") for line in trained_on_contacts.stdout.splitlines())
+    assert float(printed["val_contact_similarity"]) == pytest.approx(learnt[2]["val_contact_similarity"], abs=1e-4)
+    assert float(printed["best_val_loss"]) == pytest.approx(min(row["val_loss"] for row in learnt.values()), abs=1e-4)
+
+
+@pytest.mark.usefixtures("trained_on_contacts")
+def test_the_logged_similarity_is_that_of_the_checkpoint_and_the_map(simulated):
+    """By numpy from the map itself, with the probabilities of the network as `convert` loads it."""
+    import cooler
+
+    from epigept_export.load import load_network
+    from epigept_export.training.config import read_config
+    from epigept_export.training.data import WindowDataset, read_data
+
+    learnt = metrics(simulated / "contacts2")
+    config = read_config(simulated / "contacts3.2.toml")
+    data = read_data(config, simulated / "contacts2", threads=1, say=lambda _: None)
+    network = load_network(simulated / "contacts2/model.ckpt")
+    kept = []
+    layer = network.layer_stack().layer[0].attention.get_submodule("self")
+    layer.register_forward_pre_hook(lambda module, given: kept.append(module.probabilities(given[0])))
+    numbers = data.numbers(["sim2"])
+    dataset = WindowDataset(data, numbers, [data.cells.index("cell4")])
+    whole = cooler.Cooler(str(simulated / "contacts/cell4.contacts.cool")).matrix(balance=False).fetch("sim2")
+    cosines = []
+    for place, number in enumerate(numbers):
+        example = dataset[place]
+        network(example.tokens[None], example.motif_scores[None], example.expression)
+        attention = kept.pop()[0].numpy().mean(axis=0).reshape(8, 8, 8, 8).mean(axis=(1, 3))
+        first = data.windows[number].number * 8
+        size = min(8, 40_000 // 1024 - first)  # less than half of the contig's last bin is there
+        contacts = whole[first : first + size, first : first + size]
+        for row in range(size):
+            others = [n for n in range(size) if n != row]
+            x, y = attention[row, others], contacts[row, others]
+            cosines.append(x @ y / np.sqrt((x @ x) * (y @ y)))
+    best = min(learnt.values(), key=lambda row: row["val_loss"])
+    assert len(cosines) == 39
+    assert np.mean(cosines) == pytest.approx(best["val_contact_similarity"], rel=1e-5)
+
+
+@pytest.mark.usefixtures("trained_on_contacts")
+def test_the_checkpoint_of_a_training_on_contacts_converts(command, simulated, tmp_path):
+    model = tmp_path / "model.onnx"
+    checkpoint = simulated / "contacts2/model.ckpt"
+    done = command(
+        *("epigept-export", "convert", checkpoint, "--precision", "fp32", "--output", model),
+        *("--motifs", simulated / "motifs.motif", "--motif-factors", simulated / "motif_factors.tsv"),
+        *("--expression-reference", simulated / "contacts2/expression_reference.tsv"),
+    )
+    assert done.returncode == 0, done.stderr
+    done = command("epigept-export", "verify", model, "--checkpoint", checkpoint)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("how", ['precision = "bf16-mixed"\nworkers = 2', 'accelerator = "cpu"\ndevices = 2'])
+def test_training_on_contacts_in_reduced_precision_and_on_several_devices(command, simulated, tmp_path, how):
+    text = (simulated / "contacts1.2.toml").read_text()
+    config = simulated / f"contacts{len(how)}.toml"
+    config.write_text(text.replace("devices = 1", how if "devices" in how else f"devices = 1\n{how}"))
+    done = command("epigept-export", "train", config, "--out", tmp_path / "out", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    figures = dict(line.split("\t") for line in done.stdout.splitlines())
+    assert 0 < float(figures["val_contact_similarity"]) < 1
+    loss = float(figures["val_signal_loss"]) - 2 * float(figures["val_contact_similarity"])
+    assert float(figures["val_loss"]) == pytest.approx(loss, abs=2e-4)
+
+
 def test_a_training_is_resumed_and_not_overwritten(command, export, simulated, tmp_path):
     train = ("epigept-export", "train")
     done = export("train", simulated / "tiny1.toml", "--out", tmp_path / "out", "--resume")
@@ -130,6 +242,12 @@ def test_training_in_reduced_precision_and_on_several_devices(command, simulated
         ),
         ('test_cells = ["cell5"]', 'test_cells = ["cell4"]', "split holds out cell4 for both validation and test"),
         ('validation_cells = ["cell4"]', "validation_cells = []", "split leaves no cell to validate on"),
+        ("[split]", 'contacts = "absent/{cell}.cool"\n\n[split]', "data.contacts: no cell to train on has a file"),
+        (
+            "[split]",
+            'contacts = "signal/{cell}.CTCF.bw"\n\n[split]',
+            "cell1.CTCF.bw: BEDPE file cannot be read: not a text file",
+        ),
         ('fasta = "genome.fa"', 'fasta = "absent.fa"', "absent.fa: FASTA cannot be read"),
         ('expression = "expression.tsv"', 'expression = "motif_factors.tsv"', "motif_factors.tsv"),
     ],
