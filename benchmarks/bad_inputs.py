@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ SHEET = "genome --fasta g.fa --model m.onnx --out out --device cpu --samples "
 SCAN = "scan --fasta g.fa --model m.onnx --out store "
 EVALUATE = "evaluate --predicted p.bw --measured p.bw "
 CONTACTS = "evaluate --predicted k.contacts.cool --contacts l.bedpe "
+MAPS = "contacts --tpm t.tsv --fasta g.fa --model k.onnx --out out --device cpu "
 CONVERT = "convert c.ckpt --motifs motifs --motif-factors pairs.tsv --output new.onnx "
 CASES = [
     GENOME + "--tpm absent.tsv",
@@ -138,6 +140,30 @@ CASES = [
     GENOME + "--scores absent",
     GENOME + "--scores folder",
     GENOME + "--scores empty",
+    MAPS + "--tpm binary",
+    MAPS + "--fasta empty",
+    MAPS + "--fasta n.fa",
+    MAPS + "--model m.onnx",
+    MAPS + "--model binary",
+    MAPS + "--model absent.onnx",
+    MAPS + "--map loops",
+    MAPS + "--overlap 100",
+    MAPS + "--overlap -256",
+    MAPS + "--overlap 1408",
+    MAPS + "--overlap 9999999",
+    MAPS + "--strongest 0",
+    MAPS + "--strongest 2",
+    MAPS + "--min-distance -1",
+    MAPS + "--min-distance 2560",
+    MAPS + "--expected absent.tsv",
+    MAPS + "--expected t.tsv",
+    MAPS + "--expected binary",
+    MAPS + "--expected near.tsv",
+    MAPS + "--expected coarse.tsv",
+    MAPS + "--region four",
+    MAPS + "--scores folder",
+    MAPS + "--out empty",
+    MAPS + "--with-tracks --tracks CTCF",
     SCAN + "--fasta stale.fa",
     SCAN + "--model binary",
     SCAN + "--chromosome four",
@@ -238,6 +264,12 @@ CASES = [
     CONVERT + "--motif-window 9,3",
     CONVERT + "--p-value 2",
     CONVERT + "--output t.tsv",
+    CONVERT + "--layers last",
+    CONVERT + "--contact-bin 1280",
+    CONVERT + "--contacts --layers 12",
+    CONVERT + "--contacts --layers some",
+    CONVERT + "--contacts --contact-bin 1000",
+    CONVERT + "--contacts --contact-bin 0",
     "convert binary --motifs motifs --motif-factors pairs.tsv --output new.onnx",
     "convert pickle.ckpt --motifs motifs --motif-factors pairs.tsv --output new.onnx",
     "convert folder --motifs motifs --motif-factors pairs.tsv --output new.onnx",
@@ -297,6 +329,8 @@ def make_files(folder: Path) -> None:
         "chr1.bed": "chr1\t0\t4\n",
         "stale.fa": ">a\nACGT\n",
         "stale.fa.fai": "b\t400\t3\t60\t61\n",
+        "near.tsv": "# bin_bp\t256\ndistance_bp\tpixels\tmean\texpected\n0\t5\t0.1\t0.1\n",
+        "coarse.tsv": "# bin_bp\t512\ndistance_bp\tpixels\tmean\texpected\n0\t5\t0.1\t0.1\n",
         "l.bedpe": "one\t0\t100\tone\t200\t300\n",
         "trans.bedpe": "one\t0\t100\ttwo\t200\t300\n",
         "far.bedpe": "one\t0\t100\tone\t900\t1000\n",
@@ -343,6 +377,7 @@ def make_models(folder: Path) -> None:
     """Make a small model file and its checkpoint."""
     import torch
 
+    from epigept_export.contacts import ContactRequest
     from epigept_export.convert import ConvertRequest, convert
     from epigept_export.model import EpiGePT
     from small import SMALL
@@ -361,6 +396,7 @@ def make_models(folder: Path) -> None:
         verify=False,
     )
     convert(request, say=lambda _: None)
+    convert(replace(request, output=folder / "k.onnx", contacts=ContactRequest(bins_bp=(256,))), say=lambda _: None)
     (folder / "cut.onnx").write_bytes((folder / "m.onnx").read_bytes()[:2000])
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from conftest import SCRIPTS, SYNTHETIC
+from conftest import SCRIPTS
+from epigept_batch.inference.model_file import read_spec
 from pages import CI, LANGUAGES, ROOT, SLOW, blocks, pages, script
 
-FACTORS = [f"F{number:02d}" for number in range(15)]
 SLOW_DATA = "EPIGEPT_DOCS_DATA"
 
 
@@ -76,8 +76,8 @@ def write_contacts(folder):
     pybigtools.open(str(folder / "dnase.bw"), "w").write(lengths, records)
 
 
-def write_checkpoint(folder):
-    """A checkpoint that carries its sizes, with the motifs and the reference that go with it."""
+def write_checkpoint(folder, spec):
+    """A small checkpoint that carries its sizes, with the motifs and the expression reference of the demo."""
     import torch
 
     from epigept_export.architectures import TRAINED
@@ -86,12 +86,18 @@ def write_checkpoint(folder):
     from small import SMALL
 
     torch.manual_seed(1)
-    architecture = replace(SMALL, name=TRAINED)
+    architecture = replace(SMALL, name=TRAINED, bins=500, positions=500, factors=len(spec.factors))
     torch.save({**EpiGePT(architecture).state_dict(), **embedded(architecture)}, folder / "model.ckpt")
-    shutil.copy(SYNTHETIC / "synthetic.motifs", folder / "motifs.txt")
-    shutil.copy(SYNTHETIC / "synthetic.factors.tsv", folder / "factors.tsv")
-    rows = "".join(f"{name}\t{number}\t{number + 2}\n" for number, name in enumerate(FACTORS))
-    (folder / "reference.tsv").write_text(f"\ta\tb\n{rows}")
+    motifs, pairs = [], []
+    for motif in spec.motif_set.motifs:
+        rows = ["\t".join(map(repr, row)) for row in motif.probabilities.tolist()]
+        motifs += [f">NNN\t{motif.name}\t{motif.threshold}", *rows]
+        pairs += [f"{motif.name}\t{factor}" for factor in motif.factors]
+    matrix = zip(spec.factors, spec.reference.matrix.tolist(), strict=True)
+    cells = ["\t".join([factor, *map(repr, row)]) for factor, row in matrix]
+    (folder / "motifs.txt").write_text("\n".join(motifs) + "\n")
+    (folder / "factors.tsv").write_text("\n".join(pairs) + "\n")
+    (folder / "reference.tsv").write_text("\n".join(["\t".join(["", *spec.reference.cells]), *cells]) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +122,7 @@ def data(made_once):
             shutil.copytree(demo / name, work / name)
         shutil.copytree(work / "measured", work / "encode", dirs_exist_ok=True)
         write_tables(work, [demo / "cell39.tsv", demo / "cell40.tsv"])
-        write_checkpoint(work)
+        write_checkpoint(work, read_spec(demo / "model.onnx"))
         write_contacts(work)
         (work / "regions.bed").write_text("chr2\t1000000\t1100000\n")
         with gzip.open(work / "blacklist.bed.gz", "wt") as packed:
