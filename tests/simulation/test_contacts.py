@@ -29,7 +29,7 @@ def loops(grammar):
             site = grammar.consensus(factor)
             if number in misses:
                 site[4] = (site[4] + 1) % 4
-            start = bin_ * BIN_BP + 20
+            start = bin_ * BIN_BP + 5 + 30 * number
             tokens[start : start + 11] = site if strand == "+" else 3 - site[::-1]
         tpm = np.array([TPM if factor in on else 0.0 for factor in FACTORS])
         found = Anchors.of(grammar, tokens, grammar.motif_scores(tokens)).loops(tpm, least=least)
@@ -53,6 +53,13 @@ def test_a_loop_spans_4_to_64_kb(loops):
 def test_every_pair_that_may_loop_does(loops):
     found = loops([("CTCF", 100, "+"), ("CTCF", 150, "+"), ("CTCF", 300, "-"), ("CTCF", 400, "-")])
     assert set(found) == {(100, 300), (100, 400), (150, 300), (150, 400)}
+
+
+def test_sites_of_a_bin_count_as_the_strongest(grammar, loops):
+    _, missed = grammar.site_strengths("CTCF")
+    sites = [("CTCF", 100, "+"), ("CTCF", 100, "+"), ("CTCF", 200, "-")]
+    for misses, strength in (([0], 1), ([1], 1), ([0, 1], missed)):
+        assert loops(sites, misses=misses) == {(100, 200): pytest.approx(strength * E**2)}
 
 
 def test_its_strength_is_that_of_both_sites(grammar, loops):

@@ -1,6 +1,7 @@
 """Contacts as targets: read from maps and lists of loops, and put into the bins of windows."""
 
 import itertools
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -217,6 +218,15 @@ def test_what_is_kept_is_read_again_unless_a_file_has_changed(config, read, tmp_
     assert len(said) == 2
     off = ~np.eye(10, dtype=bool)
     np.testing.assert_array_equal(dense(changed, 2)[0][0][off], values[20:30, 20:30][off])
+
+
+def test_a_file_of_the_same_size_with_another_time_is_read_again(config, read, tmp_path):
+    path = tmp_path / "a.bedpe"
+    for seconds, start in enumerate((640, 768)):
+        path.write_text(f"c1\t0\t128\tc1\t{start}\t{start + 1}\n")
+        os.utime(path, (seconds, seconds))
+        store, _ = read(config("{cell}.bedpe"))
+        assert np.argwhere(np.triu(dense(store, 0)[0][0])).tolist() == [[0, start // 128]]
 
 
 def test_a_contig_that_a_map_does_not_have_has_no_contacts(config, read, tmp_path):
