@@ -81,7 +81,8 @@ def load_on_gpus(
     if batch_size is None:
         memory, name = driver.memory(first), driver.device_name(first)
         try_it = partial(_try_sizes, makers[first], options.samples, memory.free)
-        key = json.dumps([name, memory.total, options.digest, options.precision, options.samples, runtime])
+        made_of = [options.digest, options.precision, options.samples, *options.outputs]
+        key = json.dumps([name, memory.total, *made_of, runtime])
         trial = try_it() if options.digest is None else kept_trial(key, try_it)
         say(f"{name}: {trial}")
         batch_size = trial.batch_size
