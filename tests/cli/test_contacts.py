@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import reference
+from epigept_batch.commands.run.journal import Journal
 from epigept_batch.inference.session import Session
 from epigept_export.convert import read_expression_reference
 from expression import read_tpm
@@ -296,6 +297,61 @@ def test_progress_with_tracks_is_not_taken_by_genome_nor_the_reverse(
     assert genome(out=tmp_path / "alone", overlap=1280, model=contacts_model, **options).code == 0
     for path in (tmp_path / "alone").glob("*.bw"):
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_an_interrupted_run_with_tracks_resumes_only_with_tracks(contacts, monkeypatch):
+    real, computed = Session.run, []
+
+    def run(self, inputs):
+        if len(computed) == 4:
+            raise KeyboardInterrupt
+        computed.append(1)
+        return real(self, inputs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "run", run)
+        assert contacts("--with-tracks", **{"batch-size": 1}).code == 130
+    refused = contacts()
+    assert refused.code == 2
+    assert "belongs to an interrupted run with a different set of outputs" in refused.err
+    assert contacts("--with-tracks", **{"batch-size": 1}).code == 0
+
+
+def test_with_tracks_no_other_run_may_write_the_tracks(contacts, genome, contacts_model, tmp_path, monkeypatch):
+    """Nor begins while one writes them."""
+    assert genome(out=tmp_path / "other", model=contacts_model, overlap=1280).code == 0
+    (tmp_path / "out").mkdir()
+    inputs = json.loads((tmp_path / "other/sample.run.json").read_text())["inputs"]
+    with Journal(tmp_path / "out/.sample.journal", inputs):
+        refused = contacts("--with-tracks")
+    assert refused.code == 2
+    assert ".sample.journal: another run is writing these outputs now" in refused.err
+    seen, real = [], Session.run
+
+    def run(self, given):
+        seen.append(genome(overlap=1280, model=contacts_model).err)
+        return real(self, given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "run", run)
+        assert contacts("--with-tracks").code == 0
+    assert "another run is writing these outputs now" in seen[0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_attention_that_is_not_finite_stops_the_run(contacts, tmp_path, monkeypatch, bad):
+    real = Session.run
+
+    def run(self, given):
+        found = {name: values.copy() for name, values in real(self, given).items()}
+        found["contacts"][0, 0, 3, 4] = bad
+        return found
+
+    monkeypatch.setattr(Session, "run", run)
+    done = contacts()
+    assert done.code == 1
+    assert "one:1: the network's output for the window that starts here is not finite" in done.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_there_is_up_to_date_and_other_options_are_refused(contacts, tmp_path):
