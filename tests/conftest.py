@@ -358,8 +358,9 @@ def genome(fasta, small_model, tpm, tmp_path):
 @pytest.fixture
 def contacts(fasta, contacts_model, tpm, tmp_path):
     """Run `epigept-batch contacts` likewise."""
-    given = {"tpm": tpm, "fasta": fasta, "model": contacts_model, "out": tmp_path / "out", "device": "cpu"}
-    return runner_of("contacts", given | {"min-distance": 512})
+    return runner_of(
+        "contacts", {"tpm": tpm, "fasta": fasta, "model": contacts_model, "out": tmp_path / "out", "device": "cpu"}
+    )
 
 
 @pytest.fixture

@@ -68,10 +68,8 @@ if TYPE_CHECKING:
 @click.option(
     "--min-distance",
     type=click.IntRange(min=0),
-    default=20_000,
-    show_default=True,
     metavar="BP",
-    help="Least distance of listed pairs.",
+    help="Least distance of listed pairs.  [default: 20000, or a fifth of a window if that is less]",
 )
 @click.option("--mcool", is_flag=True, help="Also write SAMPLE.contacts.mcool with coarser levels, for HiGlass.")
 @click.option("--with-tracks", is_flag=True, help="Also write the tracks, as `genome` does with the same --overlap.")
@@ -97,7 +95,7 @@ def contacts(
     raw: bool,
     expected: Path | None,
     strongest: float,
-    min_distance: int,
+    min_distance: int | None,
     mcool: bool,
     with_tracks: bool,
     device: str,

@@ -16,7 +16,7 @@ from epigept_batch.contacts.strongest import CAUTION, Candidates, Rule, Stronges
 from epigept_batch.errors import InputError, ModelError, OutputError, reason
 from epigept_batch.files import publish, temporary_beside
 from epigept_batch.inference.model_file import file_sha256
-from epigept_batch.tiling import select_bins
+from epigept_batch.tiling import ceil_div, select_bins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from epigept_batch.spec import ContactOutput, Spec
     from epigept_batch.tiling import Region, Span, Tile
 
+MIN_DISTANCE_BP = 20_000
+"""Pairs that are nearer are mostly of one element, and all of them touch."""
 OBSERVED_OVER_EXPECTED, RAW = "observed/expected", "raw"
 
 
@@ -120,7 +122,10 @@ class Maps:
         self.geometry = spec.geometry
         self.bin_bp = self.output.bin_bp
         self.blocks = spec.geometry.window_bp // self.bin_bp
-        self.min_distance = -(-request.min_distance_bp // self.bin_bp)
+        distance_bp = request.min_distance_bp
+        if distance_bp is None:
+            distance_bp = min(MIN_DISTANCE_BP, spec.geometry.window_bp // 5)
+        self.min_distance = ceil_div(distance_bp, self.bin_bp)
         self.expected = None if request.expected is None else read_expected(request.expected)
         if self.expected is not None and self.expected.bin_bp != self.bin_bp:
             raise InputError(
@@ -130,7 +135,7 @@ class Maps:
             )
         if self.min_distance >= self.blocks:
             raise InputError(
-                f"--min-distance {request.min_distance_bp}: must be less than the {spec.geometry.window_bp:,} bp of a "
+                f"--min-distance {distance_bp}: must be less than the {spec.geometry.window_bp:,} bp of a "
                 "window, in which pairs are seen"
             )
         import_cooler()
@@ -157,7 +162,7 @@ class Maps:
             return
         times = self.bin_bp // self.geometry.bin_bp
         spans = (tile.paired for tile in tiles if tile.paired)
-        distances = max((-(-(paired[-1][1] - paired[0][0]) // times) for paired in spans), default=0)
+        distances = max((ceil_div(paired[-1][1] - paired[0][0], times) for paired in spans), default=0)
         if not self.expected.known(distances):
             raise InputError(
                 f"lacks an expected value above 0 for a distance below {distances * self.bin_bp:,} bp, which this run "
@@ -181,7 +186,7 @@ class Maps:
             "map": self.output.name,
             "values": RAW if request.raw else OBSERVED_OVER_EXPECTED,
             "expected": None if request.expected is None else file_sha256(request.expected),
-            "strongest pairs": [request.share, request.min_distance_bp],
+            "strongest pairs": [request.share, self.min_distance * self.bin_bp],
             "levels": request.mcool,
         }
 

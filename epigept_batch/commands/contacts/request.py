@@ -21,7 +21,7 @@ class ContactsRequest(RunRequest):
         raw: Write the attention itself, not observed over expected.
         expected: What another run expected by distance; None for this run's own mean.
         share: Share of the pairs at the least distance or beyond that are listed as the strongest.
-        min_distance_bp: The least distance of listed pairs.
+        min_distance_bp: The least distance of listed pairs; None for 20 kb, or a fifth of a window if that is less.
         mcool: Also write coarser levels.
         with_tracks: Also write the tracks.
     """
@@ -30,6 +30,6 @@ class ContactsRequest(RunRequest):
     raw: bool = False
     expected: Path | None = None
     share: float = 0.001
-    min_distance_bp: int = 20_000
+    min_distance_bp: int | None = None
     mcool: bool = False
     with_tracks: bool = False
