@@ -338,8 +338,8 @@ def test_with_tracks_no_other_run_may_write_the_tracks(contacts, genome, contact
     assert "another run is writing these outputs now" in seen[0]
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_attention_that_is_not_finite_stops_the_run(contacts, tmp_path, monkeypatch, bad):
+@pytest.mark.parametrize(("bad", "tracks"), [(np.nan, ()), (np.inf, ("--with-tracks",))])
+def test_attention_that_is_not_finite_stops_the_run(contacts, tmp_path, monkeypatch, bad, tracks):
     real = Session.run
 
     def run(self, given):
@@ -348,7 +348,7 @@ def test_attention_that_is_not_finite_stops_the_run(contacts, tmp_path, monkeypa
         return found
 
     monkeypatch.setattr(Session, "run", run)
-    done = contacts()
+    done = contacts(*tracks)
     assert done.code == 1
     assert "one:1: the network's output for the window that starts here is not finite" in done.err
     assert not (tmp_path / "out").exists()
