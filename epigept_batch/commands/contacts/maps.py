@@ -25,11 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.commands.contacts.request import ContactsRequest
-    from epigept_batch.commands.run.plan import RunPlan, Sample
-    from epigept_batch.commands.run.product import Again
+    from epigept_batch.commands.run.product import Again, Assignment
     from epigept_batch.contacts.cool import Pixels
     from epigept_batch.contacts.pairs import Rows
-    from epigept_batch.inference.session import Session
     from epigept_batch.prediction.stitch import TileSignal
     from epigept_batch.spec import ContactOutput, Spec
     from epigept_batch.tiling import Region, Span, Tile
@@ -203,11 +201,10 @@ class Maps:
         return upper_triangle(signal.others[self.output.name], usable)[:, None]
 
     @contextmanager
-    def work(self, plan: RunPlan, samples: Sequence[Sample], session: Session) -> Iterator[MapWork]:
-        """Begin to make the contact files of samples."""
-        del session
+    def work(self, assignment: Assignment) -> Iterator[MapWork]:
+        """Begin to make the contact files."""
         with ExitStack() as stack:
-            yield MapWork(self, plan, samples, stack)
+            yield MapWork(self, assignment, stack)
 
 
 class MapWork:
@@ -216,12 +213,11 @@ class MapWork:
     All windows come twice: once to find what is expected at each distance, once more to write.
     """
 
-    def __init__(self, maps: Maps, plan: RunPlan, samples: Sequence[Sample], stack: ExitStack) -> None:
-        self._maps, self._samples, self._stack = maps, samples, stack
-        self._contigs = plan.genome.contigs
-        self._regions = plan.regions_of(maps, maps.bin_bp)
-        self._mean = WindowMean(len(samples), maps.blocks, block_bp=maps.bin_bp)
-        self._sums = DistanceSums(len(samples), maps.blocks)
+    def __init__(self, maps: Maps, assignment: Assignment, stack: ExitStack) -> None:
+        self._maps, self._assignment, self._stack = maps, assignment, stack
+        self._contigs = assignment.contigs
+        self._mean = WindowMean(len(assignment.samples), maps.blocks, block_bp=maps.bin_bp)
+        self._sums = DistanceSums(len(assignment.samples), maps.blocks)
         self._temporaries: list[tuple[Path, Path]] = []
         self._strongest: list[str] = []
 
@@ -244,22 +240,22 @@ class MapWork:
 
     def finish(self, again: Again) -> None:
         """Write the files of every sample under hidden names."""
-        for number, sample in enumerate(self._samples):
+        for number, sample in enumerate(self._assignment.samples):
             try:
                 self._write(number, sample, again)
             except OSError as error:
                 raise OutputError(
                     f"cannot be written: {reason(error)}; free some space and rerun the same command: finished windows "
                     "are kept",
-                    self._maps.files(sample.name).cool,
+                    self._maps.files(sample).cool,
                 ) from error
 
-    def _write(self, number: int, sample: Sample, again: Again) -> None:
-        maps, files = self._maps, self._maps.files(sample.name)
+    def _write(self, number: int, sample: str, again: Again) -> None:
+        maps, files = self._maps, self._maps.files(sample)
         mean = self._distances.mean(number)
         expected = maps.expected or Expected(maps.bin_bp, mean)
         candidates = int(self._distances.pixels[maps.min_distance :].sum())
-        rule = Rule(sample.name, maps.request.share, maps.min_distance * maps.bin_bp, candidates, maps.bin_bp)
+        rule = Rule(sample, maps.request.share, maps.min_distance * maps.bin_bp, candidates, maps.bin_bp)
         strongest = Strongest(rule.number, maps.min_distance)
         cool = self._temporary(files.cool)
         about = self._about(sample)
@@ -274,7 +270,7 @@ class MapWork:
             Expected(maps.bin_bp, expected.values[: maps.blocks]),
             pixels=self._distances.pixels,
             mean=mean,
-            about=f"{sample.name}: mean attention of pairs of bins by distance, and what was expected",
+            about=f"{sample}: mean attention of pairs of bins by distance, and what was expected",
         )
         write_bedpe(self._temporary(files.bedpe), self._contigs, pairs, rule)
         write_interact(self._temporary(files.interact), self._contigs, pairs, rule)
@@ -296,17 +292,17 @@ class MapWork:
             yield from mean.add(tile, kept[:, 0] if kept.size else kept)
         yield from mean.rest()
 
-    def _about(self, sample: Sample) -> dict[str, Any]:
+    def _about(self, sample: str) -> dict[str, Any]:
         """Return what the .cool says about itself."""
         maps = self._maps
         return {
-            "sample": sample.name,
+            "sample": sample,
             "values": maps.inputs()["values"],
             "note": CAUTION,
             "layers": list(maps.output.layers),
             "window_bp": maps.geometry.window_bp,
             "overlap": maps.request.overlap,
-            "model_sha256": sample.inputs[0]["model"],
+            "model_sha256": self._assignment.model_sha256,
         }
 
     def _temporary(self, path: Path) -> Path:
@@ -331,7 +327,7 @@ class MapWork:
             "values": maps.inputs()["values"],
             "expected": None if maps.request.expected is None else str(maps.request.expected.resolve()),
             "strongest_pairs": self._strongest[number],
-            "regions": self._regions,
+            "regions": self._assignment.regions,
             "pixels": int(self._distances.pixels.sum()),
         }
 

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from epigept_batch.commands.run.plan import RunPlan, Sample
-    from epigept_batch.commands.run.product import Again
-    from epigept_batch.inference.session import Session
+    from epigept_batch.commands.run.product import Again, Assignment
     from epigept_batch.prediction.stitch import TileSignal
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Region, Span, Tile
@@ -79,17 +77,16 @@ class Tracks:
         return taken[..., self._numbers] if taken.size else taken
 
     @contextmanager
-    def work(self, plan: RunPlan, samples: Sequence[Sample], session: Session) -> Iterator[TrackWork]:
-        """Begin to write the bigWigs of samples."""
+    def work(self, assignment: Assignment) -> Iterator[TrackWork]:
+        """Begin to write the bigWigs."""
         writers = TrackWriters(
-            [path for sample in samples for path in self.files(sample.name).bigwigs],
-            plan.genome.contigs,
+            [path for sample in assignment.samples for path in self.files(sample).bigwigs],
+            assignment.contigs,
             bin_bp=self.bin_bp,
-            # On a CPU one is enough: writing needs 1 % of its cores.
-            processes=1 if session.on_host else plan.request.threads,
+            processes=assignment.processes,
         )
         try:
-            yield TrackWork(self, writers, plan.regions_of(self, self.bin_bp))
+            yield TrackWork(self, writers, assignment.regions)
         finally:
             writers.discard()
 

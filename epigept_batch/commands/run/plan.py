@@ -76,14 +76,14 @@ class RunPlan:
     samples: tuple[Sample, ...]
     store: ScoreStore | None
 
-    def regions_of(self, product: Product, bin_bp: int) -> list[str]:
-        """Return the bins selected for a product as regions in samtools notation, in genome order."""
-        selection = self.selections[self.products.index(product)]
-        return [
+    def regions(self, product: int) -> tuple[str, ...]:
+        """Return the bins selected for a product, by its number, as regions in samtools notation, in genome order."""
+        bin_bp, selection = self.products[product].bin_bp, self.selections[product]
+        return tuple(
             f"{contig.name}:{first * bin_bp + 1}-{min(last * bin_bp, contig.length)}"
             for contig in self.genome.contigs
             for first, last in selection.get(contig.name, ())
-        ]
+        )
 
 
 def make_plan(request: RunRequest, make_task: Callable[[Spec], Task]) -> RunPlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -12,14 +13,31 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from epigept_batch.commands.run.plan import RunPlan, Sample
-    from epigept_batch.inference.session import Session
     from epigept_batch.prediction.stitch import TileSignal
     from epigept_batch.provenance.run_record import OutputFiles
-    from epigept_batch.tiling import Region, Span, Tile
+    from epigept_batch.tiling import Contig, Region, Span, Tile
 
     Again = Callable[[int], Iterator[tuple[Tile, NDArray[np.float32]]]]
     """Yields each window for a sample, given by its number, with what was kept of it."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a product is to be made of.
+
+    Attributes:
+        samples: Names of the samples.
+        contigs: All contigs of the FASTA, in its order.
+        regions: The selected bins as regions in samtools notation, in genome order.
+        processes: Number of processes that may write.
+        model_sha256: Digest of the model file.
+    """
+
+    samples: tuple[str, ...]
+    contigs: tuple[Contig, ...]
+    regions: tuple[str, ...]
+    processes: int
+    model_sha256: str
 
 
 class Product(Protocol):
@@ -27,6 +45,10 @@ class Product(Protocol):
 
     It is made from the command's request and the model's spec, and checks both.
     """
+
+    @property
+    def bin_bp(self) -> int:
+        """Base pairs per bin of its selection."""
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -50,8 +72,8 @@ class Product(Protocol):
     def kept(self, signal: TileSignal) -> NDArray[np.float32]:
         """Return all that it needs of a window, (samples, *shape); empty for a window that was not computed."""
 
-    def work(self, plan: RunPlan, samples: Sequence[Sample], session: Session) -> AbstractContextManager[Work]:
-        """Begin to make the outputs of samples; what is not published is removed in the end."""
+    def work(self, assignment: Assignment) -> AbstractContextManager[Work]:
+        """Begin to make the outputs; what is not published is removed in the end."""
 
 
 class Work(Protocol):

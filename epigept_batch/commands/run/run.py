@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from epigept_batch.commands.run.plan import RunPlan, Sample, Task, make_plan
+from epigept_batch.commands.run.product import Assignment
 from epigept_batch.commands.run.record import make_record
 from epigept_batch.commands.run.resume import RunJournals, forget
 from epigept_batch.errors import InputError
@@ -135,7 +136,10 @@ def _predict(
         progress.say(f"resuming: {len(journals.finished):,} of {len(plan.tiles):,} windows are already finished")
     progress.start(len(plan.tiles), done=len(journals.finished))
     with ExitStack() as stack:
-        works = [stack.enter_context(product.work(plan, samples, sessions[0])) for product in plan.products]
+        works = [
+            stack.enter_context(product.work(_assignment(plan, samples, number, sessions[0])))
+            for number, product in enumerate(plan.products)
+        ]
         _take(plan, samples, journals, sessions, works, clock=clock, progress=progress)
         if all(work.is_empty for work in works):
             journals.remove()
@@ -148,6 +152,17 @@ def _predict(
             _publish(plan, samples, works)
         _write_records(plan, samples, works, sessions, digests, len(journals.finished), clock=clock, progress=progress)
         journals.remove()
+
+
+def _assignment(plan: RunPlan, samples: Sequence[Sample], product: int, session: Session) -> Assignment:
+    """Return what a product is made of. On a CPU, one process writes, because that takes 1 % of its cores."""
+    return Assignment(
+        samples=tuple(sample.name for sample in samples),
+        contigs=plan.genome.contigs,
+        regions=plan.regions(product),
+        processes=1 if session.on_host else plan.request.threads,
+        model_sha256=plan.model_sha256,
+    )
 
 
 def _open_sessions(plan: RunPlan, samples: Sequence[Sample], progress: Progress) -> list[Session]:
