@@ -169,8 +169,7 @@ def forget(plan: RunPlan, sample: Sample) -> None:
 def _journal(plan: RunPlan, sample: Sample) -> Journal:
     """Open the journal of a sample; it keeps the windows of all products."""
     first, *others = sample.inputs
-    inputs = {**first, **({"set of outputs": others} if others else {})}
-    return _opened(plan, sample, 0, inputs)
+    return _opened(plan, sample, 0, {**first, "set of outputs": others or None})
 
 
 def _others(plan: RunPlan, sample: Sample) -> Iterator[Journal]:
