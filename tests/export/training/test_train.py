@@ -118,7 +118,8 @@ def trained_on_contacts(command, simulated):
 def test_contacts_that_are_only_measured_change_nothing(simulated):
     without, measured = (metrics(simulated / name) for name in ("out", "contacts0"))
     for epoch, figures in without.items():
-        assert {name: measured[epoch][name] for name in figures} == figures
+        # With contacts, the loss of all batches is summed in float64, so its last digits may differ.
+        assert {name: measured[epoch][name] for name in figures} == pytest.approx(figures, rel=1e-6)
         assert measured[epoch]["val_signal_loss"] == measured[epoch]["val_loss"]
         assert 0.5 < measured[epoch]["val_contact_similarity"] < 1
 
