@@ -192,8 +192,8 @@ class AnotherDevice:
         self.provider, self.arithmetic = provider, arithmetic
         self.device, self.runtime = "elsewhere", session.runtime
 
-    def signal(self, inputs):
-        return self._change(self._session.signal(inputs))
+    def run(self, inputs):
+        return {"signal": self._change(self._session.signal(inputs))}
 
 
 @pytest.mark.parametrize(

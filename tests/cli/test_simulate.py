@@ -147,6 +147,6 @@ def test_contacts_without_their_library_are_refused_at_once(simulate, tmp_path, 
     monkeypatch.setitem(sys.modules, "cooler", None)
     done = simulate("--contacts")
     assert done.code == 2
-    assert done.err == "epigept-batch: cooler is not installed; install epigept-batch with its [contacts] extra\n"
+    assert done.err == "epigept-batch: contact maps require cooler; install epigept-batch with its [contacts] extra\n"
     assert not any((tmp_path / "sim").iterdir())
     assert simulate().code == 0
