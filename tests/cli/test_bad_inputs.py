@@ -13,5 +13,17 @@ def test_every_bad_input_of_every_command_is_one_line_with_its_code():
     assert "Traceback" not in done.stdout + done.stderr
     rows = re.findall(r"^\| `(\w+)[ `].*\| \d \|$", done.stdout, re.MULTILINE)
     assert len(rows) >= 100
-    commands = {"genome", "scan", "expression", "info", "simulate", "demo", "evaluate", "doctor", "bench", "setup"}
+    commands = {
+        "genome",
+        "contacts",
+        "scan",
+        "expression",
+        "info",
+        "simulate",
+        "demo",
+        "evaluate",
+        "doctor",
+        "bench",
+        "setup",
+    }
     assert set(rows) == commands | {"completion", "convert", "verify", "train"}
