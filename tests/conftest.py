@@ -18,6 +18,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+import reference
 from epigept_batch.cli.main import cli
 from epigept_batch.machine.environment import POOLS
 from epigept_batch.motifs.scan import MotifScanner
@@ -26,8 +27,9 @@ from epigept_batch.spec import Motif, MotifSet, ScanWindow
 from epigept_export.architectures import homer_given
 from epigept_export.cli import cli as export_cli
 from epigept_export.contacts import ContactRequest
-from epigept_export.convert import ConvertRequest, convert
+from epigept_export.convert import ConvertRequest, convert, read_expression_reference
 from epigept_export.model import EpiGePT
+from expression import read_tpm
 from faulty_server import faulty_server
 from small import SMALL
 
@@ -296,6 +298,43 @@ def tpm(tmp_path):
     values = np.random.default_rng(6).gamma(0.5, 20, 15).round(2)
     path.write_text("gene_id\tTPM\n" + "".join(f"F{n:02d}\t{value}\n" for n, value in enumerate(values)))
     return path
+
+
+@pytest.fixture
+def other_tpm(tmp_path):
+    """A table of another sample."""
+    path = tmp_path / "other.tsv"
+    rows = np.random.default_rng(9).gamma(0.5, 20, 15).round(2)
+    path.write_text("gene_id\tTPM\n" + "".join(f"F{n:02d}\t{value}\n" for n, value in enumerate(rows)))
+    return path
+
+
+@pytest.fixture
+def sequences(fasta):
+    """Upper-cased sequence by contig."""
+    records = fasta.read_text().split(">")[1:]
+    return {r.split(maxsplit=1)[0]: "".join(r.split("\n")[1:]).upper() for r in records}
+
+
+@pytest.fixture
+def network_inputs(sequences, synthetic, small_reference, tpm):
+    """Function that returns what the small network reads of a window: tokens, HOMER's scores and the expression."""
+    factors = tuple(f"F{n:02d}" for n in range(SMALL.factors))
+    cells = read_expression_reference(small_reference, factors)
+    vector = reference.network_expression(read_tpm(tpm, factors).by_factor, cells.matrix).astype(np.float32)
+    homer = np.load(synthetic / "scores.homer-200.npy")
+    bins_of = [-(-len(sequence) // 128) for sequence in sequences.values()]
+    firsts = dict(zip(sequences, np.cumsum([0, *bins_of]), strict=False))
+
+    def window(contig, start):
+        sequence = sequences[contig][start : start + SMALL.geometry.window_bp]
+        bins = -(-len(sequence) // 128)
+        scores = np.zeros((SMALL.factors, SMALL.bins), np.float16)
+        row = firsts[contig] + start // 128
+        scores[:, :bins] = homer[row : row + bins].T
+        return reference.tokens(sequence.ljust(SMALL.geometry.window_bp, "N")), scores, vector
+
+    return window
 
 
 @pytest.fixture(scope="session")

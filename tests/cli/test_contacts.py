@@ -11,8 +11,6 @@ import pytest
 import reference
 from epigept_batch.commands.run.journal import Journal
 from epigept_batch.inference.session import Session
-from epigept_export.convert import read_expression_reference
-from expression import read_tpm
 from small import SMALL, with_what_bert_has_besides
 from tolerances import SAME
 
@@ -39,29 +37,12 @@ def names(folder):
 
 
 @pytest.fixture
-def sequences(fasta):
-    """Upper-cased sequence by contig."""
-    records = fasta.read_text().split(">")[1:]
-    return {r.split(maxsplit=1)[0]: "".join(r.split("\n")[1:]).upper() for r in records}
-
-
-@pytest.fixture
-def maps(sequences, synthetic, small_state, small_reference, tpm):
+def maps(sequences, network_inputs, small_state):
     """Function that returns a contig's pairs by the naive way, for layers and a bin size."""
     bert = reference.PublishedNetwork(SMALL, with_what_bert_has_besides(small_state))
-    factors = tuple(f"F{n:02d}" for n in range(15))
-    cells = read_expression_reference(small_reference, factors)
-    vector = reference.network_expression(read_tpm(tpm, factors).by_factor, cells.matrix).astype(np.float32)
-    homer = np.load(synthetic / "scores.homer-200.npy")
-    firsts = dict(zip(CONTIGS, np.cumsum([0, 157, 6]), strict=True))
 
     def attention(contig, start):
-        sequence = sequences[contig][start : start + 2560]
-        bins = -(-len(sequence) // 128)
-        scores = np.zeros((15, 20), np.float16)
-        row = firsts[contig] + start // 128
-        scores[:, :bins] = homer[row : row + bins].T
-        return bert.attention(reference.tokens(sequence.ljust(2560, "N")), scores, vector)
+        return bert.attention(*network_inputs(contig, start))
 
     def whole(contig="one", layers=(0, 1), bin_bp=BIN, step_bp=1280):
         length = CONTIGS[contig]
@@ -225,14 +206,6 @@ def test_with_tracks_the_bigwigs_are_those_of_genome_with_the_same_overlap(conta
         assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "part.genome" / name).read_bytes()
 
 
-@pytest.fixture
-def other_tpm(tmp_path):
-    path = tmp_path / "other.tsv"
-    rows = np.random.default_rng(9).gamma(0.5, 20, 15).round(2)
-    path.write_text("gene_id\tTPM\n" + "".join(f"F{n:02d}\t{value}\n" for n, value in enumerate(rows)))
-    return path
-
-
 def test_samples_have_maps_of_their_own_as_alone(contacts, other_tpm, tmp_path):
     done = contacts("--tpm", other_tpm)
     assert done.code == 0, done.err
@@ -362,7 +335,7 @@ def test_what_is_there_is_up_to_date_and_other_options_are_refused(contacts, tmp
     for options, what in (
         ({"strongest": 0.5}, "strongest pairs"),
         ({"overlap": 0}, "overlap"),
-        ({"map": "contacts_last_512"}, "map"),
+        ({"map": "contacts_last_512"}, "selection of bins, map, overlap"),
     ):
         refused = contacts(**options)
         assert refused.code == 2

@@ -38,35 +38,16 @@ def read(path, contig="one"):
 
 
 @pytest.fixture
-def sequences(fasta):
-    """Upper-cased sequence by contig."""
-    records = fasta.read_text().split(">")[1:]
-    return {r.split(maxsplit=1)[0]: "".join(r.split("\n")[1:]).upper() for r in records}
-
-
-@pytest.fixture
-def expected(sequences, synthetic, small_state, small_reference, tpm):
+def expected(sequences, network_inputs, small_state):
     """What each window start gives, (bins, tracks), and the whole contigs on the plain grid with NaN where all is N."""
     network = EpiGePT(SMALL).eval()
     network.load_state_dict(small_state)
-    factors = tuple(f"F{n:02d}" for n in range(15))
-    cells = read_expression_reference(small_reference, factors)
-    vector = reference.network_expression(read_tpm(tpm, factors).by_factor, cells.matrix).astype(np.float32)
-    homer = np.load(synthetic / "scores.homer-200.npy")
-    firsts = dict(zip(CONTIGS, np.cumsum([0, 157, 6]), strict=True))
 
     def window(contig, start):
-        sequence = sequences[contig][start : start + WINDOW]
-        bins = -(-len(sequence) // 128)
-        scores = np.zeros((15, BINS), np.float16)
-        row = firsts[contig] + start // 128
-        scores[:, :bins] = homer[row : row + bins].T
-        inputs = {
-            "tokens": reference.tokens(sequence.ljust(WINDOW, "N"))[None],
-            "motif_scores": scores[None],
-            "expression": vector[None],
-        }
-        return predict(network, inputs)[0, 0]
+        tokens, scores, vector = network_inputs(contig, start)
+        return predict(network, {"tokens": tokens[None], "motif_scores": scores[None], "expression": vector[None]})[
+            0, 0
+        ]
 
     def whole(contig, step=BINS):
         length = CONTIGS[contig]

@@ -42,14 +42,6 @@ def values(folder):
 
 
 @pytest.fixture
-def other_tpm(tmp_path):
-    path = tmp_path / "other.tsv"
-    rows = np.random.default_rng(9).gamma(0.5, 20, 15).round(2)
-    path.write_text("gene_id\tTPM\n" + "".join(f"F{n:02d}\t{value}\n" for n, value in enumerate(rows)))
-    return path
-
-
-@pytest.fixture
 def whole(genome, other_tpm, tmp_path):
     """What two samples get undisturbed, and how many windows that takes."""
     assert genome("--tpm", other_tpm, out=tmp_path / "whole", **OPTIONS).code == 0

@@ -192,14 +192,21 @@ def test_the_checkpoint_of_a_training_on_contacts_converts(command, simulated, t
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("how", ['precision = "bf16-mixed"\nworkers = 2', 'accelerator = "cpu"\ndevices = 2'])
-def test_training_on_contacts_in_reduced_precision_and_on_several_devices(command, simulated, tmp_path, how):
-    text = (simulated / "contacts1.2.toml").read_text()
-    config = simulated / f"contacts{len(how)}.toml"
-    config.write_text(text.replace("devices = 1", how if "devices" in how else f"devices = 1\n{how}"))
-    done = command("epigept-export", "train", config, "--out", tmp_path / "out", "--threads", "1")
+HOW = ['precision = "bf16-mixed"\nworkers = 2', 'accelerator = "cpu"\ndevices = 2']
+
+
+def trained_how(command, config, how, folder):
+    """Train as a configuration says, with other settings of the machine; return the figures and the outcome."""
+    path = config.with_name(f"{config.stem}.{len(how)}.toml")
+    path.write_text(config.read_text().replace("devices = 1", how if "devices" in how else f"devices = 1\n{how}"))
+    done = command("epigept-export", "train", path, "--out", folder / "out", "--threads", "1")
     assert done.returncode == 0, done.stderr
-    figures = dict(line.split("\t") for line in done.stdout.splitlines())
+    return dict(line.split("\t") for line in done.stdout.splitlines()), done
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_training_on_contacts_in_reduced_precision_and_on_several_devices(command, simulated, tmp_path, how):
+    figures, _ = trained_how(command, simulated / "contacts1.2.toml", how, tmp_path)
     assert 0 < float(figures["val_contact_similarity"]) < 1
     loss = float(figures["val_signal_loss"]) - 2 * float(figures["val_contact_similarity"])
     assert float(figures["val_loss"]) == pytest.approx(loss, abs=2e-4)
@@ -220,14 +227,9 @@ def test_a_training_is_resumed_and_not_overwritten(command, export, simulated, t
     assert "epoch 0" not in done.stderr
 
 
-@pytest.mark.parametrize("how", ['precision = "bf16-mixed"\nworkers = 2', 'accelerator = "cpu"\ndevices = 2'])
+@pytest.mark.parametrize("how", HOW)
 def test_training_in_reduced_precision_and_on_several_devices(command, simulated, tmp_path, how):
-    text = (simulated / "tiny1.toml").read_text()
-    path = simulated / f"how{len(how)}.toml"
-    path.write_text(text.replace("devices = 1", how if "devices" in how else f"devices = 1\n{how}"))
-    done = command("epigept-export", "train", path, "--out", tmp_path / "out", "--threads", "1")
-    assert done.returncode == 0, done.stderr
-    figures = dict(line.split("\t") for line in done.stdout.splitlines())
+    figures, done = trained_how(command, simulated / "tiny1.toml", how, tmp_path)
     assert 0 < float(figures["val_loss"]) < 5
     assert done.stderr.count("model.ckpt: done") == 1
     assert (tmp_path / "out/expression_reference.tsv").exists()

@@ -1,0 +1,145 @@
+"""Write the good and the bad files that the cases of `bad_inputs.py` name."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pybigtools
+
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+sys.path.insert(0, str(TESTS))
+SYNTHETIC = TESTS / "data" / "synthetic"
+FACTORS = [f"F{number:02d}" for number in range(15)]
+TESTED = "chrom\tchromStart\tchromEnd\tstartTSS\tendTSS\tRegulated\n"
+TABLE = "gene_id\tTPM\n" + "".join(f"{name}\t{number**2 + 0.5}\n" for number, name in enumerate(FACTORS))
+TABLES = {
+    "t.tsv": TABLE,
+    "negative.tsv": TABLE.replace("\t4.5\n", "\t-4.5\n"),
+    "ragged.tsv": TABLE.replace("\t4.5\n", "\t3\t4\n"),
+    "mouse.tsv": "gene_id\tTPM\n" + "".join(f"ENSMUSG{n:011d}\t1\n" for n in range(50)),
+    "headerless.tsv": TABLE.partition("\n")[2],
+    "behind.tsv": TABLE.replace("\n", "\t\n").replace("\t4.5\t\n", "\t4.5\t1\n"),
+    "decimals.csv": TABLE.replace("\t", ",").replace(".", ","),
+    "thousands.csv": TABLE.replace("\t4.5\n", '\t"4,500"\n').replace("\t", ","),
+    "quote.csv": TABLE.replace("\t", ",").replace("F03,", '"F03,'),
+    "na.tsv": "gene\tA\tB\n"
+    + "".join(f"{name}\t1.5\t{'NA' if name < FACTORS[9] else 2.5}\n" for n, name in enumerate(FACTORS)),
+    "whole.tsv": "gene\tA\tx\n" + "".join(f"{name}\t{n + 0.5}\t{n % 9}\n" for n, name in enumerate(FACTORS)),
+    "long.tsv": "gene\ttissue\tcluster\tTPM\n"
+    + "".join(f"{g}\t{t}\t{c}\t1.5\n" for g in FACTORS for t in "xy" for c in "pq"),
+    "sheet_without_samples.tsv": "sample\tfile\n",
+    "sheet_of_absent.tsv": "sample\tfile\nliver\tt.tsv\nlung\tabsent.tsv\n",
+    "sheet_twice.csv": "sample,file\nliver,t.tsv\nliver,negative.tsv\n",
+    "sheet_of_no_name.csv": "sample,file\n../liver,t.tsv\n",
+    "sheet_of_no_file.csv": "sample,file\nliver,\n",
+    "sheet_of_one_table.tsv": "sample\tfile\nliver\tt.tsv\nlung\tt.tsv\n",
+    "sheet_of_no_column.tsv": "sample\tfile\tcolumn\nliver\tmatrix.tsv\tskin\n",
+    "sheet_ragged.tsv": "sample\tfile\nliver\tt.tsv\tx\n",
+    "matrix.tsv": "gene\tliver\tlung\n" + "".join(f"{name}\t{n}\t7\n" for n, name in enumerate(FACTORS)),
+    "carriage.csv": "gene_id,TPM\nF00,1\rF01,2\nF02,3\n",
+    "short.bed": "one\t5\n",
+}
+"""Tables of expression, sheets, and a table of intervals."""
+GENOMES = {
+    "twice.fa": ">a\nAC\n>a\nAC\n",
+    "ragged.fa": ">a\nACGT\nAC\nACGT\n",
+    "plain.fa.gz": ">a\nACGT\n",
+    "n.fa": ">one\n" + "N" * 3000 + "\n",
+    "g.fa": (SYNTHETIC / "synthetic.fa").read_text(),
+    "hg19.fa": f">chrM\n{'ACGTA' * 3314}A\n",  # 16,571 bp, a length that no other assembly has
+    "refseq.fa": f">NC_001807.4 Homo sapiens\n{'ACGTA' * 3314}A\n",
+    "t2t.fa": f">CP068254.1\n{'ACGTA' * 3313}ACGT\n",
+    "mouse.fa": f">MT\n{'ACGTA' * 3259}ACGT\n",
+    "rna.fa": f">one\n{'ACGU' * 500}\n",
+    "both.fa": ">NC_000001.11\nACGT\n>CM000663.2\nACGT\n",
+    "chr1.bed": "chr1\t0\t4\n",
+    "stale.fa": ">a\nACGT\n",
+    "stale.fa.fai": "b\t400\t3\t60\t61\n",
+}
+"""FASTA files, an index, and regions of them."""
+CONTACTS = {
+    "near.tsv": "# bin_bp\t256\ndistance_bp\tpixels\tmean\texpected\n0\t5\t0.1\t0.1\n",
+    "coarse.tsv": "# bin_bp\t512\ndistance_bp\tpixels\tmean\texpected\n0\t5\t0.1\t0.1\n",
+    "l.bedpe": "one\t0\t100\tone\t200\t300\n",
+    "trans.bedpe": "one\t0\t100\ttwo\t200\t300\n",
+    "far.bedpe": "one\t0\t100\tone\t900\t1000\n",
+    "ragged.bedpe": "one\t0\t100\tone\t200\n",
+    "label.tsv": f"{TESTED}one\t0\t100\t200\t201\tmaybe\n",
+    "columns.tsv": TESTED.replace("Regulated", "regulated"),
+}
+"""What was expected by distance, loops, and tested pairs."""
+MOTIFS = {
+    "motifs": (SYNTHETIC / "synthetic.motifs").read_text(),
+    "pairs.tsv": (SYNTHETIC / "synthetic.factors.tsv").read_text(),
+}
+
+
+def make_files(folder: Path) -> None:
+    """Write the good and the bad files that the commands name."""
+    (folder / "folder").mkdir()
+    (folder / "folder/x").touch()
+    (folder / "empty").touch()
+    os.mkfifo(folder / "pipe")
+    for name, text in {**TABLES, **GENOMES, **CONTACTS, **MOTIFS}.items():
+        (folder / name).write_text(text)
+    contents = {
+        "binary": bytes(range(256)) * 99,
+        "bad.gz": gzip.compress(TABLE.encode())[:40],
+        "gzip.fa.gz": gzip.compress(b">a\nACGT\n"),
+        "table.xlsx": b"PK\x03\x04aaaa",
+        "bad.mat": b"MATLAB 5.0 MAT-file".ljust(126) + b"IM" + bytes(range(50)),
+        "pickle.ckpt": b"\x80\x02}.",
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+
+    for name, values in {"p": (1, 2), "inf": (np.inf,), "below": (3, -1.5), "log0": (3, -np.inf)}.items():
+        records = (("one", start, start + 1, float(value)) for start, value in enumerate(values))
+        pybigtools.open(f"{folder}/{name}.bw", "w").write({"one": 300}, records)
+    make_maps(folder)
+
+
+def make_maps(folder: Path) -> None:
+    """Write the good and the bad contact maps that the commands name."""
+    from contact_files import write_cool, write_hic
+
+    near = [(first, second, 1.0 + first) for first in range(10) for second in range(first, min(first + 4, 10))]
+    write_cool(folder / "k.contacts.cool", {"one": 1000}, 100, near)
+    write_cool(folder / "none.cool", {"one": 1000}, 100, [])
+    write_cool(folder / "below.cool", {"one": 1000}, 100, [(0, 1, -1.0)])
+    write_cool(folder / "other.cool", {"two": 1000}, 100, near)
+    write_hic(folder / "whole.hic", {"one": 1000}, [100], near)
+    for whole, cut in (("k.contacts.cool", "cut.cool"), ("whole.hic", "cut.hic")):
+        (folder / cut).write_bytes((folder / whole).read_bytes()[:99])
+
+
+def make_models(folder: Path) -> None:
+    """Make a small model file and its checkpoint."""
+    import torch
+
+    from epigept_export.contacts import ContactRequest
+    from epigept_export.convert import ConvertRequest, convert
+    from epigept_export.model import EpiGePT
+    from small import SMALL
+
+    torch.manual_seed(1)
+    torch.save(EpiGePT(SMALL).state_dict(), folder / "c.ckpt")
+    rows = "".join(f"{name}\t{number}\t{number + 2}\n" for number, name in enumerate(FACTORS))
+    (folder / "reference.tsv").write_text(f"\ta\tb\n{rows}")
+    request = ConvertRequest(
+        checkpoint=folder / "c.ckpt",
+        motifs=folder / "motifs",
+        motif_factors=folder / "pairs.tsv",
+        expression_reference=folder / "reference.tsv",
+        output=folder / "m.onnx",
+        architecture=SMALL,
+        verify=False,
+    )
+    convert(request, say=lambda _: None)
+    convert(replace(request, output=folder / "k.onnx", contacts=ContactRequest(bins_bp=(256,))), say=lambda _: None)
+    (folder / "cut.onnx").write_bytes((folder / "m.onnx").read_bytes()[:2000])
