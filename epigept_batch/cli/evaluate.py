@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from epigept_batch.cli.completion import completes_files
+from epigept_batch.cli.figures import aligned
 from epigept_batch.cli.options import json_option, out_option, region_options
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.errors import InputError
@@ -227,9 +228,11 @@ def _evaluate_contacts(options: Mapping[str, Any], *, as_json: bool) -> None:
     """Compare contacts, and print the report."""
     from epigept_batch.cli.evaluate_contacts import reports
     from epigept_batch.commands.evaluate.contacts import run_evaluate_contacts
-    from epigept_batch.commands.evaluate.contacts_plan import ContactsRequest
+    from epigept_batch.commands.evaluate.request import EvaluateContactsRequest
 
-    request = ContactsRequest(**{key: value for key, value in options.items() if key not in {*OF_TRACKS, "measured"}})
+    request = EvaluateContactsRequest(
+        **{key: value for key, value in options.items() if key not in {*OF_TRACKS, "measured"}}
+    )
     with ProgressBar("contig") as progress:
         documents = run_evaluate_contacts(request, progress)
     if as_json:
@@ -301,10 +304,7 @@ def _report(document: Mapping[str, Any], facts: Sequence[str], *, by_chromosome:
     rows = [("", *(METRICS[key] for key in shown))]
     for part in parts:
         rows += _rows(part, shown, _names_of(document["training"]))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for name, *values in rows:
-        figures = (f"{value:>{width}}" for value, width in zip(values, widths[1:], strict=True))
-        yield f"  {name:{widths[0]}}  {'  '.join(figures)}".rstrip()
+    yield from aligned(rows)
     yield ""
 
 

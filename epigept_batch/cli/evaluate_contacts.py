@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from epigept_batch.cli.figures import aligned
 from epigept_batch.evaluation.contacts.table import part_of
 from epigept_batch.evaluation.contacts.verdict import METRICS, NAMES, number
 
@@ -16,7 +17,7 @@ def reports(documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for document in documents:
         yield f"{document['sample']}: {document['headline']}"
         yield from (f"  {note}" for note in document["notes"])
-        yield from _table(_rows(document))
+        yield from aligned(list(_rows(document)))
         yield f"  {document['conclusion']}"
         yield ""
 
@@ -51,12 +52,3 @@ def _cells(figure: Mapping[str, float | None]) -> tuple[str, str]:
     if figure["low"] is None or figure["high"] is None:
         return number(figure["value"]), ""
     return number(figure["value"]), f"{figure['low']:.3f} to {figure['high']:.3f}"
-
-
-def _table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    """Yield rows with aligned columns."""
-    cells = list(rows)
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    for name, *values in cells:
-        figures = (f"{value:>{width}}" for value, width in zip(values, widths[1:], strict=True))
-        yield f"  {name:{widths[0]}}  {'  '.join(figures)}".rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.errors import OutputError
@@ -37,6 +38,11 @@ def write_table(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:
         documents: Documents from `run_evaluate`.
     """
     write_rows(path, [row for document in documents for row in _rows(document)])
+
+
+def finite_or_none(value: float) -> float | None:
+    """Return a figure, or None if it is not defined: JSON has no other numbers."""
+    return value if math.isfinite(value) else None
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

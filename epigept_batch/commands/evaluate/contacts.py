@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,9 @@ from epigept_batch.commands.evaluate.contacts_words import (
     notes_on_map,
     notes_on_pairs,
 )
+from epigept_batch.commands.evaluate.selected import find_regions
 from epigept_batch.contacts.contact_file import resolutions
+from epigept_batch.contacts.cool import RATIO, RAW
 from epigept_batch.contacts.expected import read_expected
 from epigept_batch.contacts.loops import read_labelled_pairs, read_loops
 from epigept_batch.contacts.measured import MeasuredContacts
@@ -32,8 +33,8 @@ from epigept_batch.evaluation.contacts.pairs import PairScores
 from epigept_batch.evaluation.contacts.scores import ATTENTION, MEASURED_DNASE, PREDICTED_DNASE, ContigScores
 from epigept_batch.evaluation.contacts.table import check_table_path, write_table
 from epigept_batch.evaluation.contacts.verdict import conclusion, headline
-from epigept_batch.evaluation.selection import by_contig, overlapped
-from epigept_batch.sequence.regions import read_intervals, select_regions
+from epigept_batch.evaluation.selection import overlapped
+from epigept_batch.evaluation.table import finite_or_none
 from epigept_batch.tiling import bins_of, ceil_div
 from epigept_batch.tracks.signal import BinnedTrack, SignalTrack
 
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from epigept_batch.commands.evaluate.contacts_plan import ContactsRequest, Pair
+    from epigept_batch.commands.evaluate.contacts_plan import Pair
+    from epigept_batch.commands.evaluate.request import EvaluateContactsRequest
     from epigept_batch.contacts.loops import Anchors, LabelledPairs, Loops
     from epigept_batch.evaluation.contacts.areas import Areas, Estimate
     from epigept_batch.evaluation.contacts.maps import Correlations
@@ -54,7 +56,7 @@ READ_BP = 8 << 20
 """Base pairs of a track that are read at a time."""
 
 
-def run_evaluate_contacts(request: ContactsRequest, progress: Progress) -> list[dict[str, Any]]:
+def run_evaluate_contacts(request: EvaluateContactsRequest, progress: Progress) -> list[dict[str, Any]]:
     """Compare every predicted map with the measured contacts of its sample.
 
     Args:
@@ -93,7 +95,7 @@ class _Comparison:
         stack: Closes the files.
     """
 
-    def __init__(self, request: ContactsRequest, pair: Pair, stack: ExitStack) -> None:
+    def __init__(self, request: EvaluateContactsRequest, pair: Pair, stack: ExitStack) -> None:
         self._pair = pair
         self._kind = kind_of(pair.contacts)
         self._predicted = PredictedContacts(pair.predicted)
@@ -114,18 +116,7 @@ class _Comparison:
                 zero_fill=measured and request.zero_fill,
                 finite=True,
             )
-        some = bool(request.regions or request.chromosomes or request.beds)
-        self._wanted = by_contig(
-            select_regions(
-                contigs,
-                regions=request.regions,
-                chromosomes=request.chromosomes,
-                beds=request.beds,
-                all_contigs=not some,
-            )
-        )
-        excluded = (region for path in request.excludes for region in read_intervals(path, contigs))
-        self._excluded = by_contig(excluded)
+        self._wanted, self._excluded = find_regions(request, contigs)
         self._width = ceil_div(self._predicted.width * self._predicted.bin_bp, self._bin_bp)
 
     def _choose_bin(self, wanted: int | None) -> int:
@@ -160,7 +151,7 @@ class _Comparison:
             "contacts": pair.contacts,
             "bin_bp": self._bin_bp,
             "reach_bp": self._predicted.width * self._predicted.bin_bp,
-            "values": "observed/expected" if self._predicted.is_ratio else "raw",
+            "values": RATIO if self._predicted.is_ratio else RAW,
             "accessibility": {name: str(path) for name, path in pair.signals.items()},
             **figures,
         }
@@ -318,14 +309,10 @@ def _areas(found: Mapping[str, Areas]) -> dict[str, dict[str, Any]]:
 
 def _figure(value: Estimate, behind: Estimate, name: str) -> dict[str, Any]:
     """Return a figure with its interval, and by how much attention exceeds it."""
-    ours = {key: _finite(number) for key, number in asdict(value).items()}
+    ours = {key: finite_or_none(number) for key, number in asdict(value).items()}
     if name == ATTENTION:
         return ours
-    return {**ours, "behind": {key: _finite(number) for key, number in asdict(behind).items()}}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return {**ours, "behind": {key: finite_or_none(number) for key, number in asdict(behind).items()}}
 
 
 def _strata(pairs: NDArray[np.int64], correlations: Mapping[str, Correlations]) -> list[dict[str, Any]]:
@@ -336,7 +323,8 @@ def _strata(pairs: NDArray[np.int64], correlations: Mapping[str, Correlations]) 
             "to_bp": high,
             "pairs": int(pairs[number]),
             "predictors": {
-                name: {kind: _finite(one.strata[kind][number]) for kind in KINDS} for name, one in correlations.items()
+                name: {kind: finite_or_none(one.strata[kind][number]) for kind in KINDS}
+                for name, one in correlations.items()
             },
         }
         for number, (low, high) in enumerate(zip(EDGES, (*EDGES[1:], None), strict=True))

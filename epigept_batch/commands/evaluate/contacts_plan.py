@@ -16,46 +16,12 @@ from epigept_batch.tracks.track_files import TrackFiles
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from epigept_batch.commands.evaluate.request import EvaluateContactsRequest
     from epigept_batch.progress import Progress
 
 ENDING = ".contacts.cool"
 MAP, LOOPS, PAIRS = "map", "loops", "pairs"
 """Kinds of measured contacts."""
-
-
-@dataclass(frozen=True)
-class ContactsRequest:
-    """What a user asks for.
-
-    Attributes:
-        predicted: Output folder of `contacts`, or a .cool.
-        contacts: A map (.cool, .mcool, .hic), loops (BEDPE) or tested pairs (TSV); or a path with {sample}.
-        accessibility: A bigWig of measured accessibility, or a path with {sample}; None for none.
-        predicted_accessibility: Likewise of predicted; None for SAMPLE.DNase.bw beside the map, if it is there.
-        excludes: BED files of regions to leave out.
-        regions: Regions in samtools notation.
-        chromosomes: Names of whole contigs.
-        beds: Files of intervals.
-        predicted_space: `log1p` or `linear`; None for what `run.json` says, else `log1p`.
-        measured_space: `log1p` or `linear`.
-        zero_fill: Whether bases without data have a measured accessibility of 0.
-        bin_bp: Base pairs per bin; None for those of the predicted map, or of a measured map.
-        write: File for a table of all figures.
-    """
-
-    predicted: Path
-    contacts: str
-    accessibility: str | None = None
-    predicted_accessibility: str | None = None
-    excludes: tuple[Path, ...] = ()
-    regions: tuple[str, ...] = ()
-    chromosomes: tuple[str, ...] = ()
-    beds: tuple[Path, ...] = ()
-    predicted_space: str | None = None
-    measured_space: str = "linear"
-    zero_fill: bool = False
-    bin_bp: int | None = None
-    write: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +45,7 @@ class Pair:
     expected: Path | None
 
 
-def find_pairs(request: ContactsRequest, progress: Progress) -> Iterator[Pair]:
+def find_pairs(request: EvaluateContactsRequest, progress: Progress) -> Iterator[Pair]:
     """Yield every predicted map that has measured contacts, and report those without.
 
     Raises:
@@ -124,7 +90,7 @@ def _predicted(path: Path) -> dict[str, str]:
     return found
 
 
-def _pair(request: ContactsRequest, sample: str, predicted: str, contacts: str) -> Pair:
+def _pair(request: EvaluateContactsRequest, sample: str, predicted: str, contacts: str) -> Pair:
     folder = split_uri(predicted).parent
     beside, expected = folder / f"{sample}.DNase.bw", folder / f"{sample}.expected.tsv"
     signals = {}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from epigept_batch.commands.evaluate.selected import find_regions
 from epigept_batch.errors import InputError
 from epigept_batch.evaluation.compared import Masks
 from epigept_batch.evaluation.seen import trained_cells
 from epigept_batch.evaluation.selection import by_contig, half_covered, in_windows, overlapped
 from epigept_batch.provenance.run_record import read_records
-from epigept_batch.sequence.regions import read_intervals, select_regions
+from epigept_batch.sequence.regions import read_intervals
 from epigept_batch.tracks.track_files import TrackFiles
 
 if TYPE_CHECKING:
@@ -203,17 +204,9 @@ def find_areas(request: EvaluateRequest, pair: Pair, contigs: Sequence[Contig]) 
     Raises:
         InputError: A region or a BED file cannot be used.
     """
-    some = bool(request.regions or request.chromosomes or request.beds)
-    wanted = select_regions(
-        contigs,
-        regions=request.regions,
-        chromosomes=request.chromosomes,
-        beds=request.beds,
-        all_contigs=not some,
-    )
-    excluded = [region for path in request.excludes for region in read_intervals(path, contigs)]
+    wanted, excluded = find_regions(request, contigs)
     peaks = None
     if request.peaks is not None:
         path = TrackFiles(request.peaks).path(sample=pair.sample, track=pair.track)
         peaks = by_contig(read_intervals(path, contigs))
-    return Areas(by_contig(wanted), by_contig(excluded), peaks)
+    return Areas(wanted, excluded, peaks)

@@ -14,7 +14,7 @@ from epigept_batch.errors import InputError
 from epigept_batch.evaluation.compared import MATCH, MEASURED, ComparedBins, Comparison
 from epigept_batch.evaluation.report import MEAN, NEAREST, PREDICTION, differs, figures
 from epigept_batch.evaluation.seen import seen_cell, seen_genome
-from epigept_batch.evaluation.table import check_table_path, write_table
+from epigept_batch.evaluation.table import check_table_path, finite_or_none, write_table
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.sequence.genome_verdict import windows_not_known
 from epigept_batch.tracks.signal import BinnedTrack, SignalTrack
@@ -203,8 +203,8 @@ def _document(request: EvaluateRequest, plan: EvaluatePlan, bins: ComparedBins) 
             "factor": bins.scales[MEASURED],
             "factors": dict(bins.scales),
             "matched": request.scale == MATCH,
-            "predicted_over_measured": _finite_or_none(bins.ratios[MEASURED]),
-            "predicted_over": {name: _finite_or_none(ratio) for name, ratio in bins.ratios.items()},
+            "predicted_over_measured": finite_or_none(bins.ratios[MEASURED]),
+            "predicted_over": {name: finite_or_none(ratio) for name, ratio in bins.ratios.items()},
         },
         "training": {"cells": len(training.cells), "nearest": training.nearest, "nearest_given": training.given},
         "cell_seen": cell.seen,
@@ -234,10 +234,6 @@ def _notes(request: EvaluateRequest, bins: ComparedBins, plan: EvaluatePlan) -> 
         yield "no bin lies in a window that the network was trained on"
     elif bins.seen is not None and bins.seen.all():
         yield "every bin lies in a window that the network was trained on, so the figures are optimistic"
-
-
-def _finite_or_none(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def _notes_on_infinite(bins: ComparedBins) -> Iterator[str]:
