@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from epigept_batch.cli.options import (
-    all_contigs_option,
-    any_genome_option,
-    batch_size_option,
-    device_option,
-    fasta_option,
-    folder_option,
-    json_option,
-    model_option,
-    region_options,
-    run_options,
-    threads_option,
-)
+from epigept_batch.cli.options import json_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
-from epigept_batch.cli.samples import SampleCommand, sample_options
-
-if TYPE_CHECKING:
-    from epigept_batch.expression.request import SampleRequest
+from epigept_batch.cli.samples import SampleCommand
+from epigept_batch.cli.windows import fields_of, input_options, print_records, run_options
 
 
 @click.command(cls=SampleCommand, short_help="Predict contact maps from a sample's TPM.")
-@sample_options
-@fasta_option
-@model_option
-@folder_option
-@region_options
-@all_contigs_option
-@any_genome_option
+@input_options
 @click.option(
     "--map",
-    "map_name",
     default="contacts",
     show_default=True,
     metavar="NAME",
@@ -73,38 +51,15 @@ if TYPE_CHECKING:
 )
 @click.option("--mcool", is_flag=True, help="Also write SAMPLE.contacts.mcool with coarser levels, for HiGlass.")
 @click.option("--with-tracks", is_flag=True, help="Also write the tracks, as `genome` does with the same --overlap.")
-@device_option("auto", "the network")
-@batch_size_option
-@threads_option
 @run_options
 @json_option("each sample's record")
 @quiet_option
 def contacts(
     *,
-    samples: SampleRequest,
-    fasta: Path,
-    model: Path,
-    out: Path,
-    region: tuple[str, ...],
-    chromosome: tuple[str, ...],
-    bed: tuple[Path, ...],
-    all_contigs: bool,
-    any_genome: bool,
-    map_name: str,
-    overlap: int | None,
-    raw: bool,
-    expected: Path | None,
     strongest: float,
     min_distance: int | None,
-    mcool: bool,
-    with_tracks: bool,
-    device: str,
-    batch_size: int | None,
-    threads: int,
-    scores: Path | None,
-    force: bool,
-    fresh: bool,
     as_json: bool,
+    **options: Any,  # noqa: ANN401 - of the request's own names and types
 ) -> None:
     """Predict chromatin contacts from a sample's TPM: the network's attention between the bins of a window.
 
@@ -119,35 +74,10 @@ def contacts(
     """
     # Imported here so that --help does not wait for the compiler and the table library.
     from epigept_batch.commands.contacts.request import ContactsRequest
-    from epigept_batch.commands.contacts.run import default_overlap, run_contacts
-    from epigept_batch.inference.device import parse_device
+    from epigept_batch.commands.contacts.run import run_contacts
 
-    request = ContactsRequest(
-        samples=samples,
-        fasta=fasta,
-        model=model,
-        out=out,
-        regions=region,
-        chromosomes=chromosome,
-        beds=bed,
-        all_contigs=all_contigs,
-        any_genome=any_genome,
-        overlap=default_overlap(model, map_name) if overlap is None else overlap,
-        device=parse_device(device),
-        batch_size=batch_size,
-        threads=threads,
-        scores=scores,
-        force=force,
-        fresh=fresh,
-        map=map_name,
-        raw=raw,
-        expected=expected,
-        share=strongest,
-        min_distance_bp=min_distance,
-        mcool=mcool,
-        with_tracks=with_tracks,
-    )
+    request = ContactsRequest(**fields_of(options), share=strongest, min_distance_bp=min_distance)
     with ProgressBar() as progress:
         files = run_contacts(request, progress)
     if as_json:
-        click.echo(json.dumps([json.loads(sample.record.read_text()) for sample in files.values()], indent=2))
+        print_records(files.values())

@@ -141,25 +141,6 @@ def region_options(command: Decorated) -> Decorated:
     return command
 
 
-RUN = (
-    click.option(
-        "--scores",
-        type=click.Path(path_type=Path),
-        metavar="STORE",
-        help="Motif scores from `epigept-batch scan`.  [default: scan during the run]",
-    ),
-    click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs."),
-    click.option("--fresh", is_flag=True, help="Discard saved progress and start over."),
-)
-
-
-def run_options(command: Decorated) -> Decorated:
-    """`--scores`, `--force` and `--fresh`, of commands that predict windows and can resume."""
-    for option in reversed(RUN):
-        command = option(command)
-    return command
-
-
 fasta_option = click.option(
     "--fasta",
     type=click.Path(path_type=Path),

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     Numbered = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
     """The same with bins counted over all contigs."""
 
+RATIO, RAW = "observed/expected", "raw"
+"""What the values of a predicted map are, as its description says."""
+ABOUT = "epigept-batch"
+"""Key of that description in the metadata of a .cool."""
 CHUNK = 1 << 20
 """Pixels per write: each costs several milliseconds."""
 COARSEST_BP = 64_000
@@ -64,7 +68,7 @@ def write_cool(
         _frames(pandas, _numbered(contigs, pixels, bin_bp=bin_bp)),
         columns=["count"],
         dtypes=TYPES,
-        metadata={"epigept-batch": dict(about)},
+        metadata={ABOUT: dict(about)},
         ordered=True,
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from epigept_batch.contacts.contact_file import RAW, ContactFile, listed, resolutions
+from epigept_batch.contacts.cool import ABOUT, RATIO
 from epigept_batch.errors import InputError
 from epigept_batch.tiling import bins_of
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from epigept_batch.contacts.contact_file import Pixels
     from epigept_batch.tiling import Contig
 
-RATIO = "observed/expected"
 ROWS_AT_ONCE = 1 << 16
 LARGEST_REACH = 4096
 """Bins; a map with contacts farther apart is not one of the windows of a network."""
@@ -111,5 +111,5 @@ def _metadata(file: ContactFile) -> dict[str, Any]:
         said = json.loads(file.attributes.get("metadata") or "{}")
     except (TypeError, ValueError):
         return {}
-    ours = said.get("epigept-batch") if isinstance(said, dict) else None
+    ours = said.get(ABOUT) if isinstance(said, dict) else None
     return ours if isinstance(ours, dict) else {}

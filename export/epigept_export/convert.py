@@ -121,8 +121,7 @@ def convert(request: ConvertRequest, *, say: Callable[[str], None]) -> tuple[Spe
     inputs = check_inputs(architecture.geometry, motif_set, reference, seed=CHECK_SEED)
     outputs = () if request.contacts is None else request.contacts.outputs(architecture)
     expected = original_outputs(with_contacts(network, outputs), inputs, threads=request.threads)
-    spec = _make_spec(request, architecture, motif_set, reference, expected[SIGNAL])
-    spec = replace(spec, contacts=outputs)
+    spec = replace(_make_spec(request, architecture, motif_set, reference, expected[SIGNAL]), contacts=outputs)
     with replacing(request.output) as temporary:
         # Each form of the weights is freed before the next but one is made: memory holds two of them, not four.
         operators = make_form(network, precision=request.precision, attention=request.attention)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from epigept_batch.contacts.cool import import_cooler, write_cool, write_mcool
+from epigept_batch.contacts.cool import RATIO, RAW, import_cooler, write_cool, write_mcool
 from epigept_batch.contacts.expected import DistanceSums, Expected, read_expected, write_expected
 from epigept_batch.contacts.pairs import WindowMean, size, upper_triangle, usable_blocks
 from epigept_batch.contacts.strongest import CAUTION, Candidates, Rule, Strongest, write_bedpe, write_interact
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 MIN_DISTANCE_BP = 20_000
 """Pairs that are nearer are mostly of one element, and all of them touch."""
-OBSERVED_OVER_EXPECTED, RAW = "observed/expected", "raw"
 
 
 @dataclass(frozen=True)
@@ -120,23 +119,46 @@ class Maps:
         self.geometry = spec.geometry
         self.bin_bp = self.output.bin_bp
         self.blocks = spec.geometry.window_bp // self.bin_bp
-        distance_bp = request.min_distance_bp
-        if distance_bp is None:
-            distance_bp = min(MIN_DISTANCE_BP, spec.geometry.window_bp // 5)
-        self.min_distance = ceil_div(distance_bp, self.bin_bp)
+        self.overlap = self._least_overlap() if request.overlap is None else request.overlap
+        self.values = RAW if request.raw else RATIO
+        self._min_distance_bp = request.min_distance_bp
+        if self._min_distance_bp is None:
+            self._min_distance_bp = min(MIN_DISTANCE_BP, spec.geometry.window_bp // 5)
+        self.min_distance = ceil_div(self._min_distance_bp, self.bin_bp)
         self.expected = None if request.expected is None else read_expected(request.expected)
+        self._check()
+        import_cooler()
+
+    def _check(self) -> None:
+        """Check that the options suit the map.
+
+        Raises:
+            InputError: One does not.
+        """
+        window_bp = self.geometry.window_bp
         if self.expected is not None and self.expected.bin_bp != self.bin_bp:
             raise InputError(
                 f"is for bins of {self.expected.bin_bp:,} bp, but the map has bins of {self.bin_bp:,} bp; use the "
                 "expected.tsv of a run with this map",
-                request.expected,
+                self.request.expected,
             )
         if self.min_distance >= self.blocks:
             raise InputError(
-                f"--min-distance {distance_bp}: must be less than the {spec.geometry.window_bp:,} bp of a "
-                "window, in which pairs are seen"
+                f"--min-distance {self._min_distance_bp}: must be less than the {window_bp:,} bp of a window, in which "
+                "pairs are seen"
             )
-        import_cooler()
+        if (window_bp - self.overlap) % self.bin_bp:
+            raise InputError(
+                f"--overlap {self.overlap}: must differ from the window of {window_bp:,} bp by a multiple of the map's "
+                f"bins of {self.bin_bp:,} bp"
+            )
+
+    def _least_overlap(self) -> int:
+        """Return the least overlap of at least half of a window with which all windows lie on the map's grid of bins.
+
+        Every pair up to this distance is then seen in whole.
+        """
+        return self.geometry.window_bp - max(1, self.blocks // 2) * self.bin_bp
 
     def selection(self, regions: Sequence[Region]) -> dict[str, tuple[Span, ...]]:
         """Return the bins of the map that overlap the regions."""
@@ -182,10 +204,11 @@ class Maps:
         request = self.request
         return {
             "map": self.output.name,
-            "values": RAW if request.raw else OBSERVED_OVER_EXPECTED,
+            "values": self.values,
             "expected": None if request.expected is None else file_sha256(request.expected),
             "strongest pairs": [request.share, self.min_distance * self.bin_bp],
             "levels": request.mcool,
+            "overlap": self.overlap,
         }
 
     def shape(self, tile: Tile) -> tuple[int, int]:
@@ -297,11 +320,11 @@ class MapWork:
         maps = self._maps
         return {
             "sample": sample,
-            "values": maps.inputs()["values"],
+            "values": maps.values,
             "note": CAUTION,
             "layers": list(maps.output.layers),
             "window_bp": maps.geometry.window_bp,
-            "overlap": maps.request.overlap,
+            "overlap": maps.overlap,
             "model_sha256": self._assignment.model_sha256,
         }
 
@@ -324,7 +347,7 @@ class MapWork:
             "map": maps.output.name,
             "layers": list(maps.output.layers),
             "map_bin_bp": maps.bin_bp,
-            "values": maps.inputs()["values"],
+            "values": maps.values,
             "expected": None if maps.request.expected is None else str(maps.request.expected.resolve()),
             "strongest_pairs": self._strongest[number],
             "regions": self._assignment.regions,

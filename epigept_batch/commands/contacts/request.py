@@ -17,6 +17,8 @@ class ContactsRequest(RunRequest):
     """What a user asks for.
 
     Attributes:
+        overlap: Base pairs shared by neighbouring windows; None for half of a window, or the little more with which
+            all windows lie on the grid of the map.
         map: Name of the network's contact output.
         raw: Write the attention itself, not observed over expected.
         expected: What another run expected by distance; None for this run's own mean.
@@ -26,6 +28,7 @@ class ContactsRequest(RunRequest):
         with_tracks: Also write the tracks.
     """
 
+    overlap: int | None = None
     map: str = CONTACTS
     raw: bool = False
     expected: Path | None = None

@@ -5,17 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from epigept_batch.commands.contacts.maps import Maps, find_output
+from epigept_batch.commands.contacts.maps import Maps
 from epigept_batch.commands.genome.tracks import Tracks
 from epigept_batch.commands.run.plan import Task
 from epigept_batch.commands.run.run import run_task
-from epigept_batch.errors import InputError
-from epigept_batch.inference.model_file import read_spec
 from epigept_batch.tiling import make_paired_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from epigept_batch.commands.contacts.request import ContactsRequest
     from epigept_batch.progress import Progress
@@ -42,24 +39,6 @@ def run_contacts(request: ContactsRequest, progress: Progress) -> dict[str, Outp
     return run_task(request, partial(contacts_task, request), progress)[0]
 
 
-def default_overlap(model: Path, map_name: str) -> int:
-    """Return the least overlap of at least half of a window with which all windows lie on the map's grid of bins.
-
-    Every pair up to this distance is then seen in whole.
-
-    Args:
-        model: The model file.
-        map_name: Name of its contact output.
-
-    Raises:
-        ModelError: It is not a model file, or has no such output.
-    """
-    spec = read_spec(model)
-    bin_bp = find_output(map_name, spec, model).bin_bp
-    window_bp = spec.geometry.window_bp
-    return window_bp - max(1, window_bp // 2 // bin_bp) * bin_bp
-
-
 def contacts_task(request: ContactsRequest, spec: Spec) -> Task:
     """Return what `contacts` wants of a run.
 
@@ -67,31 +46,17 @@ def contacts_task(request: ContactsRequest, spec: Spec) -> Task:
         EpiGePTError: An option does not suit the model.
     """
     maps = Maps(request, spec)
-    tracks = Tracks(spec, request.out, names=(), space="log1p") if request.with_tracks else None
-    _check_overlap(request, maps)
+    tracks = Tracks(spec, request.out, names=(), space="log1p", overlap=maps.overlap) if request.with_tracks else None
 
     def tiles(contigs: Sequence[Contig], regions: Sequence[Region]) -> list[Tile]:
         found = make_paired_tiles(
             contigs,
             maps.network_bins(regions),
             geometry=spec.geometry,
-            overlap=request.overlap,
+            overlap=maps.overlap,
             taken=None if tracks is None else tracks.selection(regions),
         )
         maps.check_expected(found)
         return found
 
     return Task((maps,) if tracks is None else (maps, tracks), tiles)
-
-
-def _check_overlap(request: ContactsRequest, maps: Maps) -> None:
-    """Refuse windows whose maps would not lie on one grid of bins.
-
-    Raises:
-        InputError: The step from window to window is not a multiple of the map's bins.
-    """
-    if (maps.geometry.window_bp - request.overlap) % maps.bin_bp:
-        raise InputError(
-            f"--overlap {request.overlap}: must differ from the window of {maps.geometry.window_bp:,} bp by a multiple "
-            f"of the map's bins of {maps.bin_bp:,} bp"
-        )

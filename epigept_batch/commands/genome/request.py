@@ -14,7 +14,9 @@ class GenomeRequest(RunRequest):
     Attributes:
         tracks: Names of the tracks to write; empty for all.
         space: `log1p` or `linear`.
+        overlap: Base pairs shared by neighbouring windows.
     """
 
     tracks: tuple[str, ...] = ()
     space: str = "log1p"
+    overlap: int = 0

@@ -45,7 +45,7 @@ def genome_task(request: GenomeRequest, spec: Spec) -> Task:
     Raises:
         InputError: The model has no such track.
     """
-    tracks = Tracks(spec, request.out, names=request.tracks, space=request.space)
+    tracks = Tracks(spec, request.out, names=request.tracks, space=request.space, overlap=request.overlap)
 
     def tiles(contigs: Sequence[Contig], regions: Sequence[Region]) -> list[Tile]:
         selection = tracks.selection(regions)

@@ -34,6 +34,7 @@ class Tracks:
         out: Output folder.
         names: Names of the tracks; empty for all.
         space: `log1p` or `linear`.
+        overlap: Base pairs shared by neighbouring windows.
 
     Raises:
         InputError: The model has no such track.
@@ -41,9 +42,9 @@ class Tracks:
 
     outputs = (SIGNAL,)
 
-    def __init__(self, spec: Spec, out: Path, *, names: Sequence[str], space: str) -> None:
+    def __init__(self, spec: Spec, out: Path, *, names: Sequence[str], space: str, overlap: int) -> None:
         self.names = choose_tracks(tuple(names), spec)
-        self.space = space
+        self.space, self.overlap = space, overlap
         self.bin_bp = spec.geometry.bin_bp
         self._out = out
         self._all = spec.tracks
@@ -65,7 +66,7 @@ class Tracks:
 
     def inputs(self) -> Mapping[str, Any]:
         """Return what the bigWigs also depend on."""
-        return {"set of tracks": self.names, "space": self.space}
+        return {"set of tracks": self.names, "space": self.space, "overlap": self.overlap}
 
     def shape(self, tile: Tile) -> tuple[int, int]:
         """Return bins and tracks."""

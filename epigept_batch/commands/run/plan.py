@@ -126,20 +126,17 @@ def _plan(request: RunRequest, spec: Spec, task: Task, genome: Genome) -> RunPla
         GENOME: genome.md5s(contig for contig in genome.contigs if contig.name in names),
     }
     selections = tuple(product.selection(regions) for product in task.products)
+    of_products = tuple(
+        {**shared, "selection of bins": selection, **product.inputs()}
+        for product, selection in zip(task.products, selections, strict=True)
+    )
     samples = tuple(
         Sample(
             name=source.name,
             source=source,
             expression=network_expression(source.tpm.by_factor, distribution),
             inputs=tuple(
-                {
-                    **shared,
-                    "selection of bins": selection,
-                    **product.inputs(),
-                    "overlap": request.overlap,
-                    "expression": _expression_digest(source, normalised=normalised),
-                }
-                for product, selection in zip(task.products, selections, strict=True)
+                {**inputs, "expression": _expression_digest(source, normalised=normalised)} for inputs in of_products
             ),
         )
         for source in sources

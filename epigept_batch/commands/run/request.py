@@ -27,7 +27,6 @@ class RunRequest:
         beds: Files of intervals.
         all_contigs: Predict every contig of the FASTA.
         any_genome: Accept a genome that the network was not trained for.
-        overlap: Base pairs shared by neighbouring windows.
         device: Device on which the network runs.
         batch_size: Number of (window, sample) pairs that the network computes at once; None to suit the device.
         threads: Number of CPU threads.
@@ -45,7 +44,6 @@ class RunRequest:
     beds: tuple[Path, ...] = ()
     all_contigs: bool = False
     any_genome: bool = False
-    overlap: int = 0
     device: Device = AUTO
     batch_size: int | None = None
     threads: int = 1

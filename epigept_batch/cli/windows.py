@@ -1,0 +1,80 @@
+"""What the commands share that predict windows of a genome for samples: options, their request, their records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from epigept_batch.cli.options import (
+    Decorated,
+    all_contigs_option,
+    any_genome_option,
+    batch_size_option,
+    device_option,
+    fasta_option,
+    folder_option,
+    model_option,
+    region_options,
+    threads_option,
+)
+from epigept_batch.cli.samples import sample_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from epigept_batch.provenance.run_record import OutputFiles
+
+INPUTS = (
+    sample_options,
+    fasta_option,
+    model_option,
+    folder_option,
+    region_options,
+    all_contigs_option,
+    any_genome_option,
+)
+RUN = (
+    device_option("auto", "the network"),
+    batch_size_option,
+    threads_option,
+    click.option(
+        "--scores",
+        type=click.Path(path_type=Path),
+        metavar="STORE",
+        help="Motif scores from `epigept-batch scan`.  [default: scan during the run]",
+    ),
+    click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs."),
+    click.option("--fresh", is_flag=True, help="Discard saved progress and start over."),
+)
+FIELDS = {"region": "regions", "chromosome": "chromosomes", "bed": "beds"}
+"""Names in a request of options that can be repeated."""
+
+
+def input_options(command: Decorated) -> Decorated:
+    """Options on samples, genome, model, output folder and regions."""
+    for option in reversed(INPUTS):
+        command = option(command)
+    return command
+
+
+def run_options(command: Decorated) -> Decorated:
+    """Options on the device, the score store, and outputs and progress that are there."""
+    for option in reversed(RUN):
+        command = option(command)
+    return command
+
+
+def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a `RunRequest` from the options of `input_options` and `run_options`; others stay."""
+    from epigept_batch.inference.device import parse_device
+
+    fields = {FIELDS.get(name, name): value for name, value in options.items()}
+    return fields | {"device": parse_device(fields["device"])}
+
+
+def print_records(files: Iterable[OutputFiles]) -> None:
+    """Print the records of samples as JSON."""
+    click.echo(json.dumps([json.loads(sample.record.read_text()) for sample in files], indent=2))
