@@ -354,6 +354,16 @@ def test_coarser_levels_of_an_earlier_run_do_not_stay(contacts, tmp_path):
     assert names(tmp_path / "out") == {f"sample.{ending}" for ending in ENDINGS}
 
 
+def test_what_a_killed_run_left_hidden_is_removed(contacts, tmp_path):
+    (tmp_path / "out").mkdir()
+    for ending in (*ENDINGS, "contacts.mcool"):
+        (tmp_path / f"out/.sample.{ending}.0123abcd.part").touch()
+    theirs = tmp_path / "out/.other.contacts.cool.0123abcd.part"
+    theirs.touch()
+    assert contacts().code == 0
+    assert names(tmp_path / "out") == {*(f"sample.{ending}" for ending in ENDINGS), theirs.name}
+
+
 def test_tracks_that_are_there_stay(contacts, genome, tmp_path):
     assert genome().code == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}

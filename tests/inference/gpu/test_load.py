@@ -178,3 +178,19 @@ def test_the_driver_knows_its_gpus():
     pages = np.zeros(1 << 20, np.uint8)
     driver.lock_pages(pages)
     driver.unlock_pages(pages)
+
+
+def test_a_kept_trial_is_that_of_the_outputs_of_the_run(contacts_model, monkeypatch):
+    """Contacts take more memory than the signal, so the batch that suits one may be too large for both."""
+    ort = SimpleNamespace(get_available_providers=lambda: [CUDA_PROVIDER])
+    memory = SimpleNamespace(free=1 << 30, total=1 << 31)
+    driver = SimpleNamespace(device_count=lambda: 1, memory=lambda _: memory, device_name=lambda _: "H100")
+    keys = []
+    monkeypatch.setattr(cuda, "CudaDriver", lambda: driver)
+    monkeypatch.setattr(cuda, "load_on_gpu", lambda *_: None)
+    monkeypatch.setattr(Ports, "of_session", lambda _: None)
+    monkeypatch.setattr(cuda, "kept_trial", lambda key, _: keys.append(key) or SimpleNamespace(batch_size=4))
+    for outputs in ((SIGNAL,), (SIGNAL, "contacts"), (SIGNAL,)):
+        options = RunOptions("fp16", digest="d", outputs=outputs)
+        cuda.load_on_gpus(ort, contacts_model, Device("cuda"), options, runtime="r", say=lambda _: None)
+    assert keys[0] == keys[2] != keys[1]
