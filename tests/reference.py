@@ -199,3 +199,68 @@ def published_network(architecture, state, inputs):
     network = PublishedNetwork(architecture, state)
     windows = zip(inputs["tokens"], inputs["motif_scores"], strict=True)
     return np.stack([np.stack([network(*window, sample) for sample in inputs["expression"]]) for window in windows])
+
+
+def edited_by_base(bases, changes):
+    """Edit a list of bases one by one; return the edited list with the position that each comes from, or its anchor.
+
+    Args:
+        bases: The reference, a string.
+        changes: Triples of start, number of replaced bases, and what replaces them, in order.
+
+    Returns:
+        A list of (base, position, whether it was inserted after that position).
+    """
+    edited, position = [], 0
+    for start, removed, inserted in changes:
+        edited += [(bases[here], here, False) for here in range(position, start)]
+        for number, base in enumerate(inserted):
+            if number < removed:
+                edited.append((base, start + number, False))
+            else:
+                edited.append((base, start + min(removed, len(inserted)) - 1, True))
+        position = start + removed
+    return edited + [(bases[here], here, False) for here in range(position, len(bases))]
+
+
+def aligned_by_base(edited, origin, values, has_bases, *, start, bins, bin_bp, contig_length):
+    """Align values by bin of an edited window to the bins of the reference's window, base by base.
+
+    Args:
+        edited: As from `edited_by_base`.
+        origin: Index in `edited` of the window's first base.
+        values: Values of the bins of the edited window, (bins, tracks).
+        has_bases: Which of them contain a base.
+        start: Position of the reference's window.
+        bins: Number of bins.
+        bin_bp: Bases per bin.
+        contig_length: Bases of the contig.
+    """
+    own, inserted = {}, {}
+    for number in range(bins * bin_bp):
+        if origin + number >= len(edited):
+            break
+        _, position, is_inserted = edited[origin + number]
+        value = values[number // bin_bp] if has_bases[number // bin_bp] else None
+        if is_inserted:
+            inserted.setdefault(position, []).append(value)
+        else:
+            own[position] = value
+    kept = {position for _, position, is_inserted in edited if not is_inserted}
+    found = np.full((bins, values.shape[1]), np.nan)
+    for bin_ in range(bins):
+        first = start + bin_ * bin_bp
+        positions = [p for p in range(first, first + bin_bp) if 0 <= p < contig_length]
+        if positions and not kept.intersection(positions):
+            found[bin_] = 0
+            continue
+        of_bases = []
+        for position in positions:
+            value = own.get(position)
+            if value is None:
+                continue
+            more = [one for one in inserted.get(position, []) if one is not None]
+            of_bases.append(np.max([value, *more], axis=0))
+        if of_bases:
+            found[bin_] = np.mean(of_bases, axis=0, dtype=np.float64)
+    return found

@@ -16,7 +16,7 @@ TIERS = (
     ("vocabulary",),  # the modules of the top level
     ("machine", "provenance"),  # processors and the environment; records of how outputs were made
     ("sequence", "expression", "tracks", "inference"),  # things, each on its own
-    ("motifs", "contacts"),  # which lie on sequence
+    ("motifs", "contacts", "variants"),  # which lie on sequence
     ("prediction", "evaluation", "simulation", "setup", "demo"),  # what is done with things
     ("commands", "api"),  # one module or folder per command; the same from Python
     ("cli",),  # their options and words
@@ -31,6 +31,7 @@ OWNERS = {
     "pyBigWig": {"tracks/signal.py"},
     "cooler": {"contacts/cool.py"},
     "matplotlib": {"evaluation/figures.py"},
+    "pysam": {"variants/variant_file.py"},
     "hictkpy": {"contacts/contact_file.py"},
     "anndata": {"expression/pseudobulk.py"},
     "h5py": {"expression/pseudobulk.py"},
