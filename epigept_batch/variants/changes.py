@@ -227,6 +227,15 @@ def edit(
     return EditedWindow(reach, rightward.alignment(length, inside, _deletions(right, start, inside)))
 
 
+def align(changes: Sequence[Change], *, contig_length: int, start: int, length: int) -> Alignment:
+    """Return the alignment that `edit` returns, without reading the sequence."""
+    return edit(_nothing, changes, contig_length=contig_length, start=start, length=length).alignment
+
+
+def _nothing(start: int, end: int) -> NDArray[np.uint8]:
+    return np.zeros(end - start, dtype=np.uint8)
+
+
 class _Rightward:
     """Collects the edited sequence from a position on to the right, with what corresponds to what."""
 

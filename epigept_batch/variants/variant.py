@@ -35,7 +35,7 @@ STATUSES: Mapping[str, str] = {
     NO_CONTIG: "on a contig that the FASTA lacks",
     OUTSIDE: "beyond the end of their contig",
     MISMATCH: "the reference allele differs from the FASTA",
-    NO_BASES: "the bins around the variant contain only N",
+    NO_BASES: "the reference allele consists of N",
 }
 """What may become of an allele, with a description for messages."""
 MISSING = "."
@@ -121,6 +121,8 @@ def _status_of_record(variant: Variant, contig: Contig | None, genome: Genome, *
         return NOT_ACGT
     if genome.letters(contig, variant.position, end).upper() != variant.ref.upper().encode():
         return MISMATCH
+    if not variant.ref.upper().strip("N"):
+        return NO_BASES
     if len(variant.ref) > longest:
         return TOO_LONG
     return None if variant.alts else NO_ALT
