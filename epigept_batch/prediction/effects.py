@@ -249,7 +249,10 @@ def _effects(
         if allele.status != SCORED or placed.contig is None or allele.change is None:
             yield np.full((*shape, len(FIELDS)), np.nan, dtype=np.float32)
             continue
-        views = [_of_view(placed.variant, placed.contig, allele.change, view, found, scoring) for view in scoring.views]
+        views = [
+            _of_view(placed.variant, placed.contig, allele.change, view, found, scoring, shape)
+            for view in scoring.views
+        ]
         fields = np.mean(views, axis=0)
         fields[..., 4:] = views[0][..., 4:]
         if len(views) > 1:

@@ -119,13 +119,14 @@ def _status_of_record(variant: Variant, contig: Contig | None, genome: Genome, *
         return OUTSIDE
     if not _LETTERS.fullmatch(variant.ref):
         return NOT_ACGT
-    if genome.letters(contig, variant.position, end).upper() != variant.ref.upper().encode():
-        return MISMATCH
-    if not variant.ref.upper().strip("N"):
-        return NO_BASES
-    if len(variant.ref) > longest:
-        return TOO_LONG
-    return None if variant.alts else NO_ALT
+    letters = genome.letters(contig, variant.position, end).upper().decode("latin-1")
+    found = {
+        MISMATCH: letters != variant.ref.upper(),
+        NO_BASES: not letters.strip("N"),
+        TOO_LONG: len(variant.ref) > longest,
+        NO_ALT: not variant.alts,
+    }
+    return next((status for status, holds in found.items() if holds), None)
 
 
 def _allele(variant: Variant, alt: str, *, longest: int) -> Allele:
