@@ -19,7 +19,7 @@ from epigept_batch.variants.changes import align
 from epigept_batch.variants.variant import SCORED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,6 +43,8 @@ FIELDS = (
     "difference_sd",
 )
 """What is known of an allele for a sample and a track; NaN where nothing is."""
+DIFFERENCE, LARGEST = FIELDS.index("difference"), FIELDS.index("max_abs_difference")
+"""The fields before `LARGEST` are averaged over views."""
 LONGEST_CHUNK, MOST_WINDOWS = 64, 2048
 SHIFT = 8
 """Windows are shifted by this part of a window."""
@@ -177,15 +179,7 @@ def predict_effects(
     Raises:
         EpiGePTError: A window cannot be read or computed.
     """
-    waiting: deque[tuple[Chunk, dict[EditedTile, None]]] = deque()
-
-    def tiles() -> Iterator[EditedTile]:
-        for chunk in chunks:
-            needed = dict.fromkeys(tile for placed in chunk.placed for tile in _tiles(placed, scoring))
-            waiting.append((chunk, needed))
-            yield from needed
-
-    shape = (len(expression), len(tracks))
+    effects = _Effects(scoring, len(expression), len(tracks))
     with ExitStack() as stack:
         scores = None
         if sessions[0].ports.takes(MOTIF_SCORES):
@@ -196,7 +190,7 @@ def predict_effects(
         reader = EditedWindowReader(genome, scores, geometry=spec.geometry, clock=clock)
         signals = predict(
             reader,  # type: ignore[arg-type]
-            tiles(),
+            effects.tiles(chunks),
             expression,
             sessions,
             tracks=tracks,
@@ -205,26 +199,11 @@ def predict_effects(
             clock=clock,
         )
         stack.enter_context(closing(signals))
-        found: dict[EditedTile, TileSignal] = {}
         for signal in signals:
-            yield from _finished(waiting, found, scoring, shape)  # chunks without any window before this one
-            found[signal.tile] = signal  # type: ignore[index]
-            yield from _finished(waiting, found, scoring, shape)
-        yield from _finished(waiting, found, scoring, shape)
-
-
-def _finished(
-    waiting: deque[tuple[Chunk, dict[EditedTile, None]]],
-    found: dict[EditedTile, TileSignal],
-    scoring: Scoring,
-    shape: tuple[int, int],
-) -> Iterator[tuple[Chunk, NDArray[np.float32]]]:
-    """Yield the chunks at the head of the queue of which all windows are there, and forget these windows."""
-    while waiting and len(found) == len(waiting[0][1]):
-        chunk, _ = waiting.popleft()
-        rows = [row for placed in chunk.placed for row in _effects(placed, found, scoring, shape)]
-        found.clear()
-        yield chunk, np.stack(rows)
+            yield from effects.finished()  # chunks that come before this window and need none
+            effects.add(signal)
+            yield from effects.finished()
+        yield from effects.finished()
 
 
 def _tiles(placed: Placed, scoring: Scoring) -> Iterator[EditedTile]:
@@ -241,85 +220,99 @@ def _tile(contig: Contig, start: int, change: Change | None, view: View) -> Edit
     return EditedTile(0, contig, start, (), change=change, reverse=view.reverse)
 
 
-def _effects(
-    placed: Placed, found: Mapping[EditedTile, TileSignal], scoring: Scoring, shape: tuple[int, int]
-) -> Iterator[NDArray[np.float32]]:
-    """Yield the effects of each allele of a variant, float32, (samples, tracks, FIELDS)."""
-    for allele in placed.alleles:
-        if allele.status != SCORED or placed.contig is None or allele.change is None:
-            yield np.full((*shape, len(FIELDS)), np.nan, dtype=np.float32)
-            continue
-        views = [
-            _of_view(placed.variant, placed.contig, allele.change, view, found, scoring, shape)
-            for view in scoring.views
-        ]
-        fields = np.mean(views, axis=0)
-        fields[..., 4:] = views[0][..., 4:]
-        if len(views) > 1:
-            fields[..., 6] = np.std([of_view[..., 2] for of_view in views], axis=0, ddof=1)
-        yield fields.astype(np.float32)
+class _Effects:
+    """Turns the signals of windows into the effects of the variants of one chunk after the other.
 
-
-def _of_view(
-    variant: Variant,
-    contig: Contig,
-    change: Change,
-    view: View,
-    found: Mapping[EditedTile, TileSignal],
-    scoring: Scoring,
-    shape: tuple[int, int],
-) -> NDArray[np.float64]:
-    """Return the effects of an allele in one view, float64, (samples, tracks, FIELDS); the last field is NaN."""
-    bin_bp = scoring.geometry.bin_bp
-    starts = scoring.starts(variant, contig, change, view)
-    pairs = [_pair(contig, change, start, view, found, scoring.geometry, shape) for start in starts]
-    reference, alternative = (np.concatenate(parts, axis=1) for parts in zip(*pairs, strict=True))
-    numbers = np.arange(starts[0] // bin_bp, starts[0] // bin_bp + reference.shape[1])
-    difference = alternative - reference
-    first, last = scoring.bins(variant, contig)
-    near = (numbers >= first) & (numbers < last) & ~np.isnan(difference).any(axis=(0, 2))
-    of_reference, of_alternative = (values[:, near] for values in (reference, alternative))
-    means = of_reference.mean(axis=1), of_alternative.mean(axis=1)
-    linear = [np.expm1(values).mean(axis=1) for values in (of_reference, of_alternative)]
-    size = np.where(np.isnan(difference), 0, np.abs(difference))
-    where = size.argmax(axis=1)
-    largest = np.take_along_axis(size, where[:, None], axis=1)[:, 0]
-    distances = np.where(largest > 0, _distances(numbers, variant, contig, bin_bp)[where], np.nan)
-    nothing = np.full_like(largest, np.nan)
-    fold_change = np.log2((linear[1] + 1) / (linear[0] + 1))
-    return np.stack([*means, means[1] - means[0], fold_change, largest, distances, nothing], axis=-1)
-
-
-def _pair(
-    contig: Contig,
-    change: Change,
-    start: int,
-    view: View,
-    found: Mapping[EditedTile, TileSignal],
-    geometry: Geometry,
-    shape: tuple[int, int],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the signal of a window without and with a change, by bin of the reference; NaN where there is none.
-
-    Both float64, (samples, bins, tracks).
+    Args:
+        scoring: How variants are scored.
+        samples: Number of samples.
+        tracks: Number of tracks.
     """
-    reference, has_bases = _forward(found[_tile(contig, start, None, view)], geometry, shape)
-    alternative, has_bases_too = _forward(found[_tile(contig, start, change, view)], geometry, shape)
-    alignment = align((change,), contig_length=contig.length, start=start, length=geometry.window_bp)
-    aligned = alignment.to_reference(alternative, has_bases_too, bin_bp=geometry.bin_bp)
-    inside = has_bases[:, None]
-    return np.where(inside, reference, np.nan), np.where(inside, aligned, np.nan)
 
+    def __init__(self, scoring: Scoring, samples: int, tracks: int) -> None:
+        self._scoring = scoring
+        self._shape = samples, tracks
+        self._waiting: deque[tuple[Chunk, int]] = deque()
+        self._found: dict[EditedTile, TileSignal] = {}
 
-def _forward(
-    signal: TileSignal, geometry: Geometry, shape: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return a window's signal, (samples, bins, tracks), and which bins have bases, along the forward strand."""
-    samples, tracks = shape
-    if signal.signal is None:
-        return np.zeros((samples, geometry.bins, tracks), dtype=np.float32), signal.has_bases
-    reverse = isinstance(signal.tile, EditedTile) and signal.tile.reverse
-    return (signal.signal[:, ::-1], signal.has_bases[::-1]) if reverse else (signal.signal, signal.has_bases)
+    def tiles(self, chunks: Iterable[Chunk]) -> Iterator[EditedTile]:
+        """Yield the windows that chunks need."""
+        for chunk in chunks:
+            needed = dict.fromkeys(tile for placed in chunk.placed for tile in _tiles(placed, self._scoring))
+            self._waiting.append((chunk, len(needed)))
+            yield from needed
+
+    def add(self, signal: TileSignal) -> None:
+        """Add the signal of the next window."""
+        self._found[signal.tile] = signal  # type: ignore[index]
+
+    def finished(self) -> Iterator[tuple[Chunk, NDArray[np.float32]]]:
+        """Yield the chunks of which all windows are there, and forget these windows."""
+        while self._waiting and len(self._found) == self._waiting[0][1]:
+            chunk, _ = self._waiting.popleft()
+            rows = [row for placed in chunk.placed for row in self._of_variant(placed)]
+            self._found.clear()
+            yield chunk, np.stack(rows)
+
+    def _of_variant(self, placed: Placed) -> Iterator[NDArray[np.float32]]:
+        """Yield the effects of each allele of a variant, float32, (samples, tracks, FIELDS)."""
+        for allele in placed.alleles:
+            if allele.status != SCORED or placed.contig is None or allele.change is None:
+                yield np.full((*self._shape, len(FIELDS)), np.nan, dtype=np.float32)
+                continue
+            views = [self._of_view(placed.variant, placed.contig, allele.change, view) for view in self._scoring.views]
+            fields = np.mean(views, axis=0)
+            fields[..., LARGEST:] = views[0][..., LARGEST:]
+            if len(views) > 1:
+                fields[..., -1] = np.std([of_view[..., DIFFERENCE] for of_view in views], axis=0, ddof=1)
+            yield fields.astype(np.float32)
+
+    def _of_view(self, variant: Variant, contig: Contig, change: Change, view: View) -> NDArray[np.float64]:
+        """Return the effects of an allele in one view, float64, (samples, tracks, FIELDS); the last field is NaN."""
+        scoring = self._scoring
+        bin_bp = scoring.geometry.bin_bp
+        starts = scoring.starts(variant, contig, change, view)
+        pairs = [self._pair(contig, change, start, view) for start in starts]
+        reference, alternative = (np.concatenate(parts, axis=1) for parts in zip(*pairs, strict=True))
+        numbers = np.arange(starts[0] // bin_bp, starts[0] // bin_bp + reference.shape[1])
+        difference = alternative - reference
+        first, last = scoring.bins(variant, contig)
+        near = (numbers >= first) & (numbers < last) & ~np.isnan(difference).any(axis=(0, 2))
+        of_both = [values[:, near] for values in (reference, alternative)]
+        means = [values.mean(axis=1) for values in of_both]
+        linear = [np.expm1(values).mean(axis=1) for values in of_both]
+        fold_change = np.log2((linear[1] + 1) / (linear[0] + 1))
+        size = np.where(np.isnan(difference), 0, np.abs(difference))
+        where = size.argmax(axis=1)
+        largest = np.take_along_axis(size, where[:, None], axis=1)[:, 0]
+        distances = np.where(largest > 0, _distances(numbers, variant, contig, bin_bp)[where], np.nan)
+        nothing = np.full_like(largest, np.nan)
+        return np.stack([*means, means[1] - means[0], fold_change, largest, distances, nothing], axis=-1)
+
+    def _pair(
+        self, contig: Contig, change: Change, start: int, view: View
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the signal of a window without and with a change, by bin of the reference; NaN where there is none.
+
+        Both float64, (samples, bins, tracks).
+        """
+        geometry = self._scoring.geometry
+        reference, has_bases = self._forward(_tile(contig, start, None, view))
+        alternative, has_bases_too = self._forward(_tile(contig, start, change, view))
+        alignment = align((change,), contig_length=contig.length, start=start, length=geometry.window_bp)
+        aligned = alignment.to_reference(alternative, has_bases_too, bin_bp=geometry.bin_bp)
+        inside = has_bases[:, None]
+        return np.where(inside, reference, np.nan), np.where(inside, aligned, np.nan)
+
+    def _forward(self, tile: EditedTile) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return a window's signal, (samples, bins, tracks), and which bins have bases, along the forward strand."""
+        found = self._found[tile]
+        if found.signal is None:
+            samples, tracks = self._shape
+            return np.zeros((samples, self._scoring.geometry.bins, tracks), dtype=np.float32), found.has_bases
+        if tile.reverse:
+            return found.signal[:, ::-1], found.has_bases[::-1]
+        return found.signal, found.has_bases
 
 
 def _distances(numbers: NDArray[np.int64], variant: Variant, contig: Contig, bin_bp: int) -> NDArray[np.float64]:
