@@ -403,6 +403,14 @@ def contacts(fasta, contacts_model, tpm, tmp_path):
 
 
 @pytest.fixture
+def score(fasta, small_model, tpm, tmp_path):
+    """Run `epigept-batch variants` on a file likewise."""
+    given = {"tpm": tpm, "fasta": fasta, "model": small_model, "out": tmp_path / "scores.tsv", "device": "cpu"}
+    run = runner_of("variants", given)
+    return lambda *words, **options: run(*words, **{name.replace("_", "-"): value for name, value in options.items()})
+
+
+@pytest.fixture
 def scan(fasta, small_model, tmp_path):
     """Run `epigept-batch scan` likewise."""
     return runner_of("scan", {"fasta": fasta, "model": small_model, "out": tmp_path / "scores"})

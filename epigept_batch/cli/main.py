@@ -19,6 +19,7 @@ from epigept_batch.cli.scan import scan
 from epigept_batch.cli.setup import setup
 from epigept_batch.cli.simulate import simulate
 from epigept_batch.cli.streams import secure_streams
+from epigept_batch.cli.variants import variants
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEPT_BATCH"}
 
@@ -43,6 +44,7 @@ cli.add_command(doctor)
 cli.add_command(expression)
 cli.add_command(genome)
 cli.add_command(contacts)
+cli.add_command(variants)
 cli.add_command(scan)
 cli.add_command(evaluate)
 cli.add_command(info)

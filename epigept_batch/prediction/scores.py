@@ -12,7 +12,7 @@ from epigept_batch.motifs.store import BLOCK_BINS, ScoreKey, ScoreStore
 from epigept_batch.tiling import ceil_div
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from epigept_batch.inference.ports import Ports
@@ -59,14 +59,14 @@ def make_scanner(spec: Spec, *, threads: int, say: Callable[[str], None]) -> Mot
     return scanner
 
 
-def open_store(path: Path, spec: Spec, genome: Genome, tiles: Sequence[Tile], *, model: Path) -> ScoreStore:
+def open_store(path: Path, spec: Spec, genome: Genome, tiles: Iterable[Tile], *, model: Path) -> ScoreStore:
     """Open a store and check that it has the scores of all tiles for this model and sequence.
 
     Args:
         path: The path of the store.
         spec: The spec of the model file.
         genome: The sequence.
-        tiles: The tiles whose scores will be read.
+        tiles: The tiles whose scores will be read; a window may begin before its contig.
         model: The model file, for the suggested command that completes the store.
 
     Raises:
@@ -79,6 +79,7 @@ def open_store(path: Path, spec: Spec, genome: Genome, tiles: Sequence[Tile], *,
     for tile in tiles:
         first = tile.start // spec.geometry.bin_bp
         last = min(first + spec.geometry.bins, spec.geometry.bins_of(tile.contig.length))
+        first = max(first, 0)
         needed.setdefault(tile.contig, set()).update(range(first // BLOCK_BINS, ceil_div(last, BLOCK_BINS)))
     lacking = []
     for contig, blocks in needed.items():

@@ -1,0 +1,222 @@
+"""The plan of a run over variants: its inputs, which are read and checked before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from epigept_batch.commands.variants.request import SHIFTS, STRANDS
+from epigept_batch.errors import InputError
+from epigept_batch.expression.samples import SampleExpression, read_samples
+from epigept_batch.expression.vector import network_expression
+from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.prediction.effects import SHIFT, Scoring, View, chunk_size, in_chunks
+from epigept_batch.prediction.scores import open_store
+from epigept_batch.provenance.made_from import GENOME
+from epigept_batch.sequence.genome import Genome
+from epigept_batch.sequence.genome_verdict import accept_genome
+from epigept_batch.sequence.regions import by_any_name
+from epigept_batch.tiling import Region, Tile
+from epigept_batch.tracks.chosen import choose_tracks
+from epigept_batch.variants.tally import Tally
+from epigept_batch.variants.variant import SCORED, place
+from epigept_batch.variants.variant_file import read_variants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from epigept_batch.commands.variants.request import VariantsRequest
+    from epigept_batch.motifs.store import ScoreStore
+    from epigept_batch.prediction.effects import Chunk
+    from epigept_batch.sequence.genome_verdict import Verdict
+    from epigept_batch.spec import Spec
+    from epigept_batch.tiling import Contig
+    from epigept_batch.variants.variant import Placed
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One sample of a run.
+
+    Attributes:
+        name: Its name.
+        source: Its expression, as read.
+        expression: What the network reads, float32, (factors,).
+    """
+
+    name: str
+    source: SampleExpression
+    expression: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class VariantsPlan:
+    """A request whose inputs have been read and checked.
+
+    Attributes:
+        request: What a user asks for.
+        spec: The spec of the model file.
+        model_sha256: Digest of the model file.
+        genome: The genome, open.
+        verdict: Whether it suits the network.
+        contigs: Its contigs by every name that a file may use for them.
+        tally: What becomes of the variants of the file.
+        span: The variants [first, last) of the file that this run scores: its shard.
+        tracks: Names of the tracks.
+        samples: The samples.
+        scoring: How variants are scored.
+        store: Motif scores of the genome; None to scan during the run.
+        inputs: What the scores are made from, JSON-compatible.
+    """
+
+    request: VariantsRequest
+    spec: Spec
+    model_sha256: str
+    genome: Genome
+    verdict: Verdict
+    contigs: Mapping[str, Contig]
+    tally: Tally
+    span: tuple[int, int]
+    tracks: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    scoring: Scoring
+    store: ScoreStore | None
+    inputs: Mapping[str, Any]
+
+    @property
+    def chunk_size(self) -> int:
+        """Number of variants that are scored and kept together."""
+        return chunk_size(len(self.samples), len(self.scoring.views))
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the variants of the shard in chunks, read from the file."""
+        placed = _placed(self.request, self.genome, self.contigs, self.scoring)
+        return in_chunks(islice(placed, *self.span), self.chunk_size)
+
+
+def make_plan(request: VariantsRequest, say: Callable[[str], None]) -> VariantsPlan:
+    """Read and check all inputs of a run; the genome stays open.
+
+    Args:
+        request: What a user asks for.
+        say: Called with a sentence for the user.
+    """
+    spec = read_spec(request.model)
+    with ExitStack() as stack:
+        genome = stack.enter_context(Genome(request.fasta))
+        plan = _plan(request, spec, genome, say)
+        stack.pop_all()
+    return plan
+
+
+def _plan(request: VariantsRequest, spec: Spec, genome: Genome, say: Callable[[str], None]) -> VariantsPlan:
+    """Make the rest of the plan once the model and the genome are open."""
+    tracks = choose_tracks(request.tracks, spec)
+    scoring = Scoring(spec.geometry, spec.motif_set.window, grid=request.grid, views=_views(request, spec))
+    contigs = by_any_name(genome.contigs)
+    samples = _read_samples(request, spec)
+    tally = Tally()
+    for placed in _placed(request, genome, contigs, scoring):
+        tally.add(placed)
+    tally.check(request.variants, request.fasta, allow_mismatch=request.allow_mismatch)
+    for sentence in tally.sentences():
+        say(f"{request.variants}: {sentence}")
+    chosen = [contig for contig in genome.contigs if contig.name in tally.contigs]
+    regions = [Region(contig.name, 0, contig.length) for contig in chosen]
+    verdict = accept_genome(genome, regions, spec, chosen=True, any_genome=request.any_genome)
+    part, parts = request.shard
+    span = (tally.variants * (part - 1) // parts, tally.variants * part // parts)
+    store = None
+    if request.scores is not None:
+        tiles = _reference_tiles(request, genome, contigs, scoring, span)
+        store = open_store(request.scores, spec, genome, tiles, model=request.model)
+    model_sha256 = file_sha256(request.model)
+    inputs = {
+        "model": model_sha256,
+        GENOME: genome.md5s(chosen),
+        "file of variants": file_sha256(request.variants),
+        "set of samples": [
+            {"name": sample.name, "sha256": hashlib.sha256(sample.expression.tobytes()).hexdigest()}
+            for sample in samples
+        ],
+        "set of tracks": tracks,
+        "choice of windows": "grid" if request.grid else "around each variant",
+        "average": request.average,
+        "shard": request.shard,
+    }
+    return VariantsPlan(
+        request,
+        spec,
+        model_sha256,
+        genome,
+        verdict,
+        contigs,
+        tally,
+        span,
+        tracks,
+        samples,
+        scoring,
+        store,
+        inputs,
+    )
+
+
+def _views(request: VariantsRequest, spec: Spec) -> tuple[View, ...]:
+    """Return the views to average over.
+
+    Raises:
+        InputError: Windows on the grid cannot be averaged.
+    """
+    if request.grid and request.average:
+        raise InputError("--grid gives the difference of two genome runs, which has no average; remove --average")
+    shift = spec.geometry.bins // SHIFT
+    shifts = (0, -shift, shift) if SHIFTS in request.average else (0,)
+    strands = (False, True) if STRANDS in request.average else (False,)
+    return tuple(View(shift, reverse) for reverse in strands for shift in shifts)
+
+
+def _read_samples(request: VariantsRequest, spec: Spec) -> tuple[Sample, ...]:
+    """Read the samples.
+
+    Raises:
+        InputError: A table cannot be read, or the model has no expression reference.
+    """
+    if spec.reference is None and not request.samples.normalised:
+        raise InputError(
+            "has no expression reference; convert the checkpoint with --expression-reference, or pass tables of "
+            "quantile-normalised TPM with --normalised",
+            request.model,
+        )
+    distribution = request.samples.distribution(spec.reference)
+    sources = read_samples(request.samples, spec.factors, spec.reference)
+    return tuple(Sample(one.name, one, network_expression(one.tpm.by_factor, distribution)) for one in sources)
+
+
+def _placed(
+    request: VariantsRequest, genome: Genome, contigs: Mapping[str, Contig], scoring: Scoring
+) -> Iterator[Placed]:
+    """Yield all variants of the file on the genome."""
+    return (place(one, contigs, genome, longest=scoring.longest) for one in read_variants(request.variants))
+
+
+def _reference_tiles(
+    request: VariantsRequest,
+    genome: Genome,
+    contigs: Mapping[str, Contig],
+    scoring: Scoring,
+    span: tuple[int, int],
+) -> Iterator[Tile]:
+    """Yield the windows whose motif scores a store must have."""
+    for placed in islice(_placed(request, genome, contigs, scoring), *span):
+        for allele in placed.alleles:
+            if allele.status == SCORED and placed.contig is not None and allele.change is not None:
+                for view in scoring.views:
+                    for start in scoring.starts(placed.variant, placed.contig, allele.change, view):
+                        if not view.reverse:  # the reverse complement is scanned
+                            yield Tile(0, placed.contig, start, ())

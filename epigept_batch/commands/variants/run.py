@@ -1,0 +1,244 @@
+"""The run of `epigept-batch variants`."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import time
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import epigept_batch
+from epigept_batch.commands.run.journal import Journal
+from epigept_batch.commands.variants.annotation import KEY, annotations_of, description_of
+from epigept_batch.commands.variants.files import PARQUET, VCF, ScoreFiles
+from epigept_batch.commands.variants.plan import make_plan
+from epigept_batch.commands.variants.table import frame_of, write_parquet, write_tsv
+from epigept_batch.errors import InputError
+from epigept_batch.expression.notes import said_once
+from epigept_batch.files import make_folder, publish, remove_leftovers, temporary_beside
+from epigept_batch.inference.device import RunOptions
+from epigept_batch.inference.model_file import file_sha256
+from epigept_batch.inference.session import open_sessions
+from epigept_batch.prediction.effects import FIELDS, predict_effects
+from epigept_batch.provenance.run_record import is_up_to_date, withdraw, write_record
+from epigept_batch.timing import StageClock
+from epigept_batch.variants.variant_file import check_not_annotated, write_annotated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.commands.variants.plan import VariantsPlan
+    from epigept_batch.commands.variants.request import VariantsRequest
+    from epigept_batch.inference.session import Session
+    from epigept_batch.prediction.effects import Chunk
+    from epigept_batch.progress import Progress
+
+SYNC_SECONDS = 5.0
+
+
+def run_variants(request: VariantsRequest, progress: Progress) -> ScoreFiles:
+    """Score the variants of a file for every sample.
+
+    Errors in the user's inputs are found before the network is loaded, and before anything is written.
+
+    Args:
+        request: What to do.
+        progress: Receives an update per chunk of variants.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        EpiGePTError: Something that the user can fix; the message is one line.
+    """
+    clock, files = StageClock(), ScoreFiles(request.out)
+    if files.format == VCF:
+        check_not_annotated(request.variants, KEY)
+    with ExitStack() as stack:
+        with clock.stage("inputs"):
+            plan = make_plan(request, progress.say)
+            stack.enter_context(plan.genome)
+        for sentence in _notes(plan):
+            progress.say(sentence)
+        if not request.force and is_up_to_date(files, plan.inputs):
+            progress.say(f"{request.out}: up to date")
+            return files
+        make_folder(files.folder)
+        inputs = {**plan.inputs, "version of epigept-batch": epigept_batch.__version__}
+        journal = stack.enter_context(Journal(files.journal, inputs, fresh=request.fresh))
+        for path in (files.out, files.record, files.changing):
+            remove_leftovers(path)
+        try:
+            _run(plan, files, journal, clock=clock, progress=progress)
+        except KeyboardInterrupt:
+            if journal.tiles:
+                progress.say(f"{_kept(plan, journal):,} variants are saved; rerun the same command to resume")
+            raise
+    return files
+
+
+def _notes(plan: VariantsPlan) -> Iterator[str]:
+    """Yield the notes on the network, the genome and the samples."""
+    if plan.spec.caution is not None:
+        yield plan.spec.caution
+    for note in plan.verdict.notes:
+        yield f"{plan.request.fasta}: {note}"
+    yield from said_once([(sample.name, sample.source.sentences) for sample in plan.samples])
+
+
+def _kept(plan: VariantsPlan, journal: Journal) -> int:
+    """Return about how many variants are finished."""
+    return min(len(journal.tiles) * plan.chunk_size, plan.span[1] - plan.span[0])
+
+
+def _run(plan: VariantsPlan, files: ScoreFiles, journal: Journal, *, clock: StageClock, progress: Progress) -> None:
+    """Score the variants that are due, and publish the scores."""
+    request = plan.request
+    with clock.stage("load"):
+        options = RunOptions(
+            plan.spec.precision,
+            threads=request.threads,
+            batch_size=request.batch_size,
+            samples=len(plan.samples),
+            digest=plan.model_sha256,
+        )
+        sessions = open_sessions(request.model, request.device, options, say=progress.say)
+    journal.begin({"kind of device": sessions[0].provider, "arithmetic": sessions[0].arithmetic})
+    resumed = _kept(plan, journal)
+    if resumed:
+        progress.say(f"resuming: {resumed:,} of {plan.span[1] - plan.span[0]:,} variants are already finished")
+    progress.start(plan.span[1] - plan.span[0], done=resumed)
+    _score(plan, journal, sessions, clock=clock, progress=progress)
+    plan.genome.check_unchanged()
+    if file_sha256(request.variants) != plan.inputs["file of variants"]:
+        raise InputError("was changed during the run; rerun with --fresh", request.variants)
+    with clock.stage("write"):
+        temporary = temporary_beside(files.out)
+        try:
+            _write(plan, files, journal, temporary)
+            withdraw(files)
+            publish(temporary, files.out)
+        finally:
+            temporary.unlink(missing_ok=True)
+    write_record(files, _record(plan, sessions, clock, resumed))
+    journal.remove()
+    first, last = plan.span
+    seconds = clock.seconds()["total"]
+    progress.finish(f"{files.out}: {last - first:,} variants for {len(plan.samples)} samples after {seconds:.0f} s")
+
+
+def _score(
+    plan: VariantsPlan, journal: Journal, sessions: list[Session], *, clock: StageClock, progress: Progress
+) -> None:
+    """Predict the chunks that are not in the journal, and add them."""
+    effects = predict_effects(
+        plan.genome,
+        (chunk for chunk in plan.chunks() if chunk.index not in journal),
+        np.stack([sample.expression for sample in plan.samples]),
+        sessions,
+        spec=plan.spec,
+        scoring=plan.scoring,
+        store=plan.store,
+        tracks=[plan.spec.tracks.index(track) for track in plan.tracks],
+        threads=plan.request.threads,
+        say=progress.say,
+        clock=clock,
+    )
+    sync_due = time.monotonic() + SYNC_SECONDS
+    with closing(effects):
+        for chunk, values in effects:
+            with clock.stage("journal"):
+                journal.add(chunk.index, values.reshape(-1, len(FIELDS)))
+                if time.monotonic() >= sync_due:
+                    journal.sync()
+                    sync_due = time.monotonic() + SYNC_SECONDS
+            progress.advance(len(chunk.placed))
+
+
+def _write(plan: VariantsPlan, files: ScoreFiles, journal: Journal, temporary: Path) -> None:
+    """Write the file of scores from the journal."""
+    names = [sample.name for sample in plan.samples]
+    averaged = len(plan.scoring.views) > 1
+
+    def chunks() -> Iterator[tuple[Chunk, NDArray[np.float32]]]:
+        for chunk in plan.chunks():
+            shape = (chunk.alleles, len(names), len(plan.tracks), len(FIELDS))
+            yield chunk, journal.read(chunk.index).reshape(shape)
+
+    if files.format == VCF:
+        values = (
+            of_variant
+            for chunk, of_chunk in chunks()
+            for of_variant in annotations_of(chunk, of_chunk, samples=names, tracks=plan.tracks, averaged=averaged)
+        )
+        write_annotated(
+            plan.request.variants,
+            temporary,
+            values,
+            key=KEY,
+            description=description_of(averaged=averaged),
+            first=plan.span[0],
+            packed=files.is_packed,
+        )
+        return
+    frames = (
+        frame_of(chunk, of_chunk, samples=names, tracks=plan.tracks, averaged=averaged) for chunk, of_chunk in chunks()
+    )
+    if files.format == PARQUET:
+        rows = temporary_beside(files.out)
+        try:
+            write_parquet(frames, temporary, rows)
+        finally:
+            rows.unlink(missing_ok=True)
+    else:
+        write_tsv(frames, temporary, packed=files.is_packed)
+
+
+def _record(plan: VariantsPlan, sessions: list[Session], clock: StageClock, resumed: int) -> dict[str, Any]:
+    """Return the provenance of the scores, JSON-compatible."""
+    session, spec, request = sessions[0], plan.spec, plan.request
+    accounts = {sample.name: sample.source.account() for sample in plan.samples}
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "epigept-batch": epigept_batch.__version__,
+            "python": platform.python_version(),
+            "runtime": session.runtime,
+            "numpy": np.__version__,
+        },
+        "paths": {
+            "variants": str(request.variants.resolve()),
+            "model": str(request.model.resolve()),
+            "fasta": str(request.fasta.resolve()),
+        },
+        "inputs": plan.inputs,
+        "genome": plan.verdict.account(),
+        "architecture": spec.architecture,
+        "checkpoint_sha256": spec.checkpoint_sha256,
+        "precision": spec.precision,
+        "device": ", ".join(dict.fromkeys(one.device for one in sessions)),
+        "provider": session.provider,
+        "arithmetic": session.arithmetic,
+        "batch_size": session.batch_size,
+        "threads": request.threads,
+        "scores": None if plan.store is None else str(plan.store.path.resolve()),
+        "samples": {
+            name: {key: account[key] for key in ("factors", "tables", "nearest_cell", "notes", "sheet")}
+            for name, account in accounts.items()
+        },
+        "tracks": plan.tracks,
+        "space": spec.space,
+        "views": [{"shift_bins": view.shift, "reverse_complement": view.reverse} for view in plan.scoring.views],
+        **plan.tally.account(),
+        "records": plan.span,
+        "variants_resumed": resumed,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
