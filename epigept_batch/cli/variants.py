@@ -34,6 +34,21 @@ from epigept_batch.errors import InputError
     metavar=",".join(AVERAGES),
     help="Average over both strands, over shifted windows, or over both, and give the standard deviation.",
 )
+@click.option(
+    "--background",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Also score N random variants of each kind, and give the percentile of each |difference| among them.",
+)
+@click.option(
+    "--background-bed",
+    "features",
+    type=click.Path(path_type=Path),
+    metavar="BED",
+    help="Features such as peaks or TSS: random variants have similar distances to them.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the random variants.")
 @click.option("--allow-ref-mismatch", "allow_mismatch", is_flag=True, help="Score a file even if many REF differ.")
 @click.option("--shard", metavar="I/N", help="Score the I-th of N equal parts of the file, such as 1/4.")
 @any_genome_option

@@ -131,10 +131,10 @@ def chunk_size(samples: int, views: int) -> int:
     return max(1, min(LONGEST_CHUNK, MOST_WINDOWS // (samples * views)))
 
 
-def in_chunks(placed: Iterable[Placed], size: int) -> Iterator[Chunk]:
-    """Group variants into chunks; the last may be smaller."""
+def in_chunks(placed: Iterable[Placed], size: int, *, first: int = 0) -> Iterator[Chunk]:
+    """Group variants into chunks, numbered from `first`; the last may be smaller."""
     waiting: list[Placed] = []
-    number = 0
+    number = first
     for one in placed:
         waiting.append(one)
         if len(waiting) == size:

@@ -23,7 +23,9 @@ from epigept_batch.prediction import effects
 from epigept_batch.prediction.edited import EditedScores, EditedTile, EditedWindowReader, ScanInBlocks
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.timing import StageClock
+from epigept_batch.variants.background import Drawing, Strata, Stratum
 from epigept_batch.variants.changes import Change
+from epigept_batch.variants.variant import Variant, place
 from epigept_export.convert import convert, read_expression_reference
 from expression import read_tpm
 from small import SMALL
@@ -494,3 +496,50 @@ def test_a_deletion_at_the_contigs_end_and_an_insertion_at_its_start(score, vcf,
         assert (table["status"] == "scored").all()
         assert np.isfinite(table["difference"]).all()
         assert table["difference"].abs().max() > 0
+
+
+def test_percentiles_are_among_random_variants_of_the_same_kind(score, snvs, vcf, sequences, tmp_path):
+    rows = snvs(number=6, apart=False)
+    at = clear(sequences["one"], 9000)
+    rows.append(("one", at, sequences["one"][at], sequences["one"][at] + "ACG"))
+    path = vcf(rows)
+    done = score(path, background=120, tracks="CTCF,DNase")
+    assert done.code == 0, done.err
+    table = read(tmp_path / "scores.tsv")
+    assert (table["background_variants"] == 120).all()
+    assert table["percentile"].between(0.5 / 121, 120.5 / 121).all()
+    drawn = json.loads((tmp_path / "scores.tsv.run.json").read_text())["background_variants"]
+    assert set(drawn) == {f"{ref}>{alt}" for _, _, ref, alt in rows[:-1]} | {"insertion 3-4"}
+    # The same variants, drawn again and scored as variants of a file, give the same ranks.
+    random_vcf = tmp_path / "drawn.vcf"
+    kind = f"{rows[0][2]}>{rows[0][3]}"
+    with Genome(tmp_path / "synthetic.fa") as genome:
+        strata = Strata(None)
+        contigs = {contig.name: contig for contig in genome.contigs}
+        for number, row in enumerate(rows):
+            variant = Variant(number, row[0], row[1], ".", row[2], (row[3],))
+            strata.add(place(variant, contigs, genome, longest=1000))
+        of_kind = Drawing(genome, [contigs["one"]], strata, 1).draw(Stratum(kind), 120)
+    assert all((one.ref, *one.alts) == tuple(kind.split(">")) for one in of_kind)
+    assert not {one.position for one in of_kind} & {row[1] for row in rows}
+    lines = [record(one.contig, one.position, one.ref, one.alts[0]) for one in of_kind]
+    random_vcf.write_text(HEADER + "\n".join(lines) + "\n")
+    assert score(random_vcf, out=tmp_path / "drawn.tsv", tracks="CTCF,DNase").code == 0
+    random = read(tmp_path / "drawn.tsv")
+    for row in table.iloc[:2].itertuples():
+        sizes = random[random["track"] == row.track]["difference"].abs()
+        assert row.percentile == pytest.approx(((sizes < abs(row.difference)).sum() + 0.5) / 121, abs=1e-6)
+    seeded = score(path, background=120, tracks="CTCF,DNase", seed=2, out=tmp_path / "two.tsv")
+    assert seeded.code == 0
+    assert (read(tmp_path / "two.tsv")["percentile"] != table["percentile"]).any()
+
+
+def test_no_percentile_among_too_few(score, snvs, vcf, tmp_path):
+    done = score(vcf(snvs(number=2)), background=99)
+    assert done.code == 0
+    assert "only 99 random variants like" in done.err
+    table = read(tmp_path / "scores.tsv")
+    assert (table["percentile"] == "").all()
+    assert (table["background_variants"] == 99).all()
+    done = score(vcf(snvs(number=2)), "--force")
+    assert "percentile" not in read(tmp_path / "scores.tsv").columns

@@ -5,47 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from epigept_batch.commands.variants.table import columns_of
-from epigept_batch.prediction.effects import FIELDS
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from epigept_batch.commands.variants.table import Layout
     from epigept_batch.prediction.effects import Chunk
 
 KEY = "EPIGEPT"
 
 
-def description_of(*, averaged: bool) -> str:
+def description_of(layout: Layout) -> str:
     """Return what the field contains, with the names of its parts."""
-    parts = "|".join(("allele", "sample", "track", *columns_of(averaged=averaged), "status"))
+    parts = "|".join(("allele", "sample", "track", *layout.columns, "status"))
     return f"Predicted effect of each allele on each track of each sample, ln(1 + signal), by epigept-batch: {parts}"
 
 
-def annotations_of(
-    chunk: Chunk, values: NDArray[np.float32], *, samples: Sequence[str], tracks: Sequence[str], averaged: bool
-) -> Iterator[list[str]]:
+def annotations_of(chunk: Chunk, values: NDArray[np.float32], layout: Layout) -> Iterator[list[str]]:
     """Yield the values of the field for each variant of a chunk.
+
+    Characters of names that VCF reserves are percent-encoded.
 
     Args:
         chunk: The variants.
         values: float32, (alleles, samples, tracks, `FIELDS`).
-        samples: Names of the samples; characters that VCF reserves are percent-encoded.
-        tracks: Names of the tracks.
-        averaged: Whether there is a standard deviation over views.
+        layout: What the file has.
     """
-    numbers = [FIELDS.index(name) for name in columns_of(averaged=averaged)]
-    names = [(quote(sample, safe=SAFE), quote(track, safe=SAFE)) for sample in samples for track in tracks]
+    names = [(quote(one, safe=SAFE), quote(track, safe=SAFE)) for one in layout.samples for track in layout.tracks]
+    numbers = layout.numbers(chunk, values).reshape(chunk.alleles, len(names), len(layout.columns))
     begin = 0
     for placed in chunk.placed:
         end = begin + len(placed.alleles)
-        of_variant = values[begin:end][..., numbers].reshape(len(placed.alleles), len(names), len(numbers))
         yield [
             "|".join((quote(allele.alt, safe=SAFE), *name, *map(_shown, row), allele.status))
-            for allele, rows in zip(placed.alleles, of_variant.tolist(), strict=True)
+            for allele, rows in zip(placed.alleles, numbers[begin:end].tolist(), strict=True)
             for name, row in zip(names, rows, strict=True)
         ]
         begin = end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.commands.variants.request import SHIFTS, STRANDS
@@ -18,15 +18,16 @@ from epigept_batch.prediction.scores import open_store
 from epigept_batch.provenance.made_from import GENOME
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.genome_verdict import accept_genome
-from epigept_batch.sequence.regions import by_any_name
-from epigept_batch.tiling import Region, Tile
+from epigept_batch.sequence.regions import by_any_name, read_bed
+from epigept_batch.tiling import Region, Tile, ceil_div
 from epigept_batch.tracks.chosen import choose_tracks
+from epigept_batch.variants.background import Drawing, Features, Strata
 from epigept_batch.variants.tally import Tally
 from epigept_batch.variants.variant import SCORED, place
 from epigept_batch.variants.variant_file import read_variants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from epigept_batch.sequence.genome_verdict import Verdict
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig
+    from epigept_batch.variants.background import Stratum
     from epigept_batch.variants.variant import Placed
 
 
@@ -71,6 +73,8 @@ class VariantsPlan:
         tracks: Names of the tracks.
         samples: The samples.
         scoring: How variants are scored.
+        strata: The kinds of variants of the file.
+        drawn: Random variants of each kind, as a background.
         store: Motif scores of the genome; None to scan during the run.
         inputs: What the scores are made from, JSON-compatible.
     """
@@ -86,6 +90,8 @@ class VariantsPlan:
     tracks: tuple[str, ...]
     samples: tuple[Sample, ...]
     scoring: Scoring
+    strata: Strata
+    drawn: Mapping[Stratum, tuple[Placed, ...]]
     store: ScoreStore | None
     inputs: Mapping[str, Any]
 
@@ -98,6 +104,11 @@ class VariantsPlan:
         """Yield the variants of the shard in chunks, read from the file."""
         placed = _placed(self.request, self.genome, self.contigs, self.scoring)
         return in_chunks(islice(placed, *self.span), self.chunk_size)
+
+    def background_chunks(self) -> Iterator[Chunk]:
+        """Yield the random variants in chunks, which are numbered after those of `chunks`."""
+        placed = (one for of_stratum in self.drawn.values() for one in of_stratum)
+        return in_chunks(placed, self.chunk_size, first=ceil_div(self.span[1] - self.span[0], self.chunk_size))
 
 
 def make_plan(request: VariantsRequest, say: Callable[[str], None]) -> VariantsPlan:
@@ -122,19 +133,30 @@ def _plan(request: VariantsRequest, spec: Spec, genome: Genome, say: Callable[[s
     contigs = by_any_name(genome.contigs)
     samples = _read_samples(request, spec)
     tally = Tally()
+    strata = Strata(_features(request, genome))
     for placed in _placed(request, genome, contigs, scoring):
         tally.add(placed)
+        if request.background:
+            strata.add(placed)
     tally.check(request.variants, request.fasta, allow_mismatch=request.allow_mismatch)
     for sentence in tally.sentences():
         say(f"{request.variants}: {sentence}")
     chosen = [contig for contig in genome.contigs if contig.name in tally.contigs]
     regions = [Region(contig.name, 0, contig.length) for contig in chosen]
     verdict = accept_genome(genome, regions, spec, chosen=True, any_genome=request.any_genome)
+    drawing = Drawing(genome, chosen, strata, request.seed)
+    drawn = {
+        stratum: tuple(
+            place(one, contigs, genome, longest=scoring.longest) for one in drawing.draw(stratum, request.background)
+        )
+        for stratum in sorted(strata.shapes)
+    }
     part, parts = request.shard
     span = (tally.variants * (part - 1) // parts, tally.variants * part // parts)
     store = None
     if request.scores is not None:
-        tiles = _reference_tiles(request, genome, contigs, scoring, span)
+        placed_here = islice(_placed(request, genome, contigs, scoring), *span)
+        tiles = _reference_tiles(chain(placed_here, *drawn.values()), scoring)
         store = open_store(request.scores, spec, genome, tiles, model=request.model)
     model_sha256 = file_sha256(request.model)
     inputs = {
@@ -149,6 +171,7 @@ def _plan(request: VariantsRequest, spec: Spec, genome: Genome, say: Callable[[s
         "choice of windows": "grid" if request.grid else "around each variant",
         "average": request.average,
         "shard": request.shard,
+        "background": _background_inputs(request),
     }
     return VariantsPlan(
         request,
@@ -162,6 +185,8 @@ def _plan(request: VariantsRequest, spec: Spec, genome: Genome, say: Callable[[s
         tracks,
         samples,
         scoring,
+        strata,
+        drawn,
         store,
         inputs,
     )
@@ -205,18 +230,34 @@ def _placed(
     return (place(one, contigs, genome, longest=scoring.longest) for one in read_variants(request.variants))
 
 
-def _reference_tiles(
-    request: VariantsRequest,
-    genome: Genome,
-    contigs: Mapping[str, Contig],
-    scoring: Scoring,
-    span: tuple[int, int],
-) -> Iterator[Tile]:
-    """Yield the windows whose motif scores a store must have."""
-    for placed in islice(_placed(request, genome, contigs, scoring), *span):
-        for allele in placed.alleles:
-            if allele.status == SCORED and placed.contig is not None and allele.change is not None:
+def _background_inputs(request: VariantsRequest) -> dict[str, Any] | None:
+    """Return what a background is made from; None without one."""
+    if not request.background:
+        return None
+    features = None if request.features is None else file_sha256(request.features)
+    return {"variants": request.background, "features": features, "seed": request.seed}
+
+
+def _features(request: VariantsRequest, genome: Genome) -> Features | None:
+    """Return the features to which variants have a distance.
+
+    Raises:
+        InputError: The file cannot be read, or has no use.
+    """
+    if request.features is None:
+        return None
+    if not request.background:
+        raise InputError(f"--background-bed {request.features}: has no effect without --background N")
+    regions = read_bed(request.features, {contig.name: contig for contig in genome.contigs})
+    return Features(regions, genome.contigs)
+
+
+def _reference_tiles(placed: Iterable[Placed], scoring: Scoring) -> Iterator[Tile]:
+    """Yield the windows whose motif scores a store must have. Of a reverse complement, scores are not stored."""
+    for one in placed:
+        for allele in one.alleles:
+            if allele.status == SCORED and one.contig is not None and allele.change is not None:
                 for view in scoring.views:
-                    for start in scoring.starts(placed.variant, placed.contig, allele.change, view):
-                        if not view.reverse:  # the reverse complement is scanned
-                            yield Tile(0, placed.contig, start, ())
+                    if not view.reverse:
+                        for start in scoring.starts(one.variant, one.contig, allele.change, view):
+                            yield Tile(0, one.contig, start, ())

@@ -7,6 +7,7 @@ import resource
 import time
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,20 +17,21 @@ from epigept_batch.commands.run.journal import Journal
 from epigept_batch.commands.variants.annotation import KEY, annotations_of, description_of
 from epigept_batch.commands.variants.files import PARQUET, VCF, ScoreFiles
 from epigept_batch.commands.variants.plan import make_plan
-from epigept_batch.commands.variants.table import frame_of, write_parquet, write_tsv
+from epigept_batch.commands.variants.table import Layout, frame_of, write_parquet, write_tsv
 from epigept_batch.errors import InputError
 from epigept_batch.expression.notes import said_once
 from epigept_batch.files import make_folder, publish, remove_leftovers, temporary_beside
 from epigept_batch.inference.device import RunOptions
 from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.inference.session import open_sessions
-from epigept_batch.prediction.effects import FIELDS, predict_effects
+from epigept_batch.prediction.effects import DIFFERENCE, FIELDS, predict_effects
 from epigept_batch.provenance.run_record import is_up_to_date, withdraw, write_record
 from epigept_batch.timing import StageClock
+from epigept_batch.variants.background import LEAST, Background
 from epigept_batch.variants.variant_file import check_not_annotated, write_annotated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -90,12 +92,23 @@ def _notes(plan: VariantsPlan) -> Iterator[str]:
         yield plan.spec.caution
     for note in plan.verdict.notes:
         yield f"{plan.request.fasta}: {note}"
+    for stratum, drawn in plan.drawn.items():
+        if len(drawn) < LEAST:
+            yield (
+                f"background: only {len(drawn)} random variants like {stratum}, so no percentile is given for these; "
+                f"at least {LEAST} are needed"
+            )
     yield from said_once([(sample.name, sample.source.sentences) for sample in plan.samples])
+
+
+def _total(plan: VariantsPlan) -> int:
+    """Return the number of variants to score, with those of the background."""
+    return plan.span[1] - plan.span[0] + sum(map(len, plan.drawn.values()))
 
 
 def _kept(plan: VariantsPlan, journal: Journal) -> int:
     """Return about how many variants are finished."""
-    return min(len(journal.tiles) * plan.chunk_size, plan.span[1] - plan.span[0])
+    return min(len(journal.tiles) * plan.chunk_size, _total(plan))
 
 
 def _run(plan: VariantsPlan, files: ScoreFiles, journal: Journal, *, clock: StageClock, progress: Progress) -> None:
@@ -113,8 +126,8 @@ def _run(plan: VariantsPlan, files: ScoreFiles, journal: Journal, *, clock: Stag
     journal.begin({"kind of device": sessions[0].provider, "arithmetic": sessions[0].arithmetic})
     resumed = _kept(plan, journal)
     if resumed:
-        progress.say(f"resuming: {resumed:,} of {plan.span[1] - plan.span[0]:,} variants are already finished")
-    progress.start(plan.span[1] - plan.span[0], done=resumed)
+        progress.say(f"resuming: {resumed:,} of {_total(plan):,} variants are already finished")
+    progress.start(_total(plan), done=resumed)
     _score(plan, journal, sessions, clock=clock, progress=progress)
     plan.genome.check_unchanged()
     if file_sha256(request.variants) != plan.inputs["file of variants"]:
@@ -140,7 +153,7 @@ def _score(
     """Predict the chunks that are not in the journal, and add them."""
     effects = predict_effects(
         plan.genome,
-        (chunk for chunk in plan.chunks() if chunk.index not in journal),
+        (chunk for chunk in chain(plan.chunks(), plan.background_chunks()) if chunk.index not in journal),
         np.stack([sample.expression for sample in plan.samples]),
         sessions,
         spec=plan.spec,
@@ -164,33 +177,31 @@ def _score(
 
 def _write(plan: VariantsPlan, files: ScoreFiles, journal: Journal, temporary: Path) -> None:
     """Write the file of scores from the journal."""
-    names = [sample.name for sample in plan.samples]
-    averaged = len(plan.scoring.views) > 1
+    samples = tuple(sample.name for sample in plan.samples)
 
-    def chunks() -> Iterator[tuple[Chunk, NDArray[np.float32]]]:
-        for chunk in plan.chunks():
-            shape = (chunk.alleles, len(names), len(plan.tracks), len(FIELDS))
-            yield chunk, journal.read(chunk.index).reshape(shape)
+    def values_of(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, NDArray[np.float32]]]:
+        for chunk in chunks:
+            yield chunk, journal.read(chunk.index).reshape(chunk.alleles, len(samples), len(plan.tracks), len(FIELDS))
 
+    background = None
+    if plan.drawn:
+        differences = [values[..., DIFFERENCE] for _, values in values_of(plan.background_chunks())]
+        nothing = np.zeros((0, len(samples), len(plan.tracks)), dtype=np.float32)
+        background = Background.of(plan.strata, plan.drawn, np.concatenate([nothing, *differences]))
+    layout = Layout(samples, plan.tracks, averaged=len(plan.scoring.views) > 1, background=background)
+    found = values_of(plan.chunks())
     if files.format == VCF:
-        values = (
-            of_variant
-            for chunk, of_chunk in chunks()
-            for of_variant in annotations_of(chunk, of_chunk, samples=names, tracks=plan.tracks, averaged=averaged)
-        )
         write_annotated(
             plan.request.variants,
             temporary,
-            values,
+            (of_variant for chunk, values in found for of_variant in annotations_of(chunk, values, layout)),
             key=KEY,
-            description=description_of(averaged=averaged),
+            description=description_of(layout),
             first=plan.span[0],
             packed=files.is_packed,
         )
         return
-    frames = (
-        frame_of(chunk, of_chunk, samples=names, tracks=plan.tracks, averaged=averaged) for chunk, of_chunk in chunks()
-    )
+    frames = (frame_of(chunk, values, layout) for chunk, values in found)
     if files.format == PARQUET:
         rows = temporary_beside(files.out)
         try:
@@ -236,6 +247,7 @@ def _record(plan: VariantsPlan, sessions: list[Session], clock: StageClock, resu
         "tracks": plan.tracks,
         "space": spec.space,
         "views": [{"shift_bins": view.shift, "reverse_complement": view.reverse} for view in plan.scoring.views],
+        "background_variants": {str(stratum): len(drawn) for stratum, drawn in plan.drawn.items()},
         **plan.tally.account(),
         "records": plan.span,
         "variants_resumed": resumed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,28 +19,63 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.prediction.effects import Chunk
+    from epigept_batch.variants.background import Background
 
 SD = "difference_sd"
 ROWS_PER_GROUP = 1 << 18
 
 
-def columns_of(*, averaged: bool) -> tuple[str, ...]:
-    """Return the names of the fields that are written."""
-    return FIELDS if averaged else tuple(name for name in FIELDS if name != SD)
+PERCENTILE, DRAWN = "percentile", "background_variants"
+WHOLE = frozenset({"max_distance", DRAWN})
+"""Columns of whole numbers."""
 
 
-def frame_of(
-    chunk: Chunk, values: NDArray[np.float32], *, samples: Sequence[str], tracks: Sequence[str], averaged: bool
-) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Layout:
+    """What a file of scores has.
+
+    Attributes:
+        samples: Names of the samples.
+        tracks: Names of the tracks.
+        averaged: Whether there is a standard deviation over views.
+        background: The effects of random variants; None for none.
+    """
+
+    samples: tuple[str, ...]
+    tracks: tuple[str, ...]
+    averaged: bool = False
+    background: Background | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of numbers."""
+        fields = FIELDS if self.averaged else tuple(name for name in FIELDS if name != SD)
+        return fields if self.background is None else (*fields, PERCENTILE, DRAWN)
+
+    def numbers(self, chunk: Chunk, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the columns of numbers of a chunk, float32, (alleles, samples, tracks, columns); NaN for none.
+
+        Args:
+            chunk: The variants.
+            values: float32, (alleles, samples, tracks, `FIELDS`).
+        """
+        found = {name: values[..., number] for number, name in enumerate(FIELDS)}
+        if self.background is not None:
+            found[PERCENTILE], drawn = self.background.ranks(chunk.placed, found["difference"])
+            counts = np.broadcast_to(drawn[:, None, None].astype(np.float32), found[PERCENTILE].shape)
+            found[DRAWN] = np.where(np.isnan(found["difference"]), np.float32(np.nan), counts)
+        return np.stack([found[name] for name in self.columns], axis=-1)
+
+
+def frame_of(chunk: Chunk, values: NDArray[np.float32], layout: Layout) -> pl.DataFrame:
     """Return the rows of a chunk.
 
     Args:
         chunk: The variants.
         values: float32, (alleles, samples, tracks, `FIELDS`).
-        samples: Names of the samples.
-        tracks: Names of the tracks.
-        averaged: Whether there is a standard deviation over views.
+        layout: What the file has.
     """
+    samples, tracks = layout.samples, layout.tracks
     alleles = [(placed, allele) for placed in chunk.placed for allele in placed.alleles]
     each = len(samples) * len(tracks)
     rows = len(alleles) * each
@@ -56,10 +92,9 @@ def frame_of(
         "sample": pl.Series(samples)[np.tile(np.repeat(np.arange(len(samples)), len(tracks)), len(alleles))],
         "track": pl.Series(tracks)[np.tile(np.arange(len(tracks)), len(alleles) * len(samples))],
     }
-    by_row = values.reshape(rows, len(FIELDS))
-    for name in columns_of(averaged=averaged):
-        of_field = pl.Series(by_row[:, FIELDS.index(name)])
-        columns[name] = of_field.fill_nan(None).cast(pl.Int64 if name == "max_distance" else pl.Float32)
+    by_row = layout.numbers(chunk, values).reshape(rows, len(layout.columns))
+    for number, name in enumerate(layout.columns):
+        columns[name] = pl.Series(by_row[:, number]).fill_nan(None).cast(pl.Int64 if name in WHOLE else pl.Float32)
     columns["status"] = of_alleles([allele.status for _, allele in alleles])
     return pl.DataFrame(columns)
 
