@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pybigtools
+import pysam
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path.insert(0, str(TESTS))
@@ -73,6 +74,35 @@ CONTACTS = {
     "columns.tsv": TESTED.replace("Regulated", "regulated"),
 }
 """What was expected by distance, loops, and tested pairs."""
+HEADER = "##fileformat=VCFv4.2\n##contig=<ID=one>\n"
+COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+BASES = "".join((SYNTHETIC / "synthetic.fa").read_text().split(">")[1].split("\n")[1:]).upper()
+
+
+def record(position: int, ref: str, alt: str, contig: str = "one", info: str = ".") -> str:
+    """Return a line of a VCF; the position is 0-based."""
+    return f"{contig}\t{position + 1}\t.\t{ref}\t{alt}\t.\t.\t{info}\n"
+
+
+PLACES = [place for place, base in enumerate(BASES) if base in "ACGT"][::200]
+VARIANTS = {
+    "v.vcf": HEADER + COLUMNS + "".join(record(p, BASES[p], "A" if BASES[p] != "A" else "C") for p in PLACES),
+    "none.vcf": HEADER + COLUMNS,
+    "headerless.vcf": record(PLACES[0], "A", "C"),
+    "assembly.vcf": HEADER + COLUMNS + "".join(record(p, "A" if BASES[p] != "A" else "C", "G") for p in PLACES),
+    "symbolic.vcf": HEADER + COLUMNS + record(PLACES[0], BASES[PLACES[0]], "<DEL>"),
+    "elsewhere.vcf": HEADER + COLUMNS + record(PLACES[0], "A", "C", contig="nine"),
+    "beyond.vcf": HEADER + COLUMNS + record(19_999, "ACGT", "A"),
+    "text.vcf": HEADER + COLUMNS + "one\tten\t.\tA\tC\t.\t.\t.\n",
+    "ragged.vcf": HEADER + COLUMNS + "one\t10\t.\tA\n",
+    "annotated.vcf": f'{HEADER}##INFO=<ID=EPIGEPT,Number=.,Type=String,Description="x">\n{COLUMNS}',
+    "columns.variants": "chrom\tposition\tref\none\t5\tA\n",
+    "twice.variants": "chrom\tpos\tposition\tref\talt\none\t5\t5\tA\tC\n",
+    "float.variants": "chrom\tpos\tref\talt\none\t5.5\tA\tC\n",
+    "ragged.variants": "chrom\tpos\tref\talt\none\t5\n",
+    "blank.variants": "chrom\tpos\tref\talt\none\t5\t\tC\n",
+}
+"""VCFs and tables of variants."""
 MOTIFS = {
     "motifs": (SYNTHETIC / "synthetic.motifs").read_text(),
     "pairs.tsv": (SYNTHETIC / "synthetic.factors.tsv").read_text(),
@@ -85,7 +115,7 @@ def make_files(folder: Path) -> None:
     (folder / "folder/x").touch()
     (folder / "empty").touch()
     os.mkfifo(folder / "pipe")
-    for name, text in {**TABLES, **GENOMES, **CONTACTS, **MOTIFS}.items():
+    for name, text in {**TABLES, **GENOMES, **CONTACTS, **VARIANTS, **MOTIFS}.items():
         (folder / name).write_text(text)
     contents = {
         "binary": bytes(range(256)) * 99,
@@ -95,6 +125,11 @@ def make_files(folder: Path) -> None:
         "bad.mat": b"MATLAB 5.0 MAT-file".ljust(126) + b"IM" + bytes(range(50)),
         "pickle.ckpt": b"\x80\x02}.",
     }
+    with pysam.BGZFile(str(folder / "v.vcf.gz"), "w") as file:
+        file.write(VARIANTS["v.vcf"].encode())
+    whole = (folder / "v.vcf.gz").read_bytes()
+    contents["cut.vcf.gz"] = whole[: len(whole) // 2]
+    contents["end.vcf.gz"] = whole[:-28]  # without the block that marks the end
     for name, content in contents.items():
         (folder / name).write_bytes(content)
 

@@ -63,6 +63,8 @@ def _is_vcf(path: Path) -> bool:
     Raises:
         InputError: It cannot be read.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError("a pipe or device, which cannot be read twice; provide a regular file", path)
     try:
         with path.open("rb") as stream:
             head = stream.read(len(VCF))

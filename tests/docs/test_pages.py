@@ -76,6 +76,20 @@ def write_contacts(folder):
     pybigtools.open(str(folder / "dnase.bw"), "w").write(lengths, records)
 
 
+def write_variants(path, fasta):
+    """SNVs and a deletion on the piece of chr2."""
+    import pysam
+
+    bases = fasta.split(">chr2")[1].split("\n", 1)[1].split(">")[0].replace("\n", "").upper()
+    lines = ["##fileformat=VCFv4.2", "##contig=<ID=chr2>", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    at = next(i for i in range(1_000_000, len(bases)) if set(bases[i : i + 4]) <= set("ACGT"))
+    alt = next(base for base in "ACGT" if base != bases[at])
+    lines += [f"chr2\t{at + 1}\trs1\t{bases[at]}\t{alt}\t.\t.\t."]
+    lines += [f"chr2\t{at + 2}\t.\t{bases[at + 1 : at + 4]}\t{bases[at + 1]}\t.\t.\t."]
+    with pysam.BGZFile(str(path), "w") as file:
+        file.write(("\n".join(lines) + "\n").encode())
+
+
 def write_checkpoint(folder, spec):
     """A small checkpoint that carries its sizes, with the motifs and the expression reference of the demo."""
     import torch
@@ -124,6 +138,7 @@ def data(made_once):
         write_tables(work, [demo / "cell39.tsv", demo / "cell40.tsv"])
         write_checkpoint(work, read_spec(demo / "model.onnx"))
         write_contacts(work)
+        write_variants(work / "variants.vcf.gz", fasta)
         (work / "regions.bed").write_text("chr2\t1000000\t1100000\n")
         with gzip.open(work / "blacklist.bed.gz", "wt") as packed:
             packed.write("sim27\t1000\t2000\n")

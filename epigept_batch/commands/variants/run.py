@@ -142,9 +142,13 @@ def _run(plan: VariantsPlan, files: ScoreFiles, journal: Journal, *, clock: Stag
             temporary.unlink(missing_ok=True)
     write_record(files, _record(plan, sessions, clock, resumed))
     journal.remove()
-    first, last = plan.span
     seconds = clock.seconds()["total"]
-    progress.finish(f"{files.out}: {last - first:,} variants for {len(plan.samples)} samples after {seconds:.0f} s")
+    variants, samples = plan.span[1] - plan.span[0], len(plan.samples)
+    progress.finish(f"{files.out}: {_count(variants, 'variant')} for {_count(samples, 'sample')} after {seconds:.0f} s")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _score(
