@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from epigept_batch.errors import InputError
+from epigept_batch.expression.gene_ids import candidate_ids
 from epigept_batch.expression.vector import network_expression
 
 if TYPE_CHECKING:
@@ -185,9 +186,12 @@ def check_factors(perturbations: Iterable[Perturbation], factors: Sequence[str])
 
 
 def unknown_factor(name: str, factors: Sequence[str]) -> str:
-    """Return a message about a factor that a network lacks, with similar names."""
-    upper = {factor.upper(): factor for factor in factors}
-    similar = [upper[one] for one in difflib.get_close_matches(name.upper(), list(upper), n=3)]
+    """Return a message about a factor that a network lacks: with the factor that has this alias, or similar names."""
+    wanted, tiers_of = name.upper(), zip(factors, candidate_ids(factors), strict=True)
+    similar = [factor for factor, tiers in tiers_of if wanted in {one.upper() for tier in tiers for one in tier}]
+    if not similar:
+        upper = {factor.upper(): factor for factor in factors}
+        similar = [upper[one] for one in difflib.get_close_matches(wanted, list(upper), n=3)]
     hint = f"did you mean {' or '.join(similar)}?" if similar else "`epigept-batch expression` lists them"
     return f"the model has no factor '{name}'; {hint}"
 

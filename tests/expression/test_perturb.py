@@ -153,7 +153,10 @@ def test_the_same_perturbation_twice_is_refused(twice):
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("gata1=0", "--set gata1=0: the model has no factor 'gata1'; did you mean GATA1"),
+        ("gata1=0", "--set gata1=0: the model has no factor 'gata1'; did you mean GATA1[?]$"),
+        ("GATA7=0", "--set GATA7=0: the model has no factor 'GATA7'; did you mean GATA2 or GATA1[?]$"),
+        ("Nfe1=0", "the model has no factor 'Nfe1'; did you mean GATA1[?]$"),
+        ("ENSG00000102145=0", "the model has no factor 'ENSG00000102145'; did you mean GATA1[?]$"),
         ("GATA1=0,Zzz=1", "--set GATA1=0,Zzz=1: the model has no factor 'Zzz'; `epigept-batch expression` lists them"),
     ],
 )
@@ -204,7 +207,7 @@ def test_every_sample_is_followed_by_its_copies():
         (
             ("é" * 73,),
             ["F01=0"],
-            "has 153 bytes, but 150 are allowed; rename the sample with --tpm NAME=FILE, or change",
+            "has 152 bytes, but 150 are allowed; rename the sample with --tpm NAME=FILE, or change",
         ),
     ],
 )
