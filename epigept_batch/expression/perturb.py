@@ -192,7 +192,7 @@ def unknown_factor(name: str, factors: Sequence[str]) -> str:
     if not similar:
         upper = {factor.upper(): factor for factor in factors}
         similar = [upper[one] for one in difflib.get_close_matches(wanted, list(upper), n=3)]
-    hint = f"did you mean {' or '.join(similar)}?" if similar else "`epigept-batch expression` lists them"
+    hint = f"did you mean {' or '.join(similar)}?" if similar else "`epigept-batch info --json` lists them"
     return f"the model has no factor '{name}'; {hint}"
 
 

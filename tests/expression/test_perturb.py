@@ -157,7 +157,7 @@ def test_the_same_perturbation_twice_is_refused(twice):
         ("GATA7=0", "--set GATA7=0: the model has no factor 'GATA7'; did you mean GATA2 or GATA1[?]$"),
         ("Nfe1=0", "the model has no factor 'Nfe1'; did you mean GATA1[?]$"),
         ("ENSG00000102145=0", "the model has no factor 'ENSG00000102145'; did you mean GATA1[?]$"),
-        ("GATA1=0,Zzz=1", "--set GATA1=0,Zzz=1: the model has no factor 'Zzz'; `epigept-batch expression` lists them"),
+        ("GATA1=0,Zzz=1", "--set GATA1=0,Zzz=1: the model has no factor 'Zzz'; `epigept-batch info --json` lists them"),
     ],
 )
 def test_a_factor_that_the_network_lacks_is_named(written, said):
