@@ -1,6 +1,7 @@
 """`--set` and `--differences`: perturbed copies of samples, against runs on tables of the perturbed vector."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,11 @@ import pytest
 import bigwigs
 import reference
 from conftest import runner_of
+from epigept_batch.commands.genome.tracks import Tracks
 from epigept_batch.commands.run import run as pipeline
+from epigept_batch.commands.run.product import NamedSample
+from epigept_batch.errors import InputError
+from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.session import Session
 from epigept_batch.tracks import writers
 from epigept_export.convert import read_expression_reference
@@ -186,6 +191,19 @@ def test_what_cannot_be_set_is_refused_before_anything_is_written(genome, tmp_pa
     assert outcome.code == 2
     assert outcome.err.splitlines()[-1].startswith(f"epigept-batch: {said}")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_factor_is_checked_before_tables_are_read(genome, tmp_path):
+    done = genome("--set", "f03=0", tpm=tmp_path / "absent.tsv")
+    assert done.err == "epigept-batch: --set f03=0: the model has no factor 'f03'; did you mean F03?\n"
+
+
+def test_a_model_whose_tracks_are_named_as_differences_is_refused(small_model, tmp_path):
+    spec = replace(read_spec(small_model), tracks=("CTCF", "DNase", "DNase.difference"))
+    options = {"names": ("CTCF",), "space": "log1p", "overlap": 0}
+    with pytest.raises(InputError, match=r"already has a track 'DNase.difference', the name of the difference"):
+        Tracks(spec, tmp_path, **options, differences=True)
+    assert Tracks(spec, tmp_path, **options, differences=False).files(NamedSample("a", "b")).tracks == ("CTCF",)
 
 
 def test_names_of_copies_must_be_free_and_short(genome, tmp_path, tpm, other_tpm):
