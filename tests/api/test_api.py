@@ -301,8 +301,10 @@ def test_copies_and_their_differences_are_those_of_genome(model, tpm, other_tpm,
 
 
 def test_differences_are_of_each_copys_own_sample_in_either_space(model, tpm, other_tpm, fasta):
-    expression = model.read([tpm, other_tpm]).with_set("F03=40").with_set("F02=absent")
-    assert expression.samples[2:] == ("sample+F03-40", "other+F03-40", "sample+F02-absent", "other+F02-absent")
+    expression = model.read([tpm, other_tpm]).with_set("F03=40").with_set("F02*3")
+    assert expression.samples[2:] == ("sample+F03-40", "other+F03-40", "sample+F02x3", "other+F02x3")
+    together = model.read([tpm, other_tpm]).with_set("F03=40", "F02*3")
+    np.testing.assert_array_equal(expression.values, together.values[[0, 1, 2, 4, 3, 5]])
     for space in ("log1p", "linear"):
         found = model.predict(expression, "one:1-9000", fasta=fasta, tracks=["CTCF"], space=space)
         of = found.differences()
