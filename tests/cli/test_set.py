@@ -119,6 +119,7 @@ def test_a_sample_and_its_record_are_the_same_with_copies_beside_it(genome, tmp_
     np.testing.assert_allclose(tracks(tmp_path / "out", "sample"), tracks(tmp_path / "alone", "sample"), rtol=SAME)
     alone, beside = (record(tmp_path / folder, "sample") for folder in ("alone", "out"))
     assert list(alone) == list(beside)
+    assert "perturbation" not in beside
     assert alone["inputs"] == beside["inputs"]
     assert alone["inputs"]["expression"].keys() == {"sha256", "normalised"}
     done = genome("--set", "F03=40", out=tmp_path / "alone")
