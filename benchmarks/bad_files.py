@@ -20,6 +20,7 @@ TESTED = "chrom\tchromStart\tchromEnd\tstartTSS\tendTSS\tRegulated\n"
 TABLE = "gene_id\tTPM\n" + "".join(f"{name}\t{number**2 + 0.5}\n" for number, name in enumerate(FACTORS))
 TABLES = {
     "t.tsv": TABLE,
+    "lacking.tsv": TABLE[: TABLE.index("F14")],
     "negative.tsv": TABLE.replace("\t4.5\n", "\t-4.5\n"),
     "ragged.tsv": TABLE.replace("\t4.5\n", "\t3\t4\n"),
     "mouse.tsv": "gene_id\tTPM\n" + "".join(f"ENSMUSG{n:011d}\t1\n" for n in range(50)),

@@ -109,7 +109,7 @@ class Watch:
 def journals_of(folder: Path, tiles: Sequence[Tile], samples: int) -> RunJournals:
     """Return the journals of a run."""
     product = SimpleNamespace(
-        files=lambda sample: SampleFiles(folder, sample, ("CTCF",)),
+        files=lambda sample: SampleFiles(folder, sample.name, ("CTCF",)),
         kept=lambda signal: signal.taken(bin_bp=SMALL.bin_bp),
         shape=lambda _: (SMALL.bins, 1),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,17 +10,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from epigept_batch.errors import InputError
+from epigept_batch.expression.copies import network_inputs
+from epigept_batch.expression.factor_tpm import FactorTPM
+from epigept_batch.expression.perturb import parse_perturbations
 from epigept_batch.expression.request import MOST_MISSING, SampleRequest
 from epigept_batch.expression.samples import read_samples
 from epigept_batch.expression.vector import network_expression
 from epigept_batch.inference.model_file import read_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from epigept_batch.spec import Spec
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """What was read of the samples that are not copies, in their order, and what their TPM are normalised to."""
+
+    tpm: tuple[FactorTPM, ...]
+    distribution: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +43,7 @@ class Expression:
         factors: Names of the transcription factors, in the network's order.
         values: float32, (samples, factors): ln(1 + quantile-normalised TPM).
         notes: Notes on each sample, one sentence each.
+        copies: Name of the unperturbed sample by the name of each perturbed copy; see `with_set`.
 
     Examples:
         One sample whose two factors have normalised TPM of 3 and 0:
@@ -46,6 +58,8 @@ class Expression:
     factors: tuple[str, ...]
     values: NDArray[np.float32]
     notes: tuple[tuple[str, ...], ...] = ()
+    copies: Mapping[str, str] = field(default_factory=dict)
+    _tables: _Tables | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check that the shapes match and the values are valid.
@@ -60,6 +74,61 @@ class Expression:
             )
         if not (np.isfinite(self.values).all() and (self.values >= 0).all()):
             raise InputError("expression has values that are negative or not numbers; provide ln(1 + TPM)")
+
+    def with_set(self, *settings: str) -> Expression:
+        """Add copies of each sample with another TPM of single factors, as `genome --set` does.
+
+        Only the network's input for the changed factors differs between a copy and its sample. The notes on a copy give
+        TPM, rank and network input before and after. The values of your own vectors count as normalised already, as
+        with `genome --normalised`.
+
+        Args:
+            settings: One copy each: `GATA1=0` for a TPM, `TP53*2` for a multiple, `SPI1=absent` for a network input of
+                0. Commas combine changes.
+
+        Returns:
+            These samples and, behind them, the copies, named such as `liver+GATA1-0`.
+
+        Raises:
+            InputError: A setting cannot be read, the network lacks a factor, a multiple is asked of a factor that the
+                table lacks, or a sample already has the name of a copy.
+
+        Examples:
+            >>> import numpy as np
+            >>> values = np.log1p(np.array([[3, 0]], dtype=np.float32))
+            >>> liver = Expression(("liver",), ("CTCF", "TBXT"), values).with_set("CTCF=0")
+            >>> liver.samples
+            ('liver', 'liver+CTCF-0')
+            >>> liver.notes[1]
+            ('CTCF normalised TPM 3 to 0, network input 1.386 to 0',)
+        """
+        names = [name for name in self.samples if name not in self.copies]
+        tables = self._tables or self._as_tables()
+        read = network_inputs(
+            list(zip(names, tables.tpm, strict=True)),
+            tables.distribution,
+            parse_perturbations(settings),
+            taken=self.samples,
+        )
+        copies = [one for with_copies in read for one in with_copies[1:]]
+        perturbed = {one.name: one.perturbed for one in copies if one.perturbed is not None}
+        return Expression(
+            samples=(*self.samples, *perturbed),
+            factors=self.factors,
+            values=np.stack([*self.values, *(one.values for one in copies)]),
+            notes=(*(self.notes or [()] * len(self.samples)), *(one.sentences for one in perturbed.values())),
+            copies={**self.copies, **{name: one.sample for name, one in perturbed.items()}},
+            _tables=tables,
+        )
+
+    def _as_tables(self) -> _Tables:
+        """Return the values as if they came from tables of normalised TPM that have every factor."""
+        tpm = [
+            FactorTPM(self.factors, np.expm1(values.astype(np.float64)), self.factors, renamed=())
+            for name, values in zip(self.samples, self.values, strict=True)
+            if name not in self.copies
+        ]
+        return _Tables(tuple(tpm), None)
 
 
 def read_expression(
@@ -121,4 +190,5 @@ def expression_of(request: SampleRequest, spec: Spec, *, model: Path) -> Express
         factors=spec.factors,
         values=np.stack([network_expression(sample.tpm.by_factor, distribution) for sample in found]),
         notes=tuple(sample.sentences for sample in found),
+        _tables=_Tables(tuple(sample.tpm for sample in found), distribution),
     )

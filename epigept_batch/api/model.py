@@ -128,7 +128,7 @@ class Model:
             genome.check_unchanged()
         if space == "linear":
             np.expm1(values, out=values)
-        return Prediction(values, bins, read.samples, chosen, space, verdict.notes)
+        return Prediction(values, bins, read.samples, chosen, space, verdict.notes, read.copies)
 
     def _values(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 from epigept_batch.errors import InputError, OutputError
 from epigept_batch.files import make_folder
 from epigept_batch.names import can_be_file_name
-from epigept_batch.provenance.run_record import SampleFiles
+from epigept_batch.provenance.run_record import DIFFERENCE, SampleFiles
 from epigept_batch.tracks.bigwig import BigWigWriter
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class Prediction:
         tracks: Names of the tracks.
         space: `log1p` where values are ln(1 + signal), else `linear`.
         notes: Notes on the genome, one sentence each.
+        copies: Name of the unperturbed sample by the name of each perturbed copy; see `Expression.with_set`.
     """
 
     values: NDArray[np.float32]
@@ -115,6 +116,25 @@ class Prediction:
     tracks: tuple[str, ...]
     space: str
     notes: tuple[str, ...] = ()
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+    def differences(self) -> Prediction:
+        """Return each perturbed copy minus its sample, in the same space, as `genome --differences` writes them.
+
+        Returns:
+            A prediction of the copies alone, whose tracks are named such as `DNase.difference`.
+
+        Raises:
+            InputError: There is no copy, or a copy without its sample.
+        """
+        if not self.copies:
+            raise InputError("no perturbed copy to subtract from; predict the result of expression.with_set('GATA1=0')")
+        numbers = {name: number for number, name in enumerate(self.samples)}
+        if alone := next((copy for copy, sample in self.copies.items() if not {copy, sample} <= set(numbers)), None):
+            raise InputError(f"'{alone}' or its sample '{self.copies[alone]}' is missing; predict both together")
+        rows = [self.values[numbers[copy]] - self.values[numbers[sample]] for copy, sample in self.copies.items()]
+        names = tuple(f"{track}{DIFFERENCE}" for track in self.tracks)
+        return Prediction(np.stack(rows), self.bins, tuple(self.copies), names, self.space, self.notes)
 
     def to_frame(self, kind: str = "polars") -> Any:  # noqa: ANN401 - of either library
         """Return a table with one row per sample and bin: sample, contig, start, end, and one column per track.

@@ -10,7 +10,7 @@ import click
 from epigept_batch.cli.options import json_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand
-from epigept_batch.cli.windows import fields_of, input_options, print_records, run_options
+from epigept_batch.cli.windows import fields_of, input_options, print_records, run_options, set_option
 
 
 @click.command(cls=SampleCommand, short_help="Predict contact maps from a sample's TPM.")
@@ -51,6 +51,7 @@ from epigept_batch.cli.windows import fields_of, input_options, print_records, r
 )
 @click.option("--mcool", is_flag=True, help="Also write SAMPLE.contacts.mcool with coarser levels, for HiGlass.")
 @click.option("--with-tracks", is_flag=True, help="Also write the tracks, as `genome` does with the same --overlap.")
+@set_option
 @run_options
 @json_option("each sample's record")
 @quiet_option

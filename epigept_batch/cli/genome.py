@@ -9,7 +9,7 @@ import click
 from epigept_batch.cli.options import json_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand
-from epigept_batch.cli.windows import fields_of, input_options, print_records, run_options
+from epigept_batch.cli.windows import fields_of, input_options, print_records, run_options, set_option
 from epigept_batch.names import SPACES
 
 
@@ -32,6 +32,12 @@ from epigept_batch.names import SPACES
     help="Overlap of neighbouring windows, a multiple of the bin size. Each bin comes from the window whose centre is "
     "nearest.",
 )
+@set_option
+@click.option(
+    "--differences",
+    is_flag=True,
+    help="With --set, also write SAMPLE+FACTOR-TPM.TRACK.difference.bw: the copy minus the sample.",
+)
 @run_options
 @json_option("each sample's run record")
 @quiet_option
@@ -44,8 +50,8 @@ def genome(
     """Predict DNase, CTCF and histone tracks over a genome from a sample's TPM.
 
     Writes SAMPLE.TRACK.bw for each track, and SAMPLE.run.json. Interrupted runs resume when you rerun the same command.
-    Finished outputs are not computed again. Every option can also be set by an environment variable, such as
-    EPIGEPT_BATCH_GENOME_FASTA.
+    Finished outputs are not computed again. --set also predicts each sample with another TPM of a factor. Every option
+    can also be set by an environment variable, such as EPIGEPT_BATCH_GENOME_FASTA.
 
     \b
     Example:

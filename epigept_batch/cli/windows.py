@@ -49,6 +49,14 @@ RUN = (
     click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs."),
     click.option("--fresh", is_flag=True, help="Discard saved progress and start over."),
 )
+set_option = click.option(
+    "--set",
+    multiple=True,
+    metavar="FACTOR=TPM",
+    help="Also predict a copy of each sample with another TPM of a factor: 'GATA1=0', 'TP53*2' for a multiple, "
+    "'SPI1=absent' for a network input of 0. Commas combine changes. Repeatable: one copy each.",
+)
+"""Option of commands that predict perturbed copies too."""
 FIELDS = {"region": "regions", "chromosome": "chromosomes", "bed": "beds"}
 """Names in a request of options that can be repeated."""
 
@@ -68,10 +76,16 @@ def run_options(command: Decorated) -> Decorated:
 
 
 def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a `RunRequest` from the options of `input_options` and `run_options`; others stay."""
+    """Return the fields of a `RunRequest` from the options of `input_options` and `run_options`; others stay.
+
+    Raises:
+        InputError: The device is unknown, or a perturbation cannot be read.
+    """
+    from epigept_batch.expression.perturb import parse_perturbations
     from epigept_batch.inference.device import parse_device
 
-    fields = {FIELDS.get(name, name): value for name, value in options.items()}
+    fields = {FIELDS.get(name, name): value for name, value in options.items() if name != "set"}
+    fields["perturbations"] = parse_perturbations(options.get("set", ()))
     return fields | {"device": parse_device(fields["device"])}
 
 

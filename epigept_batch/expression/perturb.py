@@ -3,7 +3,7 @@
 A change replaces a factor's TPM. Only that factor's normalised value changes: it becomes the reference value at the
 factor's new rank among the other, unchanged factors, and these keep their values. In the published normalisation of a
 changed table, all factors between the old and the new rank would move by one rank too, so an effect would not be the
-factor's own.
+factor's own. Each factor of a combined change takes its rank among the unchanged others, too.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import difflib
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from epigept_batch.errors import InputError
+from epigept_batch.expression.gene_ids import candidate_ids
 from epigept_batch.expression.vector import network_expression
 
 if TYPE_CHECKING:
@@ -75,15 +76,16 @@ class FactorChange:
     Attributes:
         factor: Its name.
         setting: The setting, as a user writes it.
-        tpm: TPM before and after.
-        rank: Number of other factors with a lower TPM, before and after; None where ranks are not used.
+        tpm: TPM before and after; None after `absent`, which sets no TPM. On the normalised scale if the tables are.
+        rank: Number of other factors with a lower TPM, before and after; None where ranks are not used, and the second
+            None after `absent`, which sets no rank.
         network_input: The value that the network reads, ln(1 + normalised TPM), before and after.
     """
 
     factor: str
     setting: str
-    tpm: tuple[float, float]
-    rank: tuple[int, int] | None
+    tpm: tuple[float, float | None]
+    rank: tuple[int, int | None] | None
     network_input: tuple[float, float]
 
     @property
@@ -93,12 +95,37 @@ class FactorChange:
 
     def __str__(self) -> str:
         before, after = self.network_input
-        rank = "" if self.rank is None else f", rank {self.rank[0]} to {self.rank[1]}"
-        read = f"network input {before:.4g} to {after:.4g}"
-        if self.does_nothing:
-            why = "" if self.rank is None else ", because it passes no other factor's TPM"
-            read = f"network input stays {before:.4g}{why}: this does nothing"
-        return f"{self.factor} TPM {self.tpm[0]:.4g} to {self.tpm[1]:.4g}{rank}, {read}"
+        if not self.does_nothing:
+            return f"{self._place()}, network input {before:.4g} to {after:.4g}"
+        return f"{self._place()}, network input stays {before:.4g}{self._why()}: this setting does nothing"
+
+    def _place(self) -> str:
+        """Return the TPM and the ranks."""
+        (tpm, new_tpm), unit = self.tpm, "normalised TPM" if self.rank is None else "TPM"
+        if new_tpm is None:
+            at_rank = "" if self.rank is None else f" at rank {self.rank[0]}"
+            return f"{self.factor} {unit} {tpm:.4g}{at_rank} to {ABSENT}"
+        ranks = "" if self.rank is None else f", rank {self.rank[0]} to {self.rank[1]}"
+        return f"{self.factor} {unit} {tpm:.4g} to {new_tpm:.4g}{ranks}"
+
+    def _why(self) -> str:
+        """Return why the network's input stays, where that is not plain."""
+        if self.rank is None or self.rank[1] is None:
+            return ""
+        if self.rank[0] == self.rank[1]:
+            return ", because it passes no other factor's TPM"
+        return ", because the reference has the same value at both ranks"
+
+    def account(self) -> dict[str, Any]:
+        """Return a description that JSON can hold."""
+        return {
+            "factor": self.factor,
+            "setting": self.setting,
+            "tpm": self.tpm,
+            "rank": self.rank,
+            "network_input": self.network_input,
+            "does_nothing": self.does_nothing,
+        }
 
 
 def parse_perturbation(text: str) -> Perturbation:
@@ -122,9 +149,11 @@ def parse_perturbations(texts: Iterable[str]) -> tuple[Perturbation, ...]:
         InputError: One cannot be read, or two are the same.
     """
     found = [parse_perturbation(text) for text in texts]
-    for number, one in enumerate(found):
-        if one in found[:number]:
+    seen: set[frozenset[Setting]] = set()
+    for one in found:
+        if frozenset(one.settings) in seen:
             raise InputError(f"--set {one}: given twice; remove one")
+        seen.add(frozenset(one.settings))
     return tuple(found)
 
 
@@ -157,10 +186,13 @@ def check_factors(perturbations: Iterable[Perturbation], factors: Sequence[str])
 
 
 def unknown_factor(name: str, factors: Sequence[str]) -> str:
-    """Return a message about a factor that a network lacks, with similar names."""
-    upper = {factor.upper(): factor for factor in factors}
-    similar = [upper[one] for one in difflib.get_close_matches(name.upper(), list(upper), n=3)]
-    hint = f"did you mean {' or '.join(similar)}?" if similar else "`epigept-batch expression` lists them"
+    """Return a message about a factor that a network lacks: with the factor that has this alias, or similar names."""
+    wanted, tiers_of = name.upper(), zip(factors, candidate_ids(factors), strict=True)
+    similar = [factor for factor, tiers in tiers_of if wanted in {one.upper() for tier in tiers for one in tier}]
+    if not similar:
+        upper = {factor.upper(): factor for factor in factors}
+        similar = [upper[one] for one in difflib.get_close_matches(wanted, list(upper), n=3)]
+    hint = f"did you mean {' or '.join(similar)}?" if similar else "`epigept-batch info --json` lists them"
     return f"the model has no factor '{name}'; {hint}"
 
 
@@ -190,30 +222,46 @@ def perturb(
                 f"--set {perturbation}: the table lacks {setting.factor}, so there is nothing to multiply; set a TPM, "
                 f"such as --set {setting.factor}=10"
             )
-        before = float(tpm.by_factor[number])
-        after, rank, value = _set(tpm.by_factor, number, distribution, setting)
-        old = float(vector[number])
-        vector[number] = value
-        changes.append(FactorChange(setting.factor, str(setting), (before, after), rank, (old, float(value))))
+        change = _change(tpm.by_factor, number, distribution, setting)
+        vector[number] = change.network_input[1]
+        changes.append(change)
     return vector, tuple(changes)
 
 
-def _set(
+def _change(
     tpm: NDArray[np.float64], number: int, distribution: NDArray[np.float64] | None, setting: Setting
-) -> tuple[float, tuple[int, int] | None, np.float32]:
-    """Return a factor's TPM after a setting, its ranks, and what the network reads of it."""
-    before = float(tpm[number])
-    after = 0.0 if setting.value is None else setting.value * (before if setting.sign == "*" else 1)
+) -> FactorChange:
+    """Return what a setting does to a factor, by its number, whose rank is the one among the unchanged others."""
+    before, after = float(tpm[number]), _tpm_after(float(tpm[number]), setting)
+    rank = None
+    if distribution is not None:
+        others = np.delete(tpm, number)
+        rank = int((others < before).sum()), None if after is None else int((others < after).sum())
+    read = tuple(_read(*at, distribution) for at in zip((before, after), rank or (None, None), strict=True))
+    return FactorChange(setting.factor, str(setting), (before, after), rank, (read[0], read[1]))
+
+
+def _tpm_after(before: float, setting: Setting) -> float | None:
+    """Return a factor's TPM after a setting; None if it is absent."""
+    if setting.value is None:
+        return None
+    after = setting.value * before if setting.sign == "*" else setting.value
     if not math.isfinite(after):
         raise InputError(f"--set {setting}: {setting.factor} would have an infinite TPM; use a smaller multiple")
-    others = np.delete(tpm, number)
-    rank = None if distribution is None else (int((others < before).sum()), int((others < after).sum()))
-    if setting.value is None:
-        return after, rank, np.float32(0)
-    normalised = after if distribution is None or rank is None else float(distribution[rank[1]])
-    return after, rank, np.log1p(np.array([normalised])).astype(np.float32)[0]
+    return after
+
+
+def _read(tpm: float | None, rank: int | None, distribution: NDArray[np.float64] | None) -> float:
+    """Return what the network reads of a factor: ln(1 + normalised TPM) in float32, 0 if it is absent."""
+    if tpm is None:
+        return 0.0
+    normalised = tpm if distribution is None or rank is None else distribution[rank]
+    return float(np.log1p(np.array([normalised])).astype(np.float32)[0])
 
 
 def _shown(value: float | None) -> str:
-    """Return a value as a user writes it: 0, 0.5, 2, absent."""
-    return ABSENT if value is None else f"{value:.15g}"
+    """Return a value as a user writes it: 0, 0.5, 2, absent. Different values never look the same."""
+    if value is None:
+        return ABSENT
+    short = f"{value:.15g}"
+    return short if float(short) == value else repr(value)

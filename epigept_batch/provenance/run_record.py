@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+DIFFERENCE = ".difference"
+"""Ending of the name of a track that holds a perturbed sample minus the unperturbed one."""
+
+
 class OutputFiles(Protocol):
     """The files that a command makes of one sample in an output folder, and the hidden ones that it needs meanwhile."""
 

@@ -279,3 +279,60 @@ def test_the_program_runs_as_a_module():
         [sys.executable, "-m", "epigept_batch", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"epigept-batch, version {eb.__version__}\n"
+
+
+def test_copies_and_their_differences_are_those_of_genome(model, tpm, other_tpm, genome, fasta, tmp_path):
+    done = genome("--tpm", other_tpm, "--set", "F03=40,F01*2", "--set", "F02=absent", "--differences")
+    assert done.code == 0, done.err
+    expression = model.read([tpm, other_tpm]).with_set("F03=40,F01*2", "F02=absent")
+    copies = [f"{sample}+{copy}" for sample in ("sample", "other") for copy in ("F03-40+F01x2", "F02-absent")]
+    assert expression.samples == ("sample", "other", *copies)
+    assert expression.copies == {copy: copy.split("+")[0] for copy in copies}
+    for name, notes in zip(copies, expression.notes[2:], strict=True):
+        assert all(f"epigept-batch: {name}: {note}\n" in done.err for note in notes)
+    assert [len(notes) for notes in expression.notes[2:]] == [2, 1, 2, 1]
+    found = model.predict(expression, ["one", "two", "three"], fasta=fasta)
+    paths = [*found.to_bigwig(tmp_path / "api"), *found.differences().to_bigwig(tmp_path / "api")]
+    assert {path.name for path in paths} == {path.name for path in (tmp_path / "out").glob("*.bw")}
+    for path in paths:
+        for contig in ("one", "two", "three"):
+            theirs = bins(tmp_path / "out" / path.name, contig, bin_bp=128)
+            np.testing.assert_allclose(bins(path, contig, bin_bp=128), theirs, rtol=SAME, atol=1e-6)
+
+
+def test_differences_are_of_each_copys_own_sample_in_either_space(model, tpm, other_tpm, fasta):
+    expression = model.read([tpm, other_tpm]).with_set("F03=40").with_set("F02*3")
+    assert expression.samples[2:] == ("sample+F03-40", "other+F03-40", "sample+F02x3", "other+F02x3")
+    together = model.read([tpm, other_tpm]).with_set("F03=40", "F02*3")
+    np.testing.assert_array_equal(expression.values, together.values[[0, 1, 2, 4, 3, 5]])
+    for space in ("log1p", "linear"):
+        found = model.predict(expression, "one:1-9000", fasta=fasta, tracks=["CTCF"], space=space)
+        of = found.differences()
+        assert (of.samples, of.tracks, of.space) == (expression.samples[2:], ("CTCF.difference",), space)
+        np.testing.assert_array_equal(of.values, found.values[2:] - found.values[[0, 1, 0, 1]])
+        assert of.to_frame().columns[-1] == "CTCF.difference"
+
+
+def test_own_vectors_are_set_on_the_normalised_scale(model):
+    values = np.log1p(np.arange(30, dtype=np.float32).reshape(2, 15))
+    found = eb.Expression(("a", "b"), model.factors, values).with_set("F03=99,F02*2", "F01=absent")
+    np.testing.assert_array_equal(found.values[:2], values)
+    expected = values[[0, 0, 1, 1]]
+    expected[[0, 2], 3] = np.log1p(99)
+    expected[[0, 2], 2] = np.log1p([4, 34])
+    expected[[1, 3], 1] = 0
+    np.testing.assert_allclose(found.values[2:], expected, rtol=1e-6)
+    assert found.notes[0] == ()
+    assert found.notes[2][0].startswith("F03 normalised TPM 3 to 99, network input 1.386 to 4.605")
+
+
+def test_copies_that_cannot_be_made_are_refused(model, expression, fasta):
+    with pytest.raises(eb.InputError, match="the model has no factor 'f03'; did you mean F03"):
+        expression.with_set("f03=0")
+    with pytest.raises(eb.InputError, match=r"another sample is already named 'sample\+F03-0'"):
+        expression.with_set("F03=0").with_set("F03=0")
+    with pytest.raises(eb.InputError, match=r"no perturbed copy to subtract from; predict the result of"):
+        model.predict(expression, "two", fasta=fasta).differences()
+    lonely = eb.Expression(("x",), model.factors, expression.values, copies={"x": "y"})
+    with pytest.raises(eb.InputError, match="'x' or its sample 'y' is missing; predict both together"):
+        model.predict(lonely, "two", fasta=fasta).differences()

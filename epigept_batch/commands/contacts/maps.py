@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.commands.contacts.request import ContactsRequest
-    from epigept_batch.commands.run.product import Again, Assignment
+    from epigept_batch.commands.run.product import Again, Assignment, NamedSample
     from epigept_batch.contacts.cool import Pixels
     from epigept_batch.contacts.pairs import Rows
     from epigept_batch.prediction.stitch import TileSignal
@@ -112,6 +112,8 @@ class Maps:
         DeviceError: cooler is not installed.
     """
 
+    compares_copies = False
+
     def __init__(self, request: ContactsRequest, spec: Spec) -> None:
         self.request = request
         self.output = find_output(request.map, spec, request.model)
@@ -190,17 +192,18 @@ class Maps:
                 self.request.expected,
             )
 
-    def files(self, sample: str) -> ContactFiles:
+    def files(self, sample: NamedSample) -> ContactFiles:
         """Return the contact files of a sample."""
-        return ContactFiles(self.request.out, sample, self.request.mcool)
+        return ContactFiles(self.request.out, sample.name, self.request.mcool)
 
-    def leftovers(self, sample: str) -> Iterator[Path]:
+    def leftovers(self, sample: NamedSample) -> Iterator[Path]:
         """Yield every path beside which a killed run may have left a hidden file."""
-        files = ContactFiles(self.request.out, sample, mcool=True)
+        files = ContactFiles(self.request.out, sample.name, mcool=True)
         yield from (*files.outputs, files.record, files.changing)
 
-    def inputs(self) -> Mapping[str, Any]:
+    def inputs(self, sample: NamedSample) -> Mapping[str, Any]:
         """Return what the files also depend on."""
+        del sample
         request = self.request
         return {
             "map": self.output.name,
@@ -273,15 +276,15 @@ class MapWork:
                     self._maps.files(sample).cool,
                 ) from error
 
-    def _write(self, number: int, sample: str, again: Again) -> None:
+    def _write(self, number: int, sample: NamedSample, again: Again) -> None:
         maps, files = self._maps, self._maps.files(sample)
         mean = self._distances.mean(number)
         expected = maps.expected or Expected(maps.bin_bp, mean)
         candidates = int(self._distances.pixels[maps.min_distance :].sum())
-        rule = Rule(sample, maps.request.share, maps.min_distance * maps.bin_bp, candidates, maps.bin_bp)
+        rule = Rule(sample.name, maps.request.share, maps.min_distance * maps.bin_bp, candidates, maps.bin_bp)
         strongest = Strongest(rule.number, maps.min_distance)
         cool = self._temporary(files.cool)
-        about = self._about(sample)
+        about = self._about(sample.name)
         write_cool(
             cool, self._contigs, self._pixels(again(number), expected, strongest), bin_bp=maps.bin_bp, about=about
         )
@@ -293,7 +296,7 @@ class MapWork:
             Expected(maps.bin_bp, expected.values[: maps.blocks]),
             pixels=self._distances.pixels,
             mean=mean,
-            about=f"{sample}: mean attention of pairs of bins by distance, and what was expected",
+            about=f"{sample.name}: mean attention of pairs of bins by distance, and what was expected",
         )
         write_bedpe(self._temporary(files.bedpe), self._contigs, pairs, rule)
         write_interact(self._temporary(files.interact), self._contigs, pairs, rule)

@@ -46,7 +46,9 @@ def contacts_task(request: ContactsRequest, spec: Spec) -> Task:
         EpiGePTError: An option does not suit the model.
     """
     maps = Maps(request, spec)
-    tracks = Tracks(spec, request.out, names=(), space="log1p", overlap=maps.overlap) if request.with_tracks else None
+    tracks = None
+    if request.with_tracks:
+        tracks = Tracks(spec, request.out, names=(), space="log1p", overlap=maps.overlap, differences=False)
 
     def tiles(contigs: Sequence[Contig], regions: Sequence[Region]) -> list[Tile]:
         found = make_paired_tiles(

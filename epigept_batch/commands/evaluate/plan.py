@@ -10,7 +10,7 @@ from epigept_batch.errors import InputError
 from epigept_batch.evaluation.compared import Masks
 from epigept_batch.evaluation.seen import trained_cells
 from epigept_batch.evaluation.selection import by_contig, half_covered, in_windows, overlapped
-from epigept_batch.provenance.run_record import read_records
+from epigept_batch.provenance.run_record import DIFFERENCE, read_records
 from epigept_batch.sequence.regions import read_intervals
 from epigept_batch.tracks.track_files import TrackFiles
 
@@ -96,7 +96,7 @@ def find_pairs(request: EvaluateRequest, progress: Progress) -> Iterator[Pair]:
 
 
 def _predicted(path: Path) -> dict[tuple[str, str], tuple[Path, Mapping[str, Any] | None]]:
-    """Return the predicted tracks by sample and track, each with the sample's `run.json`."""
+    """Return the predicted tracks by sample and track, each with the sample's `run.json`; no differences."""
     if not path.exists():
         raise InputError("folder or bigWig not found; pass the output of epigept-batch genome as --predicted", path)
     folder = path if path.is_dir() else path.parent
@@ -104,7 +104,12 @@ def _predicted(path: Path) -> dict[tuple[str, str], tuple[Path, Mapping[str, Any
     for sample, record in read_records(folder).items():
         for name in record["files"]:
             track = name.removeprefix(f"{sample}.").removesuffix(".bw")
-            found[sample, track] = (folder / name, record)
+            if "perturbation" not in record or not track.endswith(DIFFERENCE):
+                found[sample, track] = (folder / name, record)
+            elif name == path.name:
+                raise InputError(
+                    f"is a difference of two predictions; use {sample}.{track.removesuffix(DIFFERENCE)}.bw", path
+                )
     if path.is_dir():
         if not found:
             raise InputError("contains no run.json of epigept-batch genome; pass its output folder, or a bigWig", path)

@@ -15,8 +15,10 @@ class GenomeRequest(RunRequest):
         tracks: Names of the tracks to write; empty for all.
         space: `log1p` or `linear`.
         overlap: Base pairs shared by neighbouring windows.
+        differences: Also write the difference of each perturbed copy from its sample.
     """
 
     tracks: tuple[str, ...] = ()
     space: str = "log1p"
     overlap: int = 0
+    differences: bool = False

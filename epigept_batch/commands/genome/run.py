@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from epigept_batch.commands.genome.tracks import Tracks
 from epigept_batch.commands.run.plan import Task
 from epigept_batch.commands.run.run import run_task
+from epigept_batch.errors import InputError
 from epigept_batch.tiling import make_tiles
 
 if TYPE_CHECKING:
@@ -43,9 +44,18 @@ def genome_task(request: GenomeRequest, spec: Spec) -> Task:
     """Return what `genome` wants of a run.
 
     Raises:
-        InputError: The model has no such track.
+        InputError: The model has no such track, or differences are wanted of nothing.
     """
-    tracks = Tracks(spec, request.out, names=request.tracks, space=request.space, overlap=request.overlap)
+    if request.differences and not request.perturbations:
+        raise InputError("--differences: no perturbed copy to subtract from; add --set FACTOR=TPM, or omit this option")
+    tracks = Tracks(
+        spec,
+        request.out,
+        names=request.tracks,
+        space=request.space,
+        overlap=request.overlap,
+        differences=request.differences,
+    )
 
     def tiles(contigs: Sequence[Contig], regions: Sequence[Region]) -> list[Tile]:
         selection = tracks.selection(regions)

@@ -1,4 +1,4 @@
-"""The tracks of a run: a bigWig for each sample and track."""
+"""The tracks of a run: a bigWig for each sample and track, and for the difference of a perturbed copy."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from epigept_batch.errors import InputError
 from epigept_batch.inference.ports import SIGNAL
 from epigept_batch.prediction.stitch import runs
-from epigept_batch.provenance.run_record import SampleFiles
+from epigept_batch.provenance.run_record import DIFFERENCE, SampleFiles
 from epigept_batch.tiling import select_bins
 from epigept_batch.tracks.chosen import choose_tracks
 from epigept_batch.tracks.writers import TrackWriters
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from epigept_batch.commands.run.product import Again, Assignment
+    from epigept_batch.commands.run.product import Again, Assignment, NamedSample
     from epigept_batch.prediction.stitch import TileSignal
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Region, Span, Tile
@@ -35,15 +36,21 @@ class Tracks:
         names: Names of the tracks; empty for all.
         space: `log1p` or `linear`.
         overlap: Base pairs shared by neighbouring windows.
+        differences: Also write the difference of each perturbed copy from its sample.
 
     Raises:
-        InputError: The model has no such track.
+        InputError: The model has no such track, or one with the name of a difference.
     """
 
     outputs = (SIGNAL,)
 
-    def __init__(self, spec: Spec, out: Path, *, names: Sequence[str], space: str, overlap: int) -> None:
+    def __init__(
+        self, spec: Spec, out: Path, *, names: Sequence[str], space: str, overlap: int, differences: bool
+    ) -> None:
         self.names = choose_tracks(tuple(names), spec)
+        self.compares_copies = differences
+        if differences:
+            _check_names(spec.tracks)
         self.space, self.overlap = space, overlap
         self.bin_bp = spec.geometry.bin_bp
         self._out = out
@@ -54,19 +61,27 @@ class Tracks:
         """Return the bins that overlap the regions."""
         return select_bins(regions, self.bin_bp)
 
-    def files(self, sample: str) -> SampleFiles:
-        """Return the bigWigs of a sample."""
-        return SampleFiles(self._out, sample, self.names)
+    def written(self, sample: NamedSample) -> tuple[str, ...]:
+        """Return the names of a sample's tracks, and behind them those of its differences if it has any."""
+        return (*self.names, *map(_difference, self.names)) if self.has_differences(sample) else self.names
 
-    def leftovers(self, sample: str) -> Iterator[Path]:
+    def has_differences(self, sample: NamedSample) -> bool:
+        """Whether differences are written of a sample."""
+        return self.compares_copies and sample.copy_of is not None
+
+    def files(self, sample: NamedSample) -> SampleFiles:
+        """Return the bigWigs of a sample."""
+        return SampleFiles(self._out, sample.name, self.written(sample))
+
+    def leftovers(self, sample: NamedSample) -> Iterator[Path]:
         """Yield every path beside which a killed run may have left a hidden file; it may have had other tracks."""
         files = self.files(sample)
-        yield from map(files.bigwig, self._all)
+        yield from map(files.bigwig, (*self._all, *map(_difference, self._all)))
         yield from (files.record, files.changing)
 
-    def inputs(self) -> Mapping[str, Any]:
+    def inputs(self, sample: NamedSample) -> Mapping[str, Any]:
         """Return what the bigWigs also depend on."""
-        return {"set of tracks": self.names, "space": self.space, "overlap": self.overlap}
+        return {"set of tracks": self.written(sample), "space": self.space, "overlap": self.overlap}
 
     def shape(self, tile: Tile) -> tuple[int, int]:
         """Return bins and tracks."""
@@ -87,7 +102,7 @@ class Tracks:
             processes=assignment.processes,
         )
         try:
-            yield TrackWork(self, writers, assignment.regions)
+            yield TrackWork(self, writers, assignment)
         finally:
             writers.discard()
 
@@ -95,8 +110,13 @@ class Tracks:
 class TrackWork:
     """Tracks in the making; see `commands.run.product.Work`."""
 
-    def __init__(self, tracks: Tracks, writers: TrackWriters, regions: Sequence[str]) -> None:
-        self._tracks, self._writers, self._regions = tracks, writers, regions
+    def __init__(self, tracks: Tracks, writers: TrackWriters, assignment: Assignment) -> None:
+        self._tracks, self._writers, self._regions = tracks, writers, assignment.regions
+        numbers = {sample.name: number for number, sample in enumerate(assignment.samples)}
+        self._originals = [
+            numbers[sample.copy_of] if sample.copy_of is not None and tracks.has_differences(sample) else None
+            for sample in assignment.samples
+        ]
         self._bins = 0
 
     @property
@@ -111,9 +131,16 @@ class TrackWork:
             self._writers.write(run.contig, run.first_bin, self._by_track(run.values))
 
     def _by_track(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Reshape (samples, bins, tracks) to (samples × tracks, bins), and convert to the requested space."""
-        by_track = values.transpose(0, 2, 1).reshape(-1, values.shape[1])
-        return np.expm1(by_track) if self._tracks.space == "linear" else by_track
+        """Convert (samples, bins, tracks) to the requested space, and return a row per bigWig, (bigWigs, bins)."""
+        tracks = values.transpose(0, 2, 1)
+        if self._tracks.space == "linear":
+            tracks = np.expm1(tracks)
+        rows = []
+        for of_sample, original in zip(tracks, self._originals, strict=True):
+            rows.append(of_sample)
+            if original is not None:
+                rows.append(of_sample - tracks[original])
+        return np.concatenate(rows)
 
     def finish(self, again: Again) -> None:
         """Complete the bigWigs."""
@@ -131,6 +158,27 @@ class TrackWork:
 
     def summary(self, number: int) -> str:
         """Return what was made."""
-        del number
         tracks = len(self._tracks.names)
-        return f"{tracks} track{'s' if tracks > 1 else ''} of {self._bins:,} bins"
+        made = f"{tracks} track{'s' if tracks > 1 else ''}"
+        if self._originals[number] is not None:
+            made += f" and {tracks} difference{'s' if tracks > 1 else ''}"
+        return f"{made} of {self._bins:,} bins"
+
+
+def _difference(track: str) -> str:
+    """Return the name of the difference of a track."""
+    return f"{track}{DIFFERENCE}"
+
+
+def _check_names(tracks: Sequence[str]) -> None:
+    """Check that no track of a model has the name of a difference.
+
+    Raises:
+        InputError: One has.
+    """
+    for track in tracks:
+        if _difference(track) in tracks:
+            raise InputError(
+                f"--differences: the model already has a track '{_difference(track)}', the name of the difference of "
+                f"'{track}'; omit this option"
+            )

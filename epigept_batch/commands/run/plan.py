@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from epigept_batch.commands.run.product import NamedSample
 from epigept_batch.errors import InputError
+from epigept_batch.expression.copies import network_inputs
+from epigept_batch.expression.perturb import check_factors
 from epigept_batch.expression.samples import SampleExpression, read_samples
-from epigept_batch.expression.vector import network_expression
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.prediction.scores import open_store
 from epigept_batch.provenance.made_from import GENOME
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from epigept_batch.commands.run.product import Product
     from epigept_batch.commands.run.request import RunRequest
+    from epigept_batch.expression.copies import NetworkInput, Perturbed
     from epigept_batch.motifs.store import ScoreStore
     from epigept_batch.sequence.genome_verdict import Verdict
     from epigept_batch.spec import ExpressionReference, Spec
@@ -44,21 +47,26 @@ class Task:
     tiles: Callable[[Sequence[Contig], Sequence[Region]], list[Tile]]
 
 
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """One sample of a run.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sample(NamedSample):
+    """One sample of a run, or a perturbed copy of one.
 
     Attributes:
-        name: Its name.
-        source: Its expression, as read.
+        source: Its expression, as read and not perturbed.
         expression: What the network reads, float32, (factors,).
         inputs: What each product's outputs are made from, in the order of the products.
+        perturbed: How a copy differs from its sample; None for the sample itself.
     """
 
-    name: str
     source: SampleExpression
     expression: NDArray[np.float32]
     inputs: tuple[Mapping[str, Any], ...]
+    perturbed: Perturbed | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user: on the table, or on what is changed in a copy."""
+        return self.source.sentences if self.perturbed is None else self.perturbed.sentences
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +102,7 @@ def make_plan(request: RunRequest, make_task: Callable[[Spec], Task]) -> RunPlan
         make_task: Returns what the command wants of the run, for the spec of the model file.
     """
     spec = read_spec(request.model)
+    check_factors(request.perturbations, spec.factors)
     task = make_task(spec)
     with ExitStack() as stack:
         genome = stack.enter_context(Genome(request.fasta))
@@ -115,10 +124,13 @@ def _plan(request: RunRequest, spec: Spec, task: Task, genome: Genome) -> RunPla
     verdict = accept_genome(genome, regions, spec, chosen=chosen, any_genome=request.any_genome)
     tiles = task.tiles(genome.contigs, regions)
     store = None if request.scores is None else open_store(request.scores, spec, genome, tiles, model=request.model)
-    normalised = request.samples.normalised
     reference = _reference(spec, request)
-    distribution = request.samples.distribution(reference)
     sources = read_samples(request.samples, spec.factors, reference)
+    read = network_inputs(
+        [(source.name, source.tpm) for source in sources],
+        request.samples.distribution(reference),
+        request.perturbations,
+    )
     names = {region.contig for region in regions}
     model_sha256 = file_sha256(request.model)
     shared = {
@@ -127,19 +139,13 @@ def _plan(request: RunRequest, spec: Spec, task: Task, genome: Genome) -> RunPla
     }
     selections = tuple(product.selection(regions) for product in task.products)
     of_products = tuple(
-        {**shared, "selection of bins": selection, **product.inputs()}
+        (product, {**shared, "selection of bins": selection})
         for product, selection in zip(task.products, selections, strict=True)
     )
     samples = tuple(
-        Sample(
-            name=source.name,
-            source=source,
-            expression=network_expression(source.tpm.by_factor, distribution),
-            inputs=tuple(
-                {**inputs, "expression": _expression_digest(source, normalised=normalised)} for inputs in of_products
-            ),
-        )
-        for source in sources
+        _sample(source, one, of_products, normalised=request.samples.normalised)
+        for source, with_copies in zip(sources, read, strict=True)
+        for one in with_copies
     )
     return RunPlan(request, spec, model_sha256, genome, verdict, task.products, selections, tiles, samples, store)
 
@@ -155,5 +161,23 @@ def _reference(spec: Spec, request: RunRequest) -> ExpressionReference | None:
     return spec.reference
 
 
-def _expression_digest(source: SampleExpression, *, normalised: bool) -> dict[str, Any]:
-    return {"sha256": hashlib.sha256(source.tpm.by_factor.tobytes()).hexdigest(), "normalised": normalised}
+def _sample(
+    source: SampleExpression,
+    read: NetworkInput,
+    products: Sequence[tuple[Product, Mapping[str, Any]]],
+    *,
+    normalised: bool,
+) -> Sample:
+    """Return a sample or a copy, with what each product's outputs are made from."""
+    named = NamedSample(read.name, None if read.perturbed is None else read.perturbed.sample)
+    expression = _expression_digest(source, read.perturbed, normalised=normalised)
+    inputs = tuple({**shared, **product.inputs(named), "expression": expression} for product, shared in products)
+    return Sample(
+        named.name, named.copy_of, source=source, expression=read.values, inputs=inputs, perturbed=read.perturbed
+    )
+
+
+def _expression_digest(source: SampleExpression, perturbed: Perturbed | None, *, normalised: bool) -> dict[str, Any]:
+    """Return what the network's input is made from."""
+    digest = {"sha256": hashlib.sha256(source.tpm.by_factor.tobytes()).hexdigest(), "normalised": normalised}
+    return digest if perturbed is None else {**digest, "set": str(perturbed.perturbation)}

@@ -21,19 +21,32 @@ if TYPE_CHECKING:
     """Yields each window for a sample, given by its number, with what was kept of it."""
 
 
+@dataclass(frozen=True, eq=False)
+class NamedSample:
+    """A sample of a run, as far as products know it.
+
+    Attributes:
+        name: Its name.
+        copy_of: Name of the sample whose perturbed copy it is; None if it is not a copy.
+    """
+
+    name: str
+    copy_of: str | None = None
+
+
 @dataclass(frozen=True)
 class Assignment:
     """What a product is to be made of.
 
     Attributes:
-        samples: Names of the samples.
+        samples: The samples.
         contigs: All contigs of the FASTA, in its order.
         regions: The selected bins as regions in samtools notation, in genome order.
         processes: Number of processes that may write.
         model_sha256: Digest of the model file.
     """
 
-    samples: tuple[str, ...]
+    samples: tuple[NamedSample, ...]
     contigs: tuple[Contig, ...]
     regions: tuple[str, ...]
     processes: int
@@ -57,13 +70,17 @@ class Product(Protocol):
     def selection(self, regions: Sequence[Region]) -> dict[str, tuple[Span, ...]]:
         """Return the selected bins, by contig, in the product's own bins."""
 
-    def files(self, sample: str) -> OutputFiles:
+    @property
+    def compares_copies(self) -> bool:
+        """Whether the outputs of a perturbed copy also need the values of its sample, computed in the same run."""
+
+    def files(self, sample: NamedSample) -> OutputFiles:
         """Return the files of a sample."""
 
-    def leftovers(self, sample: str) -> Iterable[Path]:
+    def leftovers(self, sample: NamedSample) -> Iterable[Path]:
         """Return every path beside which a killed run may have left hidden temporary files."""
 
-    def inputs(self) -> Mapping[str, Any]:
+    def inputs(self, sample: NamedSample) -> Mapping[str, Any]:
         """Return its options, JSON-compatible, that outputs depend on besides model, genome, selection and sample."""
 
     def shape(self, tile: Tile) -> tuple[int, int]:

@@ -74,6 +74,7 @@ def make_record(
         "scores": None if plan.store is None else str(plan.store.path.resolve()),
         "factors": account["factors"],
         "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes", "sheet")},
+        **({} if sample.perturbed is None else {"perturbation": sample.perturbed.account()}),
         "windows": len(plan.tiles),
         **facts,
         "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},

@@ -10,6 +10,7 @@ from epigept_batch.inference.device import AUTO, Device
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from epigept_batch.expression.perturb import Perturbation
     from epigept_batch.expression.request import SampleRequest
 
 
@@ -19,6 +20,7 @@ class RunRequest:
 
     Attributes:
         samples: Which samples of which tables.
+        perturbations: The perturbed copies wanted of each sample.
         fasta: The genome.
         model: The model file.
         out: Output folder.
@@ -36,6 +38,7 @@ class RunRequest:
     """
 
     samples: SampleRequest
+    perturbations: tuple[Perturbation, ...] = ()
     fasta: Path
     model: Path
     out: Path

@@ -158,7 +158,7 @@ def forget(plan: RunPlan, sample: Sample) -> None:
     Raises:
         OutputError: Another run is writing the sample.
     """
-    files = [product.files(sample.name) for product in plan.products]
+    files = [product.files(sample) for product in plan.products]
     if files[0].journal.exists():
         with suppress(OtherRunError):
             _journal(plan, sample).remove()
@@ -178,7 +178,7 @@ def _others(plan: RunPlan, sample: Sample) -> Iterator[Journal]:
 
 
 def _opened(plan: RunPlan, sample: Sample, product: int, inputs: Mapping[str, Any]) -> Journal:
-    path = plan.products[product].files(sample.name).journal
+    path = plan.products[product].files(sample).journal
     return Journal(path, {**inputs, "version of epigept-batch": epigept_batch.__version__}, fresh=plan.request.fresh)
 
 

@@ -24,7 +24,6 @@ from epigept_batch.timing import StageClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
     from epigept_batch.provenance.run_record import OutputFiles
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Tile
+
+AGAIN = "up to date, but predicted again, because differences are taken of values of the same run"
+"""Note on a sample that only its copies need."""
 
 
 def run_task(
@@ -60,26 +62,26 @@ def run_task(
         with clock.stage("inputs"):
             plan = make_plan(request, make_task)
             stack.enter_context(plan.genome)
-            due = [sample for sample in plan.samples if _is_due(plan, sample)]
+            due = _due(plan)
         _run(plan, due, clock=clock, progress=progress)
-    return [{sample.name: product.files(sample.name) for sample in plan.samples} for product in plan.products]
+    return [{sample.name: product.files(sample) for sample in plan.samples} for product in plan.products]
 
 
-def _run(plan: RunPlan, due: Sequence[Sample], *, clock: StageClock, progress: Progress) -> None:
+def _run(plan: RunPlan, due: Mapping[Sample, tuple[str, ...]], *, clock: StageClock, progress: Progress) -> None:
     """Report the notes on the inputs, and predict the samples that are due."""
-    for sentence in _notes(plan, frozenset(due)):
+    for sentence in _notes(plan, due):
         progress.say(sentence)
     for sample in set(plan.samples).difference(due):
         forget(plan, sample)
     if due:
-        with _folder(plan.request.out), RunJournals(plan, due, clock) as journals:
+        with _folder(plan.request.out), RunJournals(plan, list(due), clock) as journals:
             for sample in due:
                 _is_due(plan, sample)  # again: before the journals were locked, another run could finish it
                 for product in plan.products:
-                    for path in product.leftovers(sample.name):
+                    for path in product.leftovers(sample):
                         remove_leftovers(path)
             try:
-                _predict(plan, due, journals, clock=clock, progress=progress)
+                _predict(plan, list(due), journals, clock=clock, progress=progress)
             except KeyboardInterrupt:
                 if journals.kept:
                     progress.say(
@@ -88,11 +90,25 @@ def _run(plan: RunPlan, due: Sequence[Sample], *, clock: StageClock, progress: P
                 raise
 
 
-def _notes(plan: RunPlan, due: AbstractSet[Sample]) -> Iterator[str]:
+def _notes(plan: RunPlan, due: Mapping[Sample, tuple[str, ...]]) -> Iterator[str]:
     """Yield the notes on the network and the samples."""
     if plan.spec.caution is not None:
         yield plan.spec.caution
-    yield from said_once([(s.name, s.source.sentences if s in due else ("up to date",)) for s in plan.samples])
+    yield from said_once([(sample.name, due.get(sample, ("up to date",))) for sample in plan.samples])
+
+
+def _due(plan: RunPlan) -> dict[Sample, tuple[str, ...]]:
+    """Return the samples that must be predicted, in order, with the notes on each.
+
+    Where a product compares copies with their samples, the sample of a copy that is due is predicted again, even if its
+    outputs are up to date: only values of the same run are rounded alike.
+    """
+    due = {sample for sample in plan.samples if _is_due(plan, sample)}
+    needed: set[str | None] = set()
+    if any(product.compares_copies for product in plan.products):
+        needed = {sample.copy_of for sample in due}
+    notes = {sample: sample.notes if sample in due else (AGAIN,) for sample in plan.samples}
+    return {sample: notes[sample] for sample in plan.samples if sample in due or sample.name in needed}
 
 
 def _is_due(plan: RunPlan, sample: Sample) -> bool:
@@ -104,7 +120,7 @@ def _is_due(plan: RunPlan, sample: Sample) -> bool:
     if plan.request.force:
         return True
     finished = [
-        is_up_to_date(product.files(sample.name), inputs)
+        is_up_to_date(product.files(sample), inputs)
         for product, inputs in zip(plan.products, sample.inputs, strict=True)
     ]
     return not all(finished)
@@ -157,7 +173,7 @@ def _predict(
 def _assignment(plan: RunPlan, samples: Sequence[Sample], product: int, session: Session) -> Assignment:
     """Return what a product is made of. On a CPU, one process writes, because that takes 1 % of its cores."""
     return Assignment(
-        samples=tuple(sample.name for sample in samples),
+        samples=tuple(samples),
         contigs=plan.genome.contigs,
         regions=plan.regions(product),
         processes=1 if session.on_host else plan.request.threads,
@@ -223,7 +239,7 @@ def _publish(plan: RunPlan, samples: Sequence[Sample], works: Sequence[Work]) ->
     """Replace the outputs of earlier runs with the new ones."""
     for sample in samples:
         for product in plan.products:
-            withdraw(product.files(sample.name))
+            withdraw(product.files(sample))
     for work in works:
         work.publish()
 
@@ -243,7 +259,7 @@ def _write_records(
     for number, sample in enumerate(samples):
         for index, (product, work) in enumerate(zip(plan.products, works, strict=True)):
             document = make_record(plan, sample, index, work.facts(number), sessions, clock, digests)
-            write_record(product.files(sample.name), {**document, "windows_resumed": resumed})
+            write_record(product.files(sample), {**document, "windows_resumed": resumed})
         seconds = clock.seconds()["total"]
         made = " and ".join(work.summary(number) for work in works)
         progress.finish(f"{sample.name}: {made} in {plan.request.out}/ after {seconds:.0f} s")

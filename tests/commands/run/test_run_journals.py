@@ -36,7 +36,7 @@ def open_journals(folder, samples=("s", "t"), fresh=False):
 def product(folder):
     """Keeps the three tracks of the bins that are taken from a window."""
     return SimpleNamespace(
-        files=lambda sample: SampleFiles(folder, sample, ("CTCF",)),
+        files=lambda sample: SampleFiles(folder, sample.name, ("CTCF",)),
         kept=lambda signal: signal.taken(bin_bp=8),
         shape=lambda tile: (sum(last - first for first, last in tile.spans), 3),
     )
