@@ -11,7 +11,7 @@ import click
 from epigept_batch.cli.options import any_genome_option, fasta_option, json_option, model_option, out_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand, sample_options
-from epigept_batch.cli.windows import fields_of, print_records, run_options
+from epigept_batch.cli.windows import fields_of, print_records, run_options, set_option
 from epigept_batch.commands.variants.request import AVERAGES
 from epigept_batch.errors import InputError
 
@@ -19,6 +19,7 @@ from epigept_batch.errors import InputError
 @click.command(cls=SampleCommand, short_help="Score variants in a sample: what each changes in its tracks.")
 @click.argument("variants", type=click.Path(path_type=Path), metavar="VARIANTS")
 @sample_options
+@set_option
 @fasta_option
 @model_option
 @out_option("File of scores: .tsv, .tsv.gz, .parquet, .vcf or .vcf.gz.", required=True, metavar="FILE")

@@ -543,3 +543,22 @@ def test_no_percentile_among_too_few(score, snvs, vcf, tmp_path):
     assert (table["background_variants"] == 99).all()
     done = score(vcf(snvs(number=2)), "--force")
     assert "percentile" not in read(tmp_path / "scores.tsv").columns
+
+
+def test_perturbed_copies_are_samples_too(score, snvs, vcf, tmp_path):
+    path = vcf(snvs(number=3))
+    assert score(path, "--set", "F01=0", "--set", "F02*3,F03=absent").code == 0
+    table = read(tmp_path / "scores.tsv")
+    names = ["sample", "sample+F01-0", "sample+F02x3+F03-absent"]
+    assert table["sample"].unique().tolist() == names
+    assert score(path, out=tmp_path / "plain.tsv").code == 0
+    plain = read(tmp_path / "plain.tsv")
+    of_sample = table[table["sample"] == "sample"].reset_index(drop=True)
+    np.testing.assert_allclose(of_sample["difference"], plain["difference"], atol=1e-6)
+    assert (table[table["sample"] == names[1]]["reference"].to_numpy() != plain["reference"].to_numpy()).any()
+    record_ = json.loads((tmp_path / "scores.tsv.run.json").read_text())
+    assert record_["samples"][names[1]]["perturbation"]["set"] == "F01=0"
+    assert "perturbation" not in record_["samples"]["sample"]
+    done = score(path, "--set", "F99=0", "--force")
+    assert done.code == 2
+    assert "no factor 'F99'" in done.err

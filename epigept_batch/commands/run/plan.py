@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.commands.run.product import NamedSample
-from epigept_batch.errors import InputError
-from epigept_batch.expression.copies import network_inputs
+from epigept_batch.commands.run.samples import read_inputs
 from epigept_batch.expression.perturb import check_factors
-from epigept_batch.expression.samples import SampleExpression, read_samples
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.prediction.scores import open_store
 from epigept_batch.provenance.made_from import GENOME
@@ -28,9 +26,10 @@ if TYPE_CHECKING:
     from epigept_batch.commands.run.product import Product
     from epigept_batch.commands.run.request import RunRequest
     from epigept_batch.expression.copies import NetworkInput, Perturbed
+    from epigept_batch.expression.samples import SampleExpression
     from epigept_batch.motifs.store import ScoreStore
     from epigept_batch.sequence.genome_verdict import Verdict
-    from epigept_batch.spec import ExpressionReference, Spec
+    from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig, Region, Span, Tile
 
 
@@ -124,13 +123,7 @@ def _plan(request: RunRequest, spec: Spec, task: Task, genome: Genome) -> RunPla
     verdict = accept_genome(genome, regions, spec, chosen=chosen, any_genome=request.any_genome)
     tiles = task.tiles(genome.contigs, regions)
     store = None if request.scores is None else open_store(request.scores, spec, genome, tiles, model=request.model)
-    reference = _reference(spec, request)
-    sources = read_samples(request.samples, spec.factors, reference)
-    read = network_inputs(
-        [(source.name, source.tpm) for source in sources],
-        request.samples.distribution(reference),
-        request.perturbations,
-    )
+    read = read_inputs(request.samples, spec, request.perturbations, model=request.model)
     names = {region.contig for region in regions}
     model_sha256 = file_sha256(request.model)
     shared = {
@@ -144,21 +137,10 @@ def _plan(request: RunRequest, spec: Spec, task: Task, genome: Genome) -> RunPla
     )
     samples = tuple(
         _sample(source, one, of_products, normalised=request.samples.normalised)
-        for source, with_copies in zip(sources, read, strict=True)
+        for source, with_copies in read
         for one in with_copies
     )
     return RunPlan(request, spec, model_sha256, genome, verdict, task.products, selections, tiles, samples, store)
-
-
-def _reference(spec: Spec, request: RunRequest) -> ExpressionReference | None:
-    """Return the training cells' expression, which only tables that are already normalised do not require."""
-    if spec.reference is None and not request.samples.normalised:
-        raise InputError(
-            "has no expression reference; convert the checkpoint with --expression-reference, or pass tables of "
-            "quantile-normalised TPM with --normalised",
-            request.model,
-        )
-    return spec.reference
 
 
 def _sample(

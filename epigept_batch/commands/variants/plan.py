@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
+from epigept_batch.commands.run.samples import read_inputs
 from epigept_batch.commands.variants.request import SHIFTS, STRANDS
 from epigept_batch.errors import InputError
-from epigept_batch.expression.samples import SampleExpression, read_samples
-from epigept_batch.expression.vector import network_expression
+from epigept_batch.expression.perturb import check_factors
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.prediction.effects import SHIFT, Scoring, View, chunk_size, in_chunks
 from epigept_batch.prediction.scores import open_store
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.commands.variants.request import VariantsRequest
+    from epigept_batch.expression.copies import Perturbed
+    from epigept_batch.expression.samples import SampleExpression
     from epigept_batch.motifs.store import ScoreStore
     from epigept_batch.prediction.effects import Chunk
     from epigept_batch.sequence.genome_verdict import Verdict
@@ -47,14 +49,27 @@ class Sample:
     """One sample of a run.
 
     Attributes:
-        name: Its name.
+        name: Its name, or that of a perturbed copy.
         source: Its expression, as read.
         expression: What the network reads, float32, (factors,).
+        perturbed: How a perturbed copy differs from its sample; None for the sample itself.
     """
 
     name: str
     source: SampleExpression
     expression: NDArray[np.float32]
+    perturbed: Perturbed | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user, one sentence each."""
+        return self.source.sentences if self.perturbed is None else self.perturbed.sentences
+
+    def account(self) -> dict[str, Any]:
+        """Return a description that JSON can hold."""
+        account = self.source.account()
+        found = {key: account[key] for key in ("factors", "tables", "nearest_cell", "notes", "sheet")}
+        return found if self.perturbed is None else {**found, "perturbation": self.perturbed.account()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +134,7 @@ def make_plan(request: VariantsRequest, say: Callable[[str], None]) -> VariantsP
         say: Called with a sentence for the user.
     """
     spec = read_spec(request.model)
+    check_factors(request.perturbations, spec.factors)
     with ExitStack() as stack:
         genome = stack.enter_context(Genome(request.fasta))
         plan = _plan(request, spec, genome, say)
@@ -131,7 +147,7 @@ def _plan(request: VariantsRequest, spec: Spec, genome: Genome, say: Callable[[s
     tracks = choose_tracks(request.tracks, spec)
     scoring = Scoring(spec.geometry, spec.motif_set.window, grid=request.grid, views=_views(request, spec))
     contigs = by_any_name(genome.contigs)
-    samples = _read_samples(request, spec)
+    samples = _samples(request, spec)
     tally = Tally()
     strata = Strata(_features(request, genome))
     for placed in _placed(request, genome, contigs, scoring):
@@ -206,21 +222,12 @@ def _views(request: VariantsRequest, spec: Spec) -> tuple[View, ...]:
     return tuple(View(shift, reverse) for reverse in strands for shift in shifts)
 
 
-def _read_samples(request: VariantsRequest, spec: Spec) -> tuple[Sample, ...]:
-    """Read the samples.
-
-    Raises:
-        InputError: A table cannot be read, or the model has no expression reference.
-    """
-    if spec.reference is None and not request.samples.normalised:
-        raise InputError(
-            "has no expression reference; convert the checkpoint with --expression-reference, or pass tables of "
-            "quantile-normalised TPM with --normalised",
-            request.model,
-        )
-    distribution = request.samples.distribution(spec.reference)
-    sources = read_samples(request.samples, spec.factors, spec.reference)
-    return tuple(Sample(one.name, one, network_expression(one.tpm.by_factor, distribution)) for one in sources)
+def _samples(request: VariantsRequest, spec: Spec) -> tuple[Sample, ...]:
+    """Read the samples, each followed by its perturbed copies."""
+    read = read_inputs(request.samples, spec, request.perturbations, model=request.model)
+    return tuple(
+        Sample(one.name, source, one.values, one.perturbed) for source, with_copies in read for one in with_copies
+    )
 
 
 def _placed(

@@ -10,6 +10,7 @@ from epigept_batch.inference.device import AUTO, Device
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from epigept_batch.expression.perturb import Perturbation
     from epigept_batch.expression.request import SampleRequest
 
 STRANDS, SHIFTS = "strands", "shifts"
@@ -24,6 +25,7 @@ class VariantsRequest:
     Attributes:
         variants: The file of variants.
         samples: Which samples of which tables.
+        perturbations: The perturbed copies wanted of each sample.
         fasta: The genome.
         model: The model file.
         out: The file of scores.
@@ -49,6 +51,7 @@ class VariantsRequest:
     fasta: Path
     model: Path
     out: Path
+    perturbations: tuple[Perturbation, ...] = ()
     tracks: tuple[str, ...] = ()
     grid: bool = False
     average: tuple[str, ...] = ()

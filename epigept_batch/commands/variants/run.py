@@ -98,7 +98,7 @@ def _notes(plan: VariantsPlan) -> Iterator[str]:
                 f"background: only {len(drawn)} random variants like {stratum}, so no percentile is given for these; "
                 f"at least {LEAST} are needed"
             )
-    yield from said_once([(sample.name, sample.source.sentences) for sample in plan.samples])
+    yield from said_once([(sample.name, sample.notes) for sample in plan.samples])
 
 
 def _total(plan: VariantsPlan) -> int:
@@ -219,7 +219,6 @@ def _write(plan: VariantsPlan, files: ScoreFiles, journal: Journal, temporary: P
 def _record(plan: VariantsPlan, sessions: list[Session], clock: StageClock, resumed: int) -> dict[str, Any]:
     """Return the provenance of the scores, JSON-compatible."""
     session, spec, request = sessions[0], plan.spec, plan.request
-    accounts = {sample.name: sample.source.account() for sample in plan.samples}
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
@@ -244,10 +243,7 @@ def _record(plan: VariantsPlan, sessions: list[Session], clock: StageClock, resu
         "batch_size": session.batch_size,
         "threads": request.threads,
         "scores": None if plan.store is None else str(plan.store.path.resolve()),
-        "samples": {
-            name: {key: account[key] for key in ("factors", "tables", "nearest_cell", "notes", "sheet")}
-            for name, account in accounts.items()
-        },
+        "samples": {sample.name: sample.account() for sample in plan.samples},
         "tracks": plan.tracks,
         "space": spec.space,
         "views": [{"shift_bins": view.shift, "reverse_complement": view.reverse} for view in plan.scoring.views],
