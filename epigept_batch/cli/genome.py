@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from epigept_batch.cli.options import json_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand
 from epigept_batch.cli.windows import fields_of, input_options, print_records, run_options
-from epigept_batch.names import SPACES
+from epigept_batch.names import SPACES, UNPHASED
 
 
 @click.command(cls=SampleCommand, short_help="Predict genome-wide tracks from a sample's TPM.")
@@ -32,6 +33,18 @@ from epigept_batch.names import SPACES
     help="Overlap of neighbouring windows, a multiple of the bin size. Each bin comes from the window whose centre is "
     "nearest.",
 )
+@click.option(
+    "--vcf",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Predict a personal genome: both haplotypes of a sample of this phased VCF or BCF.",
+)
+@click.option("--vcf-sample", metavar="NAME", help="Sample of the VCF.  [default: the only one]")
+@click.option(
+    "--unphased",
+    type=click.Choice(UNPHASED),
+    help="Allele of both haplotypes at heterozygous sites without phase.  [default: refuse such sites]",
+)
 @run_options
 @json_option("each sample's run record")
 @quiet_option
@@ -43,7 +56,8 @@ def genome(
 ) -> None:
     """Predict DNase, CTCF and histone tracks over a genome from a sample's TPM.
 
-    Writes SAMPLE.TRACK.bw for each track, and SAMPLE.run.json. Interrupted runs resume when you rerun the same command.
+    Writes SAMPLE.TRACK.bw for each track, and SAMPLE.run.json. With --vcf, it writes SAMPLE.h1 and SAMPLE.h2, in the
+    reference's coordinates. Interrupted runs resume when you rerun the same command.
     Finished outputs are not computed again. Every option can also be set by an environment variable, such as
     EPIGEPT_BATCH_GENOME_FASTA.
 

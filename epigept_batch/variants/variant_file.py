@@ -28,6 +28,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Names of the columns of a table, in any case, without a leading `#`."""
 NEEDED = ("chrom", "pos", "ref", "alt")
+NAMES_SHOWN = 5
 PLAIN_NUMBER = re.compile(r"[0-9]{1,12}")
 
 
@@ -83,6 +84,51 @@ def open_vcf(path: Path) -> Iterator[Iterator[Any]]:
         InputError: The header or a record cannot be read, or the file is truncated.
         DeviceError: pysam is not installed.
     """
+    with _opened(path) as file:
+        yield _records(file, path)
+
+
+@contextmanager
+def open_genotypes(path: Path, sample: str | None) -> Iterator[tuple[str, Iterator[Any]]]:
+    """Open a VCF or BCF for the genotypes of one sample; provides its name, and records that have only this sample.
+
+    Args:
+        path: The file.
+        sample: Name of the sample; None if the file has only one.
+
+    Raises:
+        InputError: As `open_vcf`; it is another kind of file, has no genotypes, or does not have that sample.
+        DeviceError: pysam is not installed.
+    """
+    if not _is_vcf(path):
+        raise InputError("not a VCF or BCF; genotypes can only be read from these", path)
+    with _opened(path) as file:
+        name = _chosen(list(file.header.samples), sample, path)
+        if "GT" not in file.header.formats:
+            raise InputError("no genotypes: its header does not define the format GT; use a VCF with genotypes", path)
+        file.subset_samples([name])
+        yield name, _records(file, path)
+
+
+def _chosen(names: Sequence[str], wanted: str | None, path: Path) -> str:
+    """Return the name of the sample whose genotypes are read.
+
+    Raises:
+        InputError: There is no such sample, or there are several to choose from.
+    """
+    shown = ", ".join(names[:NAMES_SHOWN]) + (f" and {len(names) - NAMES_SHOWN:,} more" * (len(names) > NAMES_SHOWN))
+    if not names:
+        raise InputError("no genotypes: it has no samples; use a VCF with the genotypes of a sample", path)
+    if wanted is None and len(names) > 1:
+        raise InputError(f"{len(names):,} samples ({shown}); choose one with --vcf-sample", path)
+    if wanted is not None and wanted not in names:
+        raise InputError(f"no sample '{wanted}'; --vcf-sample must be one of {shown}", path)
+    return names[0] if wanted is None else wanted
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a VCF or BCF with pysam, and raise its errors as ours."""
     try:
         import pysam
     except ImportError as error:
@@ -92,7 +138,7 @@ def open_vcf(path: Path) -> Iterator[Iterator[Any]]:
     before = pysam.set_verbosity(0)  # htslib prints warnings of its own
     try:
         with pysam.VariantFile(str(path)) as file:
-            yield _records(file, path)
+            yield file
     except (ValueError, OSError) as error:
         raise InputError(f"cannot be read as VCF or BCF: {_words(error)}", path) from error
     finally:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from epigept_batch.commands.run.request import RunRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +19,15 @@ class GenomeRequest(RunRequest):
         tracks: Names of the tracks to write; empty for all.
         space: `log1p` or `linear`.
         overlap: Base pairs shared by neighbouring windows.
+        vcf: Variants with the genotypes of a sample whose two haplotypes are predicted; None to predict the FASTA.
+        vcf_sample: Name of that sample; None if the file has only one.
+        unphased: What both haplotypes get at heterozygous sites without phase, `reference` or `alternative`; None to
+            refuse such sites.
     """
 
     tracks: tuple[str, ...] = ()
     space: str = "log1p"
     overlap: int = 0
+    vcf: Path | None = None
+    vcf_sample: str | None = None
+    unphased: str | None = None

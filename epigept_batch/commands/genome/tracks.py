@@ -87,7 +87,7 @@ class Tracks:
             processes=assignment.processes,
         )
         try:
-            yield TrackWork(self, writers, assignment.regions)
+            yield TrackWork(self, writers, assignment.regions, samples=len(assignment.samples))
         finally:
             writers.discard()
 
@@ -95,19 +95,19 @@ class Tracks:
 class TrackWork:
     """Tracks in the making; see `commands.run.product.Work`."""
 
-    def __init__(self, tracks: Tracks, writers: TrackWriters, regions: Sequence[str]) -> None:
+    def __init__(self, tracks: Tracks, writers: TrackWriters, regions: Sequence[str], *, samples: int) -> None:
         self._tracks, self._writers, self._regions = tracks, writers, regions
-        self._bins = 0
+        self._bins = np.zeros(samples, dtype=np.int64)
 
     @property
     def is_empty(self) -> bool:
         """Whether no bin has been written."""
-        return not self._bins
+        return not self._bins.any()
 
     def take(self, tile: Tile, kept: NDArray[np.float32]) -> None:
         """Send the values of a window to the writers."""
         for run in runs(tile, kept):
-            self._bins += run.values.shape[1]
+            self._bins += (~np.isnan(run.values).any(axis=2)).sum(axis=1)
             self._writers.write(run.contig, run.first_bin, self._by_track(run.values))
 
     def _by_track(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -125,12 +125,10 @@ class TrackWork:
         self._writers.publish()
 
     def facts(self, number: int) -> Mapping[str, Any]:
-        """Return what a record says about the tracks, which is the same for every sample."""
-        del number
-        return {"space": self._tracks.space, "regions": self._regions, "bins": self._bins}
+        """Return what a record says about the tracks."""
+        return {"space": self._tracks.space, "regions": self._regions, "bins": int(self._bins[number])}
 
     def summary(self, number: int) -> str:
         """Return what was made."""
-        del number
         tracks = len(self._tracks.names)
-        return f"{tracks} track{'s' if tracks > 1 else ''} of {self._bins:,} bins"
+        return f"{tracks} track{'s' if tracks > 1 else ''} of {self._bins[number]:,} bins"
