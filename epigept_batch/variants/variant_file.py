@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import zlib
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GZIP = b"\x1f\x8b"
+BGZIP_HEAD, BGZIP_MARK = 14, b"BC"
+BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""How many bytes show that a gzip file is bgzip, the last two of them, and the empty block at the end (SAMv1, 4.1)."""
 BCF = b"BCF"
 VCF = b"##fileformat=VCF"
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -102,12 +106,27 @@ def open_genotypes(path: Path, sample: str | None) -> Iterator[tuple[str, Iterat
     """
     if not _is_vcf(path):
         raise InputError("not a VCF or BCF; genotypes can only be read from these", path)
+    _check_end(path)
     with _opened(path) as file:
         name = _chosen(list(file.header.samples), sample, path)
         if "GT" not in file.header.formats:
             raise InputError("no genotypes: its header does not define the format GT; use a VCF with genotypes", path)
         file.subset_samples([name])
         yield name, _records(file, path)
+
+
+def _check_end(path: Path) -> None:
+    """Check that a bgzip file ends with its end marker: htslib reads one that ends between two blocks as if complete.
+
+    Raises:
+        InputError: It does not.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(BGZIP_HEAD)
+        stream.seek(max(stream.seek(0, os.SEEK_END) - len(BGZIP_END), 0))
+        end = stream.read()
+    if head.startswith(GZIP) and head[-2:] == BGZIP_MARK and end != BGZIP_END:
+        raise InputError("truncated: the end marker of bgzip is missing; copy or make the file again", path)
 
 
 def _chosen(names: Sequence[str], wanted: str | None, path: Path) -> str:
