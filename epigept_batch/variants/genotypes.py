@@ -201,8 +201,11 @@ class _Reader:
         return chosen, chosen
 
     def _add(self, contig: str, position: int, alleles: Alleles) -> None:
-        calls = self.found.calls.setdefault(contig, Calls())
+        calls = self.found.calls.get(contig)
+        if calls is None:
+            calls = self.found.calls[contig] = Calls()
         calls.positions.append(position)
-        if sum(map(len, filter(None, alleles))) <= SHORT:
+        ref, first, second = alleles
+        if len(ref) + len(first or "") + len(second or "") <= SHORT:
             alleles = self._known.setdefault(alleles, alleles)
         calls.alleles.append(alleles)

@@ -63,8 +63,10 @@ def _is_vcf(path: Path) -> bool:
     """Whether a file is VCF or BCF, by its first bytes.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: It cannot be read, or is a pipe or device, which can be read only once.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError("is a pipe or device; use a regular file", path)
     try:
         with path.open("rb") as stream:
             head = stream.read(len(VCF))
