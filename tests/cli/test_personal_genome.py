@@ -298,6 +298,20 @@ def test_another_vcf_or_sample_is_noticed_and_the_same_is_up_to_date(genome, seq
     assert files(tmp_path / "out") != before
 
 
+def test_a_haplotype_that_is_missing_is_computed_alone(genome, other_tpm, sequences, computed, tmp_path):
+    vcf = write_vcf(tmp_path / "phased.vcf", records_of(sequences, [{"one": BORDERS}, snvs(sequences, 4)]))
+    genome("--tpm", other_tpm, vcf=vcf)
+    before, both = files(tmp_path / "out"), computed.windows
+    computed.windows = 0
+    for path in (tmp_path / "out").glob("*.h2.*"):
+        path.unlink()
+    done = genome("--tpm", other_tpm, vcf=vcf)
+    assert done.code == 0, done.err
+    assert "sample.h1 and other.h1: up to date" in done.err
+    assert computed.windows < both
+    assert files(tmp_path / "out") == before
+
+
 def test_a_sample_whose_name_ends_like_a_haplotype_is_not_taken_for_one(genome, sequences, tpm, tmp_path):
     vcf = write_vcf(tmp_path / "phased.vcf", records_of(sequences, [{"one": BORDERS}, {}]))
     assert genome(vcf=vcf).code == 0
