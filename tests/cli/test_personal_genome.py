@@ -344,6 +344,11 @@ def test_records_have_counts_and_nowhere_is_a_genotype(genome, sequences, tmp_pa
     second = json.loads((tmp_path / "out/sample.h2.run.json").read_text())
     assert second["inputs"]["haplotype"] != record["inputs"]["haplotype"]
     assert second["personal_genome"]["applied"]["snvs"] == len([r for r in records if r[-1] == "0|1"])
+    for number, bins in ((1, 156), (2, 160)):
+        path = tmp_path / f"out/sample.h{number}.CTCF.bw"
+        values = [value for contig in sequences for _, _, value in bigwigs.records(path, contig)]
+        assert len(values) == bins
+        assert np.isfinite(values).all()
     assert (record["bins"], second["bins"]) == (156, 160)  # the insertion of 600 bp moves bins out of their window
     assert f"{vcf}: sample NA1: haplotype 1 has 3 insertions, 4 deletions; haplotype 2 has " in done.err
     assert f"{vcf}: skipped: allele without sequence (<DEL> 1, * 1); contig not in the FASTA (1)\n" in done.err
