@@ -104,6 +104,21 @@ VARIANTS = {
     "blank.variants": "chrom\tpos\tref\talt\none\t5\t\tC\n",
 }
 """VCFs and tables of variants."""
+FORMAT = '##FORMAT=<ID=GT,Number=1,Type=String,Description="genotype">\n'
+VCF = f"##fileformat=VCFv4.2\n##contig=<ID=one>\n{FORMAT}#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+PERSON = f"{VCF}\tFORMAT\tNA1\n"
+VCFS = {
+    "person.vcf": f"{PERSON}one\t1\t.\tG\tA\t.\t.\t.\tGT\t0|1\n",
+    "sites.vcf": f"{VCF}\none\t1\t.\tG\tA\t.\t.\t.\n",
+    "people.vcf": f"{VCF}\tFORMAT\tNA1\tNA2\none\t1\t.\tG\tA\t.\t.\t.\tGT\t0|1\t1|0\n",
+    "unphased.vcf": f"{PERSON}one\t1\t.\tG\tA\t.\t.\t.\tGT\t0/1\n",
+    "ungenotyped.vcf": PERSON.replace(FORMAT, FORMAT.replace("GT", "DP")),
+    "apart.vcf": f"{PERSON}chrUn\t1\t.\tG\tA\t.\t.\t.\tGT\t0|1\n",
+    "triploid.vcf": f"{PERSON}one\t1\t.\tG\tA\t.\t.\t.\tGT\t0|1|1\n",
+    "alien.vcf": PERSON + "".join(f"one\t{at}\t.\tC\tA\t.\t.\t.\tGT\t0|1\n" for at in range(100, 200, 3)),
+    "damaged.vcf": f"{PERSON}one\tx\t.\tG\n",
+}
+"""Variants with genotypes."""
 MOTIFS = {
     "motifs": (SYNTHETIC / "synthetic.motifs").read_text(),
     "pairs.tsv": (SYNTHETIC / "synthetic.factors.tsv").read_text(),
@@ -116,7 +131,7 @@ def make_files(folder: Path) -> None:
     (folder / "folder/x").touch()
     (folder / "empty").touch()
     os.mkfifo(folder / "pipe")
-    for name, text in {**TABLES, **GENOMES, **CONTACTS, **VARIANTS, **MOTIFS}.items():
+    for name, text in {**TABLES, **GENOMES, **CONTACTS, **VARIANTS, **VCFS, **MOTIFS}.items():
         (folder / name).write_text(text)
     contents = {
         "binary": bytes(range(256)) * 99,
@@ -124,6 +139,7 @@ def make_files(folder: Path) -> None:
         "gzip.fa.gz": gzip.compress(b">a\nACGT\n"),
         "table.xlsx": b"PK\x03\x04aaaa",
         "bad.mat": b"MATLAB 5.0 MAT-file".ljust(126) + b"IM" + bytes(range(50)),
+        "gzip.vcf.gz": gzip.compress(VCFS["alien.vcf"].encode())[:-9],
         "pickle.ckpt": b"\x80\x02}.",
     }
     with pysam.BGZFile(str(folder / "v.vcf.gz"), "w") as file:

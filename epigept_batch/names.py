@@ -1,4 +1,4 @@
-"""Names of precisions and spaces, and checks of input names that become file names."""
+"""Names of precisions, spaces and other choices, and checks of input names that become file names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ PRECISIONS = ("fp32", "fp16", "int8")
 """Precisions that a model file may have."""
 SPACES = ("log1p", "linear")
 """Values that tracks may hold: ln(1 + signal), as a network outputs it, or the signal itself."""
+REFERENCE, ALTERNATIVE = "reference", "alternative"
+UNPHASED = (REFERENCE, ALTERNATIVE)
+"""What both haplotypes of a personal genome may get at heterozygous sites without phase."""
 LONGEST_SAMPLE, LONGEST_TRACK = 150, 64
 """Most bytes of a name. A file system allows 255 for both names, a dot, the suffix and what a temporary name adds."""
 

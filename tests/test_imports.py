@@ -31,7 +31,7 @@ OWNERS = {
     "pyBigWig": {"tracks/signal.py"},
     "cooler": {"contacts/cool.py"},
     "matplotlib": {"evaluation/figures.py"},
-    "pysam": {"variants/variant_file.py"},
+    "pysam": {"variants/vcf.py"},
     "hictkpy": {"contacts/contact_file.py"},
     "anndata": {"expression/pseudobulk.py"},
     "h5py": {"expression/pseudobulk.py"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from epigept_batch.cli.options import json_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand
 from epigept_batch.cli.windows import fields_of, input_options, print_records, run_options, set_option
-from epigept_batch.names import SPACES
+from epigept_batch.names import SPACES, UNPHASED
 
 
 @click.command(cls=SampleCommand, short_help="Predict genome-wide tracks from a sample's TPM.")
@@ -38,6 +39,18 @@ from epigept_batch.names import SPACES
     is_flag=True,
     help="With --set, also write SAMPLE+FACTOR-TPM.TRACK.difference.bw: the copy minus the sample.",
 )
+@click.option(
+    "--vcf",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Predict a personal genome: both haplotypes of a sample of this phased VCF or BCF.",
+)
+@click.option("--vcf-sample", metavar="NAME", help="Sample of the VCF.  [default: the only one]")
+@click.option(
+    "--unphased",
+    type=click.Choice(UNPHASED),
+    help="Allele of both haplotypes at heterozygous sites without phase.  [default: refuse such sites]",
+)
 @run_options
 @json_option("each sample's run record")
 @quiet_option
@@ -50,8 +63,9 @@ def genome(
     """Predict DNase, CTCF and histone tracks over a genome from a sample's TPM.
 
     Writes SAMPLE.TRACK.bw for each track, and SAMPLE.run.json. Interrupted runs resume when you rerun the same command.
-    Finished outputs are not computed again. --set also predicts each sample with another TPM of a factor. Every option
-    can also be set by an environment variable, such as EPIGEPT_BATCH_GENOME_FASTA.
+    Finished outputs are not computed again. --set also predicts each sample with another TPM of a factor. --vcf
+    predicts SAMPLE.h1 and SAMPLE.h2, in the reference's coordinates. Every option can also be set by an environment
+    variable, such as EPIGEPT_BATCH_GENOME_FASTA.
 
     \b
     Example:

@@ -189,7 +189,7 @@ def predict_effects(
             scores = EditedScores(source, scanner, spec.geometry)
         reader = EditedWindowReader(genome, scores, geometry=spec.geometry, clock=clock)
         signals = predict(
-            reader,  # type: ignore[arg-type]
+            reader,
             effects.tiles(chunks),
             expression,
             sessions,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from itertools import count
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Tile
     from epigept_batch.timing import StageClock
+
+
+Item = TypeVar("Item")
+"""What a window is read for, such as a tile."""
 
 
 def predict_tiles(
@@ -80,8 +84,8 @@ def predict_tiles(
 
 
 def predict(
-    read: Callable[[Tile], Window],
-    tiles: Iterable[Tile],
+    read: Callable[[Item], Window],
+    items: Iterable[Item],
     expression: NDArray[np.float32],
     sessions: Sequence[Session],
     *,
@@ -90,11 +94,11 @@ def predict(
     scans: bool,
     clock: StageClock,
 ) -> Generator[TileSignal, None, None]:
-    """Yield the signal of each tile, with windows from any source.
+    """Yield the signal of each window, in order, with windows from any source.
 
     Args:
-        read: Returns the window of a tile; may be called by several threads.
-        tiles: The tiles.
+        read: Returns the window of an item, such as a tile; may be called by several threads.
+        items: The items.
         expression: float32, (samples, factors): ln(1 + quantile-normalised TPM).
         sessions: Sessions of the network, each for one thread.
         tracks: Indices of the selected tracks in the network's signal.
@@ -107,7 +111,7 @@ def predict(
     """
     size = sessions[0].windows_per_call(len(expression))
     schedule = make_schedule(sessions, threads=threads, windows=size, scans=scans)
-    windows = map_ahead(read, tiles, workers=schedule.readers, ahead=schedule.windows_ahead)
+    windows = map_ahead(read, items, workers=schedule.readers, ahead=schedule.windows_ahead)
     batches = in_batches(windows, size, counts=lambda window: window.inputs is not None)
     predictor = Predictor(sessions, expression, tracks, clock)
     predicted = map_ahead(predictor, batches, workers=schedule.callers, ahead=schedule.batches_ahead)

@@ -21,8 +21,8 @@ class TileSignal:
 
     Attributes:
         tile: The window.
-        signal: float32, (samples, bins, tracks), of the whole window; None if no needed bin has a base, or if the
-            network was not asked for it.
+        signal: float32, (samples, bins, tracks), of the whole window, NaN for bins of which a sample has no value; None
+            if no needed bin has a base, or if the network was not asked for it.
         has_bases: bool, (bins,): whether a bin of the window contains A, C, G or T.
         others: The network's other outputs by name, each float32, (samples, …); empty if no needed bin has a base.
     """
@@ -33,7 +33,7 @@ class TileSignal:
     others: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def taken(self, *, bin_bp: int) -> NDArray[np.float32]:
-        """Return the bins that are taken from the window, (samples, bins, tracks); NaN for bins without a base.
+        """Return the bins that are taken from the window, (samples, bins, tracks); NaN without a base or value.
 
         This is all that the outputs need. For a window without any base, the array is empty in every dimension.
         """
@@ -54,7 +54,7 @@ class Run:
     Attributes:
         contig: The contig that they lie on.
         first_bin: The first bin, counted from the contig's start.
-        values: float32, (samples, bins, tracks).
+        values: float32, (samples, bins, tracks); NaN for bins of which only other samples have a value.
     """
 
     contig: Contig
@@ -63,7 +63,7 @@ class Run:
 
 
 def runs(tile: Tile, taken: NDArray[np.float32]) -> Iterator[Run]:
-    """Yield the bins that are taken from a window, split at bins without bases.
+    """Yield the bins that are taken from a window, split at bins of which no sample has a value.
 
     Args:
         tile: The window.
@@ -74,7 +74,7 @@ def runs(tile: Tile, taken: NDArray[np.float32]) -> Iterator[Run]:
     begin = 0
     for first, last in tile.spans:
         part = taken[:, begin : begin + last - first]
-        edges = np.flatnonzero(np.diff(~np.isnan(part).any(axis=(0, 2)), prepend=False, append=False))
+        edges = np.flatnonzero(np.diff(~np.isnan(part).all(axis=(0, 2)), prepend=False, append=False))
         for start, end in edges.reshape(-1, 2):
             yield Run(tile.contig, first + int(start), part[:, start:end])
         begin += last - first

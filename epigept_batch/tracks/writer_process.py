@@ -21,6 +21,8 @@ from epigept_batch.tracks.bigwig import BigWigWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 
 
@@ -63,11 +65,18 @@ def _write(messages: BinaryIO) -> None:
             contig, first_bin, content = message
             values = np.frombuffer(content, dtype=np.float32).reshape(len(writers), -1)
             for writer, track in zip(writers, values, strict=True):
-                writer.write(contigs[contig], first_bin, track)
+                for start, end in _with_values(track):
+                    writer.write(contigs[contig], first_bin + start, track[start:end])
     finally:
         if not finished:
             for writer in writers:
                 writer.discard()
+
+
+def _with_values(track: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of each run of bins that are not NaN."""
+    edges = np.flatnonzero(np.diff(~np.isnan(track), prepend=False, append=False))
+    return ((int(start), int(end)) for start, end in edges.reshape(-1, 2))
 
 
 def _messages(stream: BinaryIO) -> Iterator[Any]:

@@ -68,7 +68,7 @@ class TrackWriters:
         Args:
             contig: The contig; successive calls must follow the header's order.
             first_bin: The first bin, after those already written.
-            values: float32, (tracks, bins), one row per path.
+            values: float32, (tracks, bins), one row per path; bins that are NaN are left out of that track.
         """
         step = len(self._processes)
         for number, process in enumerate(self._processes):

@@ -108,6 +108,12 @@ class Alignment:
     insertions: NDArray[np.int64]
     deleted: NDArray[np.int64]
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether every base stays in place, so that there is nothing to align."""
+        stays = self.matches[:, 0] == self.matches[:, 1]
+        return bool(stays.all()) and not len(self.insertions) and not len(self.deleted)
+
     def to_reference(
         self, values: NDArray[np.float32], has_bases: NDArray[np.bool_], *, bin_bp: int
     ) -> NDArray[np.float64]:

@@ -90,6 +90,21 @@ def write_variants(path, fasta):
         file.write(("\n".join(lines) + "\n").encode())
 
 
+def write_genotypes(path, bases):
+    """A phased VCF of chr2: an SNV, an insertion or a deletion every 3 kb."""
+    import pysam
+
+    from vcfs import write_vcf
+
+    records = []
+    for number, at in enumerate(range(1000, len(bases) - 10, 3000)):
+        ref = bases[at : at + 1 + 4 * (number % 3 == 2)].upper()
+        alt = ("ACGT"["TGCA".index(ref[0])], f"{ref}GATTACA", ref[0])[number % 3]
+        records.append(("chr2", at, ref, alt, ("0|1", "1|0", "1|1")[number // 3 % 3], "0|0"))
+    plain = write_vcf(path.with_suffix(""), records, samples=("NA12878", "NA12891"), contigs=("chr2",))
+    pysam.tabix_compress(str(plain), str(path))
+
+
 def write_checkpoint(folder, spec):
     """A small checkpoint that carries its sizes, with the motifs and the expression reference of the demo."""
     import torch
@@ -139,6 +154,7 @@ def data(made_once):
         write_checkpoint(work, read_spec(demo / "model.onnx"))
         write_contacts(work)
         write_variants(work / "variants.vcf.gz", fasta)
+        write_genotypes(work / "phased.vcf.gz", "".join(fasta.split("\n")[1:]))
         (work / "regions.bed").write_text("chr2\t1000000\t1100000\n")
         with gzip.open(work / "blacklist.bed.gz", "wt") as packed:
             packed.write("sim27\t1000\t2000\n")

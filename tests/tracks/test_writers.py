@@ -44,6 +44,19 @@ def test_every_track_has_its_row_whatever_process_writes_it(tmp_path, values, pr
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_bins_without_a_value_are_left_out_of_their_track_only(tmp_path, values):
+    values[1, [0, 7, 8, 4999]] = np.nan
+    writers = open_writers(tmp_path, 3, 2)
+    writers.write(CONTIGS[0], 0, values)
+    writers.close()
+    writers.publish()
+    writers.discard()
+    for track in range(3):
+        found = [value for _, _, value in bigwigs.records(tmp_path / f"{track}.bw", "b")]
+        np.testing.assert_array_equal(found, values[track][~np.isnan(values[track])])
+        np.testing.assert_array_equal(bigwigs.bins(tmp_path / f"{track}.bw", "b", bin_bp=128), values[track])
+
+
 def test_discarded_midway_nothing_is_left(tmp_path, values):
     writers = open_writers(tmp_path, 3, 2)
     writers.write(CONTIGS[0], 0, values)

@@ -10,15 +10,18 @@ from epigept_batch.commands.run.plan import Task
 from epigept_batch.commands.run.run import run_task
 from epigept_batch.errors import InputError
 from epigept_batch.tiling import make_tiles
+from epigept_batch.variants.personal import read_personal_genome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from epigept_batch.commands.genome.request import GenomeRequest
     from epigept_batch.progress import Progress
     from epigept_batch.provenance.run_record import OutputFiles
+    from epigept_batch.sequence.genome import Genome
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig, Region, Tile
+    from epigept_batch.variants.personal import PersonalGenome
 
 
 def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, OutputFiles]:
@@ -44,7 +47,7 @@ def genome_task(request: GenomeRequest, spec: Spec) -> Task:
     """Return what `genome` wants of a run.
 
     Raises:
-        InputError: The model has no such track, or differences are wanted of nothing.
+        InputError: The model has no such track, or options contradict each other.
     """
     if request.differences and not request.perturbations:
         raise InputError("--differences: no perturbed copy to subtract from; add --set FACTOR=TPM, or omit this option")
@@ -61,4 +64,21 @@ def genome_task(request: GenomeRequest, spec: Spec) -> Task:
         selection = tracks.selection(regions)
         return make_tiles(contigs, selection, geometry=spec.geometry, overlap=request.overlap)
 
-    return Task((tracks,), tiles)
+    return Task((tracks,), tiles, _personal(request))
+
+
+def _personal(request: GenomeRequest) -> Callable[[Genome, Sequence[Contig]], PersonalGenome] | None:
+    """Return what reads the personal genome; None if there is none.
+
+    Raises:
+        InputError: Options describe a personal genome, but there is no file.
+    """
+    vcf = request.vcf
+    if vcf is not None:
+        return lambda genome, contigs: read_personal_genome(
+            vcf, request.vcf_sample, genome, contigs, unphased=request.unphased
+        )
+    if request.vcf_sample is not None or request.unphased is not None:
+        option = "--unphased" if request.vcf_sample is None else "--vcf-sample"
+        raise InputError(f"{option} describes the variants of a personal genome; add --vcf FILE, or omit this option")
+    return None

@@ -117,17 +117,17 @@ class TrackWork:
             numbers[sample.copy_of] if sample.copy_of is not None and tracks.has_differences(sample) else None
             for sample in assignment.samples
         ]
-        self._bins = 0
+        self._bins = np.zeros(len(assignment.samples), dtype=np.int64)
 
     @property
     def is_empty(self) -> bool:
         """Whether no bin has been written."""
-        return not self._bins
+        return not self._bins.any()
 
     def take(self, tile: Tile, kept: NDArray[np.float32]) -> None:
         """Send the values of a window to the writers."""
         for run in runs(tile, kept):
-            self._bins += run.values.shape[1]
+            self._bins += (~np.isnan(run.values).any(axis=2)).sum(axis=1)
             self._writers.write(run.contig, run.first_bin, self._by_track(run.values))
 
     def _by_track(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -152,9 +152,8 @@ class TrackWork:
         self._writers.publish()
 
     def facts(self, number: int) -> Mapping[str, Any]:
-        """Return what a record says about the tracks, which is the same for every sample."""
-        del number
-        return {"space": self._tracks.space, "regions": self._regions, "bins": self._bins}
+        """Return what a record says about the tracks."""
+        return {"space": self._tracks.space, "regions": self._regions, "bins": int(self._bins[number])}
 
     def summary(self, number: int) -> str:
         """Return what was made."""
@@ -162,7 +161,7 @@ class TrackWork:
         made = f"{tracks} track{'s' if tracks > 1 else ''}"
         if self._originals[number] is not None:
             made += f" and {tracks} difference{'s' if tracks > 1 else ''}"
-        return f"{made} of {self._bins:,} bins"
+        return f"{made} of {self._bins[number]:,} bins"
 
 
 def _difference(track: str) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.commands.run.product import NamedSample
 from epigept_batch.commands.run.samples import read_inputs
+from epigept_batch.errors import InputError
 from epigept_batch.expression.perturb import check_factors
 from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.names import can_be_file_name
 from epigept_batch.prediction.scores import open_store
 from epigept_batch.provenance.made_from import GENOME
 from epigept_batch.sequence.genome import Genome
@@ -18,7 +20,7 @@ from epigept_batch.sequence.genome_verdict import accept_genome
 from epigept_batch.sequence.regions import select_regions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from epigept_batch.sequence.genome_verdict import Verdict
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig, Region, Span, Tile
+    from epigept_batch.variants.haplotype import Haplotype
+    from epigept_batch.variants.personal import PersonalGenome
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,27 +44,32 @@ class Task:
     Attributes:
         products: What it makes of the windows. The first one's journal keeps the progress.
         tiles: Returns the windows, for the contigs of the FASTA and the selected regions.
+        personal: Reads the personal genome whose haplotypes are predicted, for the FASTA and its selected contigs;
+            None to predict the FASTA itself.
     """
 
     products: tuple[Product, ...]
     tiles: Callable[[Sequence[Contig], Sequence[Region]], list[Tile]]
+    personal: Callable[[Genome, Sequence[Contig]], PersonalGenome] | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sample(NamedSample):
-    """One sample of a run, or a perturbed copy of one.
+    """One sample of a run, a perturbed copy of one, or one haplotype of these.
 
     Attributes:
         source: Its expression, as read and not perturbed.
-        expression: What the network reads, float32, (factors,).
+        expression: What the network reads, float32, (factors,); the same array for both haplotypes of a sample.
         inputs: What each product's outputs are made from, in the order of the products.
         perturbed: How a copy differs from its sample; None for the sample itself.
+        haplotype: The haplotype; None for the FASTA itself.
     """
 
     source: SampleExpression
     expression: NDArray[np.float32]
     inputs: tuple[Mapping[str, Any], ...]
     perturbed: Perturbed | None = None
+    haplotype: Haplotype | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -82,6 +91,7 @@ class RunPlan:
     tiles: Sequence[Tile]
     samples: tuple[Sample, ...]
     store: ScoreStore | None
+    personal: PersonalGenome | None = None
 
     def regions(self, product: int) -> tuple[str, ...]:
         """Return the bins selected for a product, by its number, as regions in samtools notation, in genome order."""
@@ -135,12 +145,43 @@ def _plan(request: RunRequest, spec: Spec, task: Task, genome: Genome) -> RunPla
         (product, {**shared, "selection of bins": selection})
         for product, selection in zip(task.products, selections, strict=True)
     )
+    personal = None
+    if task.personal is not None:
+        personal = task.personal(genome, [contig for contig in genome.contigs if contig.name in names])
+    haplotypes = (None,) if personal is None else personal.haplotypes
     samples = tuple(
-        _sample(source, one, of_products, normalised=request.samples.normalised)
+        of_haplotype
         for source, with_copies in read
         for one in with_copies
+        for of_haplotype in _haplotypes(
+            _sample(source, one, of_products, normalised=request.samples.normalised), haplotypes
+        )
     )
-    return RunPlan(request, spec, model_sha256, genome, verdict, task.products, selections, tiles, samples, store)
+    return RunPlan(
+        request, spec, model_sha256, genome, verdict, task.products, selections, tiles, samples, store, personal
+    )
+
+
+def _haplotypes(sample: Sample, haplotypes: Sequence[Haplotype | None]) -> Iterator[Sample]:
+    """Yield the sample with each haplotype.
+
+    Raises:
+        InputError: A name is too long.
+    """
+    for haplotype in haplotypes:
+        suffix, digest = ("", None) if haplotype is None else (haplotype.suffix, haplotype.sha256)
+        name = f"{sample.name}{suffix}"
+        if not can_be_file_name(name):
+            raise InputError(
+                f"sample '{sample.name}': the name is too long for its haplotypes; rename it with NAME=FILE"
+            )
+        yield replace(
+            sample,
+            name=name,
+            copy_of=None if sample.copy_of is None else f"{sample.copy_of}{suffix}",
+            inputs=tuple({**inputs, "haplotype": digest} for inputs in sample.inputs),
+            haplotype=haplotype,
+        )
 
 
 def _sample(

@@ -38,7 +38,7 @@ def make_record(
         facts: What the product adds.
         sessions: The sessions that computed the windows.
         clock: The time of each stage.
-        digests: SHA-256 of each table.
+        digests: SHA-256 of each table, and of the variant file.
     """
     session = sessions[0]
     spec, request = plan.spec, plan.request
@@ -75,11 +75,20 @@ def make_record(
         "factors": account["factors"],
         "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes", "sheet")},
         **({} if sample.perturbed is None else {"perturbation": sample.perturbed.account()}),
+        **_personal(plan, sample, digests),
         "windows": len(plan.tiles),
         **facts,
         "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
+
+
+def _personal(plan: RunPlan, sample: Sample, digests: Mapping[Path, str]) -> dict[str, Any]:
+    """Return what a record says about the haplotype: counts, and no genotype."""
+    if plan.personal is None or sample.haplotype is None:
+        return {}
+    account = plan.personal.account(sample.haplotype)
+    return {"personal_genome": {**account, "sha256": digests[plan.personal.path]}}
 
 
 def _one_or_all(values: Sequence[str]) -> str | Sequence[str]:

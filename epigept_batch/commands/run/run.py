@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,19 +17,21 @@ from epigept_batch.files import make_folder, remove_leftovers
 from epigept_batch.inference.device import RunOptions
 from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.inference.session import Session, open_sessions
+from epigept_batch.prediction.haplotypes import predict_haplotypes
 from epigept_batch.prediction.predict import predict_tiles
 from epigept_batch.provenance.run_record import is_up_to_date, withdraw, write_record
 from epigept_batch.sequence.genome_verdict import NOTHING_TO_PREDICT
 from epigept_batch.timing import StageClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from epigept_batch.commands.run.product import Again, Work
     from epigept_batch.commands.run.request import RunRequest
+    from epigept_batch.prediction.stitch import TileSignal
     from epigept_batch.progress import Progress
     from epigept_batch.provenance.run_record import OutputFiles
     from epigept_batch.spec import Spec
@@ -94,6 +96,8 @@ def _notes(plan: RunPlan, due: Mapping[Sample, tuple[str, ...]]) -> Iterator[str
     """Yield the notes on the network and the samples."""
     if plan.spec.caution is not None:
         yield plan.spec.caution
+    if plan.personal is not None:
+        yield from (f"{plan.personal.path}: {note}" for note in plan.personal.notes())
     yield from said_once([(sample.name, due.get(sample, ("up to date",))) for sample in plan.samples])
 
 
@@ -162,12 +166,18 @@ def _predict(
             raise InputError(NOTHING_TO_PREDICT, plan.request.fasta)
         plan.genome.check_unchanged()
         with clock.stage("write"):
-            digests = {path: file_sha256(path) for path in dict.fromkeys(p for s in samples for p in s.source.paths)}
+            digests = {path: file_sha256(path) for path in _paths(plan, samples)}
             for number, work in enumerate(works):
                 work.finish(_again(journals, number))
             _publish(plan, samples, works)
         _write_records(plan, samples, works, sessions, digests, len(journals.finished), clock=clock, progress=progress)
         journals.remove()
+
+
+def _paths(plan: RunPlan, samples: Sequence[Sample]) -> list[Path]:
+    """Return the files of samples whose digests the records have, each once."""
+    tables = dict.fromkeys(path for sample in samples for path in sample.source.paths)
+    return [*tables] if plan.personal is None else [*tables, plan.personal.path]
 
 
 def _assignment(plan: RunPlan, samples: Sequence[Sample], product: int, session: Session) -> Assignment:
@@ -187,7 +197,7 @@ def _open_sessions(plan: RunPlan, samples: Sequence[Sample], progress: Progress)
         plan.spec.precision,
         threads=plan.request.threads,
         batch_size=plan.request.batch_size,
-        samples=len(samples),
+        samples=len(_vectors(samples)),
         digest=plan.model_sha256,
         outputs=tuple(dict.fromkeys(name for product in plan.products for name in product.outputs)),
     )
@@ -205,18 +215,7 @@ def _take(
     progress: Progress,
 ) -> None:
     """Pass every window to the products, in genome order."""
-    signals = predict_tiles(
-        plan.genome,
-        journals.due,
-        np.stack([sample.expression for sample in samples]),
-        sessions,
-        spec=plan.spec,
-        store=plan.store,
-        tracks=range(len(plan.spec.tracks)),
-        threads=plan.request.threads,
-        say=progress.say,
-        clock=clock,
-    )
+    signals = _signals(plan, samples, journals.due, sessions, clock=clock, progress=progress)
     with closing(signals):
         for tile, parts in journals.joined(signals):
             with clock.stage("write"):
@@ -224,6 +223,38 @@ def _take(
                     work.take(tile, part)
             if tile.index not in journals.finished:
                 progress.advance()
+
+
+def _signals(
+    plan: RunPlan,
+    samples: Sequence[Sample],
+    tiles: Sequence[Tile],
+    sessions: Sequence[Session],
+    *,
+    clock: StageClock,
+    progress: Progress,
+) -> Generator[TileSignal, None, None]:
+    """Yield the signals of windows, with a row per sample."""
+    options: dict[str, Any] = {
+        "spec": plan.spec,
+        "store": plan.store,
+        "tracks": range(len(plan.spec.tracks)),
+        "threads": plan.request.threads,
+        "say": progress.say,
+        "clock": clock,
+    }
+    vectors = _vectors(samples)
+    numbers = {key: number for number, key in enumerate(vectors)}
+    rows = [(one.haplotype, numbers[id(one.expression)]) for one in samples if one.haplotype is not None]
+    expression = np.stack(list(vectors.values()))
+    if rows:
+        return predict_haplotypes(plan.genome, tiles, expression, rows, sessions, **options)
+    return predict_tiles(plan.genome, tiles, expression, sessions, **options)
+
+
+def _vectors(samples: Sequence[Sample]) -> dict[int, NDArray[np.float32]]:
+    """Return what the network reads of samples by its identity, because the haplotypes of a sample share it."""
+    return {id(sample.expression): sample.expression for sample in samples}
 
 
 def _again(journals: RunJournals, product: int) -> Again:

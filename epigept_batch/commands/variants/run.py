@@ -28,7 +28,7 @@ from epigept_batch.prediction.effects import DIFFERENCE, FIELDS, predict_effects
 from epigept_batch.provenance.run_record import is_up_to_date, withdraw, write_record
 from epigept_batch.timing import StageClock
 from epigept_batch.variants.background import LEAST, Background
-from epigept_batch.variants.variant_file import check_not_annotated, write_annotated
+from epigept_batch.variants.vcf import check_not_annotated, write_annotated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
