@@ -32,6 +32,8 @@ class Expression:
         factors: Names of the transcription factors, in the network's order.
         values: float32, (samples, factors): ln(1 + quantile-normalised TPM).
         notes: Notes on each sample, one sentence each.
+        tpm: float64, (samples, factors): TPM before normalisation; None for vectors of your own.
+        normalised: Whether `tpm` was quantile-normalised already.
 
     Examples:
         One sample whose two factors have normalised TPM of 3 and 0:
@@ -46,6 +48,8 @@ class Expression:
     factors: tuple[str, ...]
     values: NDArray[np.float32]
     notes: tuple[tuple[str, ...], ...] = ()
+    tpm: NDArray[np.float64] | None = None
+    normalised: bool = False
 
     def __post_init__(self) -> None:
         """Check that the shapes match and the values are valid.
@@ -121,4 +125,6 @@ def expression_of(request: SampleRequest, spec: Spec, *, model: Path) -> Express
         factors=spec.factors,
         values=np.stack([network_expression(sample.tpm.by_factor, distribution) for sample in found]),
         notes=tuple(sample.sentences for sample in found),
+        tpm=np.stack([sample.tpm.by_factor for sample in found]),
+        normalised=request.normalised,
     )

@@ -16,6 +16,7 @@ def test_every_bad_input_of_every_command_is_one_line_with_its_code():
     commands = {
         "genome",
         "contacts",
+        "screen",
         "scan",
         "expression",
         "info",

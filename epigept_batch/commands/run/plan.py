@@ -136,7 +136,7 @@ def _plan(request: RunRequest, spec: Spec, task: Task, genome: Genome) -> RunPla
             source=source,
             expression=network_expression(source.tpm.by_factor, distribution),
             inputs=tuple(
-                {**inputs, "expression": _expression_digest(source, normalised=normalised)} for inputs in of_products
+                {**inputs, "expression": expression_digest(source, normalised=normalised)} for inputs in of_products
             ),
         )
         for source in sources
@@ -155,5 +155,6 @@ def _reference(spec: Spec, request: RunRequest) -> ExpressionReference | None:
     return spec.reference
 
 
-def _expression_digest(source: SampleExpression, *, normalised: bool) -> dict[str, Any]:
+def expression_digest(source: SampleExpression, *, normalised: bool) -> dict[str, Any]:
+    """Return what identifies a sample's expression, JSON-compatible."""
     return {"sha256": hashlib.sha256(source.tpm.by_factor.tobytes()).hexdigest(), "normalised": normalised}

@@ -40,11 +40,41 @@ def make_record(
         clock: The time of each stage.
         digests: SHA-256 of each table.
     """
-    session = sessions[0]
-    spec, request = plan.spec, plan.request
+    run = account_of_run(plan, sessions)
     account = sample.source.account()
     return {
         "sample": sample.name,
+        "finished": run.pop("finished"),
+        "versions": run.pop("versions"),
+        "paths": {
+            **run.pop("paths"),
+            "expression": _one_or_all([str(path.resolve()) for path in sample.source.paths]),
+        },
+        "sha256": {
+            **run.pop("sha256"),
+            "expression": _one_or_all([digests[path] for path in sample.source.paths]),
+        },
+        "inputs": sample.inputs[product],
+        **run,
+        "factors": account["factors"],
+        "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes", "sheet")},
+        "windows": len(plan.tiles),
+        **facts,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def account_of_run(plan: RunPlan, sessions: Sequence[Session]) -> dict[str, Any]:
+    """Return what the provenance of any output says about a run, JSON-compatible.
+
+    Args:
+        plan: Plan of the run.
+        sessions: The sessions that computed the windows.
+    """
+    session = sessions[0]
+    spec, request = plan.spec, plan.request
+    return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "epigept-batch": epigept_batch.__version__,
@@ -52,16 +82,8 @@ def make_record(
             "runtime": session.runtime,
             "numpy": np.__version__,
         },
-        "paths": {
-            "model": str(request.model.resolve()),
-            "fasta": str(request.fasta.resolve()),
-            "expression": _one_or_all([str(path.resolve()) for path in sample.source.paths]),
-        },
-        "sha256": {
-            "model": plan.model_sha256,
-            "expression": _one_or_all([digests[path] for path in sample.source.paths]),
-        },
-        "inputs": sample.inputs[product],
+        "paths": {"model": str(request.model.resolve()), "fasta": str(request.fasta.resolve())},
+        "sha256": {"model": plan.model_sha256},
         "genome": plan.verdict.account(),
         "architecture": spec.architecture,
         "checkpoint_sha256": spec.checkpoint_sha256,
@@ -72,12 +94,6 @@ def make_record(
         "batch_size": session.batch_size,
         "threads": request.threads,
         "scores": None if plan.store is None else str(plan.store.path.resolve()),
-        "factors": account["factors"],
-        "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes", "sheet")},
-        "windows": len(plan.tiles),
-        **facts,
-        "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 
 
