@@ -62,6 +62,8 @@ class Expression:
                 f"expression of shape {self.values.shape} does not match {len(self.samples)} samples and "
                 f"{len(self.factors)} factors; provide one row per sample and one column per factor"
             )
+        if self.tpm is not None and self.tpm.shape != self.values.shape:
+            raise InputError(f"TPM of shape {self.tpm.shape} does not match values of shape {self.values.shape}")
         if not (np.isfinite(self.values).all() and (self.values >= 0).all()):
             raise InputError("expression has values that are negative or not numbers; provide ln(1 + TPM)")
 

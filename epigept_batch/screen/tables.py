@@ -6,6 +6,7 @@ person reads first goes into tab-separated tables with one header line.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from epigept_batch.screen.columns import columns_of_attribution, columns_of_chan
 from epigept_batch.screen.summary import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -75,13 +76,24 @@ class RowFile:
         """Add rows behind those added before."""
         self.rows += len(frame)
         self._parts.append(self._files.hidden(self._path))
-        frame.write_parquet(self._parts[-1])
+        with _system_errors():
+            frame.write_parquet(self._parts[-1])
 
     def finish(self) -> None:
         """Join the parts, without reading all of them into memory."""
-        pl.scan_parquet(self._parts).sink_parquet(self._files.will_be(self._path))
+        with _system_errors():
+            pl.scan_parquet(self._parts).sink_parquet(self._files.will_be(self._path))
         for part in self._parts:
             part.unlink()
+
+
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """Raise an OSError where polars has an error of its own for a full disk, which has no other cause here."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        raise OSError(str(error)) from error
 
 
 class Strongest:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -470,6 +471,8 @@ def test_the_api_reads_vectors_and_refuses_what_it_cannot_use(small_model, fasta
     own = eb.Expression(read.samples, read.factors, read.values)
     absent = [model.screen(one, "one:1-3000", fasta=fasta, set_to="absent") for one in (read, own)]
     np.testing.assert_array_equal(absent[0].change, absent[1].change)
+    with pytest.raises(eb.InputError, match="TPM of shape"):
+        eb.Expression(read.samples, read.factors, read.values, tpm=read.tpm[:, :3])
     zero = model.screen(own, "one:1-3000", fasta=fasta, set_to=0)  # of a normalised TPM
     np.testing.assert_array_equal(zero.inputs[:, 1], 0)
     np.testing.assert_array_equal(zero.change, absent[0].change)
@@ -530,3 +533,29 @@ def test_more_regions_in_a_window_than_a_part_can_hold(screen, bed, monkeypatch)
     done = screen(bed=bed)
     assert done.code == 2
     assert "5 regions lie in one window, more than the 2 that can be screened at once; split the BED file" in done.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("name", ["hidden", "will_be"])
+def test_a_full_disk_is_one_line_and_the_work_is_kept(screen, bed, monkeypatch, tmp_path, name):
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    with monkeypatch.context() as patch:
+        patch.setattr(tables.TableFiles, name, lambda *_: full)
+        done = screen(bed=bed)
+    assert done.code == 2
+    assert "screen.parquet: cannot be written: " in done.err.splitlines()[-1]
+    assert "No space left" in done.err.splitlines()[-1]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".screen.screen-journal"}
+    done = screen(bed=bed)
+    assert done.code == 0
+    assert "parts are already finished" in done.err
+
+
+def test_what_a_killed_screen_left_is_removed(screen, bed, tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in ("screen.parquet", "remainder.tsv", "screen.run.json", "strongest.tsv", "other.tsv"):
+        (tmp_path / f"out/.{name}.abcdefgh.part").touch()
+    assert screen(bed=bed).code == 0
+    hidden = [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+    assert hidden == [".other.tsv.abcdefgh.part"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from epigept_batch.commands.run.journal import OtherRunError
+from epigept_batch.commands.screen.files import ScreenFiles
 from epigept_batch.commands.screen.plan import ScreenPlan, make_screen_plan
 from epigept_batch.commands.screen.record import make_screen_record
 from epigept_batch.commands.screen.resume import ScreenJournal
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from epigept_batch.commands.screen.files import ScreenFiles
     from epigept_batch.commands.screen.request import ScreenRequest
     from epigept_batch.inference.session import Session
     from epigept_batch.progress import Progress
@@ -71,7 +71,8 @@ def run_screen(request: ScreenRequest, progress: Progress) -> ScreenFiles:
         for sentence in _notes(plan):
             progress.say(sentence)
         if _is_due(plan):  # again: before the journal was locked, another run could finish it
-            for path in (*plan.files.outputs, plan.files.record, plan.files.changing):
+            files = ScreenFiles(request.out, compares=True)
+            for path in (*files.outputs, files.record, files.changing):
                 remove_leftovers(path)
             try:
                 _screen(plan, journal, clock=clock, progress=progress)
