@@ -559,3 +559,63 @@ def test_what_a_killed_screen_left_is_removed(screen, bed, tmp_path):
     assert screen(bed=bed).code == 0
     hidden = [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
     assert hidden == [".other.tsv.abcdefgh.part"]
+
+
+def test_what_is_no_number_stops_the_screen(screen, bed, monkeypatch, tmp_path):
+    real, calls = Session.run, []
+
+    def computed(self, inputs):
+        outputs = dict(real(self, inputs))
+        calls.append(1)
+        if len(calls) == 3:
+            outputs["signal"] = outputs["signal"].copy()
+            outputs["signal"][0, 1, 3, 1] = np.nan
+        return outputs
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "run", computed)
+        done = screen(bed=bed)
+    assert done.code == 1
+    assert "the network's output for the window that starts here is not finite" in done.err.splitlines()[-1]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".screen.screen-journal"}
+
+
+def test_another_device_does_not_go_on_with_it(screen, bed, computed, monkeypatch):
+    computed.limit = 60
+    assert screen(bed=bed).code == 130
+    computed.limit = None
+    real = Session.__init__
+
+    def on_cuda(self, *names, **options):
+        real(self, *names, **(options | {"provider": "CUDAExecutionProvider"}))
+
+    monkeypatch.setattr(Session, "__init__", on_cuda)
+    done = screen(bed=bed)
+    assert done.code == 2
+    assert "with a different kind of device" in done.err
+
+
+@pytest.mark.parametrize("when", ["meanwhile", "at the end"])
+def test_a_genome_that_changes_stops_it(screen, bed, fasta, monkeypatch, tmp_path, when):
+    owner, name = (Session, "run") if when == "meanwhile" else (pipeline, "_compute")
+    real = getattr(owner, name)
+
+    def changing(*words, **options):
+        found = real(*words, **options)
+        fasta.write_text(fasta.read_text().replace("ACGT", "TGCA", 1))
+        return found
+
+    monkeypatch.setattr(owner, name, changing)
+    done = screen(bed=bed)
+    assert done.code == 2
+    assert done.err.endswith("file changed during the run; rerun when it is complete\n")
+    assert not (tmp_path / "out/screen.parquet").exists()
+
+
+def test_two_pairs_of_samples_are_two_screens(screen, bed, other_tpm):
+    assert screen("--tpm", other_tpm, "--between", "sample", "other", bed=bed).code == 0
+    done = screen("--tpm", other_tpm, "--between", "other", "sample", bed=bed)
+    assert done.code == 2
+    assert "were made with a different pair of samples; choose" in done.err
+    done = screen("--tpm", other_tpm, "--sample", "other", bed=bed)
+    assert done.code == 2
