@@ -45,8 +45,10 @@ TABLES = {
     "matrix.tsv": "gene\tliver\tlung\n" + "".join(f"{name}\t{n}\t7\n" for n, name in enumerate(FACTORS)),
     "carriage.csv": "gene_id,TPM\nF00,1\rF01,2\nF02,3\n",
     "short.bed": "one\t5\n",
+    "same.tsv": "gene\tliver\tlung\n" + "".join(f"{name}\t{n}\t{n}\n" for n, name in enumerate(FACTORS)),
+    "factors.txt": "# of interest\nF01\nF99\n",
 }
-"""Tables of expression, sheets, and a table of intervals."""
+"""Tables of expression, sheets, a table of intervals, and a list of factors."""
 GENOMES = {
     "twice.fa": ">a\nAC\n>a\nAC\n",
     "ragged.fa": ">a\nACGT\nAC\nACGT\n",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from epigept_batch.api.expression import Expression, read_expression
     from epigept_batch.api.model import Model, load_model
+    from epigept_batch.api.screen import Screen
     from epigept_batch.api.values import Bins, MotifScores, Prediction
     from epigept_batch.errors import DeviceError, EpiGePTError, InputError, ModelError, OutputError
 
@@ -35,6 +36,7 @@ PUBLIC = {
     "Prediction": "api.values",
     "MotifScores": "api.values",
     "Bins": "api.values",
+    "Screen": "api.screen",
     "EpiGePTError": "errors",
     "InputError": "errors",
     "ModelError": "errors",
@@ -53,6 +55,7 @@ __all__ = [
     "MotifScores",
     "OutputError",
     "Prediction",
+    "Screen",
     "load_model",
     "read_expression",
 ]

@@ -123,3 +123,20 @@ def make_folder(folder: Path, *, option: str = "--out") -> None:
         raise OutputError(
             f"output folder cannot be written: {reason(error)}; choose another with {option}", folder
         ) from error
+
+
+@contextmanager
+def output_folder(path: Path) -> Iterator[None]:
+    """Make an output folder; remove it afterwards if it was made here and is empty.
+
+    Raises:
+        OutputError: It cannot be created or is not writable.
+    """
+    was_there = path.exists()
+    make_folder(path)
+    try:
+        yield
+    finally:
+        if not was_there:
+            with suppress(OSError):
+                path.rmdir()  # removes an empty folder only

@@ -6,7 +6,7 @@ starts at position 0 of each contig, as the training windows do, whichever part 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -70,11 +70,22 @@ class Contig:
 
 @dataclass(frozen=True)
 class Region:
-    """Base pairs [start, end) of a contig."""
+    """Base pairs [start, end) of a contig.
+
+    Attributes:
+        contig: Name of the contig.
+        start: First bp, 0-based.
+        end: End, exclusive.
+        name: A name that the user gave it, which makes no difference to where it lies; empty without one.
+    """
 
     contig: str
     start: int
     end: int
+    name: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.contig}:{self.start + 1}-{self.end}"
 
 
 @dataclass(frozen=True)

@@ -411,6 +411,14 @@ def score(fasta, small_model, tpm, tmp_path):
 
 
 @pytest.fixture
+def screen(fasta, small_model, tpm, tmp_path):
+    """Run `epigept-batch screen` likewise; the test names the regions."""
+    return runner_of(
+        "screen", {"tpm": tpm, "fasta": fasta, "model": small_model, "out": tmp_path / "out", "device": "cpu"}
+    )
+
+
+@pytest.fixture
 def scan(fasta, small_model, tmp_path):
     """Run `epigept-batch scan` likewise."""
     return runner_of("scan", {"fasta": fasta, "model": small_model, "out": tmp_path / "scores"})

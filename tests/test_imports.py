@@ -18,6 +18,7 @@ TIERS = (
     ("sequence", "expression", "tracks", "inference"),  # things, each on its own
     ("motifs", "contacts", "variants"),  # which lie on sequence
     ("prediction", "evaluation", "simulation", "setup", "demo"),  # what is done with things
+    ("screen",),  # what is done with predictions
     ("commands", "api"),  # one module or folder per command; the same from Python
     ("cli",),  # their options and words
 )
@@ -97,7 +98,9 @@ def test_each_library_has_one_owner(library):
 
 def test_tables_are_read_in_one_room():
     users = [path for path in runtime_files() if any(name.split(".")[0] == "polars" for name in imports(path))]
-    assert {path.parent.relative_to(RUNTIME).as_posix() for path in users} == {"api", "expression"}
+    assert {path.parent.relative_to(RUNTIME).as_posix() for path in users} == {"api", "expression", "screen"}
+    (writer,) = (path for path in users if path.parent.name == "screen")
+    assert writer.name == "tables.py"
 
 
 def test_the_runtime_knows_neither_torch_nor_the_exporter():

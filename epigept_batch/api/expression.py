@@ -44,6 +44,8 @@ class Expression:
         values: float32, (samples, factors): ln(1 + quantile-normalised TPM).
         notes: Notes on each sample, one sentence each.
         copies: Name of the unperturbed sample by the name of each perturbed copy; see `with_set`.
+        tpm: float64, (samples, factors): TPM before normalisation; None for vectors of your own.
+        normalised: Whether `tpm` was quantile-normalised already.
 
     Examples:
         One sample whose two factors have normalised TPM of 3 and 0:
@@ -59,6 +61,8 @@ class Expression:
     values: NDArray[np.float32]
     notes: tuple[tuple[str, ...], ...] = ()
     copies: Mapping[str, str] = field(default_factory=dict)
+    tpm: NDArray[np.float64] | None = None
+    normalised: bool = False
     _tables: _Tables | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +76,8 @@ class Expression:
                 f"expression of shape {self.values.shape} does not match {len(self.samples)} samples and "
                 f"{len(self.factors)} factors; provide one row per sample and one column per factor"
             )
+        if self.tpm is not None and self.tpm.shape != self.values.shape:
+            raise InputError(f"TPM of shape {self.tpm.shape} does not match values of shape {self.values.shape}")
         if not (np.isfinite(self.values).all() and (self.values >= 0).all()):
             raise InputError("expression has values that are negative or not numbers; provide ln(1 + TPM)")
 
@@ -191,4 +197,6 @@ def expression_of(request: SampleRequest, spec: Spec, *, model: Path) -> Express
         values=np.stack([network_expression(sample.tpm.by_factor, distribution) for sample in found]),
         notes=tuple(sample.sentences for sample in found),
         _tables=_Tables(tuple(sample.tpm for sample in found), distribution),
+        tpm=np.stack([sample.tpm.by_factor for sample in found]),
+        normalised=request.normalised,
     )

@@ -9,18 +9,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from epigept_batch.api.expression import Expression, as_paths, expression_of
+from epigept_batch.api.screen import Screen
 from epigept_batch.api.values import Bins, MotifScores, Prediction
 from epigept_batch.errors import InputError
+from epigept_batch.expression.factor_tpm import FactorTPM
 from epigept_batch.expression.request import SampleRequest
 from epigept_batch.inference.device import RunOptions, parse_device
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.session import open_sessions
 from epigept_batch.machine.processors import usable_processors
-from epigept_batch.motifs.scan import GenomeScan
+from epigept_batch.motifs.scan import GenomeScan, MotifScanner
 from epigept_batch.names import SPACES
 from epigept_batch.prediction.predict import predict_tiles
-from epigept_batch.prediction.scores import make_scanner, open_store
+from epigept_batch.prediction.scores import make_scanner, open_store, scores_for
 from epigept_batch.prediction.stitch import runs
+from epigept_batch.prediction.windows import WindowReader
+from epigept_batch.screen.areas import Areas
+from epigept_batch.screen.changes import gather
+from epigept_batch.screen.choice import check_names, in_order, parse_value
+from epigept_batch.screen.inputs import compared_samples, exchange, numbers_of, set_each
+from epigept_batch.screen.windows import Layout, ScreenedWindows
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.genome_verdict import accept_genome
 from epigept_batch.sequence.regions import select_regions
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from epigept_batch.screen.inputs import FactorInputs
+    from epigept_batch.screen.windows import Part
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Region
 
@@ -114,11 +124,7 @@ class Model:
         """
         if space not in SPACES:
             raise InputError(f"unknown space '{space}'; use {' or '.join(SPACES)}")
-        read = expression if isinstance(expression, Expression) else self.read(expression)
-        if read.factors != self.factors:
-            raise InputError(
-                "the factors of the expression are not those of the model; read the expression for this model"
-            )
+        read = self._read(expression)
         chosen = choose_tracks(tuple(tracks), self._spec)
         with Genome(Path(fasta)) as genome:
             asked = self._regions(genome, regions)
@@ -162,6 +168,115 @@ class Model:
                     values[:, begin : begin + run.values.shape[1]] = run.values
         return values
 
+    def screen(
+        self,
+        expression: Expression | File | Iterable[File],
+        regions: str | Iterable[str],
+        *,
+        fasta: File,
+        factors: str | Iterable[str] | None = None,
+        set_to: float | str = 0,
+        between: tuple[str, str] | None = None,
+        tracks: Iterable[str] = (),
+        scores: File | None = None,
+        any_genome: bool = False,
+    ) -> Screen:
+        """Set each factor in turn to a value, and measure how the mean signal of regions changes, as `screen` does.
+
+        Args:
+            expression: The result of `read_expression`, or tables to read.
+            regions: One or several regions as for `predict`; they may overlap each other.
+            fasta: The genome, plain or bgzip.
+            factors: One or several names; all by default.
+            set_to: A TPM, or `absent` for a network input of 0. For vectors of your own, whose TPM is not known, a
+                number is a normalised TPM.
+            between: Names of two samples. Each factor is set to the other sample's network input instead.
+            tracks: Names of the tracks wanted; all by default.
+            scores: Motif scores stored by `epigept-batch scan`.
+            any_genome: Whether to accept a genome of another assembly than the model's.
+
+        Raises:
+            InputError: A table, genome, region, factor, track, value or name of a sample cannot be used.
+        """
+        names = [factors] if isinstance(factors, str) else list(self.factors if factors is None else factors)
+        if not names:
+            raise InputError("no factor; name at least one, or omit `factors` to change each factor of the model")
+        chosen = choose_tracks(tuple(tracks), self._spec)
+        known = in_order(check_names(names, self.factors), self.factors)
+        samples = self._changed(self._read(expression), known, set_to, between)
+        with Genome(Path(fasta)) as genome:
+            asked = self._regions(genome, regions)
+            verdict = accept_genome(genome, asked, self._spec, chosen=True, any_genome=any_genome)
+            areas = Areas(genome.contigs, asked, self._spec.geometry)
+            parts = self._parts(genome, areas, samples, chosen, scores=scores)
+            genome.check_unchanged()
+        layout = Layout(len(samples), len(known))
+        numbered, everywhere = list(enumerate(samples)), range(len(asked))
+        found = gather(
+            lambda tile, number: parts[tile.index, number].values,
+            areas,
+            layout,
+            numbered,
+            regions=everywhere,
+            tracks=chosen,
+        )
+        return Screen(found, between is not None, sum(part.evaluations for part in parts.values()), verdict.notes)
+
+    def _changed(
+        self, read: Expression, factors: Sequence[str], set_to: float | str, between: tuple[str, str] | None
+    ) -> tuple[FactorInputs, ...]:
+        """Return the samples of a screen with the change of each factor.
+
+        Raises:
+            InputError: The value, or the name of a sample, cannot be used.
+        """
+        tpm = np.expm1(read.values.astype(np.float64)) if read.tpm is None else read.tpm
+        if between is not None:
+            rows = compared_samples(between, read.samples, read.values)
+            return exchange(
+                between, read.values[rows], tpm[rows], numbers=numbers_of(factors, self.factors), factors=factors
+            )
+        if read.copies:
+            raise InputError(
+                "a screen sets factors of samples, not of perturbed copies; pass the samples without copies"
+            )
+        value = parse_value(str(set_to))
+        reference = self._spec.reference
+        as_is = read.tpm is None or read.normalised or reference is None
+        distribution = None if as_is or reference is None else reference.distribution
+        return tuple(
+            set_each(
+                name, FactorTPM(self.factors, of_sample, self.factors, ()), distribution, factors=factors, value=value
+            )
+            for name, of_sample in zip(read.samples, tpm, strict=True)
+        )
+
+    def _parts(
+        self,
+        genome: Genome,
+        areas: Areas,
+        samples: Sequence[FactorInputs],
+        tracks: Sequence[str],
+        *,
+        scores: File | None,
+    ) -> dict[tuple[int, int], Part]:
+        """Compute all parts of a screen, by the number of their window and their own."""
+        clock = StageClock()
+        numbers = [self.tracks.index(track) for track in tracks]
+        windows = ScreenedWindows(areas, samples, self._sessions, tracks=numbers, clock=clock)
+        store = None if scores is None else open_store(Path(scores), self._spec, genome, areas.tiles, model=self.path)
+        with scores_for(
+            self._spec, self._sessions[0].ports, store, threads=self._threads, say=lambda _: None
+        ) as source:
+            parts = windows.parts(
+                WindowReader(genome, source, geometry=self._spec.geometry, clock=clock),
+                ((tile, range(windows.layout.parts)) for tile in areas.tiles),
+                threads=self._threads,
+                scans=isinstance(source, MotifScanner),
+            )
+            with closing(parts):
+                return {(part.tile.index, part.number): part for part in parts}
+
     def scan(self, regions: str | Iterable[str], *, fasta: File) -> MotifScores:
         """Score the best motif hits of the model's factors, as the network reads them.
 
@@ -186,6 +301,19 @@ class Model:
         """Read tables for this model; `read_expression` has more options."""
         request = SampleRequest(tuple((None, path) for path in as_paths(tables)))
         return expression_of(request, self._spec, model=self.path)
+
+    def _read(self, expression: Expression | File | Iterable[File]) -> Expression:
+        """Return the expression, read if it is not yet.
+
+        Raises:
+            InputError: It is not for this model.
+        """
+        read = expression if isinstance(expression, Expression) else self.read(expression)
+        if read.factors != self.factors:
+            raise InputError(
+                "the factors of the expression are not those of the model; read the expression for this model"
+            )
+        return read
 
     @staticmethod
     def _regions(genome: Genome, regions: str | Iterable[str]) -> list[Region]:

@@ -16,6 +16,7 @@ from epigept_batch.cli.genome import genome
 from epigept_batch.cli.group import Group
 from epigept_batch.cli.info import info
 from epigept_batch.cli.scan import scan
+from epigept_batch.cli.screen import screen
 from epigept_batch.cli.setup import setup
 from epigept_batch.cli.simulate import simulate
 from epigept_batch.cli.streams import secure_streams
@@ -45,6 +46,7 @@ cli.add_command(expression)
 cli.add_command(genome)
 cli.add_command(contacts)
 cli.add_command(variants)
+cli.add_command(screen)
 cli.add_command(scan)
 cli.add_command(evaluate)
 cli.add_command(info)

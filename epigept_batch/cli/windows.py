@@ -68,6 +68,14 @@ def input_options(command: Decorated) -> Decorated:
     return command
 
 
+def input_options_of_regions(command: Decorated) -> Decorated:
+    """The same for a command that is about regions, never about a whole genome."""
+    for option in reversed(INPUTS):
+        if option is not all_contigs_option:
+            command = option(command)
+    return command
+
+
 def run_options(command: Decorated) -> Decorated:
     """Options on the device, the score store, and outputs and progress that are there."""
     for option in reversed(RUN):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from itertools import count
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from epigept_batch.errors import EpiGePTError
-from epigept_batch.inference.ports import EXPRESSION, SIGNAL, WINDOWS, Inputs
+from epigept_batch.inference.ports import SIGNAL
 from epigept_batch.motifs.scan import MotifScanner
 from epigept_batch.prediction.ahead import map_ahead
 from epigept_batch.prediction.batches import in_batches
+from epigept_batch.prediction.pool import SessionPool
 from epigept_batch.prediction.schedule import make_schedule
 from epigept_batch.prediction.scores import scores_for
 from epigept_batch.prediction.stitch import TileSignal
@@ -133,13 +133,9 @@ class Predictor:
     def __init__(
         self, sessions: Sequence[Session], expression: NDArray[np.float32], tracks: Sequence[int], clock: StageClock
     ) -> None:
-        self._free: SimpleQueue[Session] = SimpleQueue()
-        for session in sessions:
-            self._free.put(session)
-        self._names = [port.name for port in sessions[0].ports.inputs if port.rows == WINDOWS]
-        self._samples = {EXPRESSION: expression}
+        self._pool = SessionPool(sessions, clock)
+        self._expression = expression
         self._tracks = list(tracks)
-        self._clock = clock
 
     def __call__(self, batch: Sequence[Window]) -> list[TileSignal]:
         """Predict a batch; windows without any base are not computed.
@@ -150,19 +146,13 @@ class Predictor:
         rows = [window.inputs for window in batch if window.inputs is not None]
         outputs: dict[str, NDArray[np.float32]] = {}
         if rows:
-            inputs = Inputs({name: [row[name] for row in rows] for name in self._names}, self._samples)
-            session = self._free.get()
-            try:
-                with self._clock.stage("model"):
-                    outputs = dict(session.run(inputs))
-            finally:
-                self._free.put(session)
+            outputs = self._pool.run(rows, self._expression)
         if SIGNAL in outputs:
             outputs[SIGNAL] = outputs[SIGNAL][..., self._tracks]
         numbers = count()
         found = [_of_window(w, {} if w.inputs is None else _row(outputs, next(numbers))) for w in batch]
         for signal in found:
-            _check_finite(signal)
+            check_finite(signal.tile, _outputs(signal))
         return found
 
 
@@ -175,15 +165,18 @@ def _of_window(window: Window, outputs: dict[str, NDArray[np.float32]]) -> TileS
     return TileSignal(window.tile, outputs.pop(SIGNAL, None), window.has_bases, outputs)
 
 
-def _check_finite(signal: TileSignal) -> None:
+def _outputs(signal: TileSignal) -> list[NDArray[np.float32]]:
+    """Return all outputs of a window."""
+    return [*signal.others.values()] if signal.signal is None else [signal.signal, *signal.others.values()]
+
+
+def check_finite(tile: Tile, outputs: Iterable[NDArray[np.float32]]) -> None:
     """Check that a window's values are finite.
 
     Raises:
         EpiGePTError: Some are not.
     """
-    outputs = [*signal.others.values()] if signal.signal is None else [signal.signal, *signal.others.values()]
     if not all(np.isfinite(values).all() for values in outputs):
-        tile = signal.tile
         raise EpiGePTError(
             f"{tile.contig.name}:{tile.start + 1:,}: the network's output for the window that starts here is not "
             "finite, and none of it is written; try another --device, or a model file in fp32"

@@ -176,7 +176,8 @@ def read_records(folder: Path) -> dict[str, dict[str, Any]]:
     suffix = ".run.json"
     names = sorted(path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}"))
     records = {name: _read_record(SampleFiles(folder, name, ())) for name in names}
-    return {name: record for name, record in records.items() if record is not None}
+    # Other records, such as that of a screen, are not of a sample.
+    return {name: record for name, record in records.items() if record is not None and "sample" in record}
 
 
 def _sizes(files: OutputFiles) -> dict[str, int]:

@@ -86,7 +86,9 @@ def parse_region(text: str, contigs: Mapping[str, Contig]) -> Region:
 
 
 def read_bed(path: Path, contigs: Mapping[str, Contig]) -> list[Region]:
-    """Read the first three columns of a BED file, 0-based and half-open; an end beyond the contig is clipped.
+    """Read the intervals of a BED file, 0-based and half-open, with the names in its fourth column.
+
+    An end beyond the contig is clipped. A name of `.` is none.
 
     Raises:
         InputError: With the line number, if a line cannot be used.
@@ -176,12 +178,22 @@ def _bed_region(line: str, names: _Names, path: Path, number: int) -> Region:
         raise InputError(
             f"interval {contig.name} {start} {last} is reversed, empty or beyond the contig's end", path, number
         )
-    return Region(contig.name, start, end)
+    return Region(contig.name, start, end, _bed_name(line))
+
+
+def _bed_name(line: str) -> str:
+    """Return the name in the fourth column, empty without one; what would break a line of a table becomes a space."""
+    name = "".join(_split(line)[BED_FIELDS : BED_FIELDS + 1]).strip()
+    return "" if name == "." else "".join(sign if sign.isprintable() else " " for sign in name)
+
+
+def _split(line: str) -> list[str]:
+    return line.split("\t") if "\t" in line else line.split()
 
 
 def _bed_fields(line: str, path: Path, number: int) -> tuple[str, int, int]:
     """Return the first three columns."""
-    fields = line.split("\t") if "\t" in line else line.split()
+    fields = _split(line)
     places = [field.strip() for field in fields[1:BED_FIELDS]]
     if len(fields) < BED_FIELDS or not all(re.fullmatch(PLACE, place) for place in places):
         raise InputError("not a BED line; it must have contig, start and end, separated by tabs", path, number)

@@ -17,6 +17,7 @@ def test_every_bad_input_of_every_command_is_one_line_with_its_code():
         "genome",
         "contacts",
         "variants",
+        "screen",
         "scan",
         "expression",
         "info",

@@ -245,3 +245,24 @@ def test_a_name_that_two_contigs_have_is_refused_and_a_contigs_own_wins():
         select_regions(twice, chromosomes=["chr1"])
     both = [Contig("NC_000001.11", HG38), Contig("chr1", 50)]
     assert select_regions(both, chromosomes=["chr1"]) == [Region("chr1", 0, 50)]
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("chr1\t0\t10", ""),
+        ("chr1\t0\t10\t", ""),
+        ("chr1\t0\t10\t.", ""),
+        ("chr1\t0\t10\t . \t5", ""),
+        ("chr1\t0\t10\tGATA1 enhancer\t0\t+", "GATA1 enhancer"),
+        ("chr1 0 10 peak_1 0", "peak_1"),
+        ("chr1\t0\t10\tone\x85line", "one line"),
+    ],
+)
+def test_the_fourth_column_of_a_bed_file_is_a_name(tmp_path, line, name):
+    bed = tmp_path / "a.bed"
+    bed.write_text(line + "\n")
+    (region,) = read_bed(bed, {"chr1": Contig("chr1", 1000)})
+    assert region.name == name
+    assert region == Region("chr1", 0, 10)
+    assert str(region) == "chr1:1-10"

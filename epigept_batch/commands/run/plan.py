@@ -193,14 +193,16 @@ def _sample(
 ) -> Sample:
     """Return a sample or a copy, with what each product's outputs are made from."""
     named = NamedSample(read.name, None if read.perturbed is None else read.perturbed.sample)
-    expression = _expression_digest(source, read.perturbed, normalised=normalised)
+    expression = expression_digest(source, read.perturbed, normalised=normalised)
     inputs = tuple({**shared, **product.inputs(named), "expression": expression} for product, shared in products)
     return Sample(
         named.name, named.copy_of, source=source, expression=read.values, inputs=inputs, perturbed=read.perturbed
     )
 
 
-def _expression_digest(source: SampleExpression, perturbed: Perturbed | None, *, normalised: bool) -> dict[str, Any]:
-    """Return what the network's input is made from."""
+def expression_digest(
+    source: SampleExpression, perturbed: Perturbed | None = None, *, normalised: bool
+) -> dict[str, Any]:
+    """Return what identifies the network's input for a sample or a copy, JSON-compatible."""
     digest = {"sha256": hashlib.sha256(source.tpm.by_factor.tobytes()).hexdigest(), "normalised": normalised}
     return digest if perturbed is None else {**digest, "set": str(perturbed.perturbation)}

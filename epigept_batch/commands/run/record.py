@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import resource
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from epigept_batch.commands.run.plan import RunPlan, Sample
     from epigept_batch.inference.session import Session
+    from epigept_batch.motifs.store import ScoreStore
+    from epigept_batch.sequence.genome_verdict import Verdict
+    from epigept_batch.spec import Spec
     from epigept_batch.timing import StageClock
 
 
@@ -40,11 +43,83 @@ def make_record(
         clock: The time of each stage.
         digests: SHA-256 of each table, and of the variant file.
     """
-    session = sessions[0]
-    spec, request = plan.spec, plan.request
+    run = account_of_run(plan, sessions)
     account = sample.source.account()
     return {
         "sample": sample.name,
+        "finished": run.pop("finished"),
+        "versions": run.pop("versions"),
+        "paths": {
+            **run.pop("paths"),
+            "expression": _one_or_all([str(path.resolve()) for path in sample.source.paths]),
+        },
+        "sha256": {
+            **run.pop("sha256"),
+            "expression": _one_or_all([digests[path] for path in sample.source.paths]),
+        },
+        "inputs": sample.inputs[product],
+        **run,
+        "factors": account["factors"],
+        "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes", "sheet")},
+        **({} if sample.perturbed is None else {"perturbation": sample.perturbed.account()}),
+        **_personal(plan, sample, digests),
+        "windows": len(plan.tiles),
+        **facts,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+class Planned(Protocol):
+    """What a plan of any run has."""
+
+    @property
+    def spec(self) -> Spec:
+        """The spec of the model file."""
+
+    @property
+    def model_sha256(self) -> str:
+        """Digest of the model file."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the genome suits the network."""
+
+    @property
+    def store(self) -> ScoreStore | None:
+        """Motif scores of the genome; None to scan during the run."""
+
+    @property
+    def request(self) -> Requested:
+        """What a user asks for."""
+
+
+class Requested(Protocol):
+    """What any request for a run has."""
+
+    @property
+    def model(self) -> Path:
+        """The model file."""
+
+    @property
+    def fasta(self) -> Path:
+        """The genome."""
+
+    @property
+    def threads(self) -> int:
+        """Number of CPU threads."""
+
+
+def account_of_run(plan: Planned, sessions: Sequence[Session]) -> dict[str, Any]:
+    """Return what the provenance of any output says about a run, JSON-compatible.
+
+    Args:
+        plan: Plan of the run.
+        sessions: The sessions that computed the windows.
+    """
+    session = sessions[0]
+    spec, request = plan.spec, plan.request
+    return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "epigept-batch": epigept_batch.__version__,
@@ -52,16 +127,8 @@ def make_record(
             "runtime": session.runtime,
             "numpy": np.__version__,
         },
-        "paths": {
-            "model": str(request.model.resolve()),
-            "fasta": str(request.fasta.resolve()),
-            "expression": _one_or_all([str(path.resolve()) for path in sample.source.paths]),
-        },
-        "sha256": {
-            "model": plan.model_sha256,
-            "expression": _one_or_all([digests[path] for path in sample.source.paths]),
-        },
-        "inputs": sample.inputs[product],
+        "paths": {"model": str(request.model.resolve()), "fasta": str(request.fasta.resolve())},
+        "sha256": {"model": plan.model_sha256},
         "genome": plan.verdict.account(),
         "architecture": spec.architecture,
         "checkpoint_sha256": spec.checkpoint_sha256,
@@ -72,14 +139,6 @@ def make_record(
         "batch_size": session.batch_size,
         "threads": request.threads,
         "scores": None if plan.store is None else str(plan.store.path.resolve()),
-        "factors": account["factors"],
-        "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes", "sheet")},
-        **({} if sample.perturbed is None else {"perturbation": sample.perturbed.account()}),
-        **_personal(plan, sample, digests),
-        "windows": len(plan.tiles),
-        **facts,
-        "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from epigept_batch.commands.run.record import make_record
 from epigept_batch.commands.run.resume import RunJournals, forget
 from epigept_batch.errors import InputError
 from epigept_batch.expression.notes import said_once
-from epigept_batch.files import make_folder, remove_leftovers
+from epigept_batch.files import output_folder, remove_leftovers
 from epigept_batch.inference.device import RunOptions
 from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.inference.session import Session, open_sessions
@@ -76,7 +76,7 @@ def _run(plan: RunPlan, due: Mapping[Sample, tuple[str, ...]], *, clock: StageCl
     for sample in set(plan.samples).difference(due):
         forget(plan, sample)
     if due:
-        with _folder(plan.request.out), RunJournals(plan, list(due), clock) as journals:
+        with output_folder(plan.request.out), RunJournals(plan, list(due), clock) as journals:
             for sample in due:
                 _is_due(plan, sample)  # again: before the journals were locked, another run could finish it
                 for product in plan.products:
@@ -128,19 +128,6 @@ def _is_due(plan: RunPlan, sample: Sample) -> bool:
         for product, inputs in zip(plan.products, sample.inputs, strict=True)
     ]
     return not all(finished)
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Make an output folder; remove it afterwards if it was made here and is empty."""
-    was_there = path.exists()
-    make_folder(path)
-    try:
-        yield
-    finally:
-        if not was_there:
-            with suppress(OSError):
-                path.rmdir()  # removes an empty folder only
 
 
 def _predict(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import resource
 import time
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ import numpy as np
 
 import epigept_batch
 from epigept_batch.commands.run.journal import Journal
+from epigept_batch.commands.run.record import account_of_run
 from epigept_batch.commands.variants.annotation import KEY, annotations_of, description_of
 from epigept_batch.commands.variants.files import PARQUET, VCF, ScoreFiles
 from epigept_batch.commands.variants.plan import make_plan
@@ -218,34 +217,14 @@ def _write(plan: VariantsPlan, files: ScoreFiles, journal: Journal, temporary: P
 
 def _record(plan: VariantsPlan, sessions: list[Session], clock: StageClock, resumed: int) -> dict[str, Any]:
     """Return the provenance of the scores, JSON-compatible."""
-    session, spec, request = sessions[0], plan.spec, plan.request
+    run = account_of_run(plan, sessions)
     return {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "epigept-batch": epigept_batch.__version__,
-            "python": platform.python_version(),
-            "runtime": session.runtime,
-            "numpy": np.__version__,
-        },
-        "paths": {
-            "variants": str(request.variants.resolve()),
-            "model": str(request.model.resolve()),
-            "fasta": str(request.fasta.resolve()),
-        },
+        **run,
+        "paths": {**run["paths"], "variants": str(plan.request.variants.resolve())},
         "inputs": plan.inputs,
-        "genome": plan.verdict.account(),
-        "architecture": spec.architecture,
-        "checkpoint_sha256": spec.checkpoint_sha256,
-        "precision": spec.precision,
-        "device": ", ".join(dict.fromkeys(one.device for one in sessions)),
-        "provider": session.provider,
-        "arithmetic": session.arithmetic,
-        "batch_size": session.batch_size,
-        "threads": request.threads,
-        "scores": None if plan.store is None else str(plan.store.path.resolve()),
         "samples": {sample.name: sample.account() for sample in plan.samples},
         "tracks": plan.tracks,
-        "space": spec.space,
+        "space": plan.spec.space,
         "views": [{"shift_bins": view.shift, "reverse_complement": view.reverse} for view in plan.scoring.views],
         "background_variants": {str(stratum): len(drawn) for stratum, drawn in plan.drawn.items()},
         **plan.tally.account(),

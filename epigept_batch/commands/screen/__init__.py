@@ -1,0 +1,1 @@
+"""`epigept-batch screen`: request, plan, run, resume."""
