@@ -619,3 +619,19 @@ def test_two_pairs_of_samples_are_two_screens(screen, bed, other_tpm):
     assert "were made with a different pair of samples; choose" in done.err
     done = screen("--tpm", other_tpm, "--sample", "other", bed=bed)
     assert done.code == 2
+
+
+def test_some_factors_change_what_they_change_among_all(screen, bed, tmp_path):
+    assert screen(bed=bed, **{"batch-size": 1}).code == 0
+    assert screen(bed=bed, out=tmp_path / "some", factors="F14,F05,F09", **{"batch-size": 1}).code == 0
+    whole = rows(tmp_path / "out").filter(pl.col("factor").is_in(["F05", "F09", "F14"]))
+    assert rows(tmp_path / "some").drop("factors", "rank_in_region").equals(whole.drop("factors", "rank_in_region"))
+    assert whole["change"].abs().max() > 0.001
+
+
+def test_force_removes_tables_that_the_new_screen_lacks(screen, bed, other_tpm, tmp_path):
+    assert screen("--tpm", other_tpm, "--between", "sample", "other", bed=bed).code == 0
+    assert (tmp_path / "out/remainder.tsv").exists()
+    assert screen("--force", bed=bed).code == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"screen.parquet", "strongest.tsv", "summary.tsv", "screen.run.json"}

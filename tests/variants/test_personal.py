@@ -128,6 +128,33 @@ def test_of_overlapping_variants_the_first_in_order_of_position_is_applied(read)
     assert "skipped: overlaps another variant of the haplotype (4 and 0)" in [*personal.notes()]
 
 
+def test_an_insertion_before_a_base_that_is_replaced_does_not_overlap_in_any_order(read):
+    records = [("chr1", 14, "TGC", "TGA", "1|0"), ("chr1", 15, "G", "GTT", "1|0")]
+    for order in (records, records[::-1]):
+        first, _, personal = read(order)
+        assert first["chr1"] == [(16, 0, "TT"), (16, 1, "A")]
+        assert personal.overlaps == (0, 0)
+
+
+def test_of_variants_that_replace_the_same_base_the_record_that_begins_first_wins(read):
+    records = [("chr1", 16, "C", "T", "1|1"), ("chr1", 14, "TGC", "TGA", "1|0"), ("chr1", 16, "C", "G", "0|1")]
+    first, second, personal = read(records)
+    assert (first["chr1"], second["chr1"]) == ([(16, 1, "A")], [(16, 1, "T")])
+    assert personal.overlaps == (1, 1)
+
+
+def test_records_without_a_genotype_count_as_missing(read, tmp_path):
+    path = write_vcf(
+        tmp_path / "some.vcf",
+        [("chr1", 10, "A", "G", "0|1"), ("chr1", 20, "A", "G", "0|1"), ("chr1", 30, "A", "G", ".")],
+        contigs=CONTIGS,
+    )
+    path.write_text(path.read_text().replace("GT\t0|1", "PS\t4", 1))
+    _, second, personal = read(path)
+    assert second == {"chr1": [(20, 1, "G")]}
+    assert "missing alleles at 2 of 3 records; treated as the reference" in [*personal.notes()]
+
+
 def test_order_of_records_and_of_contigs_does_not_matter(read):
     records = [("chr1", at, CHR1[at], "T", "0|1") for at in range(0, 300, 10)]
     records += [("chrX", at, CHRX[at], "T", "1|0") for at in range(0, 90, 10)]
