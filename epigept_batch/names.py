@@ -9,6 +9,9 @@ SPACES = ("log1p", "linear")
 REFERENCE, ALTERNATIVE = "reference", "alternative"
 UNPHASED = (REFERENCE, ALTERNATIVE)
 """What both haplotypes of a personal genome may get at heterozygous sites without phase."""
+STRANDS, SHIFTS = "strands", "shifts"
+AVERAGES = (STRANDS, SHIFTS)
+"""What effects of variants can be averaged over."""
 LONGEST_SAMPLE, LONGEST_TRACK = 150, 64
 """Most bytes of a name. A file system allows 255 for both names, a dot, the suffix and what a temporary name adds."""
 

@@ -237,9 +237,7 @@ class Model:
                 between, read.values[rows], tpm[rows], numbers=numbers_of(factors, self.factors), factors=factors
             )
         if read.copies:
-            raise InputError(
-                "a screen sets factors of samples, not of perturbed copies; pass the samples without copies"
-            )
+            raise InputError("a screen sets factors of samples, not of copies; pass the samples without copies")
         value = parse_value(str(set_to))
         reference = self._spec.reference
         as_is = read.tpm is None or read.normalised or reference is None

@@ -12,8 +12,8 @@ from epigept_batch.cli.options import any_genome_option, fasta_option, json_opti
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand, sample_options
 from epigept_batch.cli.windows import fields_of, print_records, run_options, set_option
-from epigept_batch.commands.variants.request import AVERAGES
 from epigept_batch.errors import InputError
+from epigept_batch.names import AVERAGES
 
 
 @click.command(cls=SampleCommand, short_help="Score variants in a sample: what each changes in its tracks.")

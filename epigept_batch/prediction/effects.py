@@ -11,11 +11,13 @@ import numpy as np
 
 from epigept_batch.inference.ports import MOTIF_SCORES
 from epigept_batch.motifs.scan import GenomeScan
+from epigept_batch.names import SHIFTS, STRANDS
 from epigept_batch.prediction.edited import EditedScores, EditedTile, EditedWindowReader, ScanInBlocks
 from epigept_batch.prediction.predict import predict
 from epigept_batch.prediction.scores import make_scanner
 from epigept_batch.tiling import ceil_div
 from epigept_batch.variants.changes import align
+from epigept_batch.variants.chunks import DIFFERENCE, FIELDS, LARGEST
 from epigept_batch.variants.variant import SCORED
 
 if TYPE_CHECKING:
@@ -31,21 +33,9 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Contig, Geometry, Span
     from epigept_batch.timing import StageClock
     from epigept_batch.variants.changes import Change
+    from epigept_batch.variants.chunks import Chunk
     from epigept_batch.variants.variant import Placed, Variant
 
-FIELDS = (
-    "reference",
-    "alternative",
-    "difference",
-    "log2_fold_change",
-    "max_abs_difference",
-    "max_distance",
-    "difference_sd",
-)
-"""What is known of an allele for a sample and a track; NaN where nothing is."""
-DIFFERENCE, LARGEST = FIELDS.index("difference"), FIELDS.index("max_abs_difference")
-"""The fields before `LARGEST` are averaged over views."""
-LONGEST_CHUNK, MOST_WINDOWS = 64, 2048
 SHIFT = 8
 """Windows are shifted by this part of a window."""
 
@@ -61,6 +51,19 @@ class View:
 
     shift: int = 0
     reverse: bool = False
+
+
+def views_of(average: Sequence[str], geometry: Geometry) -> tuple[View, ...]:
+    """Return the views to average over, the plain one first.
+
+    Args:
+        average: Names of `names.AVERAGES`.
+        geometry: The network's window.
+    """
+    shift = geometry.bins // SHIFT
+    shifts = (0, -shift, shift) if SHIFTS in average else (0,)
+    strands = (False, True) if STRANDS in average else (False,)
+    return tuple(View(shift, reverse) for reverse in strands for shift in shifts)
 
 
 @dataclass(frozen=True)
@@ -106,42 +109,6 @@ class Scoring:
         first = (change.start - window.right) // bin_bp + 1
         last = ceil_div(max(change.end, change.start) - window.left, bin_bp)
         return max(first, 0), min(max(last, first + 1), self.geometry.bins_of(contig.length))
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Successive variants that are scored and kept together.
-
-    Attributes:
-        index: Number of the chunk.
-        placed: The variants.
-    """
-
-    index: int
-    placed: tuple[Placed, ...]
-
-    @property
-    def alleles(self) -> int:
-        """Number of alleles, scored or not."""
-        return sum(len(placed.alleles) for placed in self.placed)
-
-
-def chunk_size(samples: int, views: int) -> int:
-    """Return how many variants make a chunk, so that its windows for all samples fit into memory."""
-    return max(1, min(LONGEST_CHUNK, MOST_WINDOWS // (samples * views)))
-
-
-def in_chunks(placed: Iterable[Placed], size: int, *, first: int = 0) -> Iterator[Chunk]:
-    """Group variants into chunks, numbered from `first`; the last may be smaller."""
-    waiting: list[Placed] = []
-    number = first
-    for one in placed:
-        waiting.append(one)
-        if len(waiting) == size:
-            yield Chunk(number, tuple(waiting))
-            waiting, number = [], number + 1
-    if waiting:
-        yield Chunk(number, tuple(waiting))
 
 
 def predict_effects(

@@ -19,10 +19,10 @@ from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.ports import Inputs
 from epigept_batch.inference.session import open_session
 from epigept_batch.motifs.scan import GenomeScan, MotifScanner
-from epigept_batch.prediction import effects
 from epigept_batch.prediction.edited import EditedScores, EditedTile, EditedWindowReader, ScanInBlocks
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.timing import StageClock
+from epigept_batch.variants import chunks
 from epigept_batch.variants.background import Drawing, Strata, Stratum
 from epigept_batch.variants.changes import Change
 from epigept_batch.variants.variant import Variant, place
@@ -458,7 +458,7 @@ def test_shards_in_order_are_the_whole(score, snvs, vcf, tmp_path):
 
 
 def test_a_stopped_run_resumes_and_gives_the_same(score, snvs, vcf, monkeypatch, tmp_path):
-    monkeypatch.setattr(effects, "LONGEST_CHUNK", 3)
+    monkeypatch.setattr(chunks, "LONGEST_CHUNK", 3)
     path = vcf(snvs(number=10, apart=False))
     assert score(path, out=tmp_path / "whole.tsv").code == 0
     added = []

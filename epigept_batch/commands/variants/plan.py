@@ -9,11 +9,10 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.commands.run.samples import read_inputs
-from epigept_batch.commands.variants.request import SHIFTS, STRANDS
 from epigept_batch.errors import InputError
 from epigept_batch.expression.perturb import check_factors
 from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.prediction.effects import SHIFT, Scoring, View, chunk_size, in_chunks
+from epigept_batch.prediction.effects import Scoring, views_of
 from epigept_batch.prediction.scores import open_store
 from epigept_batch.provenance.made_from import GENOME
 from epigept_batch.sequence.genome import Genome
@@ -22,6 +21,7 @@ from epigept_batch.sequence.regions import by_any_name, read_bed
 from epigept_batch.tiling import Region, Tile, ceil_div
 from epigept_batch.tracks.chosen import choose_tracks
 from epigept_batch.variants.background import Drawing, Features, Strata
+from epigept_batch.variants.chunks import chunk_size, in_chunks
 from epigept_batch.variants.tally import Tally
 from epigept_batch.variants.variant import SCORED, place
 from epigept_batch.variants.variant_file import read_variants
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from epigept_batch.expression.copies import Perturbed
     from epigept_batch.expression.samples import SampleExpression
     from epigept_batch.motifs.store import ScoreStore
-    from epigept_batch.prediction.effects import Chunk
     from epigept_batch.sequence.genome_verdict import Verdict
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig
     from epigept_batch.variants.background import Stratum
+    from epigept_batch.variants.chunks import Chunk
     from epigept_batch.variants.variant import Placed
 
 
@@ -145,7 +145,10 @@ def make_plan(request: VariantsRequest, say: Callable[[str], None]) -> VariantsP
 def _plan(request: VariantsRequest, spec: Spec, genome: Genome, say: Callable[[str], None]) -> VariantsPlan:
     """Make the rest of the plan once the model and the genome are open."""
     tracks = choose_tracks(request.tracks, spec)
-    scoring = Scoring(spec.geometry, spec.motif_set.window, grid=request.grid, views=_views(request, spec))
+    if request.grid and request.average:
+        raise InputError("--grid gives the difference of two genome runs, which has no average; remove --average")
+    views = views_of(request.average, spec.geometry)
+    scoring = Scoring(spec.geometry, spec.motif_set.window, grid=request.grid, views=views)
     contigs = by_any_name(genome.contigs)
     samples = _samples(request, spec)
     tally = Tally()
@@ -206,20 +209,6 @@ def _plan(request: VariantsRequest, spec: Spec, genome: Genome, say: Callable[[s
         store,
         inputs,
     )
-
-
-def _views(request: VariantsRequest, spec: Spec) -> tuple[View, ...]:
-    """Return the views to average over.
-
-    Raises:
-        InputError: Windows on the grid cannot be averaged.
-    """
-    if request.grid and request.average:
-        raise InputError("--grid gives the difference of two genome runs, which has no average; remove --average")
-    shift = spec.geometry.bins // SHIFT
-    shifts = (0, -shift, shift) if SHIFTS in request.average else (0,)
-    strands = (False, True) if STRANDS in request.average else (False,)
-    return tuple(View(shift, reverse) for reverse in strands for shift in shifts)
 
 
 def _samples(request: VariantsRequest, spec: Spec) -> tuple[Sample, ...]:

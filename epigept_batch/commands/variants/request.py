@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from epigept_batch.expression.perturb import Perturbation
     from epigept_batch.expression.request import SampleRequest
 
-STRANDS, SHIFTS = "strands", "shifts"
-AVERAGES = (STRANDS, SHIFTS)
-"""What the difference of a variant can be averaged over."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class VariantsRequest:
@@ -31,7 +27,7 @@ class VariantsRequest:
         out: The file of scores.
         tracks: Names of the tracks to score; empty for all.
         grid: Score in the windows of the genome's grid, not in a window around each variant.
-        average: What to average over, of `AVERAGES`.
+        average: What to average over, of `names.AVERAGES`.
         background: Number of random variants to draw for each kind of variant; 0 for none.
         features: BED file of features; random variants are drawn at similar distances to them. None for none.
         seed: Seed of the random variants.

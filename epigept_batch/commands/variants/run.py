@@ -13,20 +13,21 @@ import numpy as np
 import epigept_batch
 from epigept_batch.commands.run.journal import Journal
 from epigept_batch.commands.run.record import account_of_run
-from epigept_batch.commands.variants.annotation import KEY, annotations_of, description_of
 from epigept_batch.commands.variants.files import PARQUET, VCF, ScoreFiles
 from epigept_batch.commands.variants.plan import make_plan
-from epigept_batch.commands.variants.table import Layout, frame_of, write_parquet, write_tsv
 from epigept_batch.errors import InputError
 from epigept_batch.expression.notes import said_once
 from epigept_batch.files import make_folder, publish, remove_leftovers, temporary_beside
 from epigept_batch.inference.device import RunOptions
 from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.inference.session import open_sessions
-from epigept_batch.prediction.effects import DIFFERENCE, FIELDS, predict_effects
+from epigept_batch.prediction.effects import predict_effects
 from epigept_batch.provenance.run_record import is_up_to_date, withdraw, write_record
 from epigept_batch.timing import StageClock
+from epigept_batch.variants.annotation import KEY, annotations_of, description_of
 from epigept_batch.variants.background import LEAST, Background
+from epigept_batch.variants.chunks import DIFFERENCE, FIELDS
+from epigept_batch.variants.score_table import Layout, frame_of, write_parquet, write_tsv
 from epigept_batch.variants.vcf import check_not_annotated, write_annotated
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from epigept_batch.commands.variants.plan import VariantsPlan
     from epigept_batch.commands.variants.request import VariantsRequest
     from epigept_batch.inference.session import Session
-    from epigept_batch.prediction.effects import Chunk
     from epigept_batch.progress import Progress
+    from epigept_batch.variants.chunks import Chunk
 
 SYNC_SECONDS = 5.0
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from epigept_batch.prediction.effects import FIELDS
+from epigept_batch.variants.chunks import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from epigept_batch.prediction.effects import Chunk
     from epigept_batch.variants.background import Background
+    from epigept_batch.variants.chunks import Chunk
 
 SD = "difference_sd"
 ROWS_PER_GROUP = 1 << 18

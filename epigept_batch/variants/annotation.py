@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from epigept_batch.commands.variants.table import Layout
-    from epigept_batch.prediction.effects import Chunk
+    from epigept_batch.variants.chunks import Chunk
+    from epigept_batch.variants.score_table import Layout
 
 KEY = "EPIGEPT"
 
