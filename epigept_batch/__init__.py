@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from epigept_batch.api.model import Model, load_model
     from epigept_batch.api.screen import Screen
     from epigept_batch.api.values import Bins, MotifScores, Prediction
+    from epigept_batch.api.variants import VariantEffects
     from epigept_batch.errors import DeviceError, EpiGePTError, InputError, ModelError, OutputError
 
 from epigept_batch.machine.environment import send_nothing
@@ -37,6 +38,7 @@ PUBLIC = {
     "MotifScores": "api.values",
     "Bins": "api.values",
     "Screen": "api.screen",
+    "VariantEffects": "api.variants",
     "EpiGePTError": "errors",
     "InputError": "errors",
     "ModelError": "errors",
@@ -56,6 +58,7 @@ __all__ = [
     "OutputError",
     "Prediction",
     "Screen",
+    "VariantEffects",
     "load_model",
     "read_expression",
 ]

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from epigept_batch.sequence.regions import read_bed
 from epigept_batch.variants.changes import BASES
-from epigept_batch.variants.variant import MISSING, SCORED, Variant
+from epigept_batch.variants.variant import MISSING, SCORED, Variant, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -86,6 +88,15 @@ class Features:
     def classes(self, contig: str, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the class of distance of positions."""
         return np.searchsorted(DISTANCES, self.distance(contig, positions), side="left")
+
+
+def read_features(path: Path, contigs: Sequence[Contig]) -> Features:
+    """Read features from a BED file.
+
+    Raises:
+        InputError: The file cannot be read, or names a contig that the genome lacks.
+    """
+    return Features(read_bed(path, {contig.name: contig for contig in contigs}), contigs)
 
 
 def stratum_of(change: Change, ref: str) -> str:
@@ -162,6 +173,21 @@ class Drawing:
     contigs: Sequence[Contig]
     strata: Strata
     seed: int
+
+    def draw_all(
+        self, number: int, contigs: Mapping[str, Contig], *, longest: int
+    ) -> dict[Stratum, tuple[Placed, ...]]:
+        """Return `number` variants of each stratum, on the genome.
+
+        Args:
+            number: Variants per stratum; 0 for none.
+            contigs: See `variants.variant.place`.
+            longest: See `variants.variant.place`.
+        """
+        return {
+            stratum: tuple(place(one, contigs, self.genome, longest=longest) for one in self.draw(stratum, number))
+            for stratum in (sorted(self.strata.shapes) if number else ())
+        }
 
     def draw(self, stratum: Stratum, number: int) -> list[Variant]:
         """Return variants of a stratum; fewer than `number` if it is too rare on these contigs.

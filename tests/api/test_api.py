@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import polars as pl
 import pyBigWig
 import pytest
 
@@ -24,6 +25,7 @@ from epigept_batch.tiling import Contig, make_tiles, select_bins
 from epigept_batch.tracks.bigwig import BigWigWriter
 from held import new_workers, open_links
 from tolerances import SAME
+from vcfs import write_vcf
 
 REGION = "one:2,001-16,000"
 HALF = """
@@ -336,3 +338,93 @@ def test_copies_that_cannot_be_made_are_refused(model, expression, fasta):
     lonely = eb.Expression(("x",), model.factors, expression.values, copies={"x": "y"})
     with pytest.raises(eb.InputError, match="'x' or its sample 'y' is missing; predict both together"):
         model.predict(lonely, "two", fasta=fasta).differences()
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ((), {}),
+        (("--grid", "--tracks", "CTCF"), {"grid": True, "tracks": ["CTCF"]}),
+        (("--average", "strands"), {"average": "strands"}),
+        (("--background", "100"), {"background": 100}),
+    ],
+)
+def test_variants_are_those_of_the_command(model, tpm, other_tpm, score, fasta, sequences, tmp_path, words, options):
+    at = next(i for i in range(3000, 20_000) if set(sequences["one"][i : i + 3]) <= set("ACGT"))
+    ref = sequences["one"][at : at + 3]
+    alt = "ACGT"["TGCA".index(ref[0])]
+    rows = [("one", at + 1, ref[0], f"{alt},<DEL>"), ("chrone", at + 1, ref, ref[0]), ("one", at + 1, ref[0], ".")]
+    table = tmp_path / "variants.tsv"
+    table.write_text("chrom\tpos\tref\talt\n" + "".join("\t".join(map(str, row)) + "\n" for row in rows))
+    assert score(table, "--tpm", other_tpm, *words).code == 0
+    expected = pl.read_csv(tmp_path / "scores.tsv", separator="\t", infer_schema_length=None)
+    for variants in (table, rows):
+        effects = model.score_variants(variants, [tpm, other_tpm], fasta=fasta, **options)
+        found = effects.to_frame()
+        assert found.columns == expected.columns
+        for name in found.columns:
+            if found[name].dtype == pl.Float32:
+                np.testing.assert_allclose(
+                    found[name].to_numpy(), expected[name].cast(pl.Float32).to_numpy(), rtol=1e-5
+                )
+            else:
+                assert found[name].cast(pl.String).to_list() == expected[name].cast(pl.String).to_list()
+        assert effects.status == ("scored", "symbolic", "scored", "no_alternative")
+        assert effects.difference.shape == (4, 2, len(effects.tracks))
+        assert any("symbolic" in note for note in effects.notes)
+    assert len(effects.to_frame("pandas")) == len(found)
+
+
+def test_haplotypes_are_those_of_genome(model, tpm, genome, fasta, sequences, tmp_path):
+    at = next(i for i in range(3000, 20_000) if set(sequences["one"][i : i + 3]) <= set("ACGT"))
+    ref = sequences["one"][at : at + 3]
+    vcf = write_vcf(tmp_path / "person.vcf", [("one", at, ref, ref[0], "0|1")])
+    assert genome("--set", "F01=0", vcf=vcf, region=REGION).code == 0
+    expression = model.read(tpm).with_set("F01=0")
+    prediction = model.predict(expression, REGION, fasta=fasta, vcf=vcf)
+    assert prediction.samples == ("sample.h1", "sample.h2", "sample+F01-0.h1", "sample+F01-0.h2")
+    first, last = prediction.bins.spans["one"][0]
+    for number, name in enumerate(prediction.samples):
+        expected = bins(tmp_path / f"out/{name}.CTCF.bw", "one", bin_bp=128)[first:last]
+        track = prediction.tracks.index("CTCF")
+        np.testing.assert_allclose(prediction.values[number, :, track], expected, rtol=SAME, equal_nan=True)
+    assert not np.array_equal(prediction.values[0], prediction.values[1], equal_nan=True)
+    differences = prediction.differences()
+    assert differences.samples == ("sample+F01-0.h1", "sample+F01-0.h2")
+    np.testing.assert_array_equal(differences.values[1], prediction.values[3] - prediction.values[1])
+
+
+def test_a_difference_of_a_haplotype_is_from_the_same_haplotype(genome, sequences, tmp_path):
+    at = next(i for i in range(3000, 20_000) if set(sequences["one"][i : i + 3]) <= set("ACGT"))
+    ref = sequences["one"][at]
+    vcf = write_vcf(tmp_path / "person.vcf", [("one", at, ref, "ACGT"["TGCA".index(ref)], "0|1")])
+    assert genome("--set", "F01=0", "--differences", vcf=vcf, chromosome="one").code == 0
+    for end in ("h1", "h2"):
+        one, two, difference = (
+            bins(tmp_path / "out" / name, "one", bin_bp=128)
+            for name in (
+                f"sample.{end}.CTCF.bw",
+                f"sample+F01-0.{end}.CTCF.bw",
+                f"sample+F01-0.{end}.CTCF.difference.bw",
+            )
+        )
+        np.testing.assert_allclose(difference, two - one, atol=1e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"average": "strand"}, "'strand' is unknown"),
+        ({"average": "strands", "grid": True}, "omit average"),
+        ({"features": "x.bed"}, "set background"),
+        ({"tracks": ["ATAC"]}, "ATAC"),
+    ],
+)
+def test_variants_that_cannot_be_scored_so_are_refused(model, expression, fasta, options, said):
+    with pytest.raises(eb.InputError, match=said):
+        model.score_variants([("one", 5000, "A", "C")], expression, fasta=fasta, **options)
+
+
+def test_a_screen_of_copies_is_refused(model, expression, fasta):
+    with pytest.raises(eb.InputError, match="not of copies"):
+        model.screen(expression.with_set("F01=0"), REGION, fasta=fasta)

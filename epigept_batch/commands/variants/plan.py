@@ -12,22 +12,22 @@ from epigept_batch.commands.run.samples import read_inputs
 from epigept_batch.errors import InputError
 from epigept_batch.expression.perturb import check_factors
 from epigept_batch.inference.model_file import file_sha256, read_spec
-from epigept_batch.prediction.effects import Scoring, views_of
+from epigept_batch.prediction.effects import Scoring, reference_tiles, views_of
 from epigept_batch.prediction.scores import open_store
 from epigept_batch.provenance.made_from import GENOME
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.genome_verdict import accept_genome
-from epigept_batch.sequence.regions import by_any_name, read_bed
-from epigept_batch.tiling import Region, Tile, ceil_div
+from epigept_batch.sequence.regions import by_any_name
+from epigept_batch.tiling import Region, ceil_div
 from epigept_batch.tracks.chosen import choose_tracks
-from epigept_batch.variants.background import Drawing, Features, Strata
+from epigept_batch.variants.background import Drawing, Strata, read_features
 from epigept_batch.variants.chunks import chunk_size, in_chunks
 from epigept_batch.variants.tally import Tally
-from epigept_batch.variants.variant import SCORED, place
+from epigept_batch.variants.variant import place
 from epigept_batch.variants.variant_file import read_variants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from epigept_batch.sequence.genome_verdict import Verdict
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig
-    from epigept_batch.variants.background import Stratum
+    from epigept_batch.variants.background import Features, Stratum
     from epigept_batch.variants.chunks import Chunk
     from epigept_batch.variants.variant import Placed
 
@@ -164,18 +164,13 @@ def _plan(request: VariantsRequest, spec: Spec, genome: Genome, say: Callable[[s
     regions = [Region(contig.name, 0, contig.length) for contig in chosen]
     verdict = accept_genome(genome, regions, spec, chosen=True, any_genome=request.any_genome)
     drawing = Drawing(genome, chosen, strata, request.seed)
-    drawn = {
-        stratum: tuple(
-            place(one, contigs, genome, longest=scoring.longest) for one in drawing.draw(stratum, request.background)
-        )
-        for stratum in sorted(strata.shapes)
-    }
+    drawn = drawing.draw_all(request.background, contigs, longest=scoring.longest)
     part, parts = request.shard
     span = (tally.variants * (part - 1) // parts, tally.variants * part // parts)
     store = None
     if request.scores is not None:
         placed_here = islice(_placed(request, genome, contigs, scoring), *span)
-        tiles = _reference_tiles(chain(placed_here, *drawn.values()), scoring)
+        tiles = reference_tiles(chain(placed_here, *drawn.values()), scoring)
         store = open_store(request.scores, spec, genome, tiles, model=request.model)
     model_sha256 = file_sha256(request.model)
     inputs = {
@@ -244,16 +239,4 @@ def _features(request: VariantsRequest, genome: Genome) -> Features | None:
         return None
     if not request.background:
         raise InputError(f"--background-bed {request.features}: has no effect without --background N")
-    regions = read_bed(request.features, {contig.name: contig for contig in genome.contigs})
-    return Features(regions, genome.contigs)
-
-
-def _reference_tiles(placed: Iterable[Placed], scoring: Scoring) -> Iterator[Tile]:
-    """Yield the windows whose motif scores a store must have. Of a reverse complement, scores are not stored."""
-    for one in placed:
-        for allele in one.alleles:
-            if allele.status == SCORED and one.contig is not None and allele.change is not None:
-                for view in scoring.views:
-                    if not view.reverse:
-                        for start in scoring.starts(one.variant, one.contig, allele.change, view):
-                            yield Tile(0, one.contig, start, ())
+    return read_features(request.features, genome.contigs)
