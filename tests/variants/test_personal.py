@@ -172,6 +172,7 @@ def test_digests_tell_haplotypes_apart(read):
         [("chr1", 10, "A", "T", "0|1"), records[1]],
         [records[0], ("chr1", 20, "A", "AT", "0|1")],
         [records[0], ("chr1", 20, "AC", "A", "0|1")],
+        [records[0], ("chr1", 20, "ACG", "A", "0|1")],
         [records[0], ("chr1", 21, "C", "CG", "0|1")],
         [records[0], ("chrX", 3, "T", "TG", "0|1")],
     ]
@@ -343,6 +344,25 @@ def test_changes_around_a_window_against_the_edited_bases(seed):
 def reader(tokens):
     padded = np.concatenate([np.full(500, NO_BASE), tokens, np.full(500, NO_BASE)]).astype(np.uint8)
     return lambda start, end: padded[start + 500 : end + 500]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (Change(10, 1, "G"), True),
+        (Change(38, 4, "ACGT"), True),
+        (Change(40, 0, "ACG"), True),
+        (Change(0, 0, "ACG"), True),  # before the window
+        (Change(45, 9, ""), True),
+        (Change(30, 20, ""), False),
+        (Change(38, 0, "ACGT"), False),
+        (Change(10, 1, ""), False),
+    ],
+)
+def test_nothing_is_aligned_where_every_base_stays(change, expected):
+    tokens = np.zeros(100, dtype=np.uint8)
+    edited = edit(reader(tokens), [change], contig_length=100, start=0, length=40)
+    assert edited.alignment.is_identity == expected
 
 
 def test_the_same_changes_are_equal_and_others_are_not():
