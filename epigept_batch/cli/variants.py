@@ -86,7 +86,7 @@ def variants(
         average=() if average is None else parse_average(average),
         shard=(1, 1) if shard is None else parse_shard(shard),
     )
-    with ProgressBar() as progress:
+    with ProgressBar(unit="variant") as progress:
         files = run_variants(request, progress)
     if as_json:
         print_records([files])

@@ -14,6 +14,7 @@ import torch
 
 import reference
 from epigept_batch.commands.run.journal import Journal
+from epigept_batch.commands.variants import run
 from epigept_batch.inference.device import CPU
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.ports import Inputs
@@ -562,3 +563,75 @@ def test_perturbed_copies_are_samples_too(score, snvs, vcf, tmp_path):
     done = score(path, "--set", "F99=0", "--force")
     assert done.code == 2
     assert "no factor 'F99'" in done.err
+
+
+def test_bcf_is_read_and_annotated_as_its_vcf(score, snvs, vcf, tmp_path):
+    path = vcf(snvs(number=3))
+    bcf = tmp_path / "variants.bcf"
+    with pysam.VariantFile(str(path)) as source, pysam.VariantFile(str(bcf), "wb", header=source.header) as target:
+        for one in source:
+            target.write(one)
+    assert score(path, out=tmp_path / "a.tsv").code == 0
+    assert score(bcf, out=tmp_path / "b.tsv").code == 0
+    assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "b.tsv").read_bytes()
+    assert score(bcf, out=tmp_path / "b.vcf").code == 0
+    assert score(path, out=tmp_path / "a.vcf").code == 0
+    records = [
+        [line for line in (tmp_path / name).read_text().splitlines() if not line.startswith("##")]
+        for name in ("a.vcf", "b.vcf")
+    ]
+    assert records[0] == records[1]
+
+
+def test_records_of_a_vcf_stay_as_they_are(score, sequences, write, tmp_path):
+    """Numbers as written, names that VCF reserves, genotypes, and fields that the header does not define."""
+    sequence = sequences["one"]
+    at = clear(sequence, 4000)
+    alt = "ACGT"["TGCA".index(sequence[at])]
+    line = f"one\t{at + 1}\trs1;rs2\t{sequence[at]}\t{alt}\t1.50\tq10\tAF=0.10;FLAG;X=1e-3\tGT:DP\t0|1:3"
+    header = HEADER.replace("\tINFO\n", "\tINFO\tFORMAT\tNA1\n")
+    path = write(header + line + "\n", "own.vcf")
+    assert score(path, out=tmp_path / "s.vcf", tpm=f"li|v,er={tmp_path / 'sample.tsv'}").code == 0
+    found = (tmp_path / "s.vcf").read_text().splitlines()[-1]
+    fields, expected = found.split("\t"), line.split("\t")
+    assert fields[:7] + fields[8:] == expected[:7] + expected[8:]
+    assert fields[7].startswith("AF=0.10;FLAG;X=1e-3;EPIGEPT=")
+    assert "|li%7Cv%2Cer|" in fields[7]
+    assert "0|1" not in (tmp_path / "s.vcf.run.json").read_text()
+
+
+def test_a_file_that_changes_during_the_run_gives_no_scores(score, snvs, vcf, monkeypatch, tmp_path):
+    path = vcf(snvs(number=3))
+    add = Journal.add
+
+    def change(self, tile, values):
+        add(self, tile, values)
+        path.write_text(path.read_text() + record("one", 5000, "A", "C") + "\n")
+
+    monkeypatch.setattr(Journal, "add", change)
+    done = score(path)
+    assert done.code == 2
+    assert "was changed during the run" in done.err
+    assert not (tmp_path / "scores.tsv").exists()
+
+
+def test_killed_between_the_file_and_its_record_the_run_is_made_again(score, snvs, vcf, monkeypatch, tmp_path):
+    path = vcf(snvs(number=3))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_record", killed)
+        assert score(path).code == 130
+    assert not (tmp_path / "scores.tsv.run.json").exists()
+    assert score(path).code == 0
+    assert (tmp_path / "scores.tsv.run.json").exists()
+    assert {p.name for p in tmp_path.iterdir() if p.name.startswith(".")} == set()
+
+
+def test_json_is_the_record(score, snvs, vcf):
+    done = score(vcf(snvs(number=2)), "--json")
+    (found,) = json.loads(done.out)
+    assert found["variants"] == 2
+    assert found["inputs"]["choice of windows"] == "around each variant"
