@@ -39,6 +39,15 @@ SYNTHETIC = TESTS / "data" / "synthetic"
 SCRIPTS = Path(sys.executable).parent
 
 
+PUBLISHED = "EPIGEPT_TESTS_PUBLISHED"
+
+
+def pytest_runtest_setup(item):
+    """Skip tests that convert further networks of the published size, a minute each, unless all tests are wanted."""
+    if item.get_closest_marker("published") and not os.environ.get(PUBLISHED):
+        pytest.skip(f"converts another network of the published size; make check-all sets {PUBLISHED}")
+
+
 @pytest.fixture(autouse=True)
 def home(monkeypatch, tmp_path_factory):
     """Keep caches and installed files of the tests apart from the user's; undo what a command sets after the test."""

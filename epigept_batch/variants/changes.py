@@ -141,9 +141,8 @@ class Alignment:
         with np.errstate(invalid="ignore", divide="ignore"):
             means = sums / counts.reshape(-1, *[1] * (sums.ndim - 1))
         for start, end in self.deleted:
-            first = start // bin_bp if start <= self.inside[0] else ceil_div(start, bin_bp)
-            last = ceil_div(end, bin_bp) if end >= self.inside[1] else end // bin_bp
-            means[first:last] = 0
+            last = ceil_div(end, bin_bp) if end >= self.inside[1] else end // bin_bp  # a contig may end within a bin
+            means[ceil_div(start, bin_bp) : last] = 0
         return np.moveaxis(means, 0, -2)
 
     def _runs(self, bin_bp: int) -> NDArray[np.int64]:

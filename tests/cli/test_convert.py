@@ -83,6 +83,7 @@ def test_genome_runs_the_dnase_network_and_says_that_it_extrapolates(
     assert (record["architecture"], record["windows"]) == ("dnase", 4)
 
 
+@pytest.mark.published
 @pytest.mark.parametrize("architecture", ["hg19", "hg19-pretrain"])
 def test_genome_runs_the_hg19_networks(command, make_bare_model, normalised, chr22, tmp_path, architecture):
     done = command(

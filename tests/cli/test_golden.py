@@ -44,7 +44,10 @@ def whole(run):
     return run()
 
 
-@pytest.fixture(scope="module", params=["fp32", "fp16", "int8"])
+@pytest.fixture(
+    scope="module",
+    params=["fp32", *(pytest.param(name, marks=pytest.mark.published) for name in ("fp16", "int8"))],
+)
 def precision(request):
     return request.param
 
