@@ -280,7 +280,7 @@ class _Effects:
         alignment = align((change,), contig_length=contig.length, start=start, length=geometry.window_bp)
         aligned = alignment.to_reference(alternative, has_bases_too, bin_bp=geometry.bin_bp)
         inside = has_bases[:, None]
-        return np.where(inside, reference, np.nan), np.where(inside, aligned, np.nan)
+        return np.where(inside, reference.astype(np.float64), np.nan), np.where(inside, aligned, np.nan)
 
     def _forward(self, tile: EditedTile) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return a window's signal, (samples, bins, tracks), and which bins have bases, along the forward strand."""
