@@ -121,6 +121,7 @@ def causal(work: Path) -> None:
     changed = [max(abs(known[snv]["truth"][cell]).max() for cell in SAMPLES) >= LEAST_EFFECT for snv in random]
     print(f"\n{np.mean(changed):.1%} of the random variants have a true effect of {LEAST_EFFECT} or more in a track\n")
     print_ranks(chosen, random, known)
+    print_agreement(chosen, random, known)
 
 
 def random_snv(rng: np.random.Generator, tokens: NDArray[np.uint8]) -> Snv:
@@ -232,15 +233,27 @@ def print_ranks(
             cells = [f"{np.median(of):g}, {np.mean(of <= RANDOM / 100):.0%}" for of in by_method]
             print(f"| {name} | {len(ranks[name])} | {' | '.join(cells)} |")
         print(flush=True)
-    print("Differences of the causal variants in the track of the peak, beside the truth\n")
-    print("| method | r | same sign | mean size, of the truth's |\n|---|---|---|---|")
+
+
+def print_agreement(
+    chosen: list[Causal], random: list[Snv], known: Mapping[Snv, Mapping[str, Mapping[str, Array]]]
+) -> None:
+    """Print how effects agree with the truth: of causal variants on their peak, and of random ones on all tracks."""
+    print("| method | causal: r | same sign | mean size, of the truth's | random: r | false | missed |")
+    print("|---|---|---|---|---|---|---|")
     for method in ("network", "linear"):
-        pairs = np.array(
-            [
-                [known[one.snv][name][one.cell][TRACKS.index(KINDS[one.kind][1])] for name in (method, "truth")]
-                for one in chosen
-            ]
-        ).T
-        same = (np.sign(pairs[0]) == np.sign(pairs[1])).mean()
-        size = np.abs(pairs[0]).mean() / np.abs(pairs[1]).mean()
-        print(f"| {method} | {np.corrcoef(pairs)[0, 1]:.2f} | {same:.0%} | {size:.0%} |", flush=True)
+        on_peak = [
+            [known[one.snv][name][one.cell][TRACKS.index(KINDS[one.kind][1])] for name in (method, "truth")]
+            for one in chosen
+        ]
+        mine, true = np.array(on_peak).T
+        same, size = (np.sign(mine) == np.sign(true)).mean(), np.abs(mine).mean() / np.abs(true).mean()
+        of_random = [[known[snv][name][cell] for snv in random for cell in SAMPLES] for name in (method, "truth")]
+        all_mine, all_true = np.array(of_random).reshape(2, -1)
+        large, truly_large = np.abs(all_mine) >= LEAST_EFFECT, np.abs(all_true) >= LEAST_EFFECT
+        print(
+            f"| {method} | {np.corrcoef(mine, true)[0, 1]:.2f} | {same:.0%} | {size:.0%} | "
+            f"{np.corrcoef(all_mine, all_true)[0, 1]:.2f} | {(large & ~truly_large).sum()} of {large.sum()} | "
+            f"{(~large & truly_large).sum()} of {truly_large.sum()} |",
+            flush=True,
+        )
