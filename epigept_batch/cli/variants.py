@@ -40,7 +40,7 @@ from epigept_batch.names import AVERAGES
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Also score N random variants of each kind, and give the percentile of each |difference| among them.",
+    help="Also score N random variants of each kind, and give the percentile of each absolute difference among them.",
 )
 @click.option(
     "--background-bed",
