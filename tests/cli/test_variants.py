@@ -21,7 +21,10 @@ from epigept_batch.inference.ports import Inputs
 from epigept_batch.inference.session import open_session
 from epigept_batch.motifs.scan import GenomeScan, MotifScanner
 from epigept_batch.prediction.edited import EditedScores, EditedTile, EditedWindowReader, ScanInBlocks
+from epigept_batch.prediction.effects import Scoring, View
 from epigept_batch.sequence.genome import Genome
+from epigept_batch.spec import ScanWindow
+from epigept_batch.tiling import Contig, Geometry
 from epigept_batch.timing import StageClock
 from epigept_batch.variants import chunks
 from epigept_batch.variants.background import Drawing, Strata, Stratum
@@ -635,3 +638,32 @@ def test_json_is_the_record(score, snvs, vcf):
     (found,) = json.loads(done.out)
     assert found["variants"] == 2
     assert found["inputs"]["choice of windows"] == "around each variant"
+
+
+def test_bins_that_an_insertion_moves_out_of_a_window_of_the_grid_are_left_out(score, vcf, naive, sequences, tmp_path):
+    sequence = sequences["one"]
+    window = next(w for w in range(1, 7) if set(sequence[w * WINDOW + 2000 : (w + 1) * WINDOW + 300]) <= set("ACGT"))
+    position = window * WINDOW + 18 * BIN + 5
+    ref, alt = sequence[position], sequence[position] + "ACGTTGCA" * 50
+    assert score(vcf([("one", position, ref, alt)]), "--grid").code == 0
+    before, after = expected_effect(naive, sequence, position, ref, alt, window * WINDOW)
+    assert np.isnan(after[19]).all()
+    table = read(tmp_path / "scores.tsv")
+    np.testing.assert_allclose(table["reference"], before[17:19].mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(table["difference"], (after - before)[17:19].mean(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("scan_window", "position", "expected"),
+    [
+        (ScanWindow(-37, 164), 2560 + 261, [2560]),
+        (ScanWindow(-37, 164), 2560 + 5, [0, 2560]),
+        (ScanWindow(-400, 600), 2560 + 261, [0, 2560]),
+        (ScanWindow(-400, 600), 2560 - 300, [0, 2560]),
+        (ScanWindow(-400, 600), 1280, [0]),
+    ],
+)
+def test_a_window_of_the_grid_is_needed_where_motif_hits_reach(scan_window, position, expected):
+    scoring = Scoring(Geometry(BINS, BIN), scan_window, grid=True)
+    variant, contig = Variant(0, "one", position, ".", "A", ("C",)), Contig("one", 20_000)
+    assert scoring.starts(variant, contig, Change(position, 1, "C"), View()) == expected
