@@ -371,6 +371,8 @@ CASES = [
     f"variants v.vcf {VARIANTS} --tracks ATAC",
     f"variants v.vcf {VARIANTS} --out scores.txt",
     f"variants v.vcf {VARIANTS} --out folder",
+    f"variants v.vcf {VARIANTS} --out v.vcf --force",
+    f"variants v.vcf {VARIANTS} --out t.tsv --force",
     f"variants v.vcf {VARIANTS} --out scores.vcf --scores absent",
     f"variants annotated.vcf {VARIANTS} --out scores.vcf",
     f"variants float.variants {VARIANTS} --out scores.vcf.gz",

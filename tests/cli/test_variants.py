@@ -667,3 +667,14 @@ def test_a_window_of_the_grid_is_needed_where_motif_hits_reach(scan_window, posi
     scoring = Scoring(Geometry(BINS, BIN), scan_window, grid=True)
     variant, contig = Variant(0, "one", position, ".", "A", ("C",)), Contig("one", 20_000)
     assert scoring.starts(variant, contig, Change(position, 1, "C"), View()) == expected
+
+
+@pytest.mark.parametrize("name", ["variants.vcf", "sample.tsv"])
+def test_an_input_is_never_replaced(score, snvs, vcf, tmp_path, name):
+    path = vcf(snvs(number=2))
+    (tmp_path / "link.vcf").symlink_to(path)
+    before = (tmp_path / name).read_bytes()
+    done = score(tmp_path / "link.vcf", "--force", out=tmp_path / name)
+    assert done.code == 2
+    assert "is also an input; choose another --out" in done.err
+    assert (tmp_path / name).read_bytes() == before

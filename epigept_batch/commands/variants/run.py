@@ -61,7 +61,9 @@ def run_variants(request: VariantsRequest, progress: Progress) -> ScoreFiles:
         EpiGePTError: Something that the user can fix; the message is one line.
     """
     clock, files = StageClock(), ScoreFiles(request.out)
-    if files.format == VCF:
+    kind = files.format
+    _check_not_an_input(request)
+    if kind == VCF:
         check_not_annotated(request.variants, KEY)
     with ExitStack() as stack:
         with clock.stage("inputs"):
@@ -84,6 +86,20 @@ def run_variants(request: VariantsRequest, progress: Progress) -> ScoreFiles:
                 progress.say(f"{_kept(plan, journal):,} variants are saved; rerun the same command to resume")
             raise
     return files
+
+
+def _check_not_an_input(request: VariantsRequest) -> None:
+    """Check that the scores do not replace an input.
+
+    Raises:
+        InputError: They would.
+    """
+    samples = request.samples
+    optional = (request.features, samples.sheet, samples.tx2gene)
+    inputs = [request.variants, request.fasta, request.model, *(path for _, path in samples.tables)]
+    inputs += [path for path in optional if path is not None]
+    if request.out.exists() and any(path.exists() and path.samefile(request.out) for path in inputs):
+        raise InputError("is also an input; choose another --out", request.out)
 
 
 def _notes(plan: VariantsPlan) -> Iterator[str]:
