@@ -223,7 +223,7 @@ def test_indels_in_windows_around_them_against_a_naive_version(score, vcf, naive
     assert done.code == 0, done.err
     table = read(tmp_path / "scores.tsv")
     assert set(table["status"]) <= {"scored", "same_as_reference"}
-    at = 0
+    at, seen = 0, set()
     for position, ref, alt in rows:
         start = (position // BIN - BINS // 2) * BIN
         if ref == alt:
@@ -243,8 +243,19 @@ def test_indels_in_windows_around_them_against_a_naive_version(score, vcf, naive
             assert row["log2_fold_change"] == pytest.approx(np.log2((linear[1] + 1) / (linear[0] + 1)), abs=1e-4)
             difference = np.abs(after - before)[:, number]
             assert row["max_abs_difference"] == pytest.approx(np.nanmax(difference), abs=1e-5)
+            nearest = nearest_base(position, start // BIN + int(np.nanargmax(difference)), len(sequence))
+            if np.nanmax(difference) - np.sort(difference[~np.isnan(difference)])[-2] > 1e-5:  # no tie but for rounding
+                assert int(row["max_distance"]) == nearest - position
+                seen.add(np.sign(nearest - position))
             at += 1
     assert at == len(table)
+    assert seen == {-1, 0, 1}
+
+
+def nearest_base(position, bin_, length):
+    """The base of a bin that lies nearest to a position."""
+    bases = range(bin_ * BIN, min((bin_ + 1) * BIN, length))
+    return min(bases, key=lambda base: abs(base - position))
 
 
 def clear(sequence, near):
