@@ -15,7 +15,7 @@ from epigept_batch.names import SHIFTS, STRANDS
 from epigept_batch.prediction.edited import EditedScores, EditedTile, EditedWindowReader, ScanInBlocks
 from epigept_batch.prediction.predict import predict
 from epigept_batch.prediction.scores import make_scanner
-from epigept_batch.tiling import Tile, ceil_div
+from epigept_batch.tiling import ceil_div
 from epigept_batch.variants.changes import align
 from epigept_batch.variants.chunks import DIFFERENCE, FIELDS, LARGEST
 from epigept_batch.variants.variant import SCORED
@@ -187,15 +187,10 @@ def _tile(contig: Contig, start: int, change: Change | None, view: View) -> Edit
     return EditedTile(0, contig, start, (), change=change, reverse=view.reverse)
 
 
-def reference_tiles(placed: Iterable[Placed], scoring: Scoring) -> Iterator[Tile]:
+def reference_tiles(placed: Iterable[Placed], scoring: Scoring) -> Iterator[EditedTile]:
     """Yield the windows whose motif scores a store must have. Of a reverse complement, scores are not stored."""
-    for one in placed:
-        for allele in one.alleles:
-            if allele.status == SCORED and one.contig is not None and allele.change is not None:
-                for view in scoring.views:
-                    if not view.reverse:
-                        for start in scoring.starts(one.variant, one.contig, allele.change, view):
-                            yield Tile(0, one.contig, start, ())
+    tiles = (tile for one in placed for tile in _tiles(one, scoring))
+    return (tile for tile in tiles if tile.change is None and not tile.reverse)
 
 
 class _Effects:

@@ -1,4 +1,4 @@
-"""The options that every command shares that predicts windows of a genome for samples."""
+"""The options that commands share which predict for samples."""
 
 from __future__ import annotations
 
@@ -15,19 +15,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """What a user asks for.
+class PredictionRequest:
+    """What a user asks for of any command that predicts for samples and can resume.
 
     Attributes:
         samples: Which samples of which tables.
         perturbations: The perturbed copies wanted of each sample.
         fasta: The genome.
         model: The model file.
-        out: Output folder.
-        regions: Regions in samtools notation.
-        chromosomes: Names of whole contigs.
-        beds: Files of intervals.
-        all_contigs: Predict every contig of the FASTA.
+        out: The output folder, or the output file of a command that makes one.
         any_genome: Accept a genome that the network was not trained for.
         device: Device on which the network runs.
         batch_size: Number of (window, sample) pairs that the network computes at once; None to suit the device.
@@ -42,10 +38,6 @@ class RunRequest:
     fasta: Path
     model: Path
     out: Path
-    regions: tuple[str, ...] = ()
-    chromosomes: tuple[str, ...] = ()
-    beds: tuple[Path, ...] = ()
-    all_contigs: bool = False
     any_genome: bool = False
     device: Device = AUTO
     batch_size: int | None = None
@@ -53,3 +45,20 @@ class RunRequest:
     scores: Path | None = None
     force: bool = False
     fresh: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest(PredictionRequest):
+    """What a user asks for of a command that predicts windows of a genome.
+
+    Attributes:
+        regions: Regions in samtools notation.
+        chromosomes: Names of whole contigs.
+        beds: Files of intervals.
+        all_contigs: Predict every contig of the FASTA.
+    """
+
+    regions: tuple[str, ...] = ()
+    chromosomes: tuple[str, ...] = ()
+    beds: tuple[Path, ...] = ()
+    all_contigs: bool = False

@@ -36,6 +36,28 @@ Otherwise flushing the journals of many samples would take most of the time. If 
 last flush are lost; a killed process loses nothing."""
 
 
+class Syncs:
+    """Flushes journals to the disk from time to time, as often as `SYNC_SECONDS` and `SYNC_SHARE` say."""
+
+    def __init__(self, journals: Sequence[Journal]) -> None:
+        self._journals = journals
+        self._due = time.monotonic() + SYNC_SECONDS
+
+    def sync_if_due(self) -> None:
+        """Flush the journals if it is time; call it after adding to them.
+
+        Raises:
+            OutputError: One cannot be written.
+        """
+        begun = time.monotonic()
+        if begun < self._due:
+            return
+        for journal in self._journals:
+            journal.sync()
+        ended = time.monotonic()
+        self._due = ended + max(SYNC_SECONDS, SYNC_SHARE * (ended - begun))
+
+
 class RunJournals:
     """The journals of the samples of one run; a window is finished when every sample has it.
 
@@ -59,7 +81,7 @@ class RunJournals:
             # Those of other commands, which would write some of the same outputs, are held but not used.
             self._held = [stack.enter_context(held) for sample in samples for held in _others(plan, sample)]
             self._stack = stack.pop_all()
-        self._sync_due = time.monotonic() + SYNC_SECONDS
+        self._syncs = Syncs(self._journals)
         self.finished = frozenset.intersection(*(journal.tiles for journal in self._journals))
 
     def __enter__(self) -> Self:
@@ -129,15 +151,7 @@ class RunJournals:
         for number, journal in enumerate(self._journals):
             if tile.index not in journal:
                 journal.add(tile.index, _record([part[number] for part in parts]) if parts[0].size else nothing)
-        if time.monotonic() >= self._sync_due:
-            self._sync()
-
-    def _sync(self) -> None:
-        begun = time.monotonic()
-        for journal in self._journals:
-            journal.sync()
-        ended = time.monotonic()
-        self._sync_due = ended + max(SYNC_SECONDS, SYNC_SHARE * (ended - begun))
+        self._syncs.sync_if_due()
 
     def remove(self) -> None:
         """Delete the journals: the outputs are complete."""

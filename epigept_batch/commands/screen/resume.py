@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 import epigept_batch
 from epigept_batch.commands.run.journal import Journal
-from epigept_batch.commands.run.resume import SYNC_SECONDS, SYNC_SHARE
+from epigept_batch.commands.run.resume import Syncs
 from epigept_batch.screen.windows import HEAD
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class ScreenJournal:
         self._plan, self._parts = plan, plan.layout.parts
         inputs = {**plan.inputs, "version of epigept-batch": epigept_batch.__version__}
         self._journal = Journal(plan.files.journal, inputs, fresh=plan.request.fresh)
-        self._sync_due = time.monotonic() + SYNC_SECONDS
+        self._syncs = Syncs([self._journal])
         self.resumed = len(self._journal.tiles)
 
     def __enter__(self) -> Self:
@@ -85,11 +84,7 @@ class ScreenJournal:
             OutputError: It cannot be written.
         """
         self._journal.add(self._number(part.tile, part.number), np.ascontiguousarray(part.values).view(np.float32))
-        if time.monotonic() >= self._sync_due:
-            begun = time.monotonic()
-            self._journal.sync()
-            ended = time.monotonic()
-            self._sync_due = ended + max(SYNC_SECONDS, SYNC_SHARE * (ended - begun))
+        self._syncs.sync_if_due()
 
     def read(self, tile: Tile, part: int) -> NDArray[np.float64]:
         """Return the values of a finished part."""

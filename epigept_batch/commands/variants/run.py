@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import time
 from contextlib import ExitStack, closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import numpy as np
 import epigept_batch
 from epigept_batch.commands.run.journal import Journal
 from epigept_batch.commands.run.record import account_of_run
+from epigept_batch.commands.run.resume import Syncs
 from epigept_batch.commands.variants.files import PARQUET, VCF, ScoreFiles
 from epigept_batch.commands.variants.plan import make_plan
 from epigept_batch.errors import InputError
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from epigept_batch.inference.session import Session
     from epigept_batch.progress import Progress
     from epigept_batch.variants.chunks import Chunk
-
-SYNC_SECONDS = 5.0
 
 
 def run_variants(request: VariantsRequest, progress: Progress) -> ScoreFiles:
@@ -184,14 +182,12 @@ def _score(
         say=progress.say,
         clock=clock,
     )
-    sync_due = time.monotonic() + SYNC_SECONDS
+    syncs = Syncs([journal])
     with closing(effects):
         for chunk, values in effects:
             with clock.stage("journal"):
                 journal.add(chunk.index, values.reshape(-1, len(FIELDS)))
-                if time.monotonic() >= sync_due:
-                    journal.sync()
-                    sync_due = time.monotonic() + SYNC_SECONDS
+                syncs.sync_if_due()
             progress.advance(len(chunk.placed))
 
 
