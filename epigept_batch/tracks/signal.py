@@ -51,7 +51,7 @@ class SignalTrack:
             self._file = pyBigWig.open(str(path))
         except RuntimeError as error:
             raise InputError("not a bigWig, or truncated", path) from error
-        self._may_hold_nan = not np.isfinite(_sum_of(path))
+        self._may_hold_nan = not np.isfinite(_summary_of(path)[3])
 
     @property
     def contigs(self) -> tuple[Contig, ...]:
@@ -85,6 +85,11 @@ class SignalTrack:
                     lengths, counts = np.unique([last - first for first, last, _ in records], return_counts=True)
                     return int(lengths[counts.argmax()])
         return None
+
+    def extremes(self) -> tuple[float, float]:
+        """Return the minimum and the maximum of all values, from the file's summary; 0 without data."""
+        covered, least, most, _, _ = _summary_of(self.path)
+        return (least, most) if covered else (0.0, 0.0)
 
     def bins(
         self,
@@ -183,10 +188,10 @@ def _check_header(path: Path) -> None:
         raise InputError(f"truncated: its index begins at byte {max(offsets):,} of {size:,}; copy it again", path)
 
 
-def _sum_of(path: Path) -> float:
-    """Return the sum of all values from the file's summary; NaN without a summary.
+def _summary_of(path: Path) -> tuple[int, float, float, float, float]:
+    """Return bases with data, minimum, maximum, sum and sum of squares of all values; 0 and NaN without a summary.
 
-    It is read here because the library's `header` crashes the process if the sum is infinite.
+    They are read here because the library's `header` crashes the process if the sum is infinite.
     """
     with path.open("rb") as stream:
         stream.seek(SUMMARY_AT)
@@ -194,9 +199,9 @@ def _sum_of(path: Path) -> float:
         stream.seek(min(offset, path.stat().st_size))
         summary = stream.read(SUMMARY.size)
     if not offset or len(summary) < SUMMARY.size:
-        return math.nan
-    total: float = SUMMARY.unpack(summary)[3]
-    return total
+        return 0, math.nan, math.nan, math.nan, math.nan
+    found: tuple[int, float, float, float, float] = SUMMARY.unpack(summary)
+    return found
 
 
 class BinnedTrack:

@@ -17,6 +17,7 @@ import numpy as np
 
 from epigept_batch.errors import EpiGePTError
 from epigept_batch.tracks.bigwig import BigWigWriter
+from epigept_batch.tracks.statistics import BinStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +34,7 @@ def main() -> None:
     answers = sys.stdout.buffer
     sys.stdout = sys.stderr
     try:
-        _write(sys.stdin.buffer)
-        answer = (DONE, "")
+        answer: tuple[str, Any] = (DONE, _write(sys.stdin.buffer))
     except EpiGePTError as error:
         answer = (REFUSED, str(error))
     except Exception:  # noqa: BLE001 - the run reports it, whatever it is
@@ -46,14 +46,15 @@ def main() -> None:
         os._exit(1)  # the run was killed: nobody reads the answer, and Python would try to flush it again at exit
 
 
-def _write(messages: BinaryIO) -> None:
-    """Write the files that the first message names, with the values of the other messages."""
+def _write(messages: BinaryIO) -> list[dict[str, Any]]:
+    """Write the files that the first message names, with the values of the other messages; return their statistics."""
     source = _messages(messages)
     first = next(source, None)
     if first is None:
-        return
+        return []
     paths, contigs, bin_bp = first
     writers = [BigWigWriter(path, contigs, bin_bp=bin_bp, temporary=temporary) for path, temporary in paths]
+    statistics = [BinStatistics() for _ in writers]
     finished = False
     try:
         for message in source:
@@ -61,16 +62,18 @@ def _write(messages: BinaryIO) -> None:
                 for writer in writers:
                     writer.close()
                 finished = True
-                return
+                break
             contig, first_bin, content = message
             values = np.frombuffer(content, dtype=np.float32).reshape(len(writers), -1)
-            for writer, track in zip(writers, values, strict=True):
+            for writer, counted, track in zip(writers, statistics, values, strict=True):
                 for start, end in _with_values(track):
                     writer.write(contigs[contig], first_bin + start, track[start:end])
+                    counted.add(track[start:end])
     finally:
         if not finished:
             for writer in writers:
                 writer.discard()
+    return [counted.account() for counted in statistics]
 
 
 def _with_values(track: NDArray[np.float32]) -> Iterator[tuple[int, int]]:

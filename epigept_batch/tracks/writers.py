@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class TrackWriters:
         self._numbers = {contig: number for number, contig in enumerate(contigs)}
         self._files: list[tuple[Path, Path]] = []
         self._processes: list[_Process] = []
+        self.statistics: list[dict[str, Any]] = []
+        """Statistics of each file after `close`, see `BinStatistics.account`."""
         processes = max(1, min(processes, len(paths)))
         try:
             for path in paths:
@@ -79,8 +81,9 @@ class TrackWriters:
         """Finish every file and sync it to disk, so that `publish` is unlikely to fail."""
         for process in self._processes:
             process.send(None)
-        for process in self._processes:
-            process.finish()
+        shares = [process.finish() for process in self._processes]
+        step = len(self._processes)
+        self.statistics = [shares[number % step][number // step] for number in range(len(self._files))]
         for path, temporary in self._files:
             _sync(temporary, path)
 
@@ -142,8 +145,8 @@ class _Process:
             self.finish()
             raise OutputError("a process that writes bigWigs ended early; rerun") from None
 
-    def finish(self) -> None:
-        """Wait until the process ends.
+    def finish(self) -> list[dict[str, Any]]:
+        """Wait until the process ends, and return the statistics of its files.
 
         Raises:
             OutputError: It could not write, or was killed.
@@ -152,7 +155,7 @@ class _Process:
         with suppress(BrokenPipeError):
             self._in.close()
         try:
-            kind, text = pickle.load(self._out)  # noqa: S301 - from our own process
+            kind, answer = pickle.load(self._out)  # noqa: S301 - from our own process
         except (EOFError, pickle.UnpicklingError):
             code = self._process.wait()
             how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with code {code}"
@@ -161,9 +164,11 @@ class _Process:
             ) from None
         self._process.wait()
         if kind == REFUSED:
-            raise OutputError(text)
+            raise OutputError(answer)
         if kind != DONE:
-            raise RuntimeError(text)
+            raise RuntimeError(answer)
+        statistics: list[dict[str, Any]] = answer
+        return statistics
 
     def stop(self) -> None:
         """Kill the process if it is still running."""

@@ -118,6 +118,8 @@ class TrackWork:
             for sample in assignment.samples
         ]
         self._bins = np.zeros(len(assignment.samples), dtype=np.int64)
+        self._written = [tracks.written(sample) for sample in assignment.samples]
+        self._statistics: list[dict[str, Any]] = []
 
     @property
     def is_empty(self) -> bool:
@@ -146,6 +148,8 @@ class TrackWork:
         """Complete the bigWigs."""
         del again
         self._writers.close()
+        found = iter(self._writers.statistics)
+        self._statistics = [{name: next(found) for name in names} for names in self._written]
 
     def publish(self) -> None:
         """Give the bigWigs their names."""
@@ -153,7 +157,12 @@ class TrackWork:
 
     def facts(self, number: int) -> Mapping[str, Any]:
         """Return what a record says about the tracks."""
-        return {"space": self._tracks.space, "regions": self._regions, "bins": int(self._bins[number])}
+        return {
+            "space": self._tracks.space,
+            "regions": self._regions,
+            "bins": int(self._bins[number]),
+            "statistics": self._statistics[number],
+        }
 
     def summary(self, number: int) -> str:
         """Return what was made."""
