@@ -31,7 +31,10 @@ OWNERS = {
     "Bio": {"sequence/fasta_index.py"},
     "pyBigWig": {"tracks/signal.py"},
     "cooler": {"contacts/cool.py"},
-    "matplotlib": {"evaluation/figures.py"},
+    "matplotlib": {
+        "evaluation/figures.py",
+        *(f"figures/{name}.py" for name in ("contacts", "coordinates", "region", "signals", "style")),
+    },
     "pysam": {"variants/vcf.py"},
     "hictkpy": {"contacts/contact_file.py"},
     "anndata": {"expression/pseudobulk.py"},

@@ -1,0 +1,179 @@
+"""Draw a region: panels below each other over one axis of coordinates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from epigept_batch.figures import contacts, coordinates, signals
+from epigept_batch.figures.panels import ContactPanel, SignalPanel
+from epigept_batch.figures.style import BODY_PT, MM, SMALL_PT
+from epigept_batch.tiling import Region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from epigept_batch.figures.panels import Panel
+
+LEFT_MM, RIGHT_MM, TOP_MM, BOTTOM_MM = 34.0, 15.0, 2.0, 13.0
+"""Margins: for names and scales, for colour bars, and for coordinates and notes."""
+TITLE_MM = 5.0
+SIGNAL_MM, PEAKS_MM = 8.0, 1.6
+GAP_MM, GROUP_GAP_MM = 1.2, 3.0
+COLUMN_MM = 0.15
+"""Width of a column, the finest detail; at 300 dots per inch it is 1.8 dots wide."""
+NAME_LETTERS = 24
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a figure's axes are.
+
+    Attributes:
+        width_mm: Width of the figure.
+        title: Text above the panels; empty for none.
+        space: What the tracks hold, `log1p` or `linear`.
+    """
+
+    width_mm: float = 180.0
+    title: str = ""
+    space: str = "log1p"
+
+    @property
+    def panel_mm(self) -> float:
+        """Width of the panels."""
+        return self.width_mm - LEFT_MM - RIGHT_MM
+
+    @property
+    def columns(self) -> int:
+        """Number of columns that the panels have room for."""
+        return int(self.panel_mm / COLUMN_MM)
+
+
+def draw_region(region: Region, panels: Sequence[Panel], layout: Layout) -> Figure:
+    """Draw panels below each other, in the style that is in force (`style.publication_style`).
+
+    Args:
+        region: The region; panels may have bins that reach beyond it, of which the part within it is drawn.
+        panels: From top to bottom; those of one track, which follow each other, get one title.
+        layout: Sizes and texts.
+    """
+    from matplotlib.figure import Figure
+
+    heights = [_height_mm(panel, region, layout) for panel in panels]
+    gaps = [_gap_mm(above, below) for above, below in zip([None, *panels], panels, strict=False)]
+    top_mm = TOP_MM + (TITLE_MM if layout.title else 0)
+    height_mm = top_mm + sum(heights) + sum(gaps) + BOTTOM_MM
+    figure = Figure(figsize=(layout.width_mm * MM, height_mm * MM))
+    at, last = height_mm - top_mm, None
+    for panel, height, gap, named in zip(panels, heights, gaps, _begins_group(panels), strict=True):
+        at -= gap + height
+        last = _axes(figure, layout, height_mm, at, height)
+        _draw(figure, last, panel, region, layout, named=named)
+    if last is not None:
+        coordinates.draw_axis(_axes(figure, layout, height_mm, at, heights[-1]), region, layout.panel_mm)
+    _write(figure, layout, panels, height_mm)
+    return figure
+
+
+def _axes(figure: Figure, layout: Layout, height_mm: float, bottom_mm: float, size_mm: float) -> Axes:
+    """Make axes of a height in mm."""
+    return figure.add_axes(
+        (
+            LEFT_MM / layout.width_mm,
+            bottom_mm / height_mm,
+            layout.panel_mm / layout.width_mm,
+            size_mm / height_mm,
+        )
+    )
+
+
+def _height_mm(panel: Panel, region: Region, layout: Layout) -> float:
+    if isinstance(panel, ContactPanel):
+        return contacts.height_mm(panel, region, layout.panel_mm)
+    return SIGNAL_MM + (PEAKS_MM if panel.peaks is not None else 0)
+
+
+def _gap_mm(above: Panel | None, below: Panel) -> float:
+    if above is None:
+        return 0.0
+    return GAP_MM if _group(above) == _group(below) else GROUP_GAP_MM
+
+
+def _group(panel: Panel) -> str:
+    return f"track {panel.track}" if isinstance(panel, SignalPanel) else "contacts"
+
+
+def _begins_group(panels: Sequence[Panel]) -> Iterator[bool]:
+    before = None
+    for panel in panels:
+        yield _group(panel) != before
+        before = _group(panel)
+
+
+def _draw(figure: Figure, axes: Axes, panel: Panel, region: Region, layout: Layout, *, named: bool) -> None:
+    """Draw a panel, and its names beside it."""
+    axes.set_xlim(region.start, region.end)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    if isinstance(panel, ContactPanel):
+        contacts.draw_contacts(figure, axes, panel, region)
+        _name(axes, ["contacts"] if named else [], [panel.sample], "black", layout)
+        return
+    signals.draw_signal(axes, panel, region, peaks_share=PEAKS_MM / (SIGNAL_MM + PEAKS_MM))
+    kind = ["measured"] if panel.is_measured else ["difference"] if panel.is_difference else []
+    _name(axes, [panel.track] if named else [], [panel.sample, *kind], panel.colour, layout)
+
+
+def _name(axes: Axes, heading: Sequence[str], lines: Sequence[str], colour: str, layout: Layout) -> None:
+    """Write a heading in bold and lines below it into the left margin."""
+    rows = [
+        *((text, colour, "bold", BODY_PT) for text in heading),
+        *((text, "black", "normal", SMALL_PT) for text in lines),
+    ]
+    x = -(LEFT_MM - 1) / layout.panel_mm
+    for number, (text, ink, weight, size) in enumerate(rows):
+        axes.annotate(
+            _shortened(text),
+            (x, 1),
+            xycoords="axes fraction",
+            xytext=(0, -number * (BODY_PT + 0.8)),
+            textcoords="offset points",
+            va="top",
+            color=ink,
+            fontweight=weight,
+            fontsize=size,
+        )
+
+
+def _shortened(text: str) -> str:
+    """Return a name with its middle left out if it is too long for the margin."""
+    keep = (NAME_LETTERS - 1) // 2
+    return text if len(text) <= NAME_LETTERS else f"{text[:keep]}…{text[-keep:]}"
+
+
+def _write(figure: Figure, layout: Layout, panels: Sequence[Panel], height_mm: float) -> None:
+    """Write the title, and notes that tell how to read the figure."""
+    left = LEFT_MM / layout.width_mm
+    if layout.title:
+        figure.text(left, 1 - TOP_MM / height_mm, layout.title, va="top", fontweight="bold", fontsize=BODY_PT + 1)
+    figure.text(
+        left, 1 / height_mm, " · ".join(_notes(layout, panels)), va="bottom", fontsize=SMALL_PT, color="#444444"
+    )
+
+
+def _notes(layout: Layout, panels: Sequence[Panel]) -> Iterator[str]:
+    drawn = [panel for panel in panels if isinstance(panel, SignalPanel)]
+    if drawn:
+        yield f"height: {'ln(1 + signal)' if layout.space == 'log1p' else 'signal'}"
+    if most := max((panel.columns.bins for panel in drawn), default=1) - 1:
+        yield f"mean (dark) and maximum (light) of {most + 1} bins"
+    if any(signals.is_clipped(panel) for panel in drawn):
+        yield "black marks: beyond the scale"
+    if most := max((panel.merged for panel in panels if isinstance(panel, ContactPanel)), default=1) - 1:
+        yield f"contacts: mean of {most + 1} × {most + 1} bins"
+    if any(panel.absent for panel in panels):
+        yield "grey: not predicted"
