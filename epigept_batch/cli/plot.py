@@ -51,7 +51,10 @@ OF_MEASURED = ("measured_space", "zero_fill")
     "--peaks",
     metavar="FILE",
     shell_complete=completes_files,
-    help="BED or narrowPeak of peaks; {sample} and {track} are placeholders.  [default: SAMPLE.TRACK.narrowPeak in DIR]",
+    help="BED or narrowPeak of peaks; {sample} and {track} are placeholders.  [default: SAMPLE.TRACK.*Peak in DIR]",
+)
+@click.option(
+    "--genes", type=click.Path(path_type=Path), help="Gene models to draw: GTF, BED or a gene table of UCSC (refGene)."
 )
 @click.option("--no-contacts", is_flag=True, help="Leave out contact maps, of which DIR may have some.")
 @click.option(
@@ -81,7 +84,7 @@ def plot(
     scale: str,
     **others: Any,  # noqa: ANN401 - of the request's own names and types
 ) -> None:
-    """Draw regions of a run: its tracks, contacts and peaks, with measured tracks beside them.
+    """Draw regions of a run: its tracks, contacts and peaks, with measured tracks and genes.
 
     DIR is an output folder of genome or contacts. Each region becomes a page of a PDF, or a numbered SVG or PNG.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError
-from epigept_batch.figures.panels import ContactPanel, with_limits
+from epigept_batch.figures.panels import with_limits
 from epigept_batch.figures.reader import PanelReader, Shown
-from epigept_batch.figures.region import LEFT_MM, RIGHT_MM, Layout, draw_region
+from epigept_batch.figures.region import MOST_LEFT_MM, RIGHT_OF_MAPS_MM, draw_region, layout_for
 from epigept_batch.figures.style import FONT, FORMATS, publication_style, save_pages
 from epigept_batch.files import make_folder, publish, temporary_beside
 from epigept_batch.results.folder import read_run_folder
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from epigept_batch.figures.panels import Panel
+    from epigept_batch.figures.region import Layout
     from epigept_batch.progress import Progress
     from epigept_batch.tiling import Contig, Region
 
 MOST_PAGES, MOST_PANELS = 1000, 200
-LEAST_MM, MOST_MM = LEFT_MM + RIGHT_MM + 20, 1000.0
+LEAST_MM, MOST_MM = MOST_LEFT_MM + RIGHT_OF_MAPS_MM + 20, 1000.0
 """Limits of the width of a figure."""
 
 
@@ -44,6 +45,7 @@ class PlotRequest:
         measured_space: `linear` or `log1p`.
         zero_fill: Whether bases without data have a measured signal of 0.
         peaks: BED files, a path with {sample} and {track}; None for those in the folder.
+        genes: File of gene models; None for none.
         contacts: Whether to draw the contact maps that the folder has.
         scale: `common`, `own`, or the highest value that the panels show.
         title: Title of every page; None for the region.
@@ -61,6 +63,7 @@ class PlotRequest:
     measured_space: str = "linear"
     zero_fill: bool = False
     peaks: str | None = None
+    genes: Path | None = None
     contacts: bool = True
     scale: str | float = "common"
     title: str | None = None
@@ -78,13 +81,16 @@ def run_plot(request: PlotRequest, progress: Progress) -> list[Path]:
     """
     kind = _format(request)
     folder = read_run_folder(request.folder, request.samples)
-    layout = Layout(width_mm=request.width_mm, space=folder.space)
+    names = [name for sample in folder.samples for name in (sample.name, *(one.name for one in sample.tracks))]
+    has_maps = request.contacts and any(sample.contacts is not None for sample in folder.samples)
+    layout = layout_for(names, width_mm=request.width_mm, space=folder.space, has_maps=has_maps)
     shown = Shown(
         tracks=request.tracks,
         measured=request.measured,
         measured_space=request.measured_space,
         zero_fill=request.zero_fill,
         peaks=request.peaks,
+        genes=request.genes,
         contacts=request.contacts,
         columns=layout.columns,
     )
@@ -159,7 +165,7 @@ def _titled(layout: Layout, request: PlotRequest, region: Region) -> Layout:
     """Return the layout of a page with its title."""
     place = f"{region.contig}:{region.start + 1:,}-{region.end:,}"
     title = request.title if request.title is not None else f"{region.name}  {place}".strip()
-    return Layout(layout.width_mm, title, layout.space)
+    return replace(layout, title=title)
 
 
 def _paths(out: Path, pages: int) -> list[Path]:

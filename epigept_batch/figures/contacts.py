@@ -12,7 +12,9 @@ from epigept_batch.figures.style import LINE_PT, MM, SMALL_PT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from epigept_batch.figures.panels import ContactPanel
     from epigept_batch.tiling import Region
@@ -57,7 +59,7 @@ def draw_contacts(figure: Figure, axes: Axes, panel: ContactPanel, region: Regio
     )
     top = min(panel.reach, region.end - region.start)
     axes.set_ylim(0, top)
-    ticks = [tick for tick in (0, top / 2, top)]
+    ticks = (0, top / 2, top)
     axes.set_yticks(ticks, [in_words(int(tick)) for tick in ticks])
     axes.set_ylabel("distance", fontsize=SMALL_PT, labelpad=1)
     _draw_bar(figure, axes, colours, label)
@@ -72,7 +74,7 @@ def _draw_absent(axes: Axes, panel: ContactPanel) -> None:
             axes.fill(*zip(*shape, strict=True), facecolor=NOT_PREDICTED, linewidth=0, zorder=0)
 
 
-def _shades(panel: ContactPanel) -> tuple[np.ndarray, tuple[float, float], str]:  # type: ignore[type-arg]
+def _shades(panel: ContactPanel) -> tuple[NDArray[np.float64], tuple[float, float], str]:
     """Return what the colours show, its limits, and its name."""
     if not panel.is_ratio:
         top = float(np.percentile(panel.values, SHARE)) if len(panel.values) else 1.0
@@ -82,14 +84,14 @@ def _shades(panel: ContactPanel) -> tuple[np.ndarray, tuple[float, float], str]:
     return shades, (-(top or 1.0), top or 1.0), "log₂(obs./exp.)"
 
 
-def _draw_bar(figure: Figure, axes: Axes, colours: object, label: str) -> None:
+def _draw_bar(figure: Figure, axes: Axes, colours: ScalarMappable, label: str) -> None:
     """Draw the scale of colours to the right of the triangle."""
     place = axes.get_position()
     width = figure.get_figwidth()
     left = place.x1 + BAR_GAP_MM * MM / width
     bar_axes = figure.add_axes((left, place.y0 + 0.1 * place.height, BAR_MM * MM / width, 0.8 * place.height))
-    bar = figure.colorbar(colours, cax=bar_axes)  # type: ignore[arg-type]
-    bar.outline.set_linewidth(LINE_PT)  # type: ignore[operator]
+    bar = figure.colorbar(colours, cax=bar_axes)
+    bar.outline.set_linewidth(LINE_PT)
     bar.ax.tick_params(labelsize=SMALL_PT, width=LINE_PT, length=1.5)
     bar.ax.locator_params(nbins=4)
     bar.set_label(label, fontsize=SMALL_PT, labelpad=1)

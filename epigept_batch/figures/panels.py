@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.figures.columns import Columns
+    from epigept_batch.sequence.genes import Gene
 
 Stretch = tuple[int, int]
 """Base pairs [start, end) of the contig."""
@@ -74,7 +75,18 @@ class ContactPanel:
     merged: int = 1
 
 
-Panel = SignalPanel | ContactPanel
+@dataclass(frozen=True)
+class GenePanel:
+    """Gene models.
+
+    Attributes:
+        genes: The genes that overlap the region, one transcript each.
+    """
+
+    genes: tuple[Gene, ...]
+
+
+Panel = SignalPanel | ContactPanel | GenePanel
 
 
 def with_limits(pages: Sequence[Sequence[Panel]], scale: str | float) -> list[list[Panel]]:

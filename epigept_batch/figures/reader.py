@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 from epigept_batch.contacts.contact_file import RAW, ContactFile
 from epigept_batch.errors import InputError
 from epigept_batch.figures.columns import read_columns
-from epigept_batch.figures.panels import SignalPanel
+from epigept_batch.figures.panels import GenePanel, SignalPanel
 from epigept_batch.figures.triangle import read_triangle
 from epigept_batch.results.colours import MEASURED, track_colours
+from epigept_batch.sequence.genes import read_genes
 from epigept_batch.sequence.regions import bed_lines, read_intervals
 from epigept_batch.tiling import Contig, Region, bins_of, clip_spans, select_bins
 from epigept_batch.tracks.signal import BinnedTrack, SignalTrack
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from epigept_batch.figures.panels import Panel, Stretch
     from epigept_batch.results.folder import ResultTrack, RunFolder
 
+REGIONS_SHOWN = 3
 PEAKS = "*Peak"
 """Ending of the names of files of peaks, such as `SAMPLE.TRACK.narrowPeak`."""
 
@@ -43,6 +45,7 @@ class Shown:
         measured_space: `linear` or `log1p`.
         zero_fill: Whether bases without data have a measured signal of 0.
         peaks: BED files, a path with {sample} and {track}; None for the files of peaks in the folder.
+        genes: File of gene models; None for none.
         contacts: Whether to draw the contact maps that the folder has.
         columns: Maximum number of columns.
     """
@@ -52,6 +55,7 @@ class Shown:
     measured_space: str = "linear"
     zero_fill: bool = False
     peaks: str | None = None
+    genes: Path | None = None
     contacts: bool = True
     columns: int = 900
 
@@ -105,6 +109,7 @@ class PanelReader:
             self._bin_bp = next((file.record_bp() or 0 for file in self._series.values()), 0) or 1
             self._measured = self._open_measured()
             self._peaks = dict(self._read_peaks())
+            self._genes = None if shown.genes is None else read_genes(shown.genes, self.contigs)
             self._files = files.pop_all()
 
     def __enter__(self) -> Self:
@@ -116,14 +121,16 @@ class PanelReader:
         self._files.close()
 
     def panels(self, region: Region) -> list[Panel]:
-        """Return the panels of a region: contacts, then the samples of one track after the other.
+        """Return the panels of a region: contacts, then one track after the other, each of all samples; genes.
 
         Raises:
             InputError: Nothing was predicted there, or a file cannot be used.
         """
         contig = next(contig for contig in self.contigs if contig.name == region.contig)
         self._check_predicted(contig, region)
-        return [*self._contacts(contig, region), *self._signals(contig, region)]
+        genes = () if self._genes is None else self._genes.overlapping(region.contig, region.start, region.end)
+        below = [] if self._genes is None else [GenePanel(tuple(genes))]
+        return [*self._contacts(contig, region), *self._signals(contig, region), *below]
 
     def _chosen(self) -> list[ResultTrack]:
         """Return the tracks that are drawn, by track and then by sample."""
@@ -135,10 +142,7 @@ class PanelReader:
                 raise InputError(f"--tracks: no track '{name}'; the folder has {has}", self._folder.path)
         wanted = {name.casefold() for name in self._shown.tracks}
         chosen = [one for one in every if not wanted or {one.name.casefold(), one.label.casefold()} & wanted]
-        order = list(dict.fromkeys((track.name, track.is_difference) for track in every))
-        return sorted(
-            chosen, key=lambda one: (self._folder.tracks.index(one.name), order.index((one.name, one.is_difference)))
-        )
+        return sorted(chosen, key=lambda one: (self._folder.tracks.index(one.name), one.is_difference))
 
     def _open(self, path: Path) -> SignalTrack:
         track = SignalTrack(path)
@@ -204,7 +208,8 @@ class PanelReader:
         every = [one for regions in (*self._regions.values(), *self._mapped.values()) for one in regions]
         if not any(one.contig == contig.name and one.start < region.end and region.start < one.end for one in every):
             has = self._folder.regions
-            some = ", ".join(has[:3]) + (f" and {len(has) - 3} more" if len(has) > 3 else "")
+            more = f" and {len(has) - REGIONS_SHOWN:,} more" if len(has) > REGIONS_SHOWN else ""
+            some = ", ".join(has[:REGIONS_SHOWN]) + more
             raise InputError(f"{region}: not predicted in this folder, which has {some}", self._folder.path)
 
     def _contacts(self, contig: Contig, region: Region) -> Iterator[Panel]:

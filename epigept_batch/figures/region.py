@@ -5,27 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from epigept_batch.figures import contacts, coordinates, signals
-from epigept_batch.figures.panels import ContactPanel, SignalPanel
+from epigept_batch.figures import contacts, coordinates, genes, signals
+from epigept_batch.figures.panels import ContactPanel, GenePanel, SignalPanel
 from epigept_batch.figures.style import BODY_PT, MM, SMALL_PT
-from epigept_batch.tiling import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from epigept_batch.figures.panels import Panel
+    from epigept_batch.tiling import Region
 
-LEFT_MM, RIGHT_MM, TOP_MM, BOTTOM_MM = 34.0, 15.0, 2.0, 13.0
-"""Margins: for names and scales, for colour bars, and for coordinates and notes."""
+LEAST_LEFT_MM, MOST_LEFT_MM = 20.0, 36.0
+"""Limits of the left margin, which has names and scales."""
+RIGHT_MM, RIGHT_OF_MAPS_MM = 4.0, 14.0
+"""Right margin, without and with the colour bars of contact maps."""
+SCALE_MM = 8.0
+TOP_MM, BOTTOM_MM = 2.0, 13.0
 TITLE_MM = 5.0
 SIGNAL_MM, PEAKS_MM = 8.0, 1.6
-GAP_MM, GROUP_GAP_MM = 1.2, 3.0
+PAIR_GAP_MM, GAP_MM, GROUP_GAP_MM = 0.6, 1.6, 3.2
+"""Distances: between a prediction and its measurement, between samples, and between tracks."""
 COLUMN_MM = 0.15
 """Width of a column, the finest detail; at 300 dots per inch it is 1.8 dots wide."""
 NAME_LETTERS = 24
+LETTER_MM = 1.35
+"""Width of an average letter of a name."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +41,41 @@ class Layout:
 
     Attributes:
         width_mm: Width of the figure.
+        left_mm: Left margin.
+        right_mm: Right margin.
         title: Text above the panels; empty for none.
         space: What the tracks hold, `log1p` or `linear`.
     """
 
     width_mm: float = 180.0
+    left_mm: float = MOST_LEFT_MM
+    right_mm: float = RIGHT_OF_MAPS_MM
     title: str = ""
     space: str = "log1p"
 
     @property
     def panel_mm(self) -> float:
         """Width of the panels."""
-        return self.width_mm - LEFT_MM - RIGHT_MM
+        return self.width_mm - self.left_mm - self.right_mm
 
     @property
     def columns(self) -> int:
         """Number of columns that the panels have room for."""
         return int(self.panel_mm / COLUMN_MM)
+
+
+def layout_for(names: Iterable[str], *, width_mm: float, space: str, has_maps: bool) -> Layout:
+    """Return a layout whose margins have room for names and, if needed, for colour bars.
+
+    Args:
+        names: Names of samples and tracks.
+        width_mm: Width of the figure.
+        space: What the tracks hold, `log1p` or `linear`.
+        has_maps: Whether there are contact maps.
+    """
+    longest = max((len(_shortened(name)) for name in [*names, "difference"]), default=0)
+    left_mm = min(max(SCALE_MM + longest * LETTER_MM, LEAST_LEFT_MM), MOST_LEFT_MM)
+    return Layout(width_mm, left_mm, RIGHT_OF_MAPS_MM if has_maps else RIGHT_MM, space=space)
 
 
 def draw_region(region: Region, panels: Sequence[Panel], layout: Layout) -> Figure:
@@ -83,7 +108,7 @@ def _axes(figure: Figure, layout: Layout, height_mm: float, bottom_mm: float, si
     """Make axes of a height in mm."""
     return figure.add_axes(
         (
-            LEFT_MM / layout.width_mm,
+            layout.left_mm / layout.width_mm,
             bottom_mm / height_mm,
             layout.panel_mm / layout.width_mm,
             size_mm / height_mm,
@@ -94,17 +119,23 @@ def _axes(figure: Figure, layout: Layout, height_mm: float, bottom_mm: float, si
 def _height_mm(panel: Panel, region: Region, layout: Layout) -> float:
     if isinstance(panel, ContactPanel):
         return contacts.height_mm(panel, region, layout.panel_mm)
+    if isinstance(panel, GenePanel):
+        return genes.height_mm(genes.place_genes(panel.genes, region, layout.panel_mm))
     return SIGNAL_MM + (PEAKS_MM if panel.peaks is not None else 0)
 
 
 def _gap_mm(above: Panel | None, below: Panel) -> float:
     if above is None:
         return 0.0
-    return GAP_MM if _group(above) == _group(below) else GROUP_GAP_MM
+    if _group(above) != _group(below):
+        return GROUP_GAP_MM
+    return PAIR_GAP_MM if isinstance(below, SignalPanel) and below.is_measured else GAP_MM
 
 
 def _group(panel: Panel) -> str:
-    return f"track {panel.track}" if isinstance(panel, SignalPanel) else "contacts"
+    if isinstance(panel, SignalPanel):
+        return f"track {panel.track}"
+    return "contacts" if isinstance(panel, ContactPanel) else "genes"
 
 
 def _begins_group(panels: Sequence[Panel]) -> Iterator[bool]:
@@ -123,9 +154,13 @@ def _draw(figure: Figure, axes: Axes, panel: Panel, region: Region, layout: Layo
         contacts.draw_contacts(figure, axes, panel, region)
         _name(axes, ["contacts"] if named else [], [panel.sample], "black", layout)
         return
-    signals.draw_signal(axes, panel, region, peaks_share=PEAKS_MM / (SIGNAL_MM + PEAKS_MM))
-    kind = ["measured"] if panel.is_measured else ["difference"] if panel.is_difference else []
-    _name(axes, [panel.track] if named else [], [panel.sample, *kind], panel.colour, layout)
+    if isinstance(panel, GenePanel):
+        genes.draw_genes(axes, genes.place_genes(panel.genes, region, layout.panel_mm), region, layout.panel_mm)
+        _name(axes, ["genes"], [], "black", layout)
+        return
+    signals.draw_signal(axes, panel, peaks_share=PEAKS_MM / (SIGNAL_MM + PEAKS_MM))
+    lines = ["measured"] if panel.is_measured else [panel.sample, *(["difference"] if panel.is_difference else [])]
+    _name(axes, [panel.track] if named else [], lines, panel.colour, layout)
 
 
 def _name(axes: Axes, heading: Sequence[str], lines: Sequence[str], colour: str, layout: Layout) -> None:
@@ -134,7 +169,7 @@ def _name(axes: Axes, heading: Sequence[str], lines: Sequence[str], colour: str,
         *((text, colour, "bold", BODY_PT) for text in heading),
         *((text, "black", "normal", SMALL_PT) for text in lines),
     ]
-    x = -(LEFT_MM - 1) / layout.panel_mm
+    x = -(layout.left_mm - 1) / layout.panel_mm
     for number, (text, ink, weight, size) in enumerate(rows):
         axes.annotate(
             _shortened(text),
@@ -157,7 +192,7 @@ def _shortened(text: str) -> str:
 
 def _write(figure: Figure, layout: Layout, panels: Sequence[Panel], height_mm: float) -> None:
     """Write the title, and notes that tell how to read the figure."""
-    left = LEFT_MM / layout.width_mm
+    left = layout.left_mm / layout.width_mm
     if layout.title:
         figure.text(left, 1 - TOP_MM / height_mm, layout.title, va="top", fontweight="bold", fontsize=BODY_PT + 1)
     figure.text(
@@ -175,5 +210,5 @@ def _notes(layout: Layout, panels: Sequence[Panel]) -> Iterator[str]:
         yield "black marks: beyond the scale"
     if most := max((panel.merged for panel in panels if isinstance(panel, ContactPanel)), default=1) - 1:
         yield f"contacts: mean of {most + 1} × {most + 1} bins"
-    if any(panel.absent for panel in panels):
+    if any(panel.absent for panel in panels if not isinstance(panel, GenePanel)):
         yield "grey: not predicted"

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.figures.panels import SignalPanel, Stretch
-    from epigept_batch.tiling import Region
 
 UP, DOWN = "#b2182b", "#2166ac"
 """Colours of differences above and below 0, which colour-blind readers can tell apart."""
@@ -23,13 +22,12 @@ LIGHT = 0.4
 BASELINE_PT, CLIPPED_PT = 0.4, 1.2
 
 
-def draw_signal(axes: Axes, panel: SignalPanel, region: Region, *, peaks_share: float) -> None:
+def draw_signal(axes: Axes, panel: SignalPanel, *, peaks_share: float) -> None:
     """Draw a track: filled from 0, with a line at 0 wherever there is data.
 
     Args:
         axes: Where to draw, with the region as limits.
         panel: The track.
-        region: The region.
         peaks_share: Share of the height that peaks take, if the panel has any.
     """
     low, high = panel.limits
@@ -47,6 +45,9 @@ def draw_signal(axes: Axes, panel: SignalPanel, region: Region, *, peaks_share: 
     axes.set_ylim(low - below, high)
     axes.set_yticks([low, 0, high] if low else [0, high])
     axes.set_yticklabels([f"{tick:.3g}".replace("-", "\N{MINUS SIGN}") for tick in axes.get_yticks()])
+    lowest, *_, highest = axes.get_yticklabels()
+    lowest.set_verticalalignment("bottom")  # within the panel, so that labels of neighbours do not touch
+    highest.set_verticalalignment("top")
     axes.spines["left"].set_bounds(low, high)
 
 

@@ -82,7 +82,7 @@ def save_pages(pages: Iterable[Callable[[], Figure]], paths: list[Path], kind: s
     if kind == "pdf":
         from matplotlib.backends.backend_pdf import PdfPages
 
-        with PdfPages(paths[0], metadata={"CreationDate": None, "Title": title}) as book:  # type: ignore[dict-item]
+        with PdfPages(paths[0], metadata={"CreationDate": None, "Title": title}) as book:
             for draw in pages:
                 book.savefig(draw(), dpi=DPI)
         return
