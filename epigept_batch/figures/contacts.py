@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from epigept_batch.figures.coordinates import in_words
+from epigept_batch.figures.coordinates import UNITS
 from epigept_batch.figures.signals import NOT_PREDICTED
 from epigept_batch.figures.style import LINE_PT, MM, SMALL_PT
 
@@ -60,8 +60,9 @@ def draw_contacts(figure: Figure, axes: Axes, panel: ContactPanel, region: Regio
     top = min(panel.reach, region.end - region.start)
     axes.set_ylim(0, top)
     ticks = (0, top / 2, top)
-    axes.set_yticks(ticks, [in_words(int(tick)) for tick in ticks])
-    axes.set_ylabel("distance", fontsize=SMALL_PT, labelpad=1)
+    size, unit = next((size, unit) for size, unit in UNITS if top >= size)
+    axes.set_yticks(ticks, [f"{tick / size:.3g}" for tick in ticks])
+    axes.set_ylabel(f"distance ({unit})", fontsize=SMALL_PT, labelpad=1)
     _draw_bar(figure, axes, colours, label)
 
 

@@ -32,12 +32,6 @@ def draw_axis(axes: Axes, region: Region, width_mm: float) -> None:
     axes.set_xlabel(f"{region.contig} ({unit})")
 
 
-def in_words(length: int) -> str:
-    """Return a length in bp with its unit."""
-    size, unit = next((size, unit) for size, unit in UNITS if length >= size or size == 1)
-    return f"{length / size:.3g} {unit}"
-
-
 def _unit(length: int) -> tuple[int, str]:
     return next((size, unit) for size, unit in UNITS if length >= LEAST_UNITS * size)
 

@@ -23,13 +23,15 @@ LEAST_LEFT_MM, MOST_LEFT_MM = 20.0, 36.0
 RIGHT_MM, RIGHT_OF_MAPS_MM = 4.0, 14.0
 """Right margin, without and with the colour bars of contact maps."""
 SCALE_MM = 8.0
-TOP_MM, BOTTOM_MM = 2.0, 13.0
+TOP_MM, BOTTOM_MM = 2.0, 10.5
+NOTE_MM = 2.8
+"""Height of a line of notes."""
 TITLE_MM = 5.0
 SIGNAL_MM, PEAKS_MM = 8.0, 1.6
 PAIR_GAP_MM, GAP_MM, GROUP_GAP_MM = 0.6, 1.6, 3.2
 """Distances: between a prediction and its measurement, between samples, and between tracks."""
-COLUMN_MM = 0.15
-"""Width of a column, the finest detail; at 300 dots per inch it is 1.8 dots wide."""
+COLUMN_MM = 0.2
+"""Width of a column, the finest detail."""
 NAME_LETTERS = 24
 LETTER_MM = 1.35
 """Width of an average letter of a name."""
@@ -91,7 +93,9 @@ def draw_region(region: Region, panels: Sequence[Panel], layout: Layout) -> Figu
     heights = [_height_mm(panel, region, layout) for panel in panels]
     gaps = [_gap_mm(above, below) for above, below in zip([None, *panels], panels, strict=False)]
     top_mm = TOP_MM + (TITLE_MM if layout.title else 0)
-    height_mm = top_mm + sum(heights) + sum(gaps) + BOTTOM_MM
+    notes = _lines(list(_notes(layout, panels)), layout.width_mm - layout.left_mm - 1)
+    below_mm = BOTTOM_MM + NOTE_MM * len(notes)
+    height_mm = top_mm + sum(heights) + sum(gaps) + below_mm
     figure = Figure(figsize=(layout.width_mm * MM, height_mm * MM))
     at, last = height_mm - top_mm, None
     for panel, height, gap, named in zip(panels, heights, gaps, _begins_group(panels), strict=True):
@@ -100,7 +104,7 @@ def draw_region(region: Region, panels: Sequence[Panel], layout: Layout) -> Figu
         _draw(figure, last, panel, region, layout, named=named)
     if last is not None:
         coordinates.draw_axis(_axes(figure, layout, height_mm, at, heights[-1]), region, layout.panel_mm)
-    _write(figure, layout, panels, height_mm)
+    _write(figure, layout, notes, height_mm)
     return figure
 
 
@@ -190,20 +194,37 @@ def _shortened(text: str) -> str:
     return text if len(text) <= NAME_LETTERS else f"{text[:keep]}…{text[-keep:]}"
 
 
-def _write(figure: Figure, layout: Layout, panels: Sequence[Panel], height_mm: float) -> None:
-    """Write the title, and notes that tell how to read the figure."""
+def _write(figure: Figure, layout: Layout, notes: Sequence[str], height_mm: float) -> None:
+    """Write the title above the panels and the notes below them."""
     left = layout.left_mm / layout.width_mm
     if layout.title:
         figure.text(left, 1 - TOP_MM / height_mm, layout.title, va="top", fontweight="bold", fontsize=BODY_PT + 1)
-    figure.text(
-        left, 1 / height_mm, " · ".join(_notes(layout, panels)), va="bottom", fontsize=SMALL_PT, color="#444444"
-    )
+    for number, line in enumerate(reversed(notes)):
+        y = (1 + number * NOTE_MM) / height_mm
+        figure.text(left, y, line, va="bottom", fontsize=SMALL_PT, color="#444444")
+
+
+def _lines(notes: Sequence[str], width_mm: float) -> list[str]:
+    """Join notes to lines that have room."""
+    lines: list[str] = []
+    for note in notes:
+        longer = f"{lines[-1]} · {note}" if lines else note
+        if lines and len(longer) * LETTER_MM <= width_mm:
+            lines[-1] = longer
+        else:
+            lines.append(note)
+    return lines
 
 
 def _notes(layout: Layout, panels: Sequence[Panel]) -> Iterator[str]:
+    """Yield what tells how to read the figure."""
     drawn = [panel for panel in panels if isinstance(panel, SignalPanel)]
     if drawn:
-        yield f"height: {'ln(1 + signal)' if layout.space == 'log1p' else 'signal'}"
+        same = len({(panel.track, panel.is_difference, panel.limits) for panel in drawn}) == len(
+            {(panel.track, panel.is_difference) for panel in drawn}
+        )
+        height = "ln(1 + signal)" if layout.space == "log1p" else "signal"
+        yield f"height: {height}{', one scale per track' if same else ''}"
     if most := max((panel.columns.bins for panel in drawn), default=1) - 1:
         yield f"mean (dark) and maximum (light) of {most + 1} bins"
     if any(signals.is_clipped(panel) for panel in drawn):
