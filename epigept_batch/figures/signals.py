@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from epigept_batch.results.colours import DOWN, UP
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
 
     from epigept_batch.figures.panels import SignalPanel, Stretch
 
-UP, DOWN = "#b2182b", "#2166ac"
-"""Colours of differences above and below 0, which colour-blind readers can tell apart."""
 NOT_PREDICTED = "#e4e4e4"
 LIGHT = 0.4
 """Opacity of the maximum behind the mean."""
