@@ -14,6 +14,7 @@ from epigept_batch.browser.hub_pages import hub_pages
 from epigept_batch.browser.igv_session import SESSION_FILE, igv_session
 from epigept_batch.errors import InputError, OutputError, reason
 from epigept_batch.files import make_folder, publish, replacing, temporary_beside
+from epigept_batch.provenance.run_record import read_records
 from epigept_batch.results.folder import RunFolder, read_run_folder
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def run_hub(request: HubRequest, progress: Progress) -> HubLinks:
     genome = _genome(folder, request.genome_name)
     out = request.out or folder.path
     make_folder(out)
-    _check_replaceable(out / HUB_FILE, force=request.force)
+    _check_replaceable(folder, out, force=request.force)
     _say_what_to_know(folder, out, progress)
     if not out.samefile(folder.path):
         for path in _shared(folder):
@@ -146,20 +147,33 @@ def _genome(folder: RunFolder, named: str | None) -> str:
     return named or str(found)
 
 
-def _check_replaceable(hub: Path, *, force: bool) -> None:
-    """Check that no hub of another program would be replaced.
+def _check_replaceable(folder: RunFolder, out: Path, *, force: bool) -> None:
+    """Check that neither a hub of another program nor tracks of another run would be replaced.
 
     Raises:
-        OutputError: One would.
+        OutputError: They would.
     """
-    if not hub.exists() or force:
-        return
-    try:
-        ours = hub.read_text(encoding="utf-8").startswith(f"hub {HUB_NAME}\n")
-    except (OSError, UnicodeDecodeError):
-        ours = False
-    if not ours:
+    hub = out / HUB_FILE
+    ours = _is_ours(hub)
+    if hub.exists() and not ours and not force:
         raise OutputError("exists and is not of this command; choose another --out, or replace it with --force", hub)
+    if out.samefile(folder.path):
+        return
+    if read_records(out):
+        raise OutputError("is the output folder of another run; choose another --out", out)
+    taken = [path.name for path in _shared(folder) if (out / path.name).exists()]
+    if taken and not ours and not force:
+        raise OutputError(
+            "exists and is not of this command; choose another --out, or replace it with --force", out / taken[0]
+        )
+
+
+def _is_ours(hub: Path) -> bool:
+    """Whether a `hub.txt` was written by this command."""
+    try:
+        return hub.read_text(encoding="utf-8").startswith(f"hub {HUB_NAME}\n")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _say_what_to_know(folder: RunFolder, out: Path, progress: Progress) -> None:
