@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Region
 
 UNITS = ((1_000_000, "Mb"), (1000, "kb"), (1, "bp"))
-LEAST_UNITS = 0.1
-"""A unit is used for regions of at least so many of it: megabases from 100 kb on."""
+LEAST_BP = {"Mb": 100_000, "kb": 1000, "bp": 0}
+"""Shortest region whose coordinates are in a unit."""
 TICK_MM = 22.0
 """Least distance between ticks."""
 STEPS = (1, 2, 5)
@@ -33,7 +33,7 @@ def draw_axis(axes: Axes, region: Region, width_mm: float) -> None:
 
 
 def _unit(length: int) -> tuple[int, str]:
-    return next((size, unit) for size, unit in UNITS if length >= LEAST_UNITS * size)
+    return next((size, unit) for size, unit in UNITS if length >= LEAST_BP[unit])
 
 
 def _step(length: int, most: int) -> int:

@@ -29,6 +29,8 @@ MOST_NAMED = 400
 LINE_PT = 0.5
 COLOUR = "#333333"
 MM_PER_PT = 25.4 / 72
+HINTED = 1.03
+"""Pixels make letters up to so much wider."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _name_width_mm(name: str) -> float:
     from matplotlib.textpath import TextPath
 
     path = TextPath((0, 0), name or " ", size=SMALL_PT, prop=FontProperties(style="italic"))
-    return float(path.get_extents().x1) * MM_PER_PT if len(path.vertices) else 0.0
+    return float(path.get_extents().x1) * MM_PER_PT * HINTED if len(path.vertices) else 0.0
 
 
 def lane_mm(placed: Sequence[PlacedGene]) -> float:

@@ -1,0 +1,91 @@
+"""Lanes of genes: nothing overlaps, nothing is outside, and names are left out only where there is no room."""
+
+import itertools
+from functools import cache
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from epigept_batch.figures import genes as figures
+from epigept_batch.figures.genes import height_mm, lane_mm, place_genes
+from epigept_batch.figures.style import publication_style
+from epigept_batch.sequence.genes import Gene
+from epigept_batch.tiling import Region
+
+REGION, WIDTH_MM = Region("c", 10_000, 110_000), 100.0
+
+
+@pytest.fixture(autouse=True)
+def _style():
+    with publication_style():
+        yield
+
+
+def gene(name, start, end, strand="+"):
+    return Gene(name, "c", start, end, strand, ((start, end),), None)
+
+
+def extent(placed):
+    """What a gene and its name cover, in mm, by widths of letters as matplotlib draws them."""
+    one = placed.gene
+    left, right = (np.clip((at - REGION.start) / 1000, 0, WIDTH_MM) for at in (one.start, one.end))
+    if placed.name_at is not None:
+        left, right = min(left, placed.name_at), max(right, placed.name_at + text_mm(one.name))
+    return left, right
+
+
+@cache
+def text_mm(name):
+    figure = Figure(figsize=(1, 1), dpi=720)
+    text = figure.text(0, 0, name, fontsize=6, fontstyle="italic")
+    return text.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width / 720 * 25.4
+
+
+def random_genes(number, seed=1):
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, 115_000, number)
+    return [
+        gene(f"GENE{n:03d}", int(s), int(s + rng.integers(100, 30_000)), "+-."[n % 3]) for n, s in enumerate(starts)
+    ]
+
+
+def test_neither_genes_nor_names_overlap():
+    inside = [one for one in random_genes(40) if one.end > REGION.start and one.start < REGION.end]
+    placed = place_genes(inside, REGION, WIDTH_MM)
+    assert {one.gene.name for one in placed} == {one.name for one in inside}
+    assert all(one.name_at is not None for one in placed)
+    for one, other in itertools.combinations(placed, 2):
+        if one.lane == other.lane:
+            (a, b), (c, d) = sorted([extent(one), extent(other)])
+            assert b + 0.5 <= c, (one.gene.name, other.gene.name, a, d)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 12_000), (108_000, 120_000), (109_900, 110_500), (0, 500_000)])
+def test_names_of_genes_at_the_edges_are_inside(start, end):
+    (placed,) = place_genes([gene("LONGNAME1", start, end)], REGION, WIDTH_MM)
+    left, right = extent(placed)
+    assert left >= 0
+    assert right <= WIDTH_MM + 0.3
+
+
+def test_a_free_lane_is_used_again():
+    placed = place_genes(
+        [gene("A", 11_000, 20_000), gene("B", 12_000, 30_000), gene("C", 40_000, 50_000)], REGION, WIDTH_MM
+    )
+    assert [(one.gene.name, one.lane) for one in placed] == [("A", 0), ("B", 1), ("C", 0)]
+    assert height_mm(placed) == 2 * lane_mm(placed)
+
+
+def test_with_too_many_genes_names_are_left_out_and_all_genes_stay():
+    many = [gene(f"G{n}", 20_000 + n, 90_000) for n in range(30)]
+    placed = place_genes(many, REGION, WIDTH_MM)
+    assert len(placed) == 30
+    assert all(one.name_at is None for one in placed)
+    assert max(one.lane for one in placed) == figures.MOST_LANES - 1
+
+
+def test_without_genes_there_is_one_empty_lane():
+    assert place_genes([], REGION, WIDTH_MM) == []
+    assert height_mm([]) > 0
