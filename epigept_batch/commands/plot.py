@@ -93,6 +93,7 @@ def run_plot(request: PlotRequest, progress: Progress) -> list[Path]:
         genes=request.genes,
         contacts=request.contacts,
         columns=layout.columns,
+        whole=layout.whole,
     )
     with publication_style(request.font), PanelReader(folder, shown) as reader:
         if reader.missing:

@@ -55,18 +55,19 @@ class Columns:
         return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
 
 
-def read_columns(series: Series, contig: Contig, region: Region, *, bin_bp: int, most: int) -> Columns:
-    """Read the bins that overlap a region, and merge them if there are more than a figure has columns.
+def read_columns(series: Series, contig: Contig, region: Region, *, bin_bp: int, most: int, whole: int) -> Columns:
+    """Read the bins that overlap a region, and merge them if there are too many to be seen.
 
     Args:
         series: The track.
         contig: The contig of the region.
         region: The region.
         bin_bp: Base pairs per bin.
-        most: Maximum number of columns.
+        most: Maximum number of columns of merged bins.
+        whole: Maximum number of bins that are not merged, at least `most`.
     """
     first, last = region.start // bin_bp, bins_of(region.end, bin_bp)
-    bins = ceil_div(last - first, most)
+    bins = 1 if last - first <= whole else ceil_div(last - first, most)
     step = bins * max(1, READ_BP // bin_bp // bins)  # whole columns at a time
     parts = [merged(series.read(contig, start, min(step, last - start)), bins) for start in range(first, last, step)]
     mean, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -47,7 +47,8 @@ class Shown:
         peaks: BED files, a path with {sample} and {track}; None for the files of peaks in the folder.
         genes: File of gene models; None for none.
         contacts: Whether to draw the contact maps that the folder has.
-        columns: Maximum number of columns.
+        columns: Maximum number of columns of merged bins, and of anchors of contacts.
+        whole: Maximum number of bins that are not merged.
     """
 
     tracks: tuple[str, ...] = ()
@@ -57,7 +58,8 @@ class Shown:
     peaks: str | None = None
     genes: Path | None = None
     contacts: bool = True
-    columns: int = 900
+    columns: int = 700
+    whole: int = 2000
 
 
 class _Predicted:
@@ -239,7 +241,9 @@ class PanelReader:
                 yield replace(panel, columns=columns, colour=MEASURED, is_measured=True, absent=(), peaks=None)
 
     def _columns(self, series: Series, contig: Contig, region: Region) -> Columns:
-        return read_columns(series, contig, region, bin_bp=self._bin_bp, most=self._shown.columns)
+        return read_columns(
+            series, contig, region, bin_bp=self._bin_bp, most=self._shown.columns, whole=self._shown.whole
+        )
 
     def _peaks_in(self, key: tuple[str, str], region: Region) -> tuple[Stretch, ...] | None:
         if key not in self._peaks:

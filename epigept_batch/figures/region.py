@@ -30,8 +30,8 @@ TITLE_MM = 5.0
 SIGNAL_MM, PEAKS_MM = 8.0, 1.6
 PAIR_GAP_MM, GAP_MM, GROUP_GAP_MM = 0.6, 1.6, 3.2
 """Distances: between a prediction and its measurement, between samples, and between tracks."""
-COLUMN_MM = 0.2
-"""Width of a column, the finest detail."""
+COLUMN_MM, BIN_MM = 0.2, 0.07
+"""Least widths of a column of merged bins, and of a bin that is not merged; the latter is a pixel of a PNG."""
 NAME_LETTERS = 24
 LETTER_MM = 1.35
 """Width of an average letter of a name."""
@@ -62,8 +62,13 @@ class Layout:
 
     @property
     def columns(self) -> int:
-        """Number of columns that the panels have room for."""
+        """Number of columns of merged bins that the panels have room for."""
         return int(self.panel_mm / COLUMN_MM)
+
+    @property
+    def whole(self) -> int:
+        """Number of bins that the panels have room for without merging."""
+        return int(self.panel_mm / BIN_MM)
 
 
 def layout_for(names: Iterable[str], *, width_mm: float, space: str, has_maps: bool) -> Layout:

@@ -74,7 +74,16 @@ def _fill(
             continue
         part = np.clip(values, 0, high) if above else np.clip(values, low, 0)
         if np.any(part != 0, where=~np.isnan(part)):
-            axes.stairs(part, edges, fill=True, facecolor=colour, edgecolor="none", alpha=opacity, linewidth=0)
+            axes.stairs(
+                *_joined(part, edges), fill=True, facecolor=colour, edgecolor="none", alpha=opacity, linewidth=0
+            )
+
+
+def _joined(values: NDArray[np.float32], edges: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Join neighbours of the same value, such as 0, which looks the same and takes less room in a file."""
+    same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+    begins = np.concatenate([[0], np.flatnonzero(~same) + 1])
+    return values[begins], np.append(edges[begins], edges[-1])
 
 
 def _draw_baseline(axes: Axes, panel: SignalPanel, colour: str) -> None:

@@ -45,18 +45,18 @@ def test_infinite_bins_stay_infinite():
 
 def test_a_region_has_the_bins_that_overlap_it():
     series, contig = Bins(np.arange(10)), Contig("c", 955)
-    columns = read_columns(series, contig, Region("c", 150, 401), bin_bp=100, most=99)
+    columns = read_columns(series, contig, Region("c", 150, 401), bin_bp=100, most=99, whole=99)
     assert columns.edges.tolist() == [100, 200, 300, 400, 500]
     assert columns.mean.tolist() == [1, 2, 3, 4]
     assert columns.bins == 1
-    last = read_columns(series, contig, Region("c", 900, 955), bin_bp=100, most=99)
+    last = read_columns(series, contig, Region("c", 900, 955), bin_bp=100, most=99, whole=99)
     assert last.edges.tolist() == [900, 955]
     assert last.mean.tolist() == [9]
 
 
 def test_a_wide_region_is_merged_to_at_most_so_many_columns():
     series = Bins(np.arange(10))
-    columns = read_columns(series, Contig("c", 955), Region("c", 0, 955), bin_bp=100, most=4)
+    columns = read_columns(series, Contig("c", 955), Region("c", 0, 955), bin_bp=100, most=4, whole=4)
     assert columns.bins == 3
     assert columns.edges.tolist() == [0, 300, 600, 900, 955]
     assert columns.mean.tolist() == [1, 4, 7, 9]
@@ -67,7 +67,7 @@ def test_a_wide_region_is_merged_to_at_most_so_many_columns():
 def test_a_long_region_is_read_in_parts_without_splitting_a_column(monkeypatch):
     monkeypatch.setattr("epigept_batch.figures.columns.READ_BP", 700)
     series = Bins(np.arange(50))
-    columns = read_columns(series, Contig("c", 5000), Region("c", 0, 5000), bin_bp=100, most=17)
+    columns = read_columns(series, Contig("c", 5000), Region("c", 0, 5000), bin_bp=100, most=17, whole=17)
     assert series.reads == [(at, 6) for at in range(0, 48, 6)] + [(48, 2)]
     assert columns.mean.tolist() == [*range(1, 48, 3), 48.5]
 
@@ -75,12 +75,18 @@ def test_a_long_region_is_read_in_parts_without_splitting_a_column(monkeypatch):
 def test_the_peak_of_a_merged_column_is_not_hidden():
     values = np.zeros(1000)
     values[617] = 9
-    columns = read_columns(Bins(values), Contig("c", 100_000), Region("c", 0, 100_000), bin_bp=100, most=10)
+    columns = read_columns(Bins(values), Contig("c", 100_000), Region("c", 0, 100_000), bin_bp=100, most=10, whole=10)
     assert columns.high.max() == 9
     assert columns.extremes() == (0, 9)
 
 
 def test_columns_without_data():
-    columns = read_columns(Bins(np.full(4, np.nan)), Contig("c", 400), Region("c", 0, 400), bin_bp=100, most=2)
+    columns = read_columns(Bins(np.full(4, np.nan)), Contig("c", 400), Region("c", 0, 400), bin_bp=100, most=2, whole=2)
     assert not columns.has_data.any()
     assert columns.extremes() == (0, 0)
+
+
+def test_bins_that_can_still_be_seen_are_not_merged():
+    series, contig, region = Bins(np.arange(10)), Contig("c", 1000), Region("c", 0, 1000)
+    assert read_columns(series, contig, region, bin_bp=100, most=3, whole=10).bins == 1
+    assert read_columns(series, contig, region, bin_bp=100, most=3, whole=9).bins == 4
