@@ -417,6 +417,7 @@ CASES = [
     PLOT + "--measured-space log1p",
     PLOT + "--peaks p.bw --tracks DNase",
     PLOT + "--peaks outside.bed",
+    PLOT + "--peaks absent/{track}.bed",
     PLOT + "--genes absent.gtf",
     PLOT + "--genes binary",
     PLOT + "--genes t.tsv",

@@ -17,12 +17,13 @@ def write_bigwig(path, values, lengths, bin_bp=BIN_BP):
     file.addHeader(list(lengths.items()))
     for contig, bins in values.items():
         numbers = [number for number, value in enumerate(bins) if not math.isnan(value)]
-        file.addEntries(
-            [contig] * len(numbers),
-            [number * bin_bp for number in numbers],
-            ends=[min((number + 1) * bin_bp, lengths[contig]) for number in numbers],
-            values=[float(bins[number]) for number in numbers],
-        )
+        if numbers:
+            file.addEntries(
+                [contig] * len(numbers),
+                [number * bin_bp for number in numbers],
+                ends=[min((number + 1) * bin_bp, lengths[contig]) for number in numbers],
+                values=[float(bins[number]) for number in numbers],
+            )
     file.close()
 
 

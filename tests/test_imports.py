@@ -33,7 +33,7 @@ OWNERS = {
     "cooler": {"contacts/cool.py"},
     "matplotlib": {
         "evaluation/figures.py",
-        *(f"figures/{name}.py" for name in ("contacts", "coordinates", "genes", "region", "signals", "style")),
+        *(f"figures/{name}.py" for name in ("contacts", "coordinates", "genes", "page", "region", "signals", "style")),
     },
     "pysam": {"variants/vcf.py"},
     "hictkpy": {"contacts/contact_file.py"},

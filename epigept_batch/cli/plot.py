@@ -106,9 +106,7 @@ def plot(
         **others,
     )
     with ProgressBar("page") as progress:
-        paths = run_plot(request, progress)
-        shown = str(paths[0]) if len(paths) == 1 else f"{paths[0]} to {paths[-1].name}"
-        progress.say(f"figure in {shown}")
+        run_plot(request, progress)
 
 
 def _check_together(context: click.Context) -> None:

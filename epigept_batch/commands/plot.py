@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError
-from epigept_batch.figures.panels import with_limits
+from epigept_batch.figures.page import draw_page
+from epigept_batch.figures.panels import highest
 from epigept_batch.figures.reader import PanelReader, Shown
-from epigept_batch.figures.region import MOST_LEFT_MM, RIGHT_OF_MAPS_MM, draw_region, layout_for
+from epigept_batch.figures.region import MOST_LEFT_MM, RIGHT_OF_MAPS_MM, layout_for
 from epigept_batch.figures.style import FONT, FORMATS, publication_style, save_pages
 from epigept_batch.files import make_folder, publish, temporary_beside
 from epigept_batch.results.folder import read_run_folder
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from epigept_batch.figures.panels import Panel
+    from epigept_batch.figures.panels import SignalPanel
     from epigept_batch.figures.region import Layout
     from epigept_batch.progress import Progress
     from epigept_batch.tiling import Contig, Region
@@ -97,22 +98,28 @@ def run_plot(request: PlotRequest, progress: Progress) -> list[Path]:
     )
     with publication_style(request.font), PanelReader(folder, shown) as reader:
         if reader.missing:
-            progress.say(f"drawn without measured tracks that do not exist: {', '.join(map(str, reader.missing))}")
+            progress.say(f"drawn without files that do not exist: {', '.join(map(str, reader.missing))}")
         regions = _regions(request, reader.contigs)
-        pages = with_limits([_panels(reader, region) for region in regions], request.scale)
-        paths = _paths(request.out, 1 if kind == "pdf" else len(pages))
+        tops = highest(_signals(reader, region) for region in regions)
+
+        several = len(regions) > 1
+        if several:
+            progress.start(len(regions))
+        paths = _paths(request.out, 1 if kind == "pdf" else len(regions))
         make_folder(request.out.parent)
-        draws = [
-            partial(draw_region, region, panels, _titled(layout, request, region))
-            for region, panels in zip(regions, pages, strict=True)
-        ]
         with ExitStack() as stack:
             temporaries = [temporary_beside(path) for path in paths]
             for temporary in temporaries:
                 stack.callback(temporary.unlink, missing_ok=True)
-            save_pages(draws, temporaries, kind, title=request.title or str(regions[0]))
+            pages = [
+                partial(draw_page, reader, region, _titled(layout, request, region), request.scale, tops)
+                for region in regions
+            ]
+            drawn = progress.advance if several else None
+            save_pages(pages, temporaries, kind, title=request.title or str(regions[0]), drawn=drawn)
             for temporary, path in zip(temporaries, paths, strict=True):
                 publish(temporary, path)
+    progress.finish(f"figure in {paths[0]}{f' to {paths[-1].name}' if len(paths) > 1 else ''}")
     return paths
 
 
@@ -148,13 +155,13 @@ def _regions(request: PlotRequest, contigs: Sequence[Contig]) -> list[Region]:
     return regions
 
 
-def _panels(reader: PanelReader, region: Region) -> list[Panel]:
-    """Return the panels of a region.
+def _signals(reader: PanelReader, region: Region) -> list[SignalPanel]:
+    """Return the tracks of a region.
 
     Raises:
-        InputError: There are too many to be drawn.
+        InputError: There are too many to be drawn, or nothing was predicted there.
     """
-    panels = reader.panels(region)
+    panels = reader.signals(region)
     if len(panels) > MOST_PANELS:
         raise InputError(
             f"{len(panels)} panels; a figure has at most {MOST_PANELS}, so choose with --sample and --tracks"

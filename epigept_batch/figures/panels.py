@@ -89,21 +89,34 @@ class GenePanel:
 Panel = SignalPanel | ContactPanel | GenePanel
 
 
-def with_limits(pages: Sequence[Sequence[Panel]], scale: str | float) -> list[list[Panel]]:
-    """Give all signals of all pages their limits.
+Tops = dict[tuple[str, bool], float]
+"""The value that a common scale must reach, by track and by whether it is a difference."""
+
+
+def highest(pages: Iterable[Iterable[SignalPanel]]) -> Tops:
+    """Return the highest finite value of each track on all pages, measured and predicted; of differences the largest.
 
     Args:
-        pages: The panels of each page.
-        scale: `common` for one scale per track on all pages, measured and predicted; `own` for one per panel; or the
-            highest value of all panels.
+        pages: The signals of each page.
+    """
+    tops: Tops = {}
+    for panel in (panel for page in pages for panel in page):
+        key = (panel.track, panel.is_difference)
+        tops[key] = max(tops.get(key, 0.0), _top(panel))
+    return tops
+
+
+def with_limits(panels: Sequence[Panel], scale: str | float, tops: Tops) -> list[Panel]:
+    """Give signals their limits.
+
+    Args:
+        panels: The panels of a page.
+        scale: `common` for one scale per track; `own` for one per panel; or the highest value of all panels.
+        tops: What a common scale must reach.
 
     Returns:
         The same panels. A common or own scale contains every finite value of its panels.
     """
-    tops: dict[tuple[str, bool], float] = {}
-    for panel in _signals(pages):
-        key = (panel.track, panel.is_difference)
-        tops[key] = max(tops.get(key, 0.0), _top(panel))
 
     def top(panel: SignalPanel) -> float:
         if not isinstance(scale, str):
@@ -115,11 +128,7 @@ def with_limits(pages: Sequence[Sequence[Panel]], scale: str | float) -> list[li
             return panel
         return replace(panel, limits=(-top(panel) if panel.is_difference else 0.0, top(panel)))
 
-    return [[limited(panel) for panel in page] for page in pages]
-
-
-def _signals(pages: Iterable[Iterable[Panel]]) -> Iterable[SignalPanel]:
-    return (panel for page in pages for panel in page if isinstance(panel, SignalPanel))
+    return [limited(panel) for panel in panels]
 
 
 def _top(panel: SignalPanel) -> float:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from epigept_batch.figures.panels import Panel, Stretch
     from epigept_batch.results.folder import ResultTrack, RunFolder
 
+BIN_BP = 128
+"""Bin size for tracks without any value."""
 REGIONS_SHOWN = 3
 PEAKS = "*Peak"
 """Ending of the names of files of peaks, such as `SAMPLE.TRACK.narrowPeak`."""
@@ -78,7 +80,7 @@ class PanelReader:
 
     Attributes:
         contigs: The contigs of the genome.
-        missing: Measured files that do not exist.
+        missing: Files of measured tracks and peaks that do not exist.
 
     Args:
         folder: What the run left.
@@ -108,7 +110,7 @@ class PanelReader:
             }
             self._colours = track_colours(folder.tracks)
             self._series = {track.path: self._open(track.path) for track in self._tracks}
-            self._bin_bp = next((file.record_bp() or 0 for file in self._series.values()), 0) or 1
+            self._bin_bp = next((bp for file in self._series.values() if (bp := file.record_bp())), BIN_BP)
             self._measured = self._open_measured()
             self._peaks = dict(self._read_peaks())
             self._genes = None if shown.genes is None else read_genes(shown.genes, self.contigs)
@@ -128,11 +130,23 @@ class PanelReader:
         Raises:
             InputError: Nothing was predicted there, or a file cannot be used.
         """
-        contig = next(contig for contig in self.contigs if contig.name == region.contig)
-        self._check_predicted(contig, region)
+        contig = self._contig(region)
         genes = () if self._genes is None else self._genes.overlapping(region.contig, region.start, region.end)
         below = [] if self._genes is None else [GenePanel(tuple(genes))]
-        return [*self._contacts(contig, region), *self._signals(contig, region), *below]
+        return [*self._contacts(contig, region), *self.signals(region), *below]
+
+    def signals(self, region: Region) -> list[SignalPanel]:
+        """Return the panels of tracks alone.
+
+        Raises:
+            InputError: As in `panels`.
+        """
+        contig = self._contig(region)
+        self._check_predicted(contig, region)
+        return list(self._signals(contig, region))
+
+    def _contig(self, region: Region) -> Contig:
+        return next(contig for contig in self.contigs if contig.name == region.contig)
 
     def _chosen(self) -> list[ResultTrack]:
         """Return the tracks that are drawn, by track and then by sample."""
@@ -192,11 +206,13 @@ class PanelReader:
         if self._shown.peaks is not None:
             files = TrackFiles(self._shown.peaks)
             _check_places(files, predicted, "--peaks")
-            for track in predicted:
-                yield (
-                    (track.sample, track.name),
-                    read_intervals(files.path(sample=track.sample, track=track.name), self.contigs),
-                )
+            paths = {
+                (track.sample, track.name): files.path(sample=track.sample, track=track.name) for track in predicted
+            }
+            there = {key: path for key, path in paths.items() if path.exists()}
+            self.missing += [path for path in paths.values() if path not in there.values()]
+            for key, path in (there or paths).items():
+                yield key, read_intervals(path, self.contigs)
             return
         for track in predicted:
             start = f"{track.sample}.{track.name}."
@@ -222,7 +238,7 @@ class PanelReader:
                 spans = select_bins(self._mapped[sample.name], file.bin_bp).get(contig.name, ())
                 yield replace(panel, absent=_absent(spans, region, contig, file.bin_bp))
 
-    def _signals(self, contig: Contig, region: Region) -> Iterator[Panel]:
+    def _signals(self, contig: Contig, region: Region) -> Iterator[SignalPanel]:
         for track in self._tracks:
             key = (track.sample, track.name)
             spans = select_bins(self._regions[track.sample], self._bin_bp).get(contig.name, ())

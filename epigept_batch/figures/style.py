@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from epigept_batch.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -70,7 +70,14 @@ def publication_style(font: str = FONT) -> Iterator[None]:
         yield
 
 
-def save_pages(pages: Iterable[Callable[[], Figure]], paths: list[Path], kind: str, *, title: str) -> None:
+def save_pages(
+    pages: Iterable[Callable[[], Figure]],
+    paths: Sequence[Path],
+    kind: str,
+    *,
+    title: str,
+    drawn: Callable[[], None] | None = None,
+) -> None:
     """Draw figures one after the other and save them, without dates, so that the same figure has the same bytes.
 
     Args:
@@ -78,6 +85,7 @@ def save_pages(pages: Iterable[Callable[[], Figure]], paths: list[Path], kind: s
         paths: Files to write: one for a PDF of all pages, else one per page.
         kind: `pdf`, `svg` or `png`.
         title: Title of a PDF or SVG.
+        drawn: Called after each page.
     """
     if kind == "pdf":
         from matplotlib.backends.backend_pdf import PdfPages
@@ -85,7 +93,11 @@ def save_pages(pages: Iterable[Callable[[], Figure]], paths: list[Path], kind: s
         with PdfPages(paths[0], metadata={"CreationDate": None, "Title": title}) as book:
             for draw in pages:
                 book.savefig(draw(), dpi=DPI)
+                if drawn is not None:
+                    drawn()
         return
     metadata = {"Date": None, "Title": title} if kind == "svg" else {}
     for draw, path in zip(pages, paths, strict=True):
         draw().savefig(path, format=kind, dpi=DPI, metadata=metadata)
+        if drawn is not None:
+            drawn()

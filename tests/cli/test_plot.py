@@ -112,16 +112,16 @@ def test_a_figure_that_fails_leaves_nothing(run, tmp_path, monkeypatch):
     (tmp_path / "figure.pdf").write_text("earlier")
     drawn = []
 
-    def fail(region, *others):
-        drawn.append(region)
+    def fail(*given):
+        drawn.append(given)
         if len(drawn) == 2:
             raise RuntimeError
-        return draw(region, *others)
+        return draw(*given)
 
     from epigept_batch.commands import plot as module
 
-    draw = module.draw_region
-    monkeypatch.setattr(module, "draw_region", fail)
+    draw = module.draw_page
+    monkeypatch.setattr(module, "draw_page", fail)
     with pytest.raises(RuntimeError):
         plot(run, "one:1-500", "two", "-o", tmp_path / "figure.pdf")
     assert (tmp_path / "figure.pdf").read_text() == "earlier"

@@ -10,7 +10,7 @@ from matplotlib.patches import StepPatch
 
 import bigwigs
 from epigept_batch.errors import InputError
-from epigept_batch.figures.panels import SignalPanel, with_limits
+from epigept_batch.figures.panels import SignalPanel, highest, with_limits
 from epigept_batch.figures.reader import PanelReader, Shown
 from epigept_batch.figures.region import draw_region, layout_for
 from epigept_batch.figures.signals import NOT_PREDICTED
@@ -66,7 +66,7 @@ def draw(folder):
             publication_style(),
             PanelReader(found, Shown(columns=layout.columns, whole=layout.whole, **shown)) as reader,
         ):
-            (panels,) = with_limits([reader.panels(region)], scale)
+            panels = with_limits(reader.panels(region), scale, highest([reader.signals(region)]))
             return draw_region(region, panels, layout), panels
 
     return draw
@@ -154,6 +154,9 @@ def test_measured_tracks_are_below_their_predictions_in_the_same_space(draw, fol
     np.testing.assert_allclose(at(step, panels[1].columns.edges), expected, rtol=1e-6)
     assert colour == MEASURED
     assert texts(figure).count("measured") == 2
+    assert [bool(panel.absent) for panel in panels] == [False, False, True, False]
+    _, panels = draw(contacts=False, samples=["a"], tracks=("DNase",), measured=measured_of(folder))
+    assert [panel.peaks is not None for panel in panels] == [True, False]
 
 
 def test_zero_fill_draws_missing_bases_as_zero(draw, folder):
@@ -230,6 +233,9 @@ def test_peaks_of_files_that_the_user_names(draw, tmp_path):
         (tmp_path / f"{track}.bed").write_text("chr1\t20000\t21000\n")
     _, panels = draw(contacts=False, samples=["a"], peaks=str(tmp_path / "{track}.bed"))
     assert [panel.peaks for panel in panels] == [((20_000, 21_000),)] * 2
+    (tmp_path / "DNase.bed").unlink()
+    _, panels = draw(contacts=False, samples=["a"], peaks=str(tmp_path / "{track}.bed"))
+    assert [panel.peaks for panel in panels] == [None, ((20_000, 21_000),)]
 
 
 def test_contacts_are_above_the_tracks_with_pixels_over_the_middle_of_their_anchors(draw):
@@ -247,6 +253,12 @@ def test_contacts_are_above_the_tracks_with_pixels_over_the_middle_of_their_anch
     palest = mesh.get_facecolors()[int(np.abs(shades).argmin())]
     assert palest[:3].min() > 0.9
     assert any("log₂" in axes.get_ylabel() for axes in figure.axes)
+
+
+def test_a_contig_without_contacts_has_an_empty_triangle(draw):
+    figure, panels = draw(Region("chr2", 0, 12_000), samples=["a"])
+    assert len(panels[0].values) == 0
+    assert figure.axes[0].get_ylim()[0] == 0
 
 
 def test_genes_are_last(draw, folder):
@@ -305,3 +317,24 @@ def test_names_of_tracks_and_patterns_that_cannot_be_used(draw, folder):
         draw(samples=["a"], measured=str(folder.parent / "absent/{sample}.{track}.bw"))
     with pytest.raises(InputError, match=r"put \{sample\} and \{track\}"):
         draw(peaks="peaks.bed")
+
+
+def test_a_common_scale_is_that_of_all_pages(folder):
+    found = read_run_folder(folder, ["a"])
+    regions = [Region("chr1", 0, 20_000), Region("chr1", 40_000, 90_000)]
+    with PanelReader(found, Shown(contacts=False)) as reader:
+        pages = [reader.signals(region) for region in regions]
+        tops = highest(pages)
+        limits = [[panel.limits for panel in with_limits(page, "common", tops)] for page in pages]
+    assert limits[0] == limits[1]
+    assert tops["DNase", False] == max(float(np.nanmax(page[0].columns.high)) for page in pages)
+    assert min(float(np.nanmax(page[0].columns.high)) for page in pages) < tops["DNase", False]
+
+
+def test_the_bin_size_comes_from_a_track_with_data(tmp_path):
+    tracks = {"DNase": {"chr1": np.full(782, np.nan)}, "CTCF": {"chr1": np.full(391, 1.0)}}
+    write_run(tmp_path / "out", "a", tracks, bin_bp=256)
+    with PanelReader(read_run_folder(tmp_path / "out"), Shown()) as reader:
+        empty, full = reader.signals(Region("chr1", 0, 100_000))
+    assert np.diff(full.columns.edges)[0] == 256
+    assert not empty.columns.has_data.any()
