@@ -1,0 +1,121 @@
+"""The genome of the page: the user's FASTA with its index, or contigs without sequence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from epigept_batch.assemblies import names_of
+from epigept_batch.errors import InputError
+from epigept_batch.sequence.genome import Genome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from epigept_batch.browser.allowed import AllowedFiles
+    from epigept_batch.results.folder import RunFolder
+    from epigept_batch.tiling import Contig
+
+SIZES, ALIASES = "contigs.tsv", "names.tsv"
+"""URLs of the contigs' lengths, and of their names in other files."""
+NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What igv.js needs to know of the genome.
+
+    Attributes:
+        contigs: The contigs in the FASTA's order.
+        config: The reference of igv.js.
+        note: What the user should know; empty if the sequence is shown.
+    """
+
+    contigs: tuple[Contig, ...]
+    config: dict[str, Any]
+    note: str
+
+    @property
+    def sizes(self) -> str:
+        """The text at `SIZES`: a line per contig, its name and length."""
+        return "".join(f"{contig.name}\t{contig.length}\n" for contig in self.contigs)
+
+    @property
+    def aliases(self) -> str:
+        """The text at `ALIASES`: a line per contig, all names that a file may use for it."""
+        return "".join("\t".join(names_of(contig)) + "\n" for contig in self.contigs)
+
+
+def make_reference(folder: RunFolder, fasta: Path | None, allowed: AllowedFiles) -> Reference:
+    """Return the genome of a run.
+
+    Args:
+        folder: The run.
+        fasta: The FASTA that the user names; None for the one that the run read, if it is still there and fits.
+        allowed: The FASTA and its indexes are added.
+
+    Raises:
+        InputError: The FASTA that the user names cannot be used, or is not the run's genome. Or there is none, and the
+            folder has only contact maps, which do not tell the contigs.
+    """
+    name = folder.assembly or "genome of the run"
+    path = fasta or folder.fasta
+    try:
+        if path is None:
+            raise InputError("the run does not say which FASTA it read")
+        return _from_fasta(folder, path, name, allowed)
+    except InputError as error:
+        if fasta is not None:
+            raise
+        if not folder.contigs:
+            raise InputError(f"the run's FASTA cannot be used ({error}); pass it with --fasta", folder.path) from error
+        note = f"No sequence is shown: {error}. Pass the genome with --fasta."
+        return Reference(folder.contigs, _config(name) | {"format": "chromsizes", "fastaURL": SIZES}, note)
+
+
+def _from_fasta(folder: RunFolder, path: Path, name: str, allowed: AllowedFiles) -> Reference:
+    with Genome(path) as genome:
+        _check_contigs(folder, genome.contigs, path)
+        _check_sequence(folder, genome)
+        files = genome.files
+    endings = ("fa.gz", "fai", "gzi") if len(files) > 2 else ("fa", "fai")  # noqa: PLR2004 - with the index of blocks
+    names = ("fastaURL", "indexURL", "compressedIndexURL")
+    urls = {key: allowed.add(file, ending) for key, file, ending in zip(names, files, endings, strict=False)}
+    return Reference(genome.contigs, _config(name) | urls, "")
+
+
+def _config(name: str) -> dict[str, Any]:
+    return {"id": name, "name": name, "aliasURL": ALIASES, "tracks": []}
+
+
+def _check_contigs(folder: RunFolder, contigs: Sequence[Contig], path: Path) -> None:
+    """Check that a FASTA has the contigs of the tracks, with their lengths.
+
+    Raises:
+        InputError: It does not.
+    """
+    has = {contig.name: contig.length for contig in contigs}
+    for contig in folder.contigs:
+        if contig.name not in has:
+            raise InputError(f"does not contain {contig.name}, so it is not the run's genome", path)
+        if has[contig.name] != contig.length:
+            raise InputError(
+                f"{contig.name} has {has[contig.name]:,} bp instead of {contig.length:,}, so it is not the run's genome",
+                path,
+            )
+
+
+def _check_sequence(folder: RunFolder, genome: Genome) -> None:
+    """Check the checksum of the first predicted contig; that of a run's own FASTA is already known.
+
+    Raises:
+        InputError: The sequence is another.
+    """
+    recorded = (sample.any_record.get("inputs", {}).get("genome") or {} for sample in folder.samples)
+    checksums = next(filter(None, recorded), {})
+    for contig in genome.contigs:
+        if contig.name in checksums:
+            if genome.md5(contig) != checksums[contig.name]:
+                raise InputError(f"the sequence of {contig.name} differs from the run's genome", genome.path)
+            return
