@@ -20,8 +20,8 @@ TRACK_COLOURS = {
 """Colours that readers with protanopia, deuteranopia and tritanopia can tell apart, and that stand out from white.
 
 Found by a random search for the largest smallest distance. Any two differ by at least 25 in CIE 1976 L*a*b*, with
-normal vision and with each deficiency in full (matrices of Machado et al., IEEE TVCG 15:1291, 2009). Contrast with white is at
-least 3, as WCAG 2.2 asks of graphics. `tests/results/test_colours.py` computes both."""
+normal vision and with each deficiency in full (matrices of Machado et al., IEEE TVCG 15:1291, 2009). Contrast with
+white is at least 3, as WCAG 2.2 asks of graphics. `tests/results/test_colours.py` computes both."""
 OTHERS = tuple(TRACK_COLOURS.values())
 MEASURED = "#5b6066"
 """Colour of measured tracks."""

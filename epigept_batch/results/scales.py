@@ -37,7 +37,7 @@ def _top(track: ResultTrack) -> float:
         extremes = file.extremes()
         file.close()
         return max(map(abs, extremes))
-    quantiles = track.statistics["quantiles"] or {LOW: 0.0, HIGH: 0.0}
+    quantiles: dict[str, float] = track.statistics["quantiles"] or {LOW: 0.0, HIGH: 0.0}
     return max(abs(quantiles[LOW]) if track.is_difference else 0.0, abs(quantiles[HIGH]))
 
 
