@@ -50,7 +50,7 @@ def find_measured(pattern: str, folder: RunFolder) -> dict[tuple[str, str], Path
     found = {key: path for key, path in paths.items() if path.is_file()}
     if not found:
         raise InputError(
-            f"--measured {pattern}: no such file for any sample and track", next(iter(paths.values()), None)
+            f"--measured {pattern}: no bigWig for any sample and track, such as {next(iter(paths.values()))}"
         )
     for path in found.values():
         track = SignalTrack(path)
@@ -68,10 +68,10 @@ def drawn_as(high: float, *, predicted: str, measured: str) -> Drawn:
         measured: Space of the measured track.
     """
     if predicted == measured:
-        return Drawn(high, log_scale=False, words="same scale")
+        return Drawn(high, log_scale=False, words="")
     if predicted == "log1p":
-        return Drawn(math.expm1(high), log_scale=True, words="signal, log scale: same heights")
-    return Drawn(math.log1p(high), log_scale=False, words="ln(1 + signal): other scale")
+        return Drawn(math.expm1(high), log_scale=True, words="log scale")
+    return Drawn(math.log1p(high), log_scale=False, words="ln(1 + signal), another scale")
 
 
 def spaces_note(by_key: Mapping[tuple[str, str], Path], *, predicted: str, measured: str) -> str:
@@ -81,7 +81,7 @@ def spaces_note(by_key: Mapping[tuple[str, str], Path], *, predicted: str, measu
         return f"{number}, on the scale of the predictions."
     if predicted == "log1p":
         return (
-            f"{number}. The files hold signal and the predictions ln(1 + signal). Measured tracks are drawn as "
-            "log(1 + signal) up to the same limit, so heights compare. Their axes show signal."
+            f"{number}, drawn as log(1 + signal) up to the limit of the predictions, so heights compare. Their axes "
+            "show signal. Zoomed out, a pixel shows the highest value in it."
         )
-    return f"{number}. The files hold ln(1 + signal) and the predictions signal, so heights do not compare."
+    return f"{number}. They hold ln(1 + signal) and the predictions signal, so heights do not compare."

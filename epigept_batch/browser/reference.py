@@ -60,11 +60,8 @@ def make_reference(folder: RunFolder, fasta: Path | None, allowed: AllowedFiles)
             folder has only contact maps, which do not tell the contigs.
     """
     name = folder.assembly or "genome of the run"
-    path = fasta or folder.fasta
     try:
-        if path is None:
-            raise InputError("the run does not say which FASTA it read")
-        return _from_fasta(folder, path, name, allowed)
+        return _from_fasta(folder, fasta or _recorded(folder), name, allowed)
     except InputError as error:
         if fasta is not None:
             raise
@@ -72,6 +69,12 @@ def make_reference(folder: RunFolder, fasta: Path | None, allowed: AllowedFiles)
             raise InputError(f"the run's FASTA cannot be used ({error}); pass it with --fasta", folder.path) from error
         note = f"No sequence is shown: {error}. Pass the genome with --fasta."
         return Reference(folder.contigs, _config(name) | {"format": "chromsizes", "fastaURL": SIZES}, note)
+
+
+def _recorded(folder: RunFolder) -> Path:
+    if folder.fasta is None:
+        raise InputError("the run does not say which FASTA it read")
+    return folder.fasta
 
 
 def _from_fasta(folder: RunFolder, path: Path, name: str, allowed: AllowedFiles) -> Reference:
@@ -101,8 +104,7 @@ def _check_contigs(folder: RunFolder, contigs: Sequence[Contig], path: Path) -> 
             raise InputError(f"does not contain {contig.name}, so it is not the run's genome", path)
         if has[contig.name] != contig.length:
             raise InputError(
-                f"{contig.name} has {has[contig.name]:,} bp instead of {contig.length:,}, so it is not the run's genome",
-                path,
+                f"not the run's genome: {contig.name} has {has[contig.name]:,} bp instead of {contig.length:,}", path
             )
 
 
@@ -113,7 +115,7 @@ def _check_sequence(folder: RunFolder, genome: Genome) -> None:
         InputError: The sequence is another.
     """
     recorded = (sample.any_record.get("inputs", {}).get("genome") or {} for sample in folder.samples)
-    checksums = next(filter(None, recorded), {})
+    checksums: dict[str, str] = next(filter(None, recorded), {})
     for contig in genome.contigs:
         if contig.name in checksums:
             if genome.md5(contig) != checksums[contig.name]:

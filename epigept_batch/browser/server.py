@@ -17,7 +17,7 @@ from epigept_batch.browser.allowed import FOLDER
 from epigept_batch.browser.ranges import heeded_range
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from starlette.routing import BaseRoute
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from epigept_batch.browser.keys import Keys
     from epigept_batch.browser.page_data import Page
 
+    Endpoint = Callable[[Request], Awaitable[Response]]
+
 HOSTS = ["127.0.0.1", "localhost"]
 """Names by which a browser may know this machine. Others point here only by DNS rebinding."""
-TOKEN = "token"
-"""Name of the token in the page's URL."""  # noqa: S105 - a name
+TOKEN = "token"  # noqa: S105 - its name
+"""Name of the token in the page's URL."""
 PAGE_FILES = {"view.js": "text/javascript", "view.css": "text/css"}
 INDEX = "index.html"
 HEADERS = {
@@ -121,7 +123,7 @@ class _WithToken:
         return send_with_cookie
 
 
-def _packaged(name: str, kind: str):  # noqa: ANN202 - Starlette has no public name for it
+def _packaged(name: str, kind: str) -> Endpoint:
     """Return an endpoint for a file of the package."""
     content = resources.files("epigept_batch.browser").joinpath("page", name).read_bytes()
 
@@ -131,28 +133,28 @@ def _packaged(name: str, kind: str):  # noqa: ANN202 - Starlette has no public n
     return endpoint
 
 
-def _file_of(path: Path):  # noqa: ANN202
+def _file_of(path: Path) -> Endpoint:
     async def endpoint(_request: Request) -> Response:
         return FileResponse(path, media_type="text/javascript")
 
     return endpoint
 
 
-def _data(page: Page):  # noqa: ANN202
+def _data(page: Page) -> Endpoint:
     async def endpoint(_request: Request) -> Response:
         return JSONResponse(page.data)
 
     return endpoint
 
 
-def _text(text: str):  # noqa: ANN202
+def _text(text: str) -> Endpoint:
     async def endpoint(_request: Request) -> Response:
         return PlainTextResponse(text)
 
     return endpoint
 
 
-def _allowed(page: Page):  # noqa: ANN202
+def _allowed(page: Page) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         file = page.files.by_key.get(request.path_params["key"])
         if file is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from epigept_batch.results.folder import RunFolder
     from epigept_batch.tiling import Contig
 
-LONGEST_BP = 2_000_000
+LONGEST_BP = 500_000
 """Of a longer region, the page first shows this much: more would be an average of everything."""
 
 

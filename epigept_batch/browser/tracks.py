@@ -122,7 +122,8 @@ class TrackList:
     def _measured(self, sample: str, name: str) -> ShownTrack:
         drawn = drawn_as(self.scales[name][1], predicted=self._folder.space, measured=self._space)
         path = self.measured_paths[sample, name]
-        config = self._wig(f"{sample} {name} measured ({drawn.words})", path, MEASURED, 0, drawn.high)
+        title = f"{sample} {name} measured" + (f" ({drawn.words})" if drawn.words else "")
+        config = self._wig(title, path, MEASURED, 0, drawn.high)
         return ShownTrack(sample, name, MEASURED_KIND, config | {"logScale": drawn.log_scale})
 
     def _wig(self, title: str, path: Path, colour: str, low: float, high: float) -> dict[str, Any]:

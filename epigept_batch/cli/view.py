@@ -66,9 +66,8 @@ def _announce(address: Address, *, opens: bool) -> None:
     for note in address.notes:
         say(note)
     click.echo(address.url)
-    say(
-        f"from another machine, type there: ssh -N -L {address.port}:127.0.0.1:{address.port} HOST; then open the address"
-    )
+    forward = f"ssh -N -L {address.port}:127.0.0.1:{address.port} HOST"
+    say(f"from another machine, type there: {forward}; then open the address there")
     say("Ctrl-C ends it")
     if opens and any(os.environ.get(name) for name in SCREENS):
         import webbrowser

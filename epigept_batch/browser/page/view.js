@@ -50,7 +50,8 @@ function isShown(track) {
 
 /* The hash has one entry for each name; an empty one stands for none. */
 function writeHash() {
-  const hash = new URLSearchParams({ locus: view.browser.currentLoci().toString() });
+  const locus = view.browser.currentLoci().toString().replace(/\d+\.\d+/g, Math.round);
+  const hash = new URLSearchParams({ locus });
   for (const [key, names] of Object.entries(view.shown)) {
     for (const name of names.size ? names : [""]) hash.append(key, name);
   }
