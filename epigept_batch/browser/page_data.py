@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.browser.allowed import AllowedFiles
+from epigept_batch.browser.gene_features import TRACK
 from epigept_batch.browser.measured import spaces_note
 from epigept_batch.browser.reference import ALIASES, SIZES, make_reference
 from epigept_batch.browser.start import first_view, locus, predicted_regions
 from epigept_batch.browser.summary import run_facts, sample_notes, statistics_rows
 from epigept_batch.browser.tracks import Measured, TrackList
+from epigept_batch.sequence.genes import read_genes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from epigept_batch.browser.reference import Reference
     from epigept_batch.results.folder import RunFolder
+    from epigept_batch.sequence.genes import Genes
 
 SAMPLES_SHOWN = 4
 """How many samples the page shows at first; the others can be switched on."""
@@ -32,33 +35,40 @@ class Page:
         data: What the page reads first.
         texts: Small files that are made here, by URL.
         files: The files that may be read.
+        genes: Gene models; None without.
         notes: Sentences for the user at the terminal.
     """
 
     data: dict[str, Any]
     texts: Mapping[str, str]
     files: AllowedFiles
+    genes: Genes | None
     notes: tuple[str, ...]
 
 
-def make_page(folder: RunFolder, *, fasta: Path | None = None, measured: Measured | None = None) -> Page:
+def make_page(
+    folder: RunFolder, *, fasta: Path | None = None, genes: Path | None = None, measured: Measured | None = None
+) -> Page:
     """Return what the page shows of a run.
 
     Args:
         folder: The run.
         fasta: The genome, if it is not where the run read it.
+        genes: GTF, BED or gene table of UCSC to show above the tracks.
         measured: Measured tracks to show beside the predictions.
 
     Raises:
-        InputError: The FASTA or a measured track cannot be used.
+        InputError: The FASTA, the genes or a measured track cannot be used.
     """
     allowed = AllowedFiles()
     reference = make_reference(folder, fasta, allowed)
+    models = None if genes is None else read_genes(genes, reference.contigs)
     tracks = TrackList(folder, measured, allowed)
     notes = tuple(filter(None, (reference.note, _measured_note(folder, tracks, measured))))
     data = {
         "title": folder.path.resolve().name,
         "reference": reference.config,
+        "genes": None if models is None else TRACK,
         **_places(folder, reference),
         "samples": [
             {"name": sample.name, "shown": number < SAMPLES_SHOWN, "notes": sample_notes(sample)}
@@ -73,7 +83,7 @@ def make_page(folder: RunFolder, *, fasta: Path | None = None, measured: Measure
         "statistics": statistics_rows(folder),
         "notes": [*notes, *_first_samples(folder)],
     }
-    return Page(data, {SIZES: reference.sizes, ALIASES: reference.aliases}, allowed, notes)
+    return Page(data, {SIZES: reference.sizes, ALIASES: reference.aliases}, allowed, models, notes)
 
 
 def _places(folder: RunFolder, reference: Reference) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from epigept_batch.browser.allowed import FOLDER
+from epigept_batch.browser.gene_features import FEATURES, SEARCH, features, search
 from epigept_batch.browser.ranges import heeded_range
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from epigept_batch.browser.keys import Keys
     from epigept_batch.browser.page_data import Page
+    from epigept_batch.sequence.genes import Genes
 
     Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -65,6 +67,7 @@ def make_app(page: Page, keys: Keys, igv_js: Path, further: Sequence[BaseRoute] 
         Route("/view.json", _data(page)),
         *(Route(f"/{name}", _text(text)) for name, text in page.texts.items()),
         Route(f"/{FOLDER}/{{key}}", _allowed(page)),
+        *([] if page.genes is None else _gene_routes(page.genes)),
         *further,
     ]
     middleware = [
@@ -152,6 +155,21 @@ def _text(text: str) -> Endpoint:
         return PlainTextResponse(text)
 
     return endpoint
+
+
+def _gene_routes(genes: Genes) -> list[Route]:
+    async def in_interval(request: Request) -> Response:
+        asked = request.query_params
+        try:
+            start, end = int(asked["start"]), int(asked["end"])
+        except (KeyError, ValueError):
+            return PlainTextResponse("400: start and end must be whole numbers\n", status_code=400)
+        return JSONResponse(features(genes, asked.get("contig", ""), start, end))
+
+    async def of_name(request: Request) -> Response:
+        return JSONResponse(search(genes, request.query_params.get("name", "")))
+
+    return [Route(f"/{FEATURES}", in_interval), Route(f"/{SEARCH}", of_name)]
 
 
 def _allowed(page: Page) -> Endpoint:

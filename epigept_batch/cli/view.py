@@ -27,6 +27,11 @@ SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     help="Genome FASTA, plain or bgzip.  [default: the file that the run read]",
 )
 @click.option(
+    "--genes",
+    type=click.Path(path_type=Path),
+    help="Genes to show and to search: GTF, BED, or a gene table of UCSC; gzip or not.",
+)
+@click.option(
     "--measured",
     metavar="PATH",
     help="Measured bigWigs to show beside the predictions; {sample} and {track} are placeholders.",

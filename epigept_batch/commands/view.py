@@ -25,6 +25,7 @@ class ViewRequest:
         folder: An output folder of `genome` or `contacts`.
         samples: Names of the samples; empty for all.
         fasta: The genome; None for the FASTA that the run read.
+        genes: Gene models; None without.
         measured: Path of measured bigWigs with {sample} and {track}; None without.
         measured_space: What these hold, `linear` or `log1p`.
         port: The port; None for a free one.
@@ -33,6 +34,7 @@ class ViewRequest:
     folder: Path
     samples: tuple[str, ...] = ()
     fasta: Path | None = None
+    genes: Path | None = None
     measured: str | None = None
     measured_space: str = "linear"
     port: int | None = None
@@ -73,7 +75,8 @@ def run_view(request: ViewRequest, ready: Callable[[Address], None]) -> None:
     except ImportError as error:
         raise DeviceError(f"view requires Starlette and uvicorn; {INSTALL}") from error
     measured = None if request.measured is None else Measured(request.measured, request.measured_space)
-    page = make_page(read_run_folder(request.folder, request.samples), fasta=request.fasta, measured=measured)
+    folder = read_run_folder(request.folder, request.samples)
+    page = make_page(folder, fasta=request.fasta, genes=request.genes, measured=measured)
     keys = Keys()
     with listen(request.port) as listening:
         port = listening.getsockname()[1]

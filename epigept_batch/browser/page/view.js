@@ -25,6 +25,15 @@ function whole(config) {
   return { ...config, ...Object.fromEntries(urls) };
 }
 
+/* Genes come from the server, an interval at a time. */
+function geneTrack(config) {
+  const url = ({ chr, start, end }) => {
+    const asked = new URLSearchParams({ contig: chr, start: Math.floor(start), end: Math.ceil(end) });
+    return new URL(`genes?${asked}`, document.baseURI).href;
+  };
+  return { ...config, sourceType: "custom", source: { url, method: "GET", contentType: "application/json" } };
+}
+
 /* What is shown: the names in the hash, where it has any, else those that are shown at first. */
 function choose(data) {
   const hash = new URLSearchParams(location.hash.slice(1));
@@ -163,9 +172,13 @@ async function start() {
   view.browser = await igv.createBrowser(element("browser"), {
     reference: whole(view.data.reference),
     locus: view.data.locus,
-    tracks: view.data.tracks.filter(isShown).map((track) => whole(track.config)),
+    tracks: [
+      ...(view.data.genes ? [geneTrack(view.data.genes)] : []),
+      ...view.data.tracks.filter(isShown).map((track) => whole(track.config)),
+    ],
     loadDefaultGenomes: false,
-    search: false,
+    // Otherwise igv.js asks a server of its makers for names.
+    search: view.data.genes ? { url: new URL("find", document.baseURI).href + "?name=$FEATURE$", coords: 0 } : false,
     showIdeogram: false,
     showSampleNameButton: false,
     showROITableButton: false,
