@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from epigept_batch.inference.session import Session
     from epigept_batch.motifs.store import ScoreStore
+    from epigept_batch.prediction.windows import Scores
     from epigept_batch.sequence.genome import Genome
     from epigept_batch.spec import Spec
-    from epigept_batch.tiling import Tile
+    from epigept_batch.tiling import Geometry, Tile
     from epigept_batch.timing import StageClock
     from epigept_batch.variants.haplotype import Haplotype
 
@@ -65,25 +66,67 @@ def predict_haplotypes(
     Raises:
         EpiGePTError: A window cannot be read or computed; raised in place of its signal.
     """
-    haplotypes = list(dict.fromkeys(haplotype for haplotype, _ in rows))
     with ExitStack() as stack:
         with clock.stage("load"):
             scanner = stack.enter_context(scores_for(spec, sessions[0].ports, None, threads=threads, say=say))
         kept = store if store is not None and sessions[0].ports.takes(MOTIF_SCORES) else scanner
-        unchanged = WindowReader(genome, kept, geometry=spec.geometry, clock=clock)
-        reader = HaplotypeReader(genome, unchanged, scanner, geometry=spec.geometry, clock=clock)
-        wanted, again = tee(haplotype_tiles(tile, haplotypes, spec.geometry) for tile in tiles)
-        signals = predict(
-            reader,
-            chain.from_iterable(wanted),
+        signals = haplotype_signals(
+            genome,
+            tiles,
             expression,
+            rows,
             sessions,
+            sources=(kept, scanner),
+            geometry=spec.geometry,
             tracks=tracks,
             threads=threads,
-            scans=scanner is not None,
             clock=clock,
         )
-        stack.enter_context(closing(signals))
+        yield from stack.enter_context(closing(signals))
+
+
+def haplotype_signals(
+    genome: Genome,
+    tiles: Iterable[Tile],
+    expression: NDArray[np.float32],
+    rows: Sequence[tuple[Haplotype, int]],
+    sessions: Sequence[Session],
+    *,
+    sources: tuple[Scores | None, Scores | None],
+    geometry: Geometry,
+    tracks: Sequence[int],
+    threads: int,
+    clock: StageClock,
+) -> Generator[TileSignal, None, None]:
+    """Yield what `predict_haplotypes` yields, with sources of motif scores that are open already.
+
+    Args:
+        genome: As there, like the other arguments that are not named here.
+        tiles: As there.
+        expression: As there.
+        rows: As there.
+        sessions: As there.
+        sources: Motif scores of windows without changes, and of edited ones; both None for a network that takes none.
+        geometry: The network's window.
+        tracks: As there.
+        threads: As there.
+        clock: As there.
+    """
+    haplotypes = list(dict.fromkeys(haplotype for haplotype, _ in rows))
+    unchanged = WindowReader(genome, sources[0], geometry=geometry, clock=clock)
+    reader = HaplotypeReader(genome, unchanged, sources[1], geometry=geometry, clock=clock)
+    wanted, again = tee(haplotype_tiles(tile, haplotypes, geometry) for tile in tiles)
+    signals = predict(
+        reader,
+        chain.from_iterable(wanted),
+        expression,
+        sessions,
+        tracks=tracks,
+        threads=threads,
+        scans=sources[1] is not None,
+        clock=clock,
+    )
+    with closing(signals):
         for of_tile in again:
             by_haplotype: dict[Haplotype, NDArray[np.float32] | None] = {}
             for item in of_tile:

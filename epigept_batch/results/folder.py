@@ -108,7 +108,9 @@ class RunFolder:
     @property
     def tracks(self) -> tuple[str, ...]:
         """Names of all tracks that any sample has, without differences, in the order of the model."""
-        return tuple(dict.fromkeys(track.name for track in self.all_tracks() if not track.is_difference))
+        by_number = sorted(self.samples, key=lambda sample: -len(sample.tracks))
+        every = (track for sample in by_number for track in sample.tracks)
+        return tuple(dict.fromkeys(track.name for track in every if not track.is_difference))
 
     @property
     def assembly(self) -> str | None:

@@ -1,0 +1,136 @@
+"""Predict a few windows with and without a change of expression or sequence, one question after another."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from epigept_batch.errors import InputError
+from epigept_batch.prediction.haplotypes import haplotype_signals
+from epigept_batch.prediction.scores import scores_for
+from epigept_batch.tiling import make_tiles, select_bins
+from epigept_batch.timing import StageClock
+from epigept_batch.variants.haplotype import ContigChanges, Haplotype
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from numpy.typing import NDArray
+
+    from epigept_batch.inference.session import Session
+    from epigept_batch.sequence.genome import Genome
+    from epigept_batch.spec import Spec
+    from epigept_batch.tiling import Contig, Region, Tile
+    from epigept_batch.variants.changes import Change
+
+REFERENCE = Haplotype(1, {})
+"""The genome as it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Bins of a window, without and with the change.
+
+    Attributes:
+        first_bin: The first bin, counted from the contig's start.
+        values: float32, (2, bins, tracks): ln(1 + signal) as it is, and changed; NaN for bins without a value.
+    """
+
+    first_bin: int
+    values: NDArray[np.float32]
+
+
+class WhatIf:
+    """Answers what a change does to the tracks of a region; keeps the motif scanner ready. Use it from one thread.
+
+    Args:
+        genome: The sequence, open as long as this is used.
+        spec: The spec of the model file.
+        sessions: Sessions of the network, each for one thread.
+        overlap: Base pairs shared by neighbouring windows, as in the run whose tracks are compared.
+        threads: Number of CPU threads.
+        say: Called with a sentence for the user.
+    """
+
+    def __init__(
+        self,
+        genome: Genome,
+        spec: Spec,
+        sessions: Sequence[Session],
+        *,
+        overlap: int,
+        threads: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self._genome, self._spec, self._sessions = genome, spec, sessions
+        self._overlap, self._threads = overlap, threads
+        self._stack = ExitStack()
+        self._scanner = self._stack.enter_context(scores_for(spec, sessions[0].ports, None, threads=threads, say=say))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the scanner's threads."""
+        self._stack.close()
+
+    def tiles(self, region: Region) -> list[Tile]:
+        """Return the windows that the bins of a region come from."""
+        bins = select_bins([region], self._spec.geometry.bin_bp)
+        return make_tiles(self._genome.contigs, bins, geometry=self._spec.geometry, overlap=self._overlap)
+
+    def predict(
+        self,
+        tiles: Sequence[Tile],
+        expression: tuple[NDArray[np.float32], NDArray[np.float32] | None],
+        change: tuple[Contig, Change] | None,
+    ) -> Generator[Piece, None, None]:
+        """Yield the bins of each window; close it to stop after the window that is being computed.
+
+        Args:
+            tiles: The windows, from `tiles`.
+            expression: What the network reads of the sample as it is and with changed factors, each float32,
+                (factors,); None instead of the second if no factor changes.
+            change: A change of the sequence and its contig; None if the sequence stays.
+
+        Raises:
+            InputError: Nothing changes.
+        """
+        as_is, changed = expression
+        if changed is None and change is None:
+            raise InputError("nothing to change; set a factor or type a variant")
+        vectors = as_is[None] if changed is None else np.stack([as_is, changed])
+        edited = REFERENCE
+        if change is not None:
+            edited = Haplotype(2, {change[0].name: ContigChanges([change[1]])})
+        signals = haplotype_signals(
+            self._genome,
+            tiles,
+            vectors,
+            [(REFERENCE, 0), (edited, len(vectors) - 1)],
+            self._sessions,
+            sources=(self._scanner, self._scanner),
+            geometry=self._spec.geometry,
+            tracks=range(len(self._spec.tracks)),
+            threads=self._threads,
+            clock=StageClock(),
+        )
+        with closing(signals):
+            for signal in signals:
+                yield from self._pieces(signal.tile, signal.taken(bin_bp=self._spec.geometry.bin_bp))
+
+    def _pieces(self, tile: Tile, taken: NDArray[np.float32]) -> Generator[Piece, None, None]:
+        begin = 0
+        for first, last in tile.spans:
+            if taken.size:
+                values = taken[:, begin : begin + last - first]
+            else:
+                values = np.full((2, last - first, len(self._spec.tracks)), np.nan, dtype=np.float32)
+            begin += last - first
+            yield Piece(first, values)
