@@ -18,6 +18,7 @@ from epigept_batch.browser.gene_features import FEATURES, SEARCH, features, sear
 from epigept_batch.browser.ranges import heeded_range
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
@@ -51,7 +52,7 @@ REFUSED = "403: open the address that epigept-batch view printed, which contains
 CHANGED = "409: the file changed after epigept-batch view started; start it again\n"
 
 
-def make_app(page: Page, keys: Keys, igv_js: Path, further: Sequence[BaseRoute] = ()) -> ASGIApp:
+def make_app(page: Page, keys: Keys, igv_js: Path, further: Sequence[BaseRoute] = ()) -> Starlette:
     """Return the server's application.
 
     Args:
@@ -75,7 +76,9 @@ def make_app(page: Page, keys: Keys, igv_js: Path, further: Sequence[BaseRoute] 
         Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
         Middleware(_WithToken, keys=keys),
     ]
-    return Starlette(routes=routes, middleware=middleware)
+    app = Starlette(routes=routes, middleware=middleware)
+    app.router.redirect_slashes = False
+    return app
 
 
 def cookie_name(port: int | None) -> str:
@@ -137,8 +140,10 @@ def _packaged(name: str, kind: str) -> Endpoint:
 
 
 def _file_of(path: Path) -> Endpoint:
-    async def endpoint(_request: Request) -> Response:
-        return FileResponse(path, media_type="text/javascript")
+    found = path.stat()
+
+    async def endpoint(request: Request) -> Response:
+        return _sent(request, path, found, "text/javascript")
 
     return endpoint
 
@@ -180,15 +185,14 @@ def _allowed(page: Page) -> Endpoint:
         found = file.unchanged()
         if found is None:
             return PlainTextResponse(CHANGED, status_code=409)
-        _heed_range(request, found.st_size)
-        return FileResponse(file.path, media_type="application/octet-stream", stat_result=found)
+        return _sent(request, file.path, found, "application/octet-stream")
 
     return endpoint
 
 
-def _heed_range(request: Request, size: int) -> None:
-    """Let Starlette see the Range header only as far as RFC 9110 heeds it."""
-    given = request.headers.get("range")
-    heeded = heeded_range(given, request.method, size)
+def _sent(request: Request, path: Path, found: os.stat_result, kind: str) -> Response:
+    """Return a file, or the part of it that is asked for. Starlette sees the Range header as RFC 9110 heeds it."""
+    heeded = heeded_range(request.headers.get("range"), request.method, found.st_size)
     others = [(name, value) for name, value in request.scope["headers"] if name != b"range"]
     request.scope["headers"] = [*others, *([] if heeded is None else [(b"range", heeded.encode())])]
+    return FileResponse(path, media_type=kind, stat_result=found)

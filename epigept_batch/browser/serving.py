@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from epigept_batch.errors import InputError, reason
+from epigept_batch.errors import InputError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -30,7 +31,8 @@ def listen(port: int | None) -> socket.socket:
     try:
         return socket.create_server((ADDRESS, port or 0))
     except OSError as error:
-        raise InputError(f"--port {port}: {reason(error)}; choose another, or leave the option out") from error
+        why = os.strerror(error.errno or 0)  # its own text repeats the address
+        raise InputError(f"--port {port}: {why}; choose another, or leave the option out") from error
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:
