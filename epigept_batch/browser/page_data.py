@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from epigept_batch.browser.allowed import AllowedFiles
 from epigept_batch.browser.gene_features import TRACK
 from epigept_batch.browser.measured import spaces_note
-from epigept_batch.browser.reference import ALIASES, SIZES, make_reference
+from epigept_batch.browser.reference import make_reference
 from epigept_batch.browser.start import first_view, locus, predicted_regions
 from epigept_batch.browser.summary import run_facts, sample_notes, statistics_rows
 from epigept_batch.browser.tracks import Measured, TrackList
@@ -33,14 +33,14 @@ class Page:
 
     Attributes:
         data: What the page reads first.
-        texts: Small files that are made here, by URL.
+        small_files: Files that are made here, by URL.
         files: The files that may be read.
         genes: Gene models; None without.
         notes: Sentences for the user at the terminal.
     """
 
     data: dict[str, Any]
-    texts: Mapping[str, str]
+    small_files: Mapping[str, bytes]
     files: AllowedFiles
     genes: Genes | None
     notes: tuple[str, ...]
@@ -83,7 +83,7 @@ def make_page(
         "statistics": statistics_rows(folder),
         "notes": [*notes, *_first_samples(folder)],
     }
-    return Page(data, {SIZES: reference.sizes, ALIASES: reference.aliases}, allowed, models, notes)
+    return Page(data, reference.small_files(), allowed, models, notes)
 
 
 def _places(folder: RunFolder, reference: Reference) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.assemblies import names_of
+from epigept_batch.browser.block_index import with_end
 from epigept_batch.errors import InputError
 from epigept_batch.sequence.genome import Genome
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from epigept_batch.results.folder import RunFolder
     from epigept_batch.tiling import Contig
 
-SIZES, ALIASES = "contigs.tsv", "names.tsv"
-"""URLs of the contigs' lengths, and of their names in other files."""
+SIZES, ALIASES, BLOCKS = "contigs.tsv", "names.tsv", "blocks.gzi"
+"""URLs of the contigs' lengths, of their names in other files, and of the index of a packed FASTA's blocks."""
 NAMES_SHOWN = 3
 
 
@@ -30,21 +31,20 @@ class Reference:
         contigs: The contigs in the FASTA's order.
         config: The reference of igv.js.
         note: What the user should know; empty if the sequence is shown.
+        blocks: The index of a bgzip FASTA's blocks; None if it is not packed.
     """
 
     contigs: tuple[Contig, ...]
     config: dict[str, Any]
     note: str
+    blocks: bytes | None = None
 
-    @property
-    def sizes(self) -> str:
-        """The text at `SIZES`: a line per contig, its name and length."""
-        return "".join(f"{contig.name}\t{contig.length}\n" for contig in self.contigs)
-
-    @property
-    def aliases(self) -> str:
-        """The text at `ALIASES`: a line per contig, all names that a file may use for it."""
-        return "".join("\t".join(names_of(contig)) + "\n" for contig in self.contigs)
+    def small_files(self) -> dict[str, bytes]:
+        """Return what is at `SIZES`, at `ALIASES` and, for a packed FASTA, at `BLOCKS`."""
+        sizes = "".join(f"{contig.name}\t{contig.length}\n" for contig in self.contigs)
+        aliases = "".join("\t".join(names_of(contig)) + "\n" for contig in self.contigs)
+        made = {SIZES: sizes.encode(), ALIASES: aliases.encode()}
+        return made if self.blocks is None else made | {BLOCKS: self.blocks}
 
 
 def make_reference(folder: RunFolder, fasta: Path | None, allowed: AllowedFiles) -> Reference:
@@ -82,10 +82,11 @@ def _from_fasta(folder: RunFolder, path: Path, name: str, allowed: AllowedFiles)
         _check_contigs(folder, genome.contigs, path)
         _check_sequence(folder, genome)
         files = genome.files
-    endings = ("fa.gz", "fai", "gzi") if len(files) > 2 else ("fa", "fai")  # noqa: PLR2004 - with the index of blocks
-    names = ("fastaURL", "indexURL", "compressedIndexURL")
-    urls = {key: allowed.add(file, ending) for key, file, ending in zip(names, files, endings, strict=False)}
-    return Reference(genome.contigs, _config(name) | urls, "")
+    urls = {"fastaURL": allowed.add(files[0], "fa.gz" if files[2:] else "fa"), "indexURL": allowed.add(files[1], "fai")}
+    blocks = with_end(files[2], files[0]) if files[2:] else None
+    if blocks is not None:
+        urls["compressedIndexURL"] = BLOCKS
+    return Reference(genome.contigs, _config(name) | urls, "", blocks)
 
 
 def _config(name: str) -> dict[str, Any]:

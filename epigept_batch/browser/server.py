@@ -37,6 +37,7 @@ TOKEN = "token"  # noqa: S105 - its name
 """Name of the token in the page's URL."""
 PAGE_FILES = {"view.js": "text/javascript", "view.css": "text/css"}
 INDEX = "index.html"
+BINARY = "application/octet-stream"
 HEADERS = {
     # igv.js sets styles of its elements, and draws icons from data: URLs.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -66,7 +67,7 @@ def make_app(page: Page, keys: Keys, igv_js: Path, further: Sequence[BaseRoute] 
         *(Route(f"/{name}", _packaged(name, kind)) for name, kind in PAGE_FILES.items()),
         Route("/igv.js", _file_of(igv_js)),
         Route("/view.json", _data(page)),
-        *(Route(f"/{name}", _text(text)) for name, text in page.texts.items()),
+        *(Route(f"/{name}", _content(content, BINARY)) for name, content in page.small_files.items()),
         Route(f"/{FOLDER}/{{key}}", _allowed(page)),
         *([] if page.genes is None else _gene_routes(page.genes)),
         *further,
@@ -131,12 +132,7 @@ class _WithToken:
 
 def _packaged(name: str, kind: str) -> Endpoint:
     """Return an endpoint for a file of the package."""
-    content = resources.files("epigept_batch.browser").joinpath("page", name).read_bytes()
-
-    async def endpoint(_request: Request) -> Response:
-        return Response(content, media_type=kind)
-
-    return endpoint
+    return _content(resources.files("epigept_batch.browser").joinpath("page", name).read_bytes(), kind)
 
 
 def _file_of(path: Path) -> Endpoint:
@@ -155,9 +151,9 @@ def _data(page: Page) -> Endpoint:
     return endpoint
 
 
-def _text(text: str) -> Endpoint:
+def _content(content: bytes, kind: str) -> Endpoint:
     async def endpoint(_request: Request) -> Response:
-        return PlainTextResponse(text)
+        return Response(content, media_type=kind)
 
     return endpoint
 
@@ -185,7 +181,7 @@ def _allowed(page: Page) -> Endpoint:
         found = file.unchanged()
         if found is None:
             return PlainTextResponse(CHANGED, status_code=409)
-        return _sent(request, file.path, found, "application/octet-stream")
+        return _sent(request, file.path, found, BINARY)
 
     return endpoint
 

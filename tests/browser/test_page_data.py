@@ -193,16 +193,18 @@ def test_the_genome_is_the_fasta_of_the_run_with_its_index(page, tmp_path):
     paths = [found.files.by_key[reference[key].removeprefix("files/")].path for key in ("fastaURL", "indexURL")]
     assert paths == [tmp_path / "genome.fa", tmp_path / "genome.fa.fai"]
     assert found.notes == ()
-    assert found.texts["contigs.tsv"] == "one\t20000\ntwo\t700\n"
-    assert found.texts["names.tsv"].split("\n")[0].split("\t") == ["one", "chrone"]
+    assert found.small_files["contigs.tsv"] == b"one\t20000\ntwo\t700\n"
+    assert found.small_files["names.tsv"].split(b"\n")[0].split(b"\t") == [b"one", b"chrone"]
 
 
 def test_a_packed_fasta_has_both_indexes(page, tmp_path):
     pysam.tabix_compress(str(tmp_path / "genome.fa"), str(tmp_path / "packed.fa.gz"))
     (tmp_path / "genome.fa").unlink()
-    reference = page(fasta=tmp_path / "packed.fa.gz").data["reference"]
-    endings = [reference[key].split(".", 1)[1] for key in ("fastaURL", "indexURL", "compressedIndexURL")]
-    assert endings == ["fa.gz", "fai", "gzi"]
+    found = page(fasta=tmp_path / "packed.fa.gz")
+    reference = found.data["reference"]
+    endings = [reference[key].split(".", 1)[1] for key in ("fastaURL", "indexURL")]
+    assert endings == ["fa.gz", "fai"]
+    assert len(found.small_files[reference["compressedIndexURL"]]) % 16 == 8
 
 
 def test_without_the_fasta_the_page_has_no_sequence_and_says_so(page, tmp_path):

@@ -284,6 +284,7 @@ def test_routes_of_other_features_have_the_same_checks(run_folder, tmp_path):
     async def answer(_request):
         return PlainTextResponse("computed")
 
+    (tmp_path / "igv.js").touch()
     further = [Route("/live", answer, methods=["POST"])]
     with serving(run_folder, tmp_path / "igv.js", further=further) as served:
         assert served.ask("/live", "POST")[2] == b"computed"

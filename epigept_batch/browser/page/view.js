@@ -67,6 +67,12 @@ function writeHash() {
   history.replaceState(null, "", `#${hash}`);
 }
 
+/* igv.js 3.1 lays out anew after each removal, and fails if the next track goes before that has begun. */
+async function remove(track) {
+  view.browser.removeTrack(track);
+  await new Promise((done) => setTimeout(done));
+}
+
 /* Load and remove tracks until those of the choice are there; one change after the other. */
 function update() {
   view.pending = view.pending.then(async () => {
@@ -74,7 +80,7 @@ function update() {
     const known = new Set(view.data.tracks.map((track) => track.config.id));
     for (const track of view.browser.findTracks((one) => known.has(one.id))) {
       if (wanted.has(track.id)) wanted.delete(track.id);
-      else view.browser.removeTrack(track);
+      else await remove(track);
     }
     await view.browser.loadTrackList([...wanted.values()].map(whole));
     writeHash();
