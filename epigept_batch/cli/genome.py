@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from epigept_batch.cli.options import json_option
-from epigept_batch.cli.progress import ProgressBar, quiet_option
+from epigept_batch.cli.progress import ProgressBar, quiet_option, show
 from epigept_batch.cli.samples import SampleCommand
 from epigept_batch.cli.windows import fields_of, input_options, print_records, run_options, set_option
 from epigept_batch.names import SPACES, UNPHASED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from epigept_batch.provenance.run_record import OutputFiles
 
 
 @click.command(cls=SampleCommand, short_help="Predict genome-wide tracks from a sample's TPM.")
@@ -79,5 +86,18 @@ def genome(
     request = GenomeRequest(**fields_of(options), tracks=names)
     with ProgressBar() as progress:
         files = run_genome(request, progress)
+    show(_ending(request.out, files.values()))
     if as_json:
         print_records(files.values())
+
+
+def _ending(out: Path, files: Iterable[OutputFiles]) -> Iterator[str]:
+    """Yield a table of the tracks, and what to do next."""
+    from epigept_batch.results.summary import summary_table
+
+    yield ""
+    yield from summary_table(json.loads(of_sample.record.read_text()) for of_sample in files)
+    yield ""
+    yield "Next, look at the tracks, or summarise the run in one page:"
+    yield f"  epigept-batch view {shlex.quote(str(out))}"
+    yield f"  epigept-batch report {shlex.quote(str(out))}"

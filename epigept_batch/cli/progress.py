@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Never, Protocol, Self
+from typing import TYPE_CHECKING, Never, Protocol, Self
 
 import click
 from tqdm import tqdm
 
 from epigept_batch.files import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BYTES = "B"
 LINE_EVERY_S = 30
@@ -37,6 +40,13 @@ def say(sentence: str) -> None:
     """Print a sentence with the program's name on standard error, unless --quiet is set."""
     if not is_quiet():
         click.echo(f"{_program()}: {sentence}", err=True)
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines as they are on standard error, unless --quiet is set."""
+    if not is_quiet():
+        for line in lines:
+            click.echo(line, err=True)
 
 
 def _program() -> str:

@@ -86,6 +86,11 @@ class BigWigWriter:
         self._values_at = self._tree_at + len(tree)
         self._written, self._out = 0, bytearray(bytes(self._tree_at) + tree + bytes(8))
 
+    @property
+    def covered_bp(self) -> int:
+        """Number of bases with a value in the closed file."""
+        return self._summary.covered
+
     def write(self, contig: Contig, first_bin: int, values: NDArray[np.float32]) -> None:
         """Append successive bins; a contig's last bin ends where the contig ends.
 

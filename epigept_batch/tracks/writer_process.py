@@ -73,7 +73,10 @@ def _write(messages: BinaryIO) -> list[dict[str, Any]]:
         if not finished:
             for writer in writers:
                 writer.discard()
-    return [counted.account() for counted in statistics]
+    return [
+        {**counted.account(), "covered_bp": writer.covered_bp}
+        for counted, writer in zip(statistics, writers, strict=True)
+    ]
 
 
 def _with_values(track: NDArray[np.float32]) -> Iterator[tuple[int, int]]:

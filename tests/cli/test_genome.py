@@ -297,7 +297,24 @@ def test_json_goes_to_standard_output_and_progress_to_standard_error(genome):
     outcome = genome("--json", "--chromosome", "two")
     assert [record["sample"] for record in json.loads(outcome.out)] == ["sample"]
     assert "epigept-batch: 1 of 1 window, " in outcome.err
-    assert re.search(r"\nepigept-batch: sample: 3 tracks of 6 bins in .*/out/ after \d+ s\n$", outcome.err)
+    assert re.search(r"\nepigept-batch: sample: 3 tracks of 6 bins in .*/out/ after \d+ s\n\n", outcome.err)
+
+
+def test_a_run_ends_with_a_table_and_the_next_commands(genome, tmp_path):
+    outcome = genome("--chromosome", "two", out=tmp_path / "my tracks")
+    _, table, after = outcome.err.split("\n\n")
+    header, *rows = table.splitlines()
+    assert header.split() == ["sample", "track", "file", "mean", "99th", "percentile", "covered"]
+    for row, track in zip(rows, TRACKS, strict=True):
+        values = read(tmp_path / f"my tracks/sample.{track}.bw", "two")
+        covered = 700 - 128 * int(np.isnan(values).sum())
+        expected = ["sample", track, f"sample.{track}.bw", f"{np.nanmean(values):.3g}"]
+        assert (row.split()[:4], row.split()[5:]) == (expected, [str(covered), "bp"])
+    assert after.splitlines()[1:] == [
+        f"  epigept-batch view '{tmp_path}/my tracks'",
+        f"  epigept-batch report '{tmp_path}/my tracks'",
+    ]
+    assert genome("--quiet", "--chromosome", "two", out=tmp_path / "my tracks").err == ""
 
 
 def test_run_again_is_up_to_date_and_computes_nothing(genome, tmp_path, monkeypatch):
@@ -305,7 +322,8 @@ def test_run_again_is_up_to_date_and_computes_nothing(genome, tmp_path, monkeypa
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").iterdir()}
     monkeypatch.setattr(Session, "run", pytest.fail)
     outcome = genome()
-    assert (outcome.code, outcome.err) == (0, "epigept-batch: sample: up to date\n")
+    assert outcome.code == 0
+    assert outcome.err.startswith("epigept-batch: sample: up to date\n\nsample  track ")
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").iterdir()} == before
 
 
@@ -329,7 +347,7 @@ def test_other_inputs_are_refused_without_force(genome, tmp_path, options, named
     )
     assert (tmp_path / "out/sample.CTCF.bw").read_bytes() == before
     assert genome(*options, "--force").code == 0
-    assert genome(*options).err == "epigept-batch: sample: up to date\n"
+    assert genome(*options).err.startswith("epigept-batch: sample: up to date\n\n")
 
 
 def test_raw_tpm_given_as_normalised_are_refused(genome, tmp_path):
@@ -343,7 +361,8 @@ def test_a_changed_table_or_genome_is_another_input_and_a_moved_one_is_not(genom
     genome()
     moved = tmp_path / "elsewhere"
     moved.mkdir()
-    assert genome(fasta=fasta.rename(moved / "g.fa"), tpm=tpm.rename(moved / "sample.txt")).err.endswith("up to date\n")
+    done = genome(fasta=fasta.rename(moved / "g.fa"), tpm=tpm.rename(moved / "sample.txt"))
+    assert done.err.startswith("epigept-batch: sample: up to date\n\n")
     (moved / "g.fa").write_text((moved / "g.fa").read_text().replace("ACGT", "ACGA", 1))
     outcome = genome(fasta=moved / "g.fa", tpm=moved / "sample.txt")
     assert outcome.code == 2

@@ -123,7 +123,7 @@ def test_a_terminal_has_a_bar_and_a_file_has_lines(fasta, small_model, tpm, tmp_
     assert done.stdout == b""
     said = done.stderr.decode()
     assert "epigept-batch: 1 of 1 window, " in said
-    assert re.search(r"\nepigept-batch: sample: 3 tracks of 6 bins in .*/b/ after \d s\n$", said)
+    assert re.search(r"\nepigept-batch: sample: 3 tracks of 6 bins in .*/b/ after \d s\n\n", said)
     assert said.replace("\n", "").isprintable()
 
 

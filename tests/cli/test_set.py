@@ -229,7 +229,8 @@ def test_run_again_is_up_to_date_and_other_differences_are_refused(genome, tmp_p
     with monkeypatch.context() as patch:
         patch.setattr(Session, "run", pytest.fail)
         done = genome("--set", "F03=40.0", "--differences")
-        assert (done.code, done.err) == (0, "epigept-batch: sample and sample+F03-40: up to date\n")
+        assert done.code == 0
+        assert done.err.startswith("epigept-batch: sample and sample+F03-40: up to date\n\n")
         assert genome().code == 0
     done = genome("--set", "F03=40")
     assert "sample+F03-40.run.json: existing tracks were made with a different set of tracks; choose" in done.err
