@@ -11,7 +11,7 @@ import uvicorn
 from epigept_batch.errors import InputError
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from collections.abc import Awaitable, Callable
 
 ADDRESS = "127.0.0.1"
 """Only this machine can connect."""
@@ -35,7 +35,7 @@ def listen(port: int | None) -> socket.socket:
         raise InputError(f"--port {port}: {why}; choose another, or leave the option out") from error
 
 
-def make_server(app: ASGIApp) -> uvicorn.Server:
+def make_server(app: Callable[..., Awaitable[None]]) -> uvicorn.Server:
     """Return a server that has not started; its `run` serves the sockets passed to it until Ctrl-C."""
     config = uvicorn.Config(
         app,
