@@ -156,6 +156,20 @@ def make_files(folder: Path) -> None:
         records = (("one", start, start + 1, float(value)) for start, value in enumerate(values))
         pybigtools.open(f"{folder}/{name}.bw", "w").write({"one": 300}, records)
     make_maps(folder)
+    make_runs(folder)
+
+
+def make_runs(folder: Path) -> None:
+    """Write a good output folder of `genome`, one with a truncated track, and one of another version."""
+    import shutil
+
+    from run_folders import write_fasta, write_sample
+
+    write_sample(folder / "run", "s", folder / "r.fa", write_fasta(folder / "r.fa"))
+    shutil.copytree(folder / "run", folder / "cut_run")
+    (folder / "cut_run/s.CTCF.bw").write_bytes((folder / "run/s.CTCF.bw").read_bytes()[:-9])
+    shutil.copytree(folder / "run", folder / "other_run")
+    (folder / "other_run/s.run.json").write_text("{}")
 
 
 def make_maps(folder: Path) -> None:

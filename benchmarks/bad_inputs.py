@@ -30,6 +30,7 @@ VARIANTS = "--tpm t.tsv --fasta g.fa --model m.onnx --device cpu --out scores.ts
 SCREEN = "screen --tpm t.tsv --fasta g.fa --model m.onnx --out out --device cpu --region one:1-500 "
 NOWHERE = "screen --tpm t.tsv --fasta g.fa --model m.onnx --out out --device cpu "
 CONVERT = "convert c.ckpt --motifs motifs --motif-factors pairs.tsv --output new.onnx "
+VIEW = "view --no-open "
 CASES = [
     GENOME + "--tpm absent.tsv",
     GENOME + "--tpm folder",
@@ -382,6 +383,33 @@ CASES = [
     "train absent.toml --out trained",
     "train binary --out trained",
     "train t.tsv --out trained",
+    VIEW + "absent",
+    VIEW + "empty",
+    VIEW + "folder",
+    VIEW + "pipe",
+    VIEW + "run --sample nobody",
+    VIEW + "run --fasta absent.fa",
+    VIEW + "run --fasta folder",
+    VIEW + "run --fasta empty",
+    VIEW + "run --fasta binary",
+    VIEW + "run --fasta gzip.fa.gz",
+    VIEW + "run --fasta n.fa",
+    VIEW + "run --fasta twice.fa",
+    VIEW + "run --genes absent.gtf",
+    VIEW + "run --genes folder",
+    VIEW + "run --genes binary",
+    VIEW + "run --genes t.tsv",
+    VIEW + "run --genes chr1.bed",
+    VIEW + "run --measured absent.bw",
+    VIEW + "run --measured {sample}.{track}.bw",
+    VIEW + "run --measured {track}.tsv",
+    VIEW + "run --measured-space cube",
+    VIEW + "run --port 0",
+    VIEW + "run --port 99999",
+    VIEW + "run --port http",
+    VIEW + "cut_run",
+    VIEW + "other_run",
+    "view --no-open",
 ]
 """A later option replaces an earlier one of the same name. Of repeatable options, `words_of` removes the first."""
 REPEATED = ("--tpm",)

@@ -31,6 +31,8 @@ OWNERS = {
     "Bio": {"sequence/fasta_index.py"},
     "pyBigWig": {"tracks/signal.py"},
     "cooler": {"contacts/cool.py"},
+    "starlette": {"browser/server.py"},
+    "uvicorn": {"browser/serving.py"},
     "matplotlib": {"evaluation/figures.py"},
     "pysam": {"variants/vcf.py"},
     "hictkpy": {"contacts/contact_file.py"},
