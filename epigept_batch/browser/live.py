@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from anyio.to_thread import run_sync
-from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from epigept_batch.errors import EpiGePTError
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from epigept_batch.prediction.what_if import Piece
     from epigept_batch.tiling import Region
@@ -108,8 +107,8 @@ def live_routes(live: Live) -> list[Route]:
         try:
             question = await _question(request)
             answer = await run_sync(live.ask, question)
-        except EpiGePTError as error:
-            return PlainTextResponse(f"{error}\n", status_code=400)
+        except EpiGePTError as error:  # no status of an error, because browsers would log one for each typing mistake
+            return Response(_line({"error": str(error)}), media_type=LINES)
         except (ValueError, TypeError, RecursionError):
             return PlainTextResponse("not a question of this page\n", status_code=400)
         return StreamingResponse(_lines(live, answer), media_type=LINES)

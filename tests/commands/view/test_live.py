@@ -7,7 +7,7 @@ import pytest
 
 import bigwigs
 from epigept_batch.browser.live import Question
-from epigept_batch.commands.live import LiveModel, LiveRequest
+from epigept_batch.commands.view.live import LiveModel, LiveRequest
 from epigept_batch.errors import InputError
 from epigept_batch.expression.request import SampleRequest
 from epigept_batch.inference.device import CPU
