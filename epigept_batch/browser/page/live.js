@@ -12,11 +12,12 @@ const live = { about: null, cancel: null, pending: Promise.resolve(), tracks: []
 async function readAnswer(response, progress) {
   const answer = { tracks: {}, first: null };
   let rest = "";
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
-    const lines = (rest + value).split("\n");
+    const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
     rest = lines.pop();
     for (const line of lines.map((text) => JSON.parse(text))) {
       if (line.error) throw new Error(line.error);
