@@ -1,6 +1,6 @@
 DATA ?= ../shared/data
 
-.PHONY: check check-all check-docs check-lowest check-published check-pythons docs format fuzz release try
+.PHONY: check check-all check-browser check-docs check-lowest check-published check-pythons docs format fuzz release try
 
 check:  ## What CI runs
 	bash .ci/run
@@ -14,10 +14,13 @@ check-pythons:  ## The tests on the other Pythons that are installed here
 check-docs:  ## The commands of the pages that take hours, in a copy of the folder EPIGEPT_DOCS_DATA
 	pytest -m slow tests/docs
 
+check-browser:  ## The page of view in Chromium; needs the [browser] extra and a Chromium
+	pytest -m browser tests/browser
+
 check-published:  ## The tests of further networks of the published size, in every precision
 	EPIGEPT_TESTS_PUBLISHED=1 pytest -m published
 
-check-all: check check-published check-lowest check-pythons  ## All that is checked before a release, but for check-docs
+check-all: check check-browser check-published check-lowest check-pythons  ## All that is checked before a release, but for check-docs
 
 docs:  ## The pages as a site, in docs/_build
 	sphinx-build -W --keep-going -q -b html docs docs/_build

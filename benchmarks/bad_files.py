@@ -157,14 +157,28 @@ def make_files(folder: Path) -> None:
         pybigtools.open(f"{folder}/{name}.bw", "w").write({"one": 300}, records)
     make_maps(folder)
     make_runs(folder)
+    make_drawn_runs(folder)
 
 
 def make_runs(folder: Path) -> None:
+    """Write a good output folder of `genome`, one with a truncated track, and one of another version."""
+    import shutil
+
+    from run_folders import write_fasta, write_sample
+
+    write_sample(folder / "run", "s", folder / "r.fa", write_fasta(folder / "r.fa"))
+    shutil.copytree(folder / "run", folder / "cut_run")
+    (folder / "cut_run/s.CTCF.bw").write_bytes((folder / "run/s.CTCF.bw").read_bytes()[:-9])
+    shutil.copytree(folder / "run", folder / "other_run")
+    (folder / "other_run/s.run.json").write_text("{}")
+
+
+def make_drawn_runs(folder: Path) -> None:
     """Write output folders: one of a good run, others with a file that is missing, and of a known assembly."""
-    from run_folders import write_run
+    from chosen_runs import write_run
 
     tracks: dict[str, dict[str, list[float]]] = {"DNase": {"one": [1.0] * 9}, "CTCF": {"one": [0.5] * 9}}
-    for name in ("run", "broken_run"):
+    for name in ("drawn_run", "broken_run"):
         write_run(folder / name, "a", tracks, lengths={"one": 2000}, regions=["one:1-1152"])
     (folder / "broken_run/a.CTCF.bw").unlink()
     write_run(folder / "hg38_run", "a", tracks, lengths={"one": 2000}, genome={"assembly": "hg38"})

@@ -9,11 +9,17 @@ LANGUAGES = ("sh", "python")
 SLOW, CI = "slow", "ci"
 """Words behind the language: a block that takes hours, and one that `.ci/run` runs."""
 BLOCK = re.compile(r"^```(\w+)?((?: \w+)*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# What the pages' commands find in place of an installer and of Slurm.
+# What the pages' commands find in place of an installer and of Slurm; a server ends when it is ready.
 PREAMBLE = """
 set -euo pipefail
 trap 'echo "$PAGE:$LINE: a command of this block fails" >&2' ERR
 pip() { :; }
+epigept-batch() {
+  if [ "$1" != view ]; then command epigept-batch "$@"; return; fi
+  command epigept-batch "$@" --no-open > view.url &
+  until [ -s view.url ] || ! kill -0 $!; do sleep 0.1; done
+  kill $! && wait $!
+}
 sbatch() {
   for task in $(seq "${1##*-}"); do SLURM_ARRAY_TASK_ID=$task bash "$2"; done
 }

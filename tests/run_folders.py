@@ -1,66 +1,90 @@
-"""Write output folders as `genome` and `contacts` leave them, with values that a test chooses."""
+"""Output folders of finished runs with known values, written without the program."""
 
+import hashlib
 import json
-import math
 
-import pyBigWig
+import numpy as np
+import pybigtools
 
-from contact_files import write_cool
-
-LENGTHS = {"chr1": 100_000, "chr2": 12_345}
 BIN_BP = 128
+CONTIGS = {"one": 20_000, "two": 700}
+MARKS = ("DNase", "CTCF")
 
 
-def write_bigwig(path, values, lengths, bin_bp=BIN_BP):
-    """Write a bigWig of the values of bins by contig; NaN is absent. The header has all contigs."""
-    file = pyBigWig.open(str(path), "w")
-    file.addHeader(list(lengths.items()))
-    for contig, bins in values.items():
-        numbers = [number for number, value in enumerate(bins) if not math.isnan(value)]
-        if numbers:
-            file.addEntries(
-                [contig] * len(numbers),
-                [number * bin_bp for number in numbers],
-                ends=[min((number + 1) * bin_bp, lengths[contig]) for number in numbers],
-                values=[float(bins[number]) for number in numbers],
-            )
-    file.close()
+def bases(contigs, seed=3):
+    rng = np.random.default_rng(seed)
+    return {name: "".join(rng.choice(list("ACGT"), length)) for name, length in contigs.items()}
 
 
-def write_run(folder, sample, tracks, *, lengths=LENGTHS, regions=None, bin_bp=BIN_BP, **others):
-    """Write the tracks of a sample, by label, and their record."""
+def write_fasta(path, contigs=None, seed=3):
+    """Write random sequence; return it by contig."""
+    sequence = bases(contigs or CONTIGS, seed)
+    path.write_text("".join(f">{name}\n{text}\n" for name, text in sequence.items()))
+    return sequence
+
+
+def signal(sample, label, contig, length):
+    """The values of the bins, float32; those of a difference have both signs."""
+    seed = int.from_bytes(hashlib.sha256(f"{sample}/{label}/{contig}".encode()).digest()[:4], "big")
+    values = np.random.default_rng(seed).gamma(1, 0.5, -(-length // BIN_BP)).astype(np.float32)
+    return values - 1 if label.endswith(".difference") else values
+
+
+def write_bigwig(path, of, contigs, transform=lambda values: values):
+    """Write a bigWig of the values `of(contig, length)` by bin; NaN is no data."""
+    records = (
+        (name, n * BIN_BP, min((n + 1) * BIN_BP, length), float(value))
+        for name, length in contigs.items()
+        for n, value in enumerate(transform(of(name, length)))
+        if not np.isnan(value)
+    )
+    pybigtools.open(str(path), "w").write(contigs, records)
+
+
+def statistics(values):
+    quantiles = {str(q): float(np.quantile(values, q)) for q in (0.001, 0.01, 0.5, 0.99, 0.999)}
+    figures = {"mean": float(values.mean()), "min": float(values.min()), "max": float(values.max())}
+    return {"bins": len(values), **figures, "quantiles": quantiles}
+
+
+def write_sample(folder, sample, fasta, sequence, *, marks=MARKS, contigs=None, space="log1p", **more):
+    """Write bigWigs and the record of a sample."""
+    contigs = contigs or CONTIGS
     folder.mkdir(exist_ok=True)
-    files = {}
-    for label, values in tracks.items():
+    files, figures = {}, {}
+    for label in marks:
         path = folder / f"{sample}.{label}.bw"
-        write_bigwig(path, values, lengths, bin_bp)
+        write_bigwig(path, lambda name, length, label=label: signal(sample, label, name, length), contigs)
         files[path.name] = path.stat().st_size
+        every = [signal(sample, label, name, length) for name, length in contigs.items()]
+        figures[label] = statistics(np.concatenate(every))
     record = {
         "sample": sample,
-        "inputs": {"genome": {contig: f"md5 of {contig}" for contig in lengths}},
+        "finished": "2026-01-02T03:04:05+00:00",
+        "versions": {"epigept-batch": "0.0.1"},
+        "paths": {"model": "/models/small.onnx", "fasta": str(fasta), "expression": "/tables/t.tsv"},
+        "inputs": {
+            "genome": {
+                name: hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() for name, text in sequence.items()
+            }
+        },
+        "genome": {"assembly": None},
+        "factors": {"found": 14, "missing": ["F03"]},
+        "expression": {"notes": ["values look rounded"]},
+        "space": space,
+        "regions": [f"{name}:1-{length}" for name, length in contigs.items()],
+        "bins": sum(-(-length // BIN_BP) for length in contigs.values()),
+        "statistics": figures,
         "files": files,
-        "space": "log1p",
-        "regions": regions or [f"{contig}:1-{length}" for contig, length in lengths.items()],
-        "paths": {"model": "/home/someone/model.onnx", "fasta": "/home/someone/g.fa", "expression": "/home/secret.tsv"},
-        "sha256": {"model": "ab" * 32},
-        "factors": {"found": 3, "missing": ["GATA1"]},
-        **others,
+        **more,
     }
     (folder / f"{sample}.run.json").write_text(json.dumps(record))
 
 
-def write_map(folder, sample, pixels, *, lengths=LENGTHS, bin_bp=1024, values="observed/expected", window_bp=20_480):
-    """Write a contact map of pixels (bin, bin, value), counted over the genome, and its record."""
-    folder.mkdir(exist_ok=True)
-    about = {"values": values, "window_bp": window_bp}
-    write_cool(folder / f"{sample}.contacts.cool", lengths, bin_bp, pixels, metadata={"epigept-batch": about})
-    for ending in ("bedpe", "interact"):
-        (folder / f"{sample}.contacts.{ending}").write_text(f"# {sample}\n")
-    files = {path.name: path.stat().st_size for path in folder.glob(f"{sample}.contacts.*")}
-    record = {
-        "sample": sample,
-        "inputs": {"genome": {contig: f"md5 of {contig}" for contig in lengths}},
-        "files": files,
-        "regions": [f"{contig}:1-{length}" for contig, length in lengths.items()],
-    }
-    (folder / f"{sample}.contacts.json").write_text(json.dumps(record))
+def write_run(folder, samples=("a", "b"), **options):
+    """Write `genome.fa` beside the folder, and the samples into it."""
+    fasta = folder.parent / "genome.fa"
+    sequence = write_fasta(fasta, options.get("contigs"))
+    for sample in samples:
+        write_sample(folder, sample, fasta, sequence, **options)
+    return folder

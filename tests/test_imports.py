@@ -35,6 +35,8 @@ OWNERS = {
         "evaluation/figures.py",
         *(f"figures/{name}.py" for name in ("contacts", "coordinates", "genes", "page", "region", "signals", "style")),
     },
+    "starlette": {"browser/server.py"},
+    "uvicorn": {"browser/serving.py"},
     "pysam": {"variants/vcf.py"},
     "hictkpy": {"contacts/contact_file.py"},
     "anndata": {"expression/pseudobulk.py"},

@@ -55,7 +55,9 @@ def _report(out: Path, evaluation: Mapping[str, Any]) -> Iterator[str]:
         figures = "  ".join(f"{track[key]:{len(title)}.3f}" for key, title in COLUMNS.items())
         yield f"{track['name']:8}  {figures}"
     yield ""
-    yield f"Next: open {out}/tracks/*.bw in IGV with the genome {out}/genome.fa, or compare in more detail:"
+    yield "Next: look at the predictions beside the truth, in a browser (needs the [view] extra):"
+    yield f"  epigept-batch view {out}/tracks --measured '{out}/measured/{{sample}}.{{track}}.bw'"
+    yield "or compare in more detail:"
     yield f"  epigept-batch evaluate --predicted {out}/tracks --measured '{out}/measured/{{sample}}.{{track}}.bw' \\"
     yield f"    --training '{out}/training/{{cell}}.{{track}}.bw'"
     yield "or predict your own sample (setup downloads genome and weights once, and needs the [export] extra):"

@@ -23,6 +23,7 @@ from epigept_batch.cli.setup import setup
 from epigept_batch.cli.simulate import simulate
 from epigept_batch.cli.streams import secure_streams
 from epigept_batch.cli.variants import variants
+from epigept_batch.cli.view import view
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EPIGEPT_BATCH"}
 
@@ -51,6 +52,7 @@ cli.add_command(variants)
 cli.add_command(screen)
 cli.add_command(scan)
 cli.add_command(evaluate)
+cli.add_command(view)
 cli.add_command(plot)
 cli.add_command(hub)
 cli.add_command(info)

@@ -43,6 +43,7 @@ class IndexedFasta:
 
     Attributes:
         lengths: Number of bases of each record, by name, in the file's order.
+        indexes: The paths of its indexes: .fai, and .gzi for bgzip.
 
     Raises:
         InputError: The file does not exist, is empty, is gzip but not bgzip, is not a FASTA, or does not fit its index.
@@ -52,6 +53,7 @@ class IndexedFasta:
         self.path = path
         _check_readable(path)
         fai, gzi = _index_paths(path)
+        self._indexes = Path(fai), Path(gzi)
         try:
             if not _is_current(path, fai, gzi):
                 _make_index(path, fai, gzi)
@@ -75,6 +77,7 @@ class IndexedFasta:
         self._file: Any = self._faidx.file
         self._is_packed = isinstance(self._file, bgzf.BgzfReader)
         self.stamp = _stamp(os.fstat(self._file.fileno()))
+        self.indexes = self._indexes[: 2 if self._is_packed else 1]
         self.lengths: Mapping[str, int] = {name: record.rlen for name, record in self._faidx.index.items()}
         if not self.lengths:
             raise InputError(f"its index is empty; delete {self._faidx.indexname} and rerun", self.path)

@@ -62,6 +62,11 @@ class Genome:
         with self._one_reader:
             self._fasta.close()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The FASTA, its .fai and, for bgzip, its .gzi."""
+        return (self.path, *self._fasta.indexes)
+
     def tokens(self, contig: Contig, start: int, end: int) -> NDArray[np.uint8]:
         """Return bases [start, end) of a contig as A 0, C 1, G 2, T 3, any other 4, in either case.
 

@@ -86,6 +86,20 @@ class SignalTrack:
                     return int(lengths[counts.argmax()])
         return None
 
+    def first_data(self, contig: str, start: int, end: int) -> int | None:
+        """Return where the first record within [start, end) of a contig begins; None if there is none.
+
+        Args:
+            contig: The file's name of it.
+            start: First bp, 0-based.
+            end: End, exclusive.
+        """
+        step = max(1, (end - start) // SEARCHED_STRETCHES)
+        for first in range(start, end, step):
+            if records := self._file.intervals(contig, first, min(first + step, end)):
+                return max(int(records[0][0]), start)
+        return None
+
     def extremes(self) -> tuple[float, float]:
         """Return the minimum and the maximum of all values, from the file's summary; 0 without data."""
         covered, least, most, _, _ = _summary_of(self.path)

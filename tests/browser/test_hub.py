@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 import bigwigs
+from chosen_runs import LENGTHS, write_map, write_run
 from conftest import outcome_of
 from epigept_batch.browser.hub import HubOptions, hub_text, short_label, tags
 from epigept_batch.cli.main import cli
 from epigept_batch.results.colours import DOWN, UP, track_colours
 from epigept_batch.results.folder import ResultTrack, read_run_folder
 from epigept_batch.results.scales import common_scales
-from run_folders import LENGTHS, write_map, write_run
 
 HG38 = {"chr1": 248_956_422, "chr2": 242_193_529}
 TRACKS = ("DNase", "CTCF", "H3K27ac")

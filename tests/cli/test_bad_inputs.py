@@ -26,6 +26,7 @@ def test_every_bad_input_of_every_command_is_one_line_with_its_code():
         "evaluate",
         "plot",
         "hub",
+        "view",
         "doctor",
         "bench",
         "setup",

@@ -20,7 +20,11 @@ PROGRAMS = {"epigept-batch": cli, "epigept-export": export_cli}
 SHORT = {"--out": "-o", "--threads": "-t", "--quiet": "-q", "--help": "-h"}
 COMMANDS = [(program, name) for program, group in PROGRAMS.items() for name in group.commands]
 SAME_DEFAULT = ("--threads", "--model", "--fasta", "--batch-size", "--precision", "--all-contigs")
-OF_ANOTHER_MEANING = {("evaluate", "--model"), ("setup", "--model")}  # that of the tracks; one to install
+OF_ANOTHER_MEANING = {  # that of the tracks; one to install; that of the run
+    ("evaluate", "--model"),
+    ("setup", "--model"),
+    ("view", "--fasta"),
+}
 
 
 def command_of(program, name):
@@ -41,7 +45,7 @@ def test_common_options_have_their_short_forms(program, name):
 @pytest.mark.parametrize(("program", "name"), COMMANDS)
 def test_what_writes_a_file_or_folder_takes_out(program, name):
     longs = {long for option in options_of(program, name) for long in option.opts}
-    assert ("--out" in longs) == (name not in ("setup", "info", "bench", "completion", "check", "verify"))
+    assert ("--out" in longs) == (name not in ("setup", "info", "bench", "completion", "check", "verify", "view"))
 
 
 def test_older_names_of_out_stay():

@@ -173,6 +173,9 @@ def data(made_once):
         write_measured(work, demo)
         write_variants(work / "variants.vcf.gz", fasta)
         write_genotypes(work / "phased.vcf.gz", "".join(fasta.split("\n")[1:]))
+        (work / "genes.gtf").write_text(
+            'chr2\t.\texon\t1000501\t1003000\t.\t+\t.\tgene_id "g1"; transcript_id "t1"; gene_name "GATA1";\n'
+        )
         (work / "regions.bed").write_text("chr2\t1000000\t1100000\n")
         with gzip.open(work / "blacklist.bed.gz", "wt") as packed:
             packed.write("sim27\t1000\t2000\n")

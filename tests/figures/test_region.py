@@ -9,6 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import StepPatch
 
 import bigwigs
+from chosen_runs import BIN_BP, LENGTHS, write_bigwig, write_map, write_run
 from epigept_batch.errors import InputError
 from epigept_batch.figures.panels import SignalPanel, highest, with_limits
 from epigept_batch.figures.reader import PanelReader, Shown
@@ -19,7 +20,6 @@ from epigept_batch.results.colours import DOWN, MEASURED, UP, track_colours
 from epigept_batch.results.folder import read_run_folder
 from epigept_batch.results.scales import rounded_up
 from epigept_batch.tiling import Region
-from run_folders import BIN_BP, LENGTHS, write_bigwig, write_map, write_run
 
 REGION = Region("chr1", 10_000, 40_000)
 FIRST, LAST = REGION.start // BIN_BP, -(-REGION.end // BIN_BP)
@@ -197,6 +197,20 @@ def test_what_exceeds_a_given_scale_is_marked(draw):
     ((found, _, _), _, _) = steps(figure.axes[0])[0]
     assert np.nanmax(found) == 0.5
     assert any("beyond the scale" in text for text in texts(figure))
+
+
+def test_differences_are_marked_on_the_side_that_exceeds_the_scale(draw):
+    figure, panels = draw(contacts=False, samples=["a+X-0"], tracks=("DNase.difference",), scale=0.2)
+    assert panels[0].limits == (-0.2, 0.2)
+    marks = [line for line in figure.axes[0].lines if line.get_color() == "black"]
+    for edge, beyond in ((0.2, panels[0].columns.high > 0.2), (-0.2, panels[0].columns.low < -0.2)):
+        covered = np.zeros(len(beyond), dtype=bool)
+        edges = panels[0].columns.edges
+        for line in marks:
+            if set(line.get_ydata()) == {edge}:
+                covered |= (edges[:-1] >= line.get_xdata()[0]) & (edges[1:] <= line.get_xdata()[1])
+        assert covered.any()
+        np.testing.assert_array_equal(covered, beyond)
 
 
 def test_wide_regions_show_maximum_and_mean(draw, folder):
