@@ -89,3 +89,32 @@ def test_with_too_many_genes_names_are_left_out_and_all_genes_stay():
 def test_without_genes_there_is_one_empty_lane():
     assert place_genes([], REGION, WIDTH_MM) == []
     assert height_mm([]) > 0
+
+
+def drawn(*genes):
+    """Boxes as (start, end, height in mm) and arrows as x of back and tip."""
+    placed = place_genes(genes, REGION, WIDTH_MM)
+    axes = Figure().add_subplot()
+    figures.draw_genes(axes, placed, REGION, WIDTH_MM)
+    extents = [path.get_extents() for collection in axes.collections for path in collection.get_paths()]
+    arrows = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 3]
+    return [(one.x0, one.x1, one.height) for one in extents], [(back, tip) for back, tip, _ in arrows]
+
+
+def test_exons_are_boxes_that_are_higher_where_they_are_coding():
+    exons = ((20_000, 22_000), (30_000, 31_000), (38_000, 40_000))
+    boxes, _ = drawn(Gene("A", "c", 20_000, 40_000, "+", exons, (21_000, 38_500)))
+    heights = sorted({round(height, 3) for *_, height in boxes})
+    assert len(heights) == 2
+    assert [(a, b) for a, b, height in boxes if round(height, 3) == heights[0]] == list(exons)
+    coding = [(a, b) for a, b, height in boxes if round(height, 3) == heights[1]]
+    assert coding == [(21_000, 22_000), (30_000, 31_000), (38_000, 38_500)]
+
+
+@pytest.mark.parametrize("length", [20_000, 200])
+def test_arrows_point_in_the_direction_of_the_strand(length):
+    for strand, sign in (("+", 1), ("-", -1)):
+        _, arrows = drawn(gene("A", 50_000, 50_000 + length, strand))
+        assert arrows
+        assert all((tip - back) * sign > 0 for back, tip in arrows)
+    assert drawn(gene("A", 50_000, 50_000 + length, "."))[1] == []
