@@ -11,11 +11,12 @@ SLOW, CI = "slow", "ci"
 BLOCK = re.compile(r"^```(\w+)?((?: \w+)*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What the pages' commands find in place of an installer and of Slurm; a server ends when it is ready.
 PREAMBLE = """
-set -euo pipefail
+set -Eeuo pipefail
 trap 'echo "$PAGE:$LINE: a command of this block fails" >&2' ERR
 pip() { :; }
 epigept-batch() {
   if [ "$1" != view ]; then command epigept-batch "$@"; return; fi
+  rm -f view.url
   command epigept-batch "$@" --no-open > view.url &
   until [ -s view.url ] || ! kill -0 $!; do sleep 0.1; done
   kill $! && wait $!

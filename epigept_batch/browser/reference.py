@@ -59,7 +59,7 @@ def make_reference(folder: RunFolder, fasta: Path | None, allowed: AllowedFiles)
         InputError: The FASTA that the user names cannot be used, or is not the run's genome. Or there is none, and the
             folder has only contact maps, which do not tell the contigs.
     """
-    name = folder.assembly or "genome of the run"
+    name = folder.assembly or "genome"
     try:
         return _from_fasta(folder, fasta or _recorded(folder), name, allowed)
     except InputError as error:

@@ -21,7 +21,7 @@ CONTACTS = "contacts"
 """Group of the contact maps."""
 PREDICTED, MEASURED_KIND, DIFFERENCE, PEAKS, ARCS = "predicted", "measured", "difference", "peaks", "contacts"
 """Kinds of tracks, which the page switches on and off."""
-HEIGHT, PEAKS_HEIGHT, ARCS_HEIGHT = 42, 28, 90
+HEIGHT, PEAKS_HEIGHT, ARCS_HEIGHT = 42, 36, 90
 """Heights in pixels."""
 ARC_COLOUR = "#3d5a80"
 
@@ -144,10 +144,11 @@ class TrackList:
 
     def _peaks_of(self, path: Path, sample: str, name: str) -> ShownTrack:
         form = path.suffix.removeprefix(".")
+        words = path.name.removeprefix(f"{sample}.{name}.").removesuffix(form).rstrip(".")
         config = {
             "type": "annotation",
             "format": form.lower(),
-            "name": f"{path.name.removesuffix(path.suffix)} peaks",
+            "name": f"{sample} {name} peaks" + (f" ({words})" if words else ""),
             "url": self._allowed.add(path, form),
             "color": self.colours[name],
             "displayMode": "COLLAPSED",

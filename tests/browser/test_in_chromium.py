@@ -155,7 +155,7 @@ def test_the_values_of_a_place_are_those_of_the_files(page, folder):
 def test_tracks_lie_in_the_order_of_their_marks_below_genes(page):
     assert page.titles() == [
         "Genes",
-        "a DNase", "a DNase measured (log scale)", "a.DNase peaks", "b DNase", "b DNase measured (log scale)",
+        "a DNase", "a DNase measured (log scale)", "a DNase peaks", "b DNase", "b DNase measured (log scale)",
         "a CTCF", "a CTCF measured (log scale)", "b CTCF", "b CTCF measured (log scale)",
     ]  # fmt: skip
 
@@ -208,7 +208,8 @@ def test_quick_switching_ends_with_what_is_checked(page):
 
 def test_a_gene_is_found_by_name_in_the_box_of_igv(page):
     box = page.page.locator("input.igv-search-input")
-    for name, place in [("gata1", "one:2001-9000"), ("TP53", "two:101-400"), ("one:500-700", "one:500-700")]:
+    # igv.js adds 1,000 bp on both sides.
+    for name, place in [("gata1", "one:1000-10000"), ("TP53", "two:1-1400"), ("one:500-700", "one:500-700")]:
         box.fill(name)
         box.press("Enter")
         page.page.wait_for_function(f"() => location.hash.startsWith('#locus={place.replace(':', '%3A')}')")
@@ -277,7 +278,7 @@ def test_genes_are_those_of_the_file(page):
 
 def test_peaks_are_those_of_the_file(page):
     script = """async () => {
-      const [track] = (await window.epigeptView.ready).findTracks((one) => one.name === "a.DNase peaks");
+      const [track] = (await window.epigeptView.ready).findTracks((one) => one.name === "a DNase peaks");
       return (await track.getFeatures("one", 0, 20000, 10)).map((one) => [one.start, one.end]);
     }"""
     assert page.evaluate(script) == [[1024, 2048]]

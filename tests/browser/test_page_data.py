@@ -156,12 +156,12 @@ def test_peaks_lie_behind_their_track(page, run_folder):
     for name in names:
         (run_folder / name).write_text("one\t100\t400\t.\t0\t.\t5\t-1\t-1\t100\n")
     found = page()
-    assert titles(found) == ["a DNase", "a.DNase peaks", "b DNase", "a CTCF", "a.CTCF.q05 peaks", "b CTCF"]
-    assert [config(found, f"{name} peaks")["format"] for name in ("a.DNase", "a.CTCF.q05")] == [
+    assert titles(found) == ["a DNase", "a DNase peaks", "b DNase", "a CTCF", "a CTCF peaks (q05)", "b CTCF"]
+    assert [config(found, name)["format"] for name in ("a DNase peaks", "a CTCF peaks (q05)")] == [
         "narrowpeak",
         "broadpeak",
     ]
-    assert path_of(found, "a.CTCF.q05 peaks") == run_folder / "a.CTCF.q05.broadPeak"
+    assert path_of(found, "a CTCF peaks (q05)") == run_folder / "a.CTCF.q05.broadPeak"
 
 
 def test_peaks_of_names_that_begin_alike(tmp_path):

@@ -8,6 +8,7 @@ history.replaceState(null, "", location.pathname + location.hash);
 const KINDS = {
   predicted: "Predicted", measured: "Measured", difference: "Differences", peaks: "Peaks", contacts: "Contacts",
 };
+const LAST = 1e6;
 const NARROW = matchMedia("(max-width: 820px)");
 const element = (id) => document.getElementById(id);
 const view = { data: null, browser: null, shown: {}, pending: Promise.resolve() };
@@ -180,11 +181,13 @@ async function start() {
     locus: view.data.locus,
     tracks: [
       ...(view.data.genes ? [geneTrack(view.data.genes)] : []),
+      ...(view.data.reference.indexURL ? [{ type: "sequence", name: "Sequence", order: LAST }] : []),
       ...view.data.tracks.filter(isShown).map((track) => whole(track.config)),
     ],
     loadDefaultGenomes: false,
     // Otherwise igv.js asks a server of its makers for names.
     search: view.data.genes ? { url: new URL("find", document.baseURI).href + "?name=$FEATURE$", coords: 0 } : false,
+    showSequence: false, // at the top it would be an empty row, because bases only show close up
     showIdeogram: false,
     showSampleNameButton: false,
     showROITableButton: false,
