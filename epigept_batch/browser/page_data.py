@@ -47,7 +47,12 @@ class Page:
 
 
 def make_page(
-    folder: RunFolder, *, fasta: Path | None = None, genes: Path | None = None, measured: Measured | None = None
+    folder: RunFolder,
+    *,
+    fasta: Path | None = None,
+    genes: Path | None = None,
+    measured: Measured | None = None,
+    live: bool = False,
 ) -> Page:
     """Return what the page shows of a run.
 
@@ -56,6 +61,7 @@ def make_page(
         fasta: The genome, if it is not where the run read it.
         genes: GTF, BED or gene table of UCSC to show above the tracks.
         measured: Measured tracks to show beside the predictions.
+        live: Whether the server answers what-if questions.
 
     Raises:
         InputError: The FASTA, the genes or a measured track cannot be used.
@@ -69,6 +75,7 @@ def make_page(
         "title": folder.path.resolve().name,
         "reference": reference.config,
         "genes": None if models is None else TRACK,
+        "live": live,
         **_places(folder, reference),
         "samples": [
             {"name": sample.name, "shown": number < SAMPLES_SHOWN, "notes": sample_notes(sample)}

@@ -35,7 +35,7 @@ HOSTS = ["127.0.0.1", "localhost"]
 """Names by which a browser may know this machine. Others point here only by DNS rebinding."""
 TOKEN = "token"  # noqa: S105 - its name
 """Name of the token in the page's URL."""
-PAGE_FILES = {"view.js": "text/javascript", "view.css": "text/css"}
+PAGE_FILES = {"view.js": "text/javascript", "live.js": "text/javascript", "view.css": "text/css"}
 INDEX = "index.html"
 BINARY = "application/octet-stream"
 HEADERS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import glob
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from epigept_batch.errors import InputError
 from epigept_batch.expression.request import MOST_MISSING, SampleRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 TPM, SHEET = "--tpm", "--samples"
 
@@ -55,7 +56,7 @@ def _is_option(word: str) -> bool:
     return word.startswith("-") and not Path(word).exists()
 
 
-OPTIONS = (
+WHERE = (
     click.option(
         TPM,
         multiple=True,
@@ -72,8 +73,14 @@ OPTIONS = (
         "samples, `column` names the column, by default `sample`. Other columns are copied into run.json. Can be "
         "combined with --tpm.",
     ),
+)
+"""Options that name tables."""
+CHOICE = (
     click.option("--sample", multiple=True, metavar="NAME", help="Sample to use; repeatable.  [default: all]"),
     click.option("--merge", metavar="NAME", help="Average all samples, as replicates, into one of this name."),
+)
+"""Options that choose among their samples."""
+HOW = (
     click.option(
         "--tx2gene",
         type=click.Path(path_type=Path),
@@ -90,6 +97,7 @@ OPTIONS = (
     ),
     click.option("--normalised", is_flag=True, help="The tables contain quantile-normalised TPM already."),
 )
+"""Options on how tables are read."""
 
 
 def sample_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -102,40 +110,48 @@ def optional_sample_options(command: Callable[..., None]) -> Callable[..., None]
     return _with_samples(command, required=False)
 
 
+def optional_table_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options to a `SampleCommand` that has its own choice of samples; they arrive as `tables`, maybe None."""
+
+    @functools.wraps(command)
+    def with_tables(*, sample: tuple[str, ...], **others: Any) -> None:  # noqa: ANN401 - the command's own
+        tables, rest = _request(others)
+        command(tables=_or_none(tables), samples=sample, **rest)
+
+    for option in reversed((*WHERE, *HOW)):
+        with_tables = option(with_tables)
+    return with_tables
+
+
 def _with_samples(command: Callable[..., None], *, required: bool) -> Callable[..., None]:
     """Return the command with all options."""
 
     @functools.wraps(command)
     def with_samples(
         *,
-        tpm: tuple[str, ...],
-        samples: Path | None,
         sample: tuple[str, ...],
         merge: str | None,
-        tx2gene: Path | None,
-        group_by: str | None,
-        max_missing: float,
-        normalised: bool,
         **others: Any,  # noqa: ANN401 - the command's own
     ) -> None:
-        request = SampleRequest(
-            tables=tuple(table for value in tpm for table in parse_tables(value)),
-            samples=sample,
-            merge=merge,
-            tx2gene=tx2gene,
-            group_by=group_by,
-            max_missing=max_missing,
-            normalised=normalised,
-            sheet=samples,
-        )
-        wanted = _or_none(request)
+        tables, rest = _request(others)
+        wanted = _or_none(replace(tables, samples=sample, merge=merge))
         if wanted is None and required:
             raise click.UsageError(f"Missing option '{TPM}' or '{SHEET}'.")
-        command(samples=wanted, **others)
+        command(samples=wanted, **rest)
 
-    for option in reversed(OPTIONS):
+    for option in reversed((*WHERE, *CHOICE, *HOW)):
         with_samples = option(with_samples)
     return with_samples
+
+
+def _request(options: Mapping[str, Any]) -> tuple[SampleRequest, dict[str, Any]]:
+    """Return the request for the tables that options describe, and the other options."""
+    rest = dict(options)
+    tpm: tuple[str, ...] = rest.pop("tpm")
+    sheet: Path | None = rest.pop("samples")
+    how = {name: rest.pop(name) for name in ("tx2gene", "group_by", "max_missing", "normalised")}
+    tables = tuple(table for value in tpm for table in parse_tables(value))
+    return SampleRequest(tables=tables, sheet=sheet, **how), rest
 
 
 def _or_none(request: SampleRequest) -> SampleRequest | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -16,7 +17,7 @@ from epigept_batch.timing import StageClock
 from epigept_batch.variants.haplotype import ContigChanges, Haplotype
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 REFERENCE = Haplotype(1, {})
 """The genome as it is."""
+KEPT_WINDOWS = 64
+"""Windows whose unchanged signal is kept, 32 kB each in the published networks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,7 @@ class WhatIf:
     ) -> None:
         self._genome, self._spec, self._sessions = genome, spec, sessions
         self._overlap, self._threads = overlap, threads
+        self._kept: OrderedDict[Hashable, NDArray[np.float32]] = OrderedDict()
         self._stack = ExitStack()
         self._scanner = self._stack.enter_context(scores_for(spec, sessions[0].ports, None, threads=threads, say=say))
 
@@ -105,15 +109,29 @@ class WhatIf:
         as_is, changed = expression
         if changed is None and change is None:
             raise InputError("nothing to change; set a factor or type a variant")
-        vectors = as_is[None] if changed is None else np.stack([as_is, changed])
-        edited = REFERENCE
-        if change is not None:
-            edited = Haplotype(2, {change[0].name: ContigChanges([change[1]])})
+        vector = as_is if changed is None else changed
+        edited = REFERENCE if change is None else Haplotype(2, {change[0].name: ContigChanges([change[1]])})
+        for tile in tiles:
+            before = self._unchanged(tile, as_is)
+            yield from self._pieces(tile, np.stack([before, self._predicted(tile, vector, edited)]))
+
+    def _unchanged(self, tile: Tile, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the bins of a window as it is. Some are kept, because people ask about one place many times."""
+        key = tile.contig.name, tile.start, tile.spans, vector.tobytes()
+        if key not in self._kept:
+            self._kept[key] = self._predicted(tile, vector, REFERENCE)
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT_WINDOWS:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+    def _predicted(self, tile: Tile, vector: NDArray[np.float32], haplotype: Haplotype) -> NDArray[np.float32]:
+        """Predict a window, one at a time, so that both sides of a comparison are rounded alike: (bins, tracks)."""
         signals = haplotype_signals(
             self._genome,
-            tiles,
-            vectors,
-            [(REFERENCE, 0), (edited, len(vectors) - 1)],
+            [tile],
+            vector[None],
+            [(haplotype, 0)],
             self._sessions,
             sources=(self._scanner, self._scanner),
             geometry=self._spec.geometry,
@@ -122,15 +140,17 @@ class WhatIf:
             clock=StageClock(),
         )
         with closing(signals):
-            for signal in signals:
-                yield from self._pieces(signal.tile, signal.taken(bin_bp=self._spec.geometry.bin_bp))
+            (signal,) = signals
+        taken = signal.taken(bin_bp=self._spec.geometry.bin_bp)
+        if taken.size:
+            found: NDArray[np.float32] = taken[0]
+            return found
+        bins = sum(last - first for first, last in tile.spans)
+        return np.full((bins, len(self._spec.tracks)), np.nan, dtype=np.float32)
 
-    def _pieces(self, tile: Tile, taken: NDArray[np.float32]) -> Generator[Piece, None, None]:
+    @staticmethod
+    def _pieces(tile: Tile, values: NDArray[np.float32]) -> Iterator[Piece]:
         begin = 0
         for first, last in tile.spans:
-            if taken.size:
-                values = taken[:, begin : begin + last - first]
-            else:
-                values = np.full((2, last - first, len(self._spec.tracks)), np.nan, dtype=np.float32)
+            yield Piece(first, values[:, begin : begin + last - first])
             begin += last - first
-            yield Piece(first, values)

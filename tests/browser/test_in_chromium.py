@@ -99,7 +99,9 @@ def opened(chromium, url, port, *, refused=False, **options):
     assert [
         url for url in watched.requests if not url.startswith((f"http://127.0.0.1:{port}/", "data:", "blob:"))
     ] == []
-    assert (len(watched.complaints) > 0) == refused, watched.complaints
+    # Chromium reports a stream that was read to its end as aborted, if it must not be stored.
+    complaints = [one for one in watched.complaints if not (one.startswith("failed: ") and one.endswith("/live"))]
+    assert (len(complaints) > 0) == refused, complaints
     context.close()
 
 

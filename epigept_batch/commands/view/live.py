@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
+from epigept_batch.browser.live import Answer, Question
 from epigept_batch.commands.run.samples import read_inputs
 from epigept_batch.errors import InputError
 from epigept_batch.expression.perturb import check_factors, parse_perturbation, perturb
 from epigept_batch.inference.device import AUTO, Device, RunOptions
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.session import open_sessions
-from epigept_batch.prediction.what_if import WhatIf
+from epigept_batch.prediction.what_if import Piece, WhatIf
 from epigept_batch.provenance.made_from import GENOME
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.regions import by_any_name, parse_region
@@ -23,18 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from epigept_batch.expression.copies import NetworkInput
     from epigept_batch.expression.request import SampleRequest
     from epigept_batch.expression.samples import SampleExpression
-    from epigept_batch.prediction.what_if import Piece
     from epigept_batch.results.folder import RunFolder
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig, Region, Tile
     from epigept_batch.variants.changes import Change
 
+LOG1P = "log1p"
 MOST_WINDOWS = 8
 """Windows per question: a megabase of the published networks."""
 
@@ -58,47 +60,16 @@ class LiveRequest:
     threads: int = 1
 
 
-@dataclass(frozen=True)
-class Question:
-    """What a person types beside a region.
-
-    Attributes:
-        sample: Name of the sample.
-        region: The region, in samtools notation.
-        settings: Changes of factors as for --set, such as `GATA1=0,TP53*2`; empty for none.
-        variant: A change of the sequence, see `variants.typed`; empty for none.
-    """
-
-    sample: str
-    region: str
-    settings: str = ""
-    variant: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """An answer in the making.
-
-    Attributes:
-        region: The region that was understood.
-        windows: Number of windows that are computed.
-        changes: What changes, one sentence each.
-        pieces: Yields the bins of each window in order; close it to stop.
-    """
-
-    region: Region
-    windows: int
-    changes: tuple[str, ...]
-    pieces: Generator[Piece, None, None]
-
-
 class LiveModel:
-    """A loaded model, its genome and samples; answers one question at a time, from any thread.
+    """A loaded model, its genome and samples; see `browser.live.Live`. It answers one question at a time.
 
     Args:
         request: What to load.
         folder: The tracks that answers are compared with.
-        say: Called with a sentence for the user.
+        say: Called with a sentence for the user while the model is loaded.
+
+    Attributes:
+        notes: What a person should know of the answers, one sentence each.
 
     Raises:
         EpiGePTError: An input cannot be used, or the genome is not that of the tracks.
@@ -109,11 +80,11 @@ class LiveModel:
         self._distribution = request.samples.distribution(self._spec.reference)
         read = read_inputs(request.samples, self._spec, (), model=request.model)
         self._samples = {source.name: (source, inputs[0]) for source, inputs in read}
+        self._space = folder.space
         self._one_asks = Lock()
         with ExitStack() as stack:
             self._genome = stack.enter_context(Genome(request.fasta))
-            for note in _differences_from(folder, self._genome, request, self._spec, self._samples):
-                say(note)
+            self.notes = tuple(_differences_from(folder, self._genome, request, self._spec, self._samples))
             options = RunOptions(self._spec.precision, threads=request.threads, batch_size=2, samples=2)
             sessions = open_sessions(request.model, request.device, options, say=say)
             self._what_if = stack.enter_context(
@@ -206,8 +177,10 @@ class LiveModel:
         return contig, change
 
     def _in_turn(self, pieces: Generator[Piece, None, None]) -> Generator[Piece, None, None]:
+        """Yield the pieces in the space of the tracks, when no other answer is being computed."""
         with self._one_asks, closing(pieces):
-            yield from pieces
+            for piece in pieces:
+                yield piece if self._space == LOG1P else Piece(piece.first_bin, np.expm1(piece.values))
 
 
 def _differences_from(

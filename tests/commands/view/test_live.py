@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import bigwigs
-from epigept_batch.commands.live import LiveModel, LiveRequest, Question
+from epigept_batch.browser.live import Question
+from epigept_batch.commands.view.live import LiveModel, LiveRequest
 from epigept_batch.errors import InputError
 from epigept_batch.expression.request import SampleRequest
 from epigept_batch.inference.device import CPU
@@ -93,6 +94,15 @@ def test_a_variant_equals_a_personal_genome(
     assert np.nanmax(np.abs(found[1] - found[0])) > 1e-4
 
 
+def test_answers_have_the_space_of_the_tracks(genome, live, out):
+    assert genome("--force", sample="sample", overlap=1280, space="linear").code == 0
+    for path in out.glob("sample+*"):
+        path.unlink()
+    model, _ = live()
+    found = values(model.ask(Question("sample", REGION, "F03=0")))
+    np.testing.assert_allclose(found[0], written(out, "sample"), rtol=1e-6)
+
+
 def test_expression_is_that_of_the_table(live, tpm):
     model, _ = live()
     found = model.expression()
@@ -142,6 +152,6 @@ def test_another_genome_is_refused(live, fasta, tmp_path):
 
 
 def test_another_model_and_lacking_samples_are_said(live, make_small_model):
-    _, said = live(model=make_small_model("fp32", "plain"), names=("else",))
-    assert any("is not the model that made the tracks" in one for one in said)
-    assert any("no expression of sample" in one for one in said)
+    model, _ = live(model=make_small_model("fp32", "plain"), names=("else",))
+    assert any("is not the model that made the tracks" in one for one in model.notes)
+    assert any("no expression of sample" in one for one in model.notes)

@@ -1,0 +1,1 @@
+"""`epigept-batch view`: the server's run, and live what-if questions."""
