@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 
 SPEC = re.compile(r"[ \t]*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))[ \t]*")
+MOST_RANGES = 100
+"""Most ranges of a response, because each costs more than its bytes."""
 
 
 def heeded_range(header: str | None, method: str, size: int) -> str | None:
     """Return the Range header that a response heeds; None for the whole file.
 
-    Only GET has ranges, and unknown units are ignored. Of several ranges, those beyond the end are left out. A header
-    that cannot be read, or of which no range is left, becomes one beyond the end, to which the response is 416.
+    Only GET has ranges. Unknown units are ignored, and so are more than `MOST_RANGES`. Of several ranges, those beyond
+    the end are left out. A header that cannot be read, or of which no range is left, becomes one beyond the end. The
+    response to that is 416.
 
     Args:
         header: The header of the request; None without.
@@ -24,6 +27,8 @@ def heeded_range(header: str | None, method: str, size: int) -> str | None:
     if not equals or unit.strip().lower() != "bytes":
         return None
     beyond = f"bytes={size}-"
+    if specs.count(",") >= MOST_RANGES:
+        return None
     found = [SPEC.fullmatch(part) for part in specs.split(",") if part.strip()]
     if not found or any(match is None or _reversed(match) for match in found):
         return beyond

@@ -82,9 +82,14 @@ def make_app(page: Page, keys: Keys, igv_js: Path, further: Sequence[BaseRoute] 
     return app
 
 
-def cookie_name(port: int | None) -> str:
-    """Return the name of the cookie that holds the token. All ports of a machine share cookies, so it has the port."""
-    return f"epigept-batch-{port}"
+def cookie_name(host: str) -> str:
+    """Return the name of the cookie that holds the token. All ports of a machine share cookies, so it has the port.
+
+    Args:
+        host: The Host header: the name of this machine, and the port that the browser knows.
+    """
+    port = host.partition(":")[2]
+    return f"epigept-batch-{port if port.isascii() and port.isdecimal() else ''}"
 
 
 class _WithHeaders:
@@ -112,8 +117,8 @@ class _WithToken:
         if scope["type"] != "http":
             return
         request = Request(scope)
-        name = cookie_name(request.url.port)
-        if request.url.path == "/" and self._keys.opens(request.query_params.get(TOKEN, "")):
+        name = cookie_name(request.headers.get("host", ""))
+        if scope["path"] == "/" and self._keys.opens(request.query_params.get(TOKEN, "")):
             await self._app(scope, receive, self._setting_cookie(send, name))
         elif self._keys.fits(request.cookies.get(name, "")):
             await self._app(scope, receive, send)

@@ -44,6 +44,12 @@ def test_ranges(header, heeded):
     assert heeded_range(header, "GET", SIZE) == heeded
 
 
+def test_no_more_than_a_hundred():
+    ranges = [f"{n}-{n}" for n in range(0, 202, 2)]
+    assert heeded_range(f"bytes={','.join(ranges[:100])}", "GET", SIZE) is not None
+    assert heeded_range(f"bytes={','.join(ranges)}", "GET", SIZE) is None
+
+
 def test_only_get_has_ranges():
     assert heeded_range("bytes=0-1", "HEAD", SIZE) is None
 

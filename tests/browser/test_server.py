@@ -81,6 +81,11 @@ def test_another_name_of_this_machine_is_refused(served):
         assert served.ask("/view.json", Host=host.format(port=served.port))[0] == 400
 
 
+def test_a_host_with_an_odd_port_is_not_an_error(served):
+    for port in ("abc", "", "99999999", "1:2", "\u0661"):
+        assert served.ask("/", token=False, Host=f"127.0.0.1:{port}".encode())[0] in (400, 403)
+
+
 def test_a_forwarded_port_has_a_cookie_of_its_own(served):
     """Over ssh -L 9000:127.0.0.1:PORT, the browser knows the server as port 9000."""
     status, headers, _ = served.ask(f"/?token={served.keys.token}", token=False, Host="localhost:9000")
