@@ -15,6 +15,7 @@ from epigept_batch.cli.expression import expression
 from epigept_batch.cli.genome import genome
 from epigept_batch.cli.group import Group
 from epigept_batch.cli.info import info
+from epigept_batch.cli.report import report
 from epigept_batch.cli.scan import scan
 from epigept_batch.cli.screen import screen
 from epigept_batch.cli.setup import setup
@@ -49,6 +50,7 @@ cli.add_command(variants)
 cli.add_command(screen)
 cli.add_command(scan)
 cli.add_command(evaluate)
+cli.add_command(report)
 cli.add_command(info)
 cli.add_command(bench)
 cli.add_command(simulate)
