@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import epigept_batch
 from epigept_batch.report.evaluation import evaluation_section
 from epigept_batch.report.expression import expression_section, factors_of
-from epigept_batch.report.parts import UNKNOWN, Facts, Items, Section, Table, Words, count, decimal, listed
+from epigept_batch.report.parts import UNKNOWN, Facts, Items, Section, Table, Words, count, decimal, listed, moment
 from epigept_batch.report.provenance import remarks_of, run_section, sources_section
 from epigept_batch.report.signal import (
     contig_section,
@@ -129,7 +129,7 @@ def _sample_row(sample: SampleResults) -> tuple[str, ...]:
         str(nearest.get("cell", UNKNOWN)),
         decimal(nearest.get("r")),
         count(files),
-        str(record.get("finished", UNKNOWN)),
+        moment(record.get("finished")),
     )
 
 
@@ -199,8 +199,8 @@ def _cite() -> Section:
         [
             Words(NETWORK),
             Words(
-                f"This program: epigept-batch {epigept_batch.__version__}, as its CITATION.cff says. Name the version, the "
-                "checksum of the model file and the assembly, which this report states."
+                f"This program: epigept-batch {epigept_batch.__version__}, as its CITATION.cff says. State the versions, "
+                "the checksum of the model file, and the assembly, which are in this report."
             ),
         ],
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from epigept_batch.errors import DeviceError
+from epigept_batch.report.parts import UNKNOWN
 from epigept_batch.report.svg import inline_svg
 from epigept_batch.report.theme import contrast, variables_of
 from epigept_batch.results.colours import track_colours
@@ -28,7 +29,7 @@ INK, RULE = "#010203", "#020304"
 """Colours of the drawing that become those of the page's text and rules."""
 WIDTH = 5.0
 """Inches of 72 px."""
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "epigept-batch",
     "text.parse_math": False,
@@ -89,10 +90,7 @@ def distribution_plot(survey: TrackSurvey, tracks: Sequence[str], key: str) -> P
     """Draw the histogram of a track, a line per sample."""
     colour = track_colours(tracks)[survey.name]
     several = len(survey.samples) > 1
-    caption = (
-        f"Share of the bins by ln(1 + signal) of {survey.name}, on a logarithmic scale"
-        f"{', a line per sample' if several else ''}."
-    )
+    caption = f"Share of bins by ln(1 + signal){', a line per sample' if several else ''}."
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -149,7 +147,7 @@ def heat_map(survey: TrackSurvey, tracks: Sequence[str], key: str, lowest: float
                 axes.add_patch(Rectangle((column, row), 0.96, 0.96, facecolor=shade, edgecolor="none"))
                 if number <= MOST_NUMBERS:
                     ink = INK if np.isnan(value) else max(("#000000", "#ffffff"), key=lambda one: contrast(one, shade))
-                    said = "–" if np.isnan(value) else f"{value:.2f}" if number > 4 else f"{value:.3f}"  # noqa: PLR2004
+                    said = UNKNOWN if np.isnan(value) else f"{value:.2f}" if number > 4 else f"{value:.3f}"  # noqa: PLR2004
                     axes.text(column + 0.48, row + 0.5, said, ha="center", va="center", fontsize=8, color=ink)
         axes.set(xlim=(0, number), ylim=(number, 0))
         axes.set_xticks(np.arange(number) + 0.48, names, rotation=90 if number > 3 else 0)  # noqa: PLR2004
@@ -261,14 +259,10 @@ def _ranges(heights: NDArray[np.float32]) -> NDArray[np.float32]:
 def _steps(
     axes: Axes, edges: NDArray[np.int64], upper: NDArray[np.floating], lower: NDArray[np.floating], colour: str
 ) -> None:
-    axes.fill_between(
-        edges,
-        np.append(upper, upper[-1]),
-        np.append(lower, lower[-1]),
-        step="post",
-        color=colour,
-        linewidth=0,
-    )
+    """Fill between two step lines."""
+    across = np.repeat(edges, 2)[1:-1]
+    outline = np.concatenate([np.repeat(upper, 2), np.repeat(lower, 2)[::-1]])
+    axes.fill(np.concatenate([across, across[::-1]]), outline, color=colour, linewidth=0)
 
 
 def _style_locus(axes: Axes, locus: Locus) -> None:

@@ -30,8 +30,8 @@ def expression_section(folder: RunFolder) -> Section:
         *_names(samples),
         Words(
             "Each sample is compared with the cells that the network was trained on, by Spearman's r of TPM over the "
-            "factors. The nearest cell is the one with the highest r. The median over all cells shows what an unrelated "
-            "cell would have."
+            "factors. The nearest cell is the one with the highest r. The median over all cells shows what an "
+            "unrelated cell would have."
         ),
         Table(
             "Samples among the training cells",

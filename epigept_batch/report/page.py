@@ -59,7 +59,7 @@ def make_page(title: str, subtitle: str, sections: Sequence[Section], *, tracks:
 
     folder = files("epigept_batch.report") / "templates"
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.tests["digest"] = lambda cell: bool(re.fullmatch(rf"(?:[0-9a-f]{{32}}){{1,2}}", cell))
+    environment.tests["digest"] = lambda cell: bool(re.fullmatch(r"(?:[0-9a-f]{32}){1,2}", cell))
     template = environment.from_string((folder / "report.html").read_text(encoding="utf-8"))
     return template.render(
         generator=f"{GENERATOR} {epigept_batch.__version__}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from epigept_batch.report.drawing import Plot
 
-UNKNOWN = "–"
+UNKNOWN = "n/a"
 """What a table shows for a value that is not known."""
 
 
@@ -126,3 +127,12 @@ def listed(names: Iterable[str], most: int) -> str:
     """Return names with commas, and how many more there are."""
     every = list(names)
     return ", ".join(every[:most]) + (f" and {len(every) - most:,} more" if len(every) > most else "")
+
+
+def moment(text: object) -> str:
+    """Format a time of a record, which is ISO 8601 in UTC."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return UNKNOWN
+    return f"{found:%Y-%m-%d %H:%M} UTC" if found.utcoffset() == timedelta(0) else found.isoformat(" ", "minutes")

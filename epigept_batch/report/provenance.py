@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from epigept_batch.expression.notes import said_once
 from epigept_batch.files import in_words
-from epigept_batch.report.parts import UNKNOWN, Facts, Items, Section, Table, Words, count, listed, plural, seconds
+from epigept_batch.report.parts import (
+    UNKNOWN,
+    Facts,
+    Items,
+    Section,
+    Table,
+    Words,
+    count,
+    listed,
+    moment,
+    plural,
+    seconds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,7 +105,7 @@ def _title(samples: Sequence[SampleResults], runs: int) -> str:
 
 def _run_facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     versions = record.get("versions", {})
-    yield "Finished", str(record.get("finished", UNKNOWN))
+    yield "Finished", moment(record.get("finished"))
     yield "Versions", ", ".join(value if key == "runtime" else f"{key} {value}" for key, value in versions.items())
     yield "Network", f"{record.get('architecture', UNKNOWN)}, {record.get('precision', UNKNOWN)}"
     arithmetic = record.get("arithmetic")

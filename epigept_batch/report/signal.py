@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,8 @@ def scope(survey: Survey) -> str:
     bins = f"{survey.bins_in_all:,} predicted bins of {survey.bin_bp} bp"
     if survey.is_complete:
         return f"From all {bins}."
-    return f"From {len(survey.windows):,} of {survey.windows_in_all:,} windows, evenly spread: {survey.bins:,} of the {bins}."
+    windows = f"{len(survey.windows):,} of {survey.windows_in_all:,} windows, evenly spread"
+    return f"From {windows}: {survey.bins:,} of the {bins}."
 
 
 def distribution_section(folder: RunFolder, survey: Survey) -> Section:
@@ -64,6 +66,7 @@ def contig_section(folder: RunFolder, survey: Survey) -> Section:
     order = np.argsort(-bins, kind="stable")[:MOST_CONTIGS]
     shown = sorted(int(number) for number in order)
     several = any(len(track.samples) > 1 for track in survey.tracks)
+    of_samples = ", over the samples, with the lowest and the highest sample" if several else ""
     rows = [
         (survey.contigs[number].name, count(int(bins[number])), *(_mean_cell(track, number) for track in survey.tracks))
         for number in shown
@@ -71,8 +74,8 @@ def contig_section(folder: RunFolder, survey: Survey) -> Section:
     more = len(survey.contigs) - len(shown)
     parts: list[Any] = [
         Words(
-            f"Mean of ln(1 + signal) per contig{', over the samples, with the lowest and the highest sample' if several else ''}. "
-            f"{scope(survey)}{f' The {more:,} contigs with the fewest bins are left out.' if more > 0 else ''}"
+            f"Mean of ln(1 + signal) per contig{of_samples}. {scope(survey)}"
+            f"{f' The {more:,} contigs with the fewest bins are left out.' if more > 0 else ''}"
         ),
         Table("Mean per contig", ("Contig", "Bins read", *(track.name for track in survey.tracks)), rows),
     ]
@@ -111,10 +114,10 @@ def loci_section(folder: RunFolder, loci: Sequence[Locus], tops: Mapping[str, fl
     if chosen:
         said.append(f"{plural(chosen, 'region')} of your choice.")
     if variable:
+        which = "The locus" if variable == 1 else f"The {variable} loci"
         said.append(
-            f"{'The' if variable > 1 else 'The'} {plural(variable, 'locus') if variable == 1 else f'{variable} loci'} where "
-            "samples differ most: with the highest variance between samples, summed over tracks, each relative to its "
-            f"scale. {scope(survey)}"
+            f"{which} where samples differ most: with the highest variance between samples, summed over tracks, each "
+            f"relative to its scale. {scope(survey)}"
         )
     plots = [locus_plot(locus, tops, folder.tracks, f"locus-{number}") for number, locus in enumerate(loci)]
     return Section("loci", "Example loci", [Words(" ".join(said)), Plots(plots)])
@@ -171,7 +174,7 @@ def difference_section(folder: RunFolder) -> Section | None:
 def lowest_colour(tracks: Sequence[TrackSurvey]) -> float:
     """Return the r at the lower end of the colours: the lowest of any pair, rounded down, and below 1."""
     lowest = [float(np.nanmin(r)) for r in (_pairs(track) for track in tracks) if not np.isnan(r).all()]
-    return min(np.floor(min(lowest, default=0.0) * R_STEP) / R_STEP, 1 - 1 / R_STEP)
+    return min(math.floor(min(lowest, default=0.0) * R_STEP), R_STEP - 1) / R_STEP
 
 
 def _pairs(track: TrackSurvey) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Turn the SVG of a plotting library into a part of an HTML page: own ids, colours of the page, a name for listeners."""
+"""Make the SVG of a plotting library a part of an HTML page: with ids of its own, colours of the page, and a name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ NAMESPACE = "http://www.w3.org/2000/svg"
 LINK = "{http://www.w3.org/1999/xlink}href"
 REFERENCE = re.compile(r"#([\w.-]+)")
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
-NUMBER = re.compile(r"-?\d+\.\d+")
+COMMAND = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 COLOURED = ("style", "fill", "stroke")
-DECIMALS = 2
+DECIMALS = 1
+"""Of a pixel, of 360 that a plot is wide."""
 UNUSED = {"metadata", "style"}
 """Elements that are left out: facts about the library, and a style sheet that would hold for the whole page."""
 
@@ -36,7 +37,7 @@ def inline_svg(text: str, *, key: str, title: str, description: str, colours: di
                     name, COLOUR.sub(lambda found: colours.get(found[0].lower(), found[0]), element.get(name, ""))
                 )
         if "d" in element.attrib:
-            element.set("d", NUMBER.sub(_rounded, " ".join(element.get("d", "").split())))
+            element.set("d", short_path(element.get("d", "")))
     for name in ("width", "height"):
         del root.attrib[name]
     title_id, description_id = f"{key}-title", f"{key}-desc"
@@ -73,5 +74,28 @@ def _rename(root: ET.Element, key: str) -> None:
                 element.set(name, REFERENCE.sub(rf"#{key}-\1", element.get(name, "")))
 
 
-def _rounded(found: re.Match[str]) -> str:
-    return f"{float(found[0]):.{DECIMALS}f}".rstrip("0").rstrip(".")
+def short_path(path: str) -> str:
+    """Return a path with rounded coordinates, and with `H` and `V` for horizontal and vertical lines.
+
+    Args:
+        path: A path of absolute commands. Only those of straight lines become shorter.
+    """
+    found, at = [], ("", "")
+    for letter, numbers in COMMAND.findall(path):
+        values = [_rounded(number) for number in numbers.split()]
+        here = (values[-2], values[-1]) if len(values) > 1 else at
+        if letter != "L":
+            found.append(letter + " ".join(values))
+        elif here[0] != at[0] and here[1] != at[1]:
+            found.append("L" + " ".join(values))
+        elif here[0] != at[0]:
+            found.append(f"H{here[0]}")
+        elif here[1] != at[1]:
+            found.append(f"V{here[1]}")
+        at = here
+    return "".join(found)
+
+
+def _rounded(number: str) -> str:
+    text = f"{float(number):.{DECIMALS}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
