@@ -12,7 +12,7 @@ from epigept_batch.report import drawing, multiqc, page
 from epigept_batch.report.contents import make_sections, title_of
 from epigept_batch.report.evaluation import read_evaluation
 from epigept_batch.report.loci import check_predicted, parse_regions, read_locus, variable_loci
-from epigept_batch.report.survey import survey_folder
+from epigept_batch.report.survey import bin_bp_of, survey_folder
 from epigept_batch.results.folder import read_run_folder
 
 if TYPE_CHECKING:
@@ -118,10 +118,11 @@ def _survey(folder: RunFolder, regions: Sequence[Region], progress: Progress) ->
     """Read the tracks; None if there are none."""
     if not folder.tracks:
         return None, []
-    survey = survey_folder(folder, progress)
-    check_predicted(regions, folder, survey.bin_bp)
+    bin_bp = bin_bp_of(folder)
+    check_predicted(regions, folder, bin_bp)
+    survey = survey_folder(folder, progress, bin_bp=bin_bp)
     variable = variable_loci(survey, regions)
     return survey, [
-        *(read_locus(region, folder, bin_bp=survey.bin_bp) for region in regions),
-        *(read_locus(region, folder, bin_bp=survey.bin_bp, variation=found) for region, found in variable),
+        *(read_locus(region, folder, bin_bp=bin_bp) for region in regions),
+        *(read_locus(region, folder, bin_bp=bin_bp, variation=found) for region, found in variable),
     ]

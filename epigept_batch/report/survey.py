@@ -105,7 +105,7 @@ class Survey:
         return len(self.windows) == self.windows_in_all
 
 
-def survey_folder(folder: RunFolder, progress: Progress) -> Survey:
+def survey_folder(folder: RunFolder, progress: Progress, *, bin_bp: int) -> Survey:
     """Read the tracks of a folder, all bins or evenly spread windows.
 
     Memory: the values of one track, at most 4 bytes × MOST_VALUES, and a few arrays of that size.
@@ -113,11 +113,11 @@ def survey_folder(folder: RunFolder, progress: Progress) -> Survey:
     Args:
         folder: A folder with at least one track.
         progress: Receives an update per bigWig.
+        bin_bp: Base pairs per bin.
 
     Raises:
-        InputError: A track cannot be read or holds no data.
+        InputError: A track cannot be read.
     """
-    bin_bp = _bin_bp(folder)
     every = windows_of(folder)
     files = sum(not track.is_difference for track in folder.all_tracks())
     windows = spread(every, min(MOST_BINS, max(WINDOW_BINS, MOST_VALUES // files)))
@@ -282,8 +282,8 @@ def _starts(windows: Sequence[Window]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum([window.bins for window in windows])[:-1]]).astype(np.int64)
 
 
-def _bin_bp(folder: RunFolder) -> int:
-    """Return the bin size.
+def bin_bp_of(folder: RunFolder) -> int:
+    """Return the bin size of the tracks.
 
     Raises:
         InputError: No track holds data.
