@@ -199,8 +199,8 @@ def _cite() -> Section:
         [
             Words(NETWORK),
             Words(
-                f"This program: epigept-batch {epigept_batch.__version__}, see its CITATION.cff. State its version, the "
-                "checksum of the model file, and the assembly, which are in this report."
+                f"This program: epigept-batch {epigept_batch.__version__}, see its CITATION.cff. State its version, "
+                "the checksum of the model file, and the assembly, which are in this report."
             ),
         ],
     )

@@ -120,7 +120,7 @@ def survey_folder(folder: RunFolder, progress: Progress, *, bin_bp: int) -> Surv
     """
     every = windows_of(folder)
     files = sum(not track.is_difference for track in folder.all_tracks())
-    windows = spread(every, min(MOST_BINS, max(WINDOW_BINS, MOST_VALUES // files)))
+    windows = spread(every, files)
     contigs = tuple(dict.fromkeys(window.contig for window in windows))
     scales = common_scales(folder)
     progress.start(files)
@@ -154,8 +154,9 @@ def predicted_spans(sample: SampleResults, contig: Contig) -> list[Span]:
     return [(first, last) for first, last in selection.get(contig.name, ())]
 
 
-def spread(windows: Sequence[Window], most_bins: int) -> tuple[Window, ...]:
-    """Return all windows if they have at most that many bins, or else evenly spread ones, at least one."""
+def spread(windows: Sequence[Window], files: int) -> tuple[Window, ...]:
+    """Return the windows that are read of each of so many files: all, or evenly spread ones, at least one."""
+    most_bins = min(MOST_BINS, MOST_VALUES // files)
     if sum(window.bins for window in windows) <= most_bins:
         return tuple(windows)
     wanted = min(len(windows), max(1, most_bins // WINDOW_BINS))

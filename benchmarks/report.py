@@ -1,0 +1,117 @@
+"""Measure reports: time, memory and size for 1, 2 and 12 samples, and for a folder of the size of hg38.
+
+    python benchmarks/report.py [--folder DIR]…
+
+Predicts simulated samples with the demo's network, and writes bigWigs of hg38's size with random values. `--folder`
+adds output folders of `genome`. Prints Markdown. Needs the [report] extra, and 2 GB of disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from epigept_batch.assemblies import chromosomes
+from epigept_batch.cli.main import cli
+from epigept_batch.simulation.cells import make_expression
+from epigept_batch.simulation.write import write_table
+from epigept_batch.tiling import Contig, bins_of
+from epigept_batch.tracks.writers import TrackWriters
+from machine import measured, processor
+
+SEED, BIN_BP, BLOCK = 1, 128, 100_000
+TRACKS = ("DNase", "CTCF", "H3K27ac", "H3K4me3", "H3K4me1", "H3K36me3", "H3K27me3", "H3K9me3")
+PROGRAM = Path(sys.executable).with_name("epigept-batch")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, action="append", default=[], help="output folder of genome; repeatable")
+    parser.add_argument("--genome-samples", type=int, default=1, help="samples in the folder of hg38's size")
+    options = parser.parse_args()
+    print(f"{processor()}\n")
+    print("| folder | samples | tracks | bins per track | read of each | seconds | memory, MB | report.html, kB |")
+    print("|---|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        cli(["demo", "--quiet", "--out", str(work / "demo")], standalone_mode=False)
+        for samples in (1, 2, 12):
+            row(f"demo's contig, {samples}", predicted(work, samples), work)
+        for folder in options.folder:
+            row(folder.name, folder, work)
+        row("hg38, random values", of_hg38(work / "hg38", options.genome_samples), work)
+
+
+def predicted(work: Path, samples: int) -> Path:
+    """Predict simulated cells with the demo's network."""
+    tables = []
+    for number in range(samples):
+        cell = f"cell{33 + number}"
+        write_table(work / f"{cell}.tsv", SEED, cell, make_expression(SEED, cell))
+        tables += ["--tpm", str(work / f"{cell}.tsv")]
+    out = work / f"tracks{samples}"
+    words = ["--fasta", work / "demo/genome.fa", "--model", work / "demo/model.onnx", "--out", out, "--device", "cpu"]
+    cli(["genome", *tables, *map(str, words), "--quiet"], standalone_mode=False)
+    return out
+
+
+def of_hg38(out: Path, samples: int) -> Path:
+    """Write bigWigs of all bins of hg38's main chromosomes, with values of the kind that the network predicts."""
+    out.mkdir()
+    contigs = [Contig(one.name, one.length) for one in chromosomes() if one.assembly == "hg38" and one.name != "chrM"]
+    rng = np.random.default_rng(SEED)
+    # The same values in turn: drawing 24 million for each track would take longer than all else.
+    pool = rng.gamma(0.3, 0.5, (samples * len(TRACKS), BLOCK)).astype(np.float32)
+    names = [f"sample{number}" for number in range(samples)]
+    paths = [out / f"{name}.{track}.bw" for name in names for track in TRACKS]
+    writers = TrackWriters(paths, contigs, bin_bp=BIN_BP, processes=2)
+    try:
+        for contig in contigs:
+            bins = bins_of(contig.length, BIN_BP)
+            for first in range(0, bins, BLOCK):
+                writers.write(contig, first, pool[:, : min(BLOCK, bins - first)])
+        writers.close()
+        writers.publish()
+    finally:
+        writers.discard()
+    found = iter(writers.statistics)
+    for name in names:
+        record = {
+            "sample": name,
+            "inputs": {"selection of bins": {one.name: [[0, bins_of(one.length, BIN_BP)]] for one in contigs}},
+            "space": "log1p",
+            "statistics": {track: next(found) for track in TRACKS},
+            "files": {f"{name}.{track}.bw": (out / f"{name}.{track}.bw").stat().st_size for track in TRACKS},
+        }
+        (out / f"{name}.run.json").write_text(json.dumps(record))
+    return out
+
+
+def row(title: str, folder: Path, work: Path) -> None:
+    """Make a report twice, and print the faster one."""
+    from epigept_batch.report.survey import spread, windows_of
+    from epigept_batch.results.folder import read_run_folder
+
+    page = work / f"{title}/report.html"
+    command: list[str | Path] = [PROGRAM, "report", folder, "--out", page, "--quiet"]
+    seconds, memory = min(measured(command) for _ in range(2))
+    found = read_run_folder(folder)
+    windows = windows_of(found)
+    read = sum(window.bins for window in spread(windows, len(list(found.all_tracks()))))
+    bins = sum(window.bins for window in windows)
+    size = page.stat().st_size / 1e3
+    print(
+        f"| {title} | {len(found.samples)} | {len(found.tracks)} | {bins:,} | {read:,} | {seconds:.1f} "
+        f"| {memory / 1e6:.0f} | {size:,.0f} |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
