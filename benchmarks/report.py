@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from epigept_batch.assemblies import chromosomes
-from epigept_batch.cli.main import cli
 from epigept_batch.simulation.cells import make_expression
 from epigept_batch.simulation.write import write_table
 from epigept_batch.tiling import Contig, bins_of
@@ -40,7 +39,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        cli(["demo", "--quiet", "--out", str(work / "demo")], standalone_mode=False)
+        measured([PROGRAM, "demo", "--quiet", "--out", work / "demo"])
         for samples in (1, 2, 12):
             row(f"demo's contig, {samples}", predicted(work, samples), work)
         for folder in options.folder:
@@ -50,14 +49,14 @@ def main() -> None:
 
 def predicted(work: Path, samples: int) -> Path:
     """Predict simulated cells with the demo's network."""
-    tables = []
+    tables: list[str | Path] = []
     for number in range(samples):
         cell = f"cell{33 + number}"
         write_table(work / f"{cell}.tsv", SEED, cell, make_expression(SEED, cell))
-        tables += ["--tpm", str(work / f"{cell}.tsv")]
+        tables += ["--tpm", work / f"{cell}.tsv"]
     out = work / f"tracks{samples}"
-    words = ["--fasta", work / "demo/genome.fa", "--model", work / "demo/model.onnx", "--out", out, "--device", "cpu"]
-    cli(["genome", *tables, *map(str, words), "--quiet"], standalone_mode=False)
+    inputs = ["--fasta", work / "demo/genome.fa", "--model", work / "demo/model.onnx"]
+    measured([PROGRAM, "genome", *tables, *inputs, "--out", out, "--device", "cpu", "--quiet"])
     return out
 
 

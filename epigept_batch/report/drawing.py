@@ -97,10 +97,9 @@ def distribution_plot(survey: TrackSurvey, tracks: Sequence[str], key: str) -> P
         few = len(survey.samples) <= len(LINE_STYLES)
         for number, (name, counts) in enumerate(zip(survey.samples, survey.histogram, strict=True)):
             shares = np.where(counts > 0, 100 * counts / max(1, counts.sum()), np.nan)
-            axes.stairs(
-                shares,
-                survey.edges,
-                baseline=None,
+            axes.plot(
+                np.repeat(survey.edges, 2)[1:-1],
+                np.repeat(shares, 2),
                 color=colour,
                 linewidth=1.4 if few else 0.8,
                 linestyle=LINE_STYLES[number] if few else "solid",
@@ -144,7 +143,7 @@ def heat_map(survey: TrackSurvey, tracks: Sequence[str], key: str, lowest: float
             for column in range(number):
                 value = r[row, column]
                 shade = RULE if np.isnan(value) else to_hex(colours(norm(value)))
-                axes.add_patch(Rectangle((column, row), 0.96, 0.96, facecolor=shade, edgecolor="none"))
+                axes.add_artist(Rectangle((column, row), 0.96, 0.96, facecolor=shade, edgecolor="none"))
                 if number <= MOST_NUMBERS:
                     ink = INK if np.isnan(value) else max(("#000000", "#ffffff"), key=lambda one: contrast(one, shade))
                     said = UNKNOWN if np.isnan(value) else f"{value:.2f}" if number > 4 else f"{value:.3f}"  # noqa: PLR2004
@@ -260,9 +259,13 @@ def _steps(
     axes: Axes, edges: NDArray[np.int64], upper: NDArray[np.floating], lower: NDArray[np.floating], colour: str
 ) -> None:
     """Fill between two step lines."""
+    from matplotlib.patches import Polygon
+
     across = np.repeat(edges, 2)[1:-1]
     outline = np.concatenate([np.repeat(upper, 2), np.repeat(lower, 2)[::-1]])
-    axes.fill(np.concatenate([across, across[::-1]]), outline, color=colour, linewidth=0)
+    corners = np.column_stack([np.concatenate([across, across[::-1]]), outline])
+    # Not `fill`, which looks for the limits of the plot in every corner, and takes longer than all else.
+    axes.add_artist(Polygon(corners, facecolor=colour, edgecolor="none"))
 
 
 def _style_locus(axes: Axes, locus: Locus) -> None:
