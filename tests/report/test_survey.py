@@ -27,7 +27,7 @@ class Silent:
         raise AssertionError(sentence)
 
     def start(self, total, *, done=0):
-        self.total = total
+        self.done, self.total = done, total
 
     def advance(self, by=1):
         self.done += by
@@ -44,7 +44,9 @@ def make_values(samples=3, seed=1):
     for number in range(samples):
         found[f"s{number}"] = {}
         for track in TRACKS:
-            of = {name: (values + rng.gamma(0.3, 0.5, len(values))).astype(np.float32) for name, values in shared.items()}
+            of = {
+                name: (values + rng.gamma(0.3, 0.5, len(values))).astype(np.float32) for name, values in shared.items()
+            }
             of["one"][100 + 30 * number : 300] = np.nan
             of["two"][:5] = np.nan
             found[f"s{number}"][track] = of

@@ -1,5 +1,6 @@
 """SVG as a part of a page: paths keep their shape, ids differ, colours are the page's."""
 
+import itertools
 import re
 from xml.etree import ElementTree as ET
 
@@ -9,7 +10,8 @@ import pytest
 from epigept_batch.report.svg import inline_svg, short_path
 
 DOCUMENT = """<?xml version="1.0"?>
-<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="9pt" height="8pt" viewBox="0 0 9 8">
+<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
+ width="9pt" height="8pt" viewBox="0 0 9 8">
  <metadata>tool</metadata><defs><style type="text/css">*{stroke-linecap: butt}</style>
  <path id="mark" d="M 0 0 L 1 0"/><clipPath id="c1"><path d="M 0 0"/></clipPath></defs>
  <g id="figure_1" clip-path="url(#c1)"><use xlink:href="#mark" style="fill: #010203; stroke: #00FF00"/>
@@ -36,7 +38,8 @@ def test_a_path_keeps_its_corners():
     steps = np.repeat(rng.random(50).round(1) * 90, 2)
     across = np.repeat(np.arange(51), 2)[1:-1] * 1.5
     path = "M 0 0 " + " ".join(f"L {x} {y:.6f}" for x, y in zip(across, steps, strict=True)) + " z"
-    kept = [point for number, point in enumerate(points(path.replace("z", "Z"))) if not number or point[1:] != points(path.replace("z", "Z"))[number - 1][1:] or point[0] == "Z"]
+    corners = points(path.replace("z", "Z"))
+    kept = [point for before, point in itertools.pairwise([None, *corners]) if point != before or point[0] == "Z"]
     assert points(short_path(path).replace("z", "Z")) == kept
     assert len(short_path(path)) < len(path) / 2
 
@@ -58,7 +61,7 @@ def test_short_paths(path, short):
 def test_what_becomes_of_a_document():
     said = {"title": "A <b> & c", "description": "What it shows."}
     text = inline_svg(DOCUMENT, key="k", colours={"#010203": "currentColor", "#00ff00": "var(--x)"}, **said)
-    root = ET.fromstring(text)
+    root = ET.fromstring(text)  # noqa: S314 - our own
     assert root.get("role") == "img"
     ids = {element.get("id"): element for element in root.iter() if element.get("id")}
     assert set(ids) == {"k-title", "k-desc", "k-mark", "k-c1"}
