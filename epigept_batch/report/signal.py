@@ -75,7 +75,7 @@ def contig_section(folder: RunFolder, survey: Survey) -> Section:
     parts: list[Any] = [
         Words(
             f"Mean of ln(1 + signal) per contig{of_samples}. {scope(survey)}"
-            f"{f' The {more:,} contigs with the fewest bins are left out.' if more > 0 else ''}"
+            + (f" Left out: {plural(more, 'contig')} with fewer bins." if more > 0 else "")
         ),
         Table("Mean per contig", ("Contig", "Bins read", *(track.name for track in survey.tracks)), rows),
     ]

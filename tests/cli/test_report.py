@@ -263,7 +263,8 @@ def test_what_the_records_say(genome, tmp_path, tpm):
     nearest = record["expression"]["nearest_cell"]
     assert row == ["sample", nearest["cell"], f"{nearest['r']:.3f}", f"{nearest['median_r']:.3f}"]
     _, row = found.table("Expression tables")
-    assert row == ["sample", "table with TPM", "TPM", "genes", "15", "15 of 15", "0", "0"]
+    verdict = record["expression"]["tables"][0]["verdict"]
+    assert row == ["sample", "table with TPM", verdict, "genes", "15", "15 of 15", "0", "0"]
     for remark in record["genome"]["remarks"]:
         assert remark["said"] in found.words()
     for line in tpm.read_text().splitlines()[1:]:
@@ -518,7 +519,7 @@ def test_many_contigs_are_cut_off(tmp_path, monkeypatch):
     assert report(folder).code == 0
     found = Page(folder / "report.html")
     assert [row[0] for row in found.table("Mean per contig")[1:]] == ["one"]
-    assert "The 1 contigs with the fewest bins are left out." in found.words()
+    assert "Left out: 1 contig with fewer bins." in found.words()
 
 
 def test_many_samples_have_no_heat_map(folder, monkeypatch):
