@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,8 +24,12 @@ from epigept_batch.tiling import Contig, bins_of
 from epigept_batch.tracks.writers import TrackWriters
 from machine import measured, processor
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SEED, BIN_BP, BLOCK = 1, 128, 100_000
 TRACKS = ("DNase", "CTCF", "H3K27ac", "H3K4me3", "H3K4me1", "H3K36me3", "H3K27me3", "H3K9me3")
+CHROMOSOMES = [f"chr{name}" for name in (*range(1, 23), "X", "Y")]
 PROGRAM = Path(sys.executable).with_name("epigept-batch")
 
 
@@ -44,7 +49,9 @@ def main() -> None:
             row(f"demo's contig, {samples}", predicted(work, samples), work)
         for folder in options.folder:
             row(folder.name, folder, work)
-        row("hg38, random values", of_hg38(work / "hg38", options.genome_samples), work)
+        for samples in (1, 2, 12):
+            row(f"chr22, random values, {samples}", generated(work / f"chr22-{samples}", ["chr22"], samples), work)
+        row("hg38, random values", generated(work / "hg38", CHROMOSOMES, options.genome_samples), work)
 
 
 def predicted(work: Path, samples: int) -> Path:
@@ -60,15 +67,16 @@ def predicted(work: Path, samples: int) -> Path:
     return out
 
 
-def of_hg38(out: Path, samples: int) -> Path:
-    """Write bigWigs of all bins of hg38's main chromosomes, with values of the kind that the network predicts."""
+def generated(out: Path, names: Sequence[str], samples: int) -> Path:
+    """Write bigWigs of all bins of chromosomes of hg38, with values of the kind that the network predicts."""
     out.mkdir()
-    contigs = [Contig(one.name, one.length) for one in chromosomes() if one.assembly == "hg38" and one.name != "chrM"]
+    lengths = {one.name: one.length for one in chromosomes() if one.assembly == "hg38"}
+    contigs = [Contig(name, lengths[name]) for name in names]
     rng = np.random.default_rng(SEED)
     # The same values in turn: drawing 24 million for each track would take longer than all else.
     pool = rng.gamma(0.3, 0.5, (samples * len(TRACKS), BLOCK)).astype(np.float32)
-    names = [f"sample{number}" for number in range(samples)]
-    paths = [out / f"{name}.{track}.bw" for name in names for track in TRACKS]
+    made = [f"sample{number}" for number in range(samples)]
+    paths = [out / f"{name}.{track}.bw" for name in made for track in TRACKS]
     writers = TrackWriters(paths, contigs, bin_bp=BIN_BP, processes=2)
     try:
         for contig in contigs:
@@ -80,7 +88,7 @@ def of_hg38(out: Path, samples: int) -> Path:
     finally:
         writers.discard()
     found = iter(writers.statistics)
-    for name in names:
+    for name in made:
         record = {
             "sample": name,
             "inputs": {"selection of bins": {one.name: [[0, bins_of(one.length, BIN_BP)]] for one in contigs}},

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WINDOW_BINS = 160
 """Bins of a window, 20,480 bp at 128 bp per bin."""
 MOST_BINS = 400_000
-"""Bins that are read of a track at most. All of chromosome 22 are 397,021 bins of 128 bp, which take 0.3 s."""
+"""Bins that are read of a track at most. All of chromosome 22 are 397,020 bins of 128 bp, which take 0.3 s."""
 MOST_VALUES = 20_000_000
 """Bins that are read at most, of all tracks of all samples."""
 STEPS = 60

@@ -272,6 +272,22 @@ def test_what_the_records_say(genome, tmp_path, tpm):
         assert value not in found.words().split()
 
 
+def test_samples_of_several_runs_are_told_apart(tmp_path):
+    values = make_values(["a", "b", "c"])
+    seconds = {"load": 1.0, "model": 75.2, "total": 7385}
+    folder = write_run(tmp_path / "run", values, LENGTHS, device="cpu", seconds=seconds)
+    write_run(folder, {"c": values["c"]}, LENGTHS, device="cuda", seconds={"model": 3.0, "rest": 2.0, "total": 5.0})
+    assert report(folder).code == 0
+    found = Page(folder / "report.html")
+    assert found.facts("Run of a, b")["Device"].startswith("cpu")
+    assert found.facts("Run of c")["Device"].startswith("cuda")
+    assert found.table("Time per stage") == [
+        ["Run of", "load network", "network", "rest", "elapsed"],
+        ["a, b", "1.0 s", "1 min 15 s", "n/a", "2 h 03 min"],
+        ["c", "n/a", "3.0 s", "2.0 s", "5.0 s"],
+    ]
+
+
 def test_missing_factors_are_named(genome, tmp_path, tpm):
     tpm.write_text("\n".join(line for line in tpm.read_text().splitlines() if not line.startswith("F07")) + "\n")
     assert genome("--report", "--max-missing", "0.1").code == 0
