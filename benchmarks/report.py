@@ -22,7 +22,7 @@ from epigept_batch.simulation.cells import make_expression
 from epigept_batch.simulation.write import write_table
 from epigept_batch.tiling import Contig, bins_of
 from epigept_batch.tracks.writers import TrackWriters
-from machine import measured, processor
+from machine import measured, measured_with_cores, processor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +40,10 @@ def main() -> None:
     parser.add_argument("--genome-samples", type=int, default=1, help="samples in the folder of hg38's size")
     options = parser.parse_args()
     print(f"{processor()}\n")
-    print("| folder | samples | tracks | bins per track | read of each | seconds | memory, MB | report.html, kB |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| folder | samples | tracks | bins per track | read of each | seconds | of processor | memory, MB | report.html, kB |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         measured([PROGRAM, "demo", "--quiet", "--out", work / "demo"])
@@ -107,7 +109,7 @@ def row(title: str, folder: Path, work: Path) -> None:
 
     page = work / f"{title}/report.html"
     command: list[str | Path] = [PROGRAM, "report", folder, "--out", page, "--quiet"]
-    seconds, memory = min(measured(command) for _ in range(2))
+    seconds, memory, used = min(measured_with_cores(command) for _ in range(2))
     found = read_run_folder(folder)
     windows = windows_of(found)
     read = sum(window.bins for window in spread(windows, len(list(found.all_tracks()))))
@@ -115,7 +117,7 @@ def row(title: str, folder: Path, work: Path) -> None:
     size = page.stat().st_size / 1e3
     print(
         f"| {title} | {len(found.samples)} | {len(found.tracks)} | {bins:,} | {read:,} | {seconds:.1f} "
-        f"| {memory / 1e6:.0f} | {size:,.0f} |",
+        f"| {used:.1f} | {memory / 1e6:.0f} | {size:,.0f} |",
         flush=True,
     )
 

@@ -198,7 +198,7 @@ def correlations(values: NDArray[np.float32]) -> NDArray[np.float64]:
         mean = (filled @ mask.T) / number  # of the row's values where the other row has data
         variance = (filled**2 @ mask.T) / number - mean**2
         covariance = (filled @ filled.T) / number - mean * mean.T
-        varies = (variance > ROUNDING * (variance + mean**2)) & (number > 1)
+        varies = variance > ROUNDING * (variance + mean**2)
         found: NDArray[np.float64] = covariance / np.sqrt(variance * variance.T)
     found[~(varies & varies.T)] = np.nan
     return np.clip(found, -1, 1)
