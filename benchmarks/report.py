@@ -40,9 +40,7 @@ def main() -> None:
     parser.add_argument("--genome-samples", type=int, default=1, help="samples in the folder of hg38's size")
     options = parser.parse_args()
     print(f"{processor()}\n")
-    print(
-        "| folder | samples | tracks | bins per track | read of each | seconds | of processor | memory, MB | report.html, kB |"
-    )
+    print("| folder | samples | tracks | bins per track | read of each | seconds | of cores | memory, MB | page, kB |")
     print("|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)

@@ -190,8 +190,6 @@ def correlations(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """
     there = ~np.isnan(values)
     filled = np.where(there, values, 0).astype(np.float64)
-    centre = filled.sum() / max(1, there.sum())  # so that the squares below lose no digits
-    filled = np.where(there, filled - centre, 0)
     mask = there.astype(np.float64)
     number = mask @ mask.T
     with np.errstate(divide="ignore", invalid="ignore"):
