@@ -29,6 +29,10 @@ MOST_BINS = 400_000
 """Bins that are read of a track at most. All of chromosome 22 are 397,020 bins of 128 bp, which take 0.3 s."""
 MOST_VALUES = 20_000_000
 """Bins that are read at most, of all tracks of all samples."""
+ROUNDING = 1e-12
+"""Share of the mean square: a smaller variance is a rounding error."""
+MOST_AT_ONCE = 64
+"""Windows that are read at once, because values are read per base."""
 STEPS = 60
 """Bars of a histogram."""
 
@@ -202,10 +206,6 @@ def correlations(values: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.clip(found, -1, 1)
 
 
-ROUNDING = 1e-12
-"""Share of the mean square: a smaller variance is a rounding error."""
-
-
 def window_variances(values: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the mean variance between rows in each window.
 
@@ -270,10 +270,6 @@ def _stretches(windows: Sequence[Window]) -> Iterator[tuple[int, int]]:
         ):
             yield first, number
             first = number
-
-
-MOST_AT_ONCE = 64
-"""Windows that are read at once, because values are read per base."""
 
 
 def _starts(windows: Sequence[Window]) -> NDArray[np.int64]:

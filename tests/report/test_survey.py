@@ -149,6 +149,16 @@ def test_a_large_folder_is_read_in_evenly_spread_windows(tmp_path, monkeypatch):
         assert track.means[0, -1] == pytest.approx(np.mean(values["s0"][track.name]["two"][160:]), rel=1e-5)
 
 
+def test_few_windows_are_read_at_once(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, make_values(1), LENGTHS)
+    read, sizes = survey.read_bins, []
+    monkeypatch.setattr(survey, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(survey, "read_bins", lambda *words, **named: sizes.append(words[3]) or read(*words, **named))
+    found = surveyed(folder)
+    assert sum(sizes) == found.bins * len(TRACKS)
+    assert sizes[:6] == [320, 320, 320, 40, 170, 1]
+
+
 def test_many_files_are_read_less(monkeypatch):
     windows = [survey.Window(None, first, first + 160) for first in range(0, 160_000, 160)]
     assert len(spread(windows, 1)) == 1000
