@@ -239,7 +239,7 @@ def test_signal_is_shown_as_its_logarithm(tmp_path):
         assert first.table(caption) == second.table(caption)
     tops = [[float(one) for one in re.findall(r">0 to ([\d.]+)<", found.text)] for found in (first, second)]
     assert len(tops[0]) == 2 * len(TRACKS)
-    assert tops[1] == pytest.approx(tops[0], rel=0.05)  # the signal's scale is rounded up as a signal
+    assert tops[1] == pytest.approx(tops[0], rel=0.15)  # quantiles of so few bins are interpolated as signals
     assert first.facts("What was predicted")["Values"] == "ln(1 + signal)"
     assert second.facts("What was predicted")["Values"] == "signal"
     assert "in the unit of the files, the signal." in second.words()
