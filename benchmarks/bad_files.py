@@ -158,6 +158,7 @@ def make_files(folder: Path) -> None:
     make_maps(folder)
     make_runs(folder)
     make_drawn_runs(folder)
+    make_reported_runs(folder)
 
 
 def make_runs(folder: Path) -> None:
@@ -185,6 +186,31 @@ def make_drawn_runs(folder: Path) -> None:
     (folder / "hub").mkdir()
     (folder / "hub/hub.txt").write_text("hub theirs\n")
     (folder / "outside.bed").write_text("one\t1500\t1600\n")
+
+
+def make_reported_runs(folder: Path) -> None:
+    """Write finished runs, good and bad, and an evaluation of another one."""
+    from valued_runs import write_run
+
+    def run(name: str, sample: str = "liver", **more: str) -> Path:
+        values = {sample: {"DNase": {"one": np.ones(50), "two": np.full(5, np.nan)}}}
+        selection = {sample: {"one": [[0, 50]]}}
+        return Path(write_run(folder / name, values, {"one": 6400, "two": 640}, selection=selection, **more))
+
+    run("reported_run")
+    (run("run_without_track") / "liver.DNase.bw").unlink()
+    with (run("run_of_another_size") / "liver.DNase.bw").open("ab") as file:
+        file.write(b"more")
+    path = run("run_of_damage") / "liver.DNase.bw"
+    path.write_bytes(bytes(path.stat().st_size))
+    run("run_of_two_spaces")
+    run("run_of_two_spaces", "lung", space="linear")
+    (folder / "interrupted").mkdir()
+    (folder / "interrupted/.liver.journal").touch()
+    (folder / "folder_with_page").mkdir()
+    (folder / "folder_with_page/report.html").write_text("mine")
+    columns = "sample\ttrack\tpart\tbins\tbins_in_peaks\tpredictor\tpearson_log1p\tspearman\tpartial_pearson"
+    (folder / "of_another.tsv").write_text(columns + "\nheart\tDNase\tall\t9\t\tprediction\t1\t1\t\n")
 
 
 def make_maps(folder: Path) -> None:

@@ -29,6 +29,7 @@ MAPS = "contacts --tpm t.tsv --fasta g.fa --model k.onnx --out out --device cpu 
 VARIANTS = "--tpm t.tsv --fasta g.fa --model m.onnx --device cpu --out scores.tsv"
 SCREEN = "screen --tpm t.tsv --fasta g.fa --model m.onnx --out out --device cpu --region one:1-500 "
 NOWHERE = "screen --tpm t.tsv --fasta g.fa --model m.onnx --out out --device cpu "
+REPORT = "report reported_run --out report.html "
 CONVERT = "convert c.ckpt --motifs motifs --motif-factors pairs.tsv --output new.onnx "
 PLOT = "plot drawn_run one:1-1000 --out f.pdf "
 HUB = "hub hg38_run --url https://example.org/hub --email me@example.org --out new_hub "
@@ -306,6 +307,34 @@ CASES = [
     CONTACTS + "--bin 900",
     CONTACTS + "--chromosome two",
     CONTACTS + "--out t.tsv",
+    "report",
+    "report absent",
+    "report t.tsv",
+    "report folder",
+    "report interrupted",
+    "report run_without_track",
+    "report run_of_another_size",
+    "report run_of_damage",
+    "report run_of_two_spaces",
+    REPORT + "--sample lung",
+    REPORT + "--region four",
+    REPORT + "--region one:9-5",
+    REPORT + "--region one:0-5",
+    REPORT + "--region one:9999999",
+    REPORT + "--region one:a-b",
+    REPORT + "--region two",
+    REPORT + "--evaluation absent.tsv",
+    REPORT + "--evaluation folder",
+    REPORT + "--evaluation empty",
+    REPORT + "--evaluation binary",
+    REPORT + "--evaluation pipe",
+    REPORT + "--evaluation t.tsv",
+    REPORT + "--evaluation reported_run/liver.run.json",
+    REPORT + "--evaluation of_another.tsv",
+    REPORT + "--out t.tsv",
+    REPORT + "--out folder",
+    REPORT + "--out empty/report.html",
+    GENOME + "--report --out folder_with_page",
     "doctor --device cpu --model m.onnx --fasta stale.fa",
     "doctor --device cpu --fasta g.fa --model cut.onnx",
     "doctor --device cpu --model m.onnx --fasta hg19.fa",

@@ -14,7 +14,8 @@ begun = time.perf_counter()
 with subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-print(json.dumps([process.returncode, time.perf_counter() - begun, usage.ru_maxrss * 1024]))
+used = usage.ru_utime + usage.ru_stime
+print(json.dumps([process.returncode, time.perf_counter() - begun, usage.ru_maxrss * 1024, used]))
 """
 
 
@@ -26,12 +27,18 @@ def processor() -> str:
 
 
 def measured(command: list[str | Path]) -> tuple[float, int]:
-    """Run a command; return seconds and peak memory in bytes.
+    """Run a command; return seconds and peak memory in bytes."""
+    seconds, peak, _ = measured_with_cores(command)
+    return seconds, peak
+
+
+def measured_with_cores(command: list[str | Path]) -> tuple[float, int, float]:
+    """Run a command; return seconds, peak memory in bytes, and seconds of all cores, which other work does not change.
 
     A small process of its own starts the command, because Linux counts a parent's memory towards its children's peak.
     """
     done = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
-    code, seconds, peak = json.loads(done.stdout)
+    code, seconds, peak, used = json.loads(done.stdout)
     if code:
         raise subprocess.CalledProcessError(code, command)
-    return seconds, peak
+    return seconds, peak, used

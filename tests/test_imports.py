@@ -34,9 +34,12 @@ OWNERS = {
     "matplotlib": {
         "evaluation/figures.py",
         *(f"figures/{name}.py" for name in ("contacts", "coordinates", "genes", "page", "region", "signals", "style")),
+        "report/drawing.py",
     },
-    "starlette": {"browser/server.py"},
+    "starlette": {"browser/server.py", "browser/live.py"},
     "uvicorn": {"browser/serving.py"},
+    "jinja2": {"report/page.py"},
+    "markupsafe": {"report/page.py"},
     "pysam": {"variants/vcf.py"},
     "hictkpy": {"contacts/contact_file.py"},
     "anndata": {"expression/pseudobulk.py"},

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     type=click.Choice(UNPHASED),
     help="Allele of both haplotypes at heterozygous sites without phase.  [default: refuse such sites]",
 )
+@click.option("--report", is_flag=True, help="Also write OUT/report.html; needs the [report] extra.")
 @run_options
 @json_option("each sample's run record")
 @quiet_option

@@ -37,7 +37,7 @@ def write_table(path: Path, documents: Sequence[Mapping[str, Any]]) -> None:
         path: The file; an existing table is replaced.
         documents: Documents from `run_evaluate`.
     """
-    write_rows(path, [row for document in documents for row in _rows(document)])
+    write_rows(path, [row for document in documents for row in rows_of(document)])
 
 
 def finite_or_none(value: float) -> float | None:
@@ -57,7 +57,8 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def rows_of(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a document from `run_evaluate`, by column."""
     for part in document["parts"]:
         for number, (predictor, metrics) in enumerate(part["predictors"].items()):
             values = (document["sample"], document["track"], part["part"], part["bins"], part["bins_in_peaks"])

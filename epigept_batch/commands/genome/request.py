@@ -24,6 +24,7 @@ class GenomeRequest(RunRequest):
         vcf_sample: Name of that sample; None if the file has only one.
         unphased: What both haplotypes get at heterozygous sites without phase, `reference` or `alternative`; None to
             refuse such sites.
+        report: Also write a report on the samples of the run.
     """
 
     tracks: tuple[str, ...] = ()
@@ -33,3 +34,4 @@ class GenomeRequest(RunRequest):
     vcf: Path | None = None
     vcf_sample: str | None = None
     unphased: str | None = None
+    report: bool = False

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from epigept_batch.commands.genome.tracks import Tracks
+from epigept_batch.commands.report import ReportRequest, check_report, run_report
 from epigept_batch.commands.run.plan import Task
 from epigept_batch.commands.run.run import run_task
 from epigept_batch.errors import InputError
@@ -39,7 +40,11 @@ def run_genome(request: GenomeRequest, progress: Progress) -> dict[str, OutputFi
     Raises:
         EpiGePTError: Something that the user can fix; the message is one line.
     """
+    if request.report:
+        check_report(ReportRequest(request.out, force=request.force))
     (files,) = run_task(request, partial(genome_task, request), progress)
+    if request.report:
+        run_report(ReportRequest(request.out, tuple(files), force=request.force), progress)
     return files
 
 
