@@ -157,6 +157,7 @@ def make_files(folder: Path) -> None:
         pybigtools.open(f"{folder}/{name}.bw", "w").write({"one": 300}, records)
     make_maps(folder)
     make_runs(folder)
+    make_drawn_runs(folder)
 
 
 def make_runs(folder: Path) -> None:
@@ -170,6 +171,20 @@ def make_runs(folder: Path) -> None:
     (folder / "cut_run/s.CTCF.bw").write_bytes((folder / "run/s.CTCF.bw").read_bytes()[:-9])
     shutil.copytree(folder / "run", folder / "other_run")
     (folder / "other_run/s.run.json").write_text("{}")
+
+
+def make_drawn_runs(folder: Path) -> None:
+    """Write output folders: one of a good run, others with a file that is missing, and of a known assembly."""
+    from chosen_runs import write_run
+
+    tracks: dict[str, dict[str, list[float]]] = {"DNase": {"one": [1.0] * 9}, "CTCF": {"one": [0.5] * 9}}
+    for name in ("drawn_run", "broken_run"):
+        write_run(folder / name, "a", tracks, lengths={"one": 2000}, regions=["one:1-1152"])
+    (folder / "broken_run/a.CTCF.bw").unlink()
+    write_run(folder / "hg38_run", "a", tracks, lengths={"one": 2000}, genome={"assembly": "hg38"})
+    (folder / "hub").mkdir()
+    (folder / "hub/hub.txt").write_text("hub theirs\n")
+    (folder / "outside.bed").write_text("one\t1500\t1600\n")
 
 
 def make_maps(folder: Path) -> None:

@@ -31,9 +31,12 @@ OWNERS = {
     "Bio": {"sequence/fasta_index.py"},
     "pyBigWig": {"tracks/signal.py"},
     "cooler": {"contacts/cool.py"},
+    "matplotlib": {
+        "evaluation/figures.py",
+        *(f"figures/{name}.py" for name in ("contacts", "coordinates", "genes", "page", "region", "signals", "style")),
+    },
     "starlette": {"browser/server.py"},
     "uvicorn": {"browser/serving.py"},
-    "matplotlib": {"evaluation/figures.py"},
     "pysam": {"variants/vcf.py"},
     "hictkpy": {"contacts/contact_file.py"},
     "anndata": {"expression/pseudobulk.py"},

@@ -14,7 +14,9 @@ from epigept_batch.cli.evaluate import evaluate
 from epigept_batch.cli.expression import expression
 from epigept_batch.cli.genome import genome
 from epigept_batch.cli.group import Group
+from epigept_batch.cli.hub import hub
 from epigept_batch.cli.info import info
+from epigept_batch.cli.plot import plot
 from epigept_batch.cli.scan import scan
 from epigept_batch.cli.screen import screen
 from epigept_batch.cli.setup import setup
@@ -51,6 +53,8 @@ cli.add_command(screen)
 cli.add_command(scan)
 cli.add_command(evaluate)
 cli.add_command(view)
+cli.add_command(plot)
+cli.add_command(hub)
 cli.add_command(info)
 cli.add_command(bench)
 cli.add_command(simulate)

@@ -52,7 +52,7 @@ class PredictedContacts:
             )
         self.file = ContactFile(uri, normalisation=RAW)
         self.width, mean = self._measure()
-        values = _metadata(self.file).get("values")
+        values = description(self.file).get("values")
         self.stated = values is not None
         self.is_ratio = values == RATIO if self.stated else mean > PLAUSIBLE_RATIO
 
@@ -105,8 +105,8 @@ class PredictedContacts:
         self.file.close()
 
 
-def _metadata(file: ContactFile) -> dict[str, Any]:
-    """Return what the program wrote about the map into the file; empty if it did not."""
+def description(file: ContactFile) -> dict[str, Any]:
+    """Return what `epigept-batch contacts` wrote about the map into the file; empty if it did not."""
     try:
         said = json.loads(file.attributes.get("metadata") or "{}")
     except (TypeError, ValueError):

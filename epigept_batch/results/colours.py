@@ -25,6 +25,8 @@ white is at least 3, as WCAG 2.2 asks of graphics. `tests/results/test_colours.p
 OTHERS = tuple(TRACK_COLOURS.values())
 MEASURED = "#5b6066"
 """Colour of measured tracks."""
+UP, DOWN = "#b2182b", "#2166ac"
+"""Colours of differences above and below 0, which colour-blind readers can tell apart."""
 
 
 def track_colours(names: Iterable[str]) -> dict[str, str]:

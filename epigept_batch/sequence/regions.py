@@ -56,17 +56,22 @@ def is_main(contig: Contig) -> bool:
     return standard_name(contig).removeprefix("chr") in MAIN_CHROMOSOMES
 
 
-def parse_region(text: str, contigs: Mapping[str, Contig]) -> Region:
+def parse_region(text: str, contigs: Mapping[str, Contig], *, option: str = "--region") -> Region:
     """Read `contig`, `contig:start`, `contig:start-end` or `contig:-end`, 1-based and inclusive as in samtools.
 
     Contig names may contain colons, so the longest matching name wins. An end beyond the contig is clipped.
+
+    Args:
+        text: The region.
+        contigs: The contigs, by their own names.
+        option: Where the user gave the region, for messages.
 
     Raises:
         InputError: The contig is unknown, the text has another form, or the region is empty.
     """
     if text in contigs:
         return _whole(contigs[text])
-    where = f"--region {text}"
+    where = f"{option} {text}"
     name, colon, interval = text.rpartition(":")
     contig = _Names(contigs).find(name if colon else text, where)
     if not colon:

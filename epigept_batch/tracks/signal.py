@@ -149,6 +149,8 @@ class SignalTrack:
                     f"{name}:{start + 1}-{end} cannot be read, because the file is damaged; copy or download it again",
                     self.path,
                 ) from error
+            if not len(values):  # the library's answer for a file without any record
+                values = np.full(end - start, np.nan, dtype=np.float32)
         if check is not None:
             check(values, start)
         if zero_fill:

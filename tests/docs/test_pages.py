@@ -76,6 +76,23 @@ def write_contacts(folder):
     pybigtools.open(str(folder / "dnase.bw"), "w").write(lengths, records)
 
 
+def write_measured(folder, demo):
+    """Measured tracks, peaks and genes of the sample of the table that pages name, on its chr2."""
+    import pyBigWig
+
+    for name in ("bigwigs", "peaks"):
+        (folder / name).mkdir()
+    for path in (demo / "measured").glob("cell39.*.bw"):
+        name = path.name.replace("cell39", "sample")
+        with pyBigWig.open(str(path)) as source, pyBigWig.open(str(folder / "bigwigs" / name), "w") as made:
+            starts, ends, values = (list(column) for column in zip(*source.intervals("sim27"), strict=True))
+            made.addHeader([("chr2", source.chroms()["sim27"])])
+            made.addEntries(["chr2"] * len(starts), starts, ends=ends, values=values)
+        (folder / "peaks" / f"{name.removesuffix('.bw')}.bed").write_text("chr2\t1010000\t1012000\n")
+    with gzip.open(folder / "genes.gtf.gz", "wt") as packed:
+        packed.write('chr2\tx\texon\t1020001\t1024000\t.\t-\t.\tgene_id "g"; transcript_id "t"; gene_name "SOX9";\n')
+
+
 def write_variants(path, fasta):
     """SNVs and a deletion on the piece of chr2."""
     import pysam
@@ -153,6 +170,7 @@ def data(made_once):
         write_tables(work, [demo / "cell39.tsv", demo / "cell40.tsv"])
         write_checkpoint(work, read_spec(demo / "model.onnx"))
         write_contacts(work)
+        write_measured(work, demo)
         write_variants(work / "variants.vcf.gz", fasta)
         write_genotypes(work / "phased.vcf.gz", "".join(fasta.split("\n")[1:]))
         (work / "genes.gtf").write_text(

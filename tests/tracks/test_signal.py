@@ -2,6 +2,7 @@
 
 import numpy as np
 import pybigtools
+import pyBigWig
 import pytest
 
 from epigept_batch.errors import InputError
@@ -30,6 +31,15 @@ def test_contigs_without_data_and_unknown_ones_have_none(track):
     signal = SignalTrack(track)
     assert np.isnan(signal.bins(Contig("two", 50), 0, 2, bin_bp=128)).all()
     assert np.isnan(signal.bins(Contig("three", 50), 0, 2, bin_bp=128)).all()
+
+
+def test_a_file_without_any_record_has_no_data(tmp_path):
+    with pyBigWig.open(str(tmp_path / "empty.bw"), "w") as file:
+        file.addHeader([("one", 1000)])
+    signal = SignalTrack(tmp_path / "empty.bw")
+    assert np.isnan(signal.bins(Contig("one", 1000), 0, 8, bin_bp=128)).all()
+    filled = signal.bins(Contig("one", 1000), 0, 8, bin_bp=128, zero_fill=True)
+    assert (filled == 0).all()
 
 
 def test_what_is_no_track_of_this_genome_is_said(track, tmp_path):
