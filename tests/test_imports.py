@@ -35,7 +35,7 @@ OWNERS = {
         "evaluation/figures.py",
         *(f"figures/{name}.py" for name in ("contacts", "coordinates", "genes", "page", "region", "signals", "style")),
     },
-    "starlette": {"browser/server.py"},
+    "starlette": {"browser/live.py", "browser/server.py"},
     "uvicorn": {"browser/serving.py"},
     "pysam": {"variants/vcf.py"},
     "hictkpy": {"contacts/contact_file.py"},

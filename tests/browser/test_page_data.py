@@ -176,6 +176,13 @@ def test_peaks_of_names_that_begin_alike(tmp_path):
     assert [(t["sample"], t["group"]) for t in found.data["tracks"] if t["kind"] == "peaks"] == [("a.b", "DNase")]
 
 
+def test_peaks_of_marks_that_begin_alike(tmp_path):
+    folder = write_run(tmp_path / "tracks", samples=("a",), marks=("DNase", "DNase.x"))
+    (folder / "a.DNase.x.narrowPeak").write_text("one\t100\t400\n")
+    found = make_page(read_run_folder(folder))
+    assert [t["group"] for t in found.data["tracks"] if t["kind"] == "peaks"] == ["DNase.x"]
+
+
 def test_contacts_are_arcs_and_come_last(page, run_folder):
     files = {}
     for ending in ("cool", "interact", "bedpe"):

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from starlette.routing import Route
-
     from epigept_batch.expression.request import SampleRequest
     from epigept_batch.results.folder import RunFolder
 
@@ -98,9 +96,8 @@ def run_view(request: ViewRequest, ready: Callable[[Address], None], say: Callab
     page = make_page(folder, fasta=request.fasta, genes=request.genes, measured=measured, live=request.live is not None)
     keys = Keys()
     with ExitStack() as stack:
-        further: list[Route] = []
-        if request.live is not None:
-            further = live_routes(stack.enter_context(_live_model(request, folder, say)))
+        live = None if request.live is None else stack.enter_context(_live_model(request, folder, say))
+        further = () if live is None else live_routes(live)
         listening = stack.enter_context(listen(request.port))
         port = listening.getsockname()[1]
         base = f"http://{ADDRESS}:{port}/?token="
