@@ -36,7 +36,7 @@ OWNERS = {
         *(f"figures/{name}.py" for name in ("contacts", "coordinates", "genes", "page", "region", "signals", "style")),
         "report/drawing.py",
     },
-    "starlette": {"browser/server.py", "browser/live.py"},
+    "starlette": {"browser/live.py", "browser/server.py"},
     "uvicorn": {"browser/serving.py"},
     "jinja2": {"report/page.py"},
     "markupsafe": {"report/page.py"},

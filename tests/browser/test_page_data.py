@@ -88,6 +88,10 @@ def test_a_difference_lies_behind_its_mark_with_limits_on_both_sides_of_0(tmp_pa
     assert of["max"] >= max(-np.quantile(values, 0.001), np.quantile(values, 0.999))
     assert [track["kind"] for track in page.data["tracks"]].count("difference") == 1
     assert page.data["samples"][1]["notes"][0] == "Copy of a with GATA1=0."
+    # The highest value of a pixel would hide what is below 0.
+    beside = make_page(read_run_folder(folder), measured=write_measured(tmp_path / "measured"))
+    functions = [config(beside, f"a+GATA1-0 DNase{end}")["windowFunction"] for end in ("", " difference")]
+    assert functions == ["max", "mean"]
 
 
 def test_measured_tracks_lie_beside_their_predictions_at_the_same_heights(page, tmp_path):
@@ -170,6 +174,13 @@ def test_peaks_of_names_that_begin_alike(tmp_path):
     (folder / "a.b.DNase.narrowPeak").write_text("one\t100\t400\n")
     found = make_page(read_run_folder(folder))
     assert [(t["sample"], t["group"]) for t in found.data["tracks"] if t["kind"] == "peaks"] == [("a.b", "DNase")]
+
+
+def test_peaks_of_marks_that_begin_alike(tmp_path):
+    folder = write_run(tmp_path / "tracks", samples=("a",), marks=("DNase", "DNase.x"))
+    (folder / "a.DNase.x.narrowPeak").write_text("one\t100\t400\n")
+    found = make_page(read_run_folder(folder))
+    assert [t["group"] for t in found.data["tracks"] if t["kind"] == "peaks"] == ["DNase.x"]
 
 
 def test_contacts_are_arcs_and_come_last(page, run_folder):

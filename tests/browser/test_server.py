@@ -254,7 +254,7 @@ def test_it_listens_on_this_machine_only():
 
 def test_genes_come_by_interval_and_by_name(run_folder, tmp_path):
     genes = tmp_path / "genes.bed"
-    rows = ["one\t1000\t3000\tGATA1\t0\t+\t1200\t2600\t0\t3\t400,300,500\t0,700,1500", "two\t100\t200\tTP53\t0\t-"]
+    rows = ["one\t1000\t3000\tGATA1\t0\t+\t1800\t2600\t0\t3\t400,300,500\t0,700,1500", "two\t100\t200\tTP53\t0\t-"]
     genes.write_text("\n".join(rows) + "\n")
     script = tmp_path / "igv.js"
     script.touch()
@@ -262,10 +262,10 @@ def test_genes_come_by_interval_and_by_name(run_folder, tmp_path):
         asked = "/genes?contig=one&start={}&end={}"
         (gene,) = json.loads(served.ask(asked.format(2999, 3100))[2])
         assert gene == {
-            "chr": "one", "start": 1000, "end": 3000, "name": "GATA1", "strand": "+", "cdStart": 1200, "cdEnd": 2600,
+            "chr": "one", "start": 1000, "end": 3000, "name": "GATA1", "strand": "+", "cdStart": 1800, "cdEnd": 2600,
             "exons": [
-                {"start": 1000, "end": 1400, "cdStart": 1200},
-                {"start": 1700, "end": 2000},
+                {"start": 1000, "end": 1400, "utr": True},
+                {"start": 1700, "end": 2000, "cdStart": 1800},
                 {"start": 2500, "end": 3000, "cdEnd": 2600},
             ],
         }  # fmt: skip

@@ -97,7 +97,7 @@ def run_view(request: ViewRequest, ready: Callable[[Address], None], say: Callab
     keys = Keys()
     with ExitStack() as stack:
         live = None if request.live is None else stack.enter_context(_live_model(request, folder, say))
-        further = [] if live is None else live_routes(live)
+        further = () if live is None else live_routes(live)
         listening = stack.enter_context(listen(request.port))
         port = listening.getsockname()[1]
         base = f"http://{ADDRESS}:{port}/?token="
