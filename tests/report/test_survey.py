@@ -247,7 +247,7 @@ def test_a_locus_of_samples_with_different_tracks(tmp_path):
     folder = read_run_folder(write_run(tmp_path, values, LENGTHS))
     locus = read_locus(Region("one", 900 * BIN + 3, LENGTHS["one"]), folder, bin_bp=BIN)
     assert locus.region == Region("one", 900 * BIN, LENGTHS["one"])  # whole bins, of which the last is shorter
-    drawn = dict(locus.values.items())
+    drawn = locus.values  # noqa: PD011 - not of pandas
     for number, sample in enumerate(values):
         assert drawn["DNase"][number] == pytest.approx(values[sample]["DNase"]["one"][900:], rel=1e-6)
     assert drawn["CTCF"][0] == pytest.approx(values["s0"]["CTCF"]["one"][900:], rel=1e-6)
