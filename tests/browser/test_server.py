@@ -42,6 +42,7 @@ def test_with_the_token_everything_is_there(served, run_folder):
 
 
 def test_without_the_token_nothing_is_there(served):
+    served.keys.once()
     for path in [*paths_of(served), "/?token=", "/?token=x", "/?token=%C3%A9", "/absent", "/view.json?token=x"]:
         for headers in (
             {},
