@@ -70,6 +70,7 @@ def test_samples_share_the_colour_and_the_limits_of_a_mark(page):
             of = config(found, f"{sample} {mark}")
             assert (of["color"], of["min"], of["autoscale"]) == (TRACK_COLOURS[mark], 0, False)
             assert of["color"] == of["altColor"] == of["overflowColor"]
+            assert of["windowFunction"] == "mean"
             assert max(tops) <= of["max"] < max(tops) * 1.1
             assert len(f"{of['max']:g}".replace(".", "").strip("0")) <= 2
     assert [(mark["name"], mark["colour"]) for mark in found.data["marks"]] == [(m, TRACK_COLOURS[m]) for m in MARKS]
@@ -204,6 +205,8 @@ def test_the_genome_is_the_fasta_of_the_run_with_its_index(page, tmp_path):
     reference = found.data["reference"]
     paths = [found.files.by_key[reference[key].removeprefix("files/")].path for key in ("fastaURL", "indexURL")]
     assert paths == [tmp_path / "genome.fa", tmp_path / "genome.fa.fai"]
+    assert reference["fastaURL"].endswith(".fa")  # igv.js looks for blocks in what ends with .gz
+    assert "compressedIndexURL" not in reference
     assert found.notes == ()
     assert found.small_files["contigs.tsv"] == b"one\t20000\ntwo\t700\n"
     assert found.small_files["names.tsv"].split(b"\n")[0].split(b"\t") == [b"one", b"chrone"]
@@ -216,7 +219,9 @@ def test_a_packed_fasta_has_both_indexes(page, tmp_path):
     reference = found.data["reference"]
     endings = [reference[key].split(".", 1)[1] for key in ("fastaURL", "indexURL")]
     assert endings == ["fa.gz", "fai"]
-    assert len(found.small_files[reference["compressedIndexURL"]]) % 16 == 8
+    blocks = found.small_files[reference["compressedIndexURL"]]
+    with gzip.open(tmp_path / "packed.fa.gz") as file:
+        assert int.from_bytes(blocks[-8:], "little") == len(file.read())  # igv.js reads no block without its end
 
 
 def test_without_the_fasta_the_page_has_no_sequence_and_says_so(page, tmp_path):

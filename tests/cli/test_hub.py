@@ -341,6 +341,16 @@ def test_chosen_samples_only(run, tmp_path):
     assert dict(stanzas(tmp_path / "hub/hub.txt")[0])["shortLabel"] == "Mine_all"
 
 
+def test_names_that_become_alike_stay_apart_and_short(tmp_path):
+    samples = ("a b", "a-b", "x" * 150, "x" * 149 + "y")
+    for sample in samples:
+        write_run(tmp_path / "out", sample, {"DNase": signal(1)}, lengths=HG38)
+    (tmp_path / "hub.txt").write_text(hub_text(read_run_folder(tmp_path / "out"), HubOptions("hg38", "a@b.org", "x")))
+    names = [stanza[0][1] for stanza in stanzas(tmp_path / "hub.txt")[3:]]
+    assert len(names) == len(set(names)) == len(samples)
+    assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,127}", name) for name in names)
+
+
 def test_many_tracks_are_not_all_shown_at_first(tmp_path):
     for number in range(15):
         write_run(tmp_path / "out", f"s{number:02}", {track: signal(number) for track in TRACKS}, lengths=HG38)
