@@ -170,6 +170,10 @@ def test_other_requests_are_refused(served, live, content, kind):
     assert live.asked == []
 
 
+def test_a_content_type_may_name_its_charset(served):
+    assert post(served, QUESTION, kind="application/json; charset=utf-8")[0] == 200
+
+
 def test_the_token_is_required(served, live):
     assert post(served, QUESTION, token=False)[0] == 403
     assert live.asked == []

@@ -69,6 +69,8 @@ def test_samples_share_the_colour_and_the_limits_of_a_mark(page):
         for sample in "ab":
             of = config(found, f"{sample} {mark}")
             assert (of["color"], of["min"], of["autoscale"]) == (TRACK_COLOURS[mark], 0, False)
+            assert of["color"] == of["altColor"] == of["overflowColor"]
+            assert of["windowFunction"] == "mean"
             assert max(tops) <= of["max"] < max(tops) * 1.1
             assert len(f"{of['max']:g}".replace(".", "").strip("0")) <= 2
     assert [(mark["name"], mark["colour"]) for mark in found.data["marks"]] == [(m, TRACK_COLOURS[m]) for m in MARKS]
@@ -203,6 +205,8 @@ def test_the_genome_is_the_fasta_of_the_run_with_its_index(page, tmp_path):
     reference = found.data["reference"]
     paths = [found.files.by_key[reference[key].removeprefix("files/")].path for key in ("fastaURL", "indexURL")]
     assert paths == [tmp_path / "genome.fa", tmp_path / "genome.fa.fai"]
+    assert reference["fastaURL"].endswith(".fa")  # igv.js looks for blocks in what ends with .gz
+    assert "compressedIndexURL" not in reference
     assert found.notes == ()
     assert found.small_files["contigs.tsv"] == b"one\t20000\ntwo\t700\n"
     assert found.small_files["names.tsv"].split(b"\n")[0].split(b"\t") == [b"one", b"chrone"]
@@ -215,7 +219,9 @@ def test_a_packed_fasta_has_both_indexes(page, tmp_path):
     reference = found.data["reference"]
     endings = [reference[key].split(".", 1)[1] for key in ("fastaURL", "indexURL")]
     assert endings == ["fa.gz", "fai"]
-    assert len(found.small_files[reference["compressedIndexURL"]]) % 16 == 8
+    blocks = found.small_files[reference["compressedIndexURL"]]
+    with gzip.open(tmp_path / "packed.fa.gz") as file:
+        assert int.from_bytes(blocks[-8:], "little") == len(file.read())  # igv.js reads no block without its end
 
 
 def test_without_the_fasta_the_page_has_no_sequence_and_says_so(page, tmp_path):
@@ -274,6 +280,13 @@ def test_it_starts_at_the_first_predicted_region(page, tmp_path):
     assert (data["locus"], len(data["regions"]), data["regions_left_out"]) == ("one:1-128", 500, 100)
 
 
+def test_regions_are_those_of_all_samples_once(tmp_path):
+    folder = write_run(tmp_path / "tracks", regions=["one:1-1000"])
+    sequence = write_fasta(tmp_path / "genome.fa")
+    write_sample(folder, "b", tmp_path / "genome.fa", sequence, regions=["one:1-1000", "two:1-700"])
+    assert make_page(read_run_folder(folder)).data["regions"] == ["one:1-1000", "two:1-700"]
+
+
 def test_of_a_long_region_it_shows_where_data_begin(tmp_path):
     folder, contigs = tmp_path / "tracks", {"one": 2_000_000}
     write_run(folder, samples=("a",), marks=("DNase",), contigs=contigs)
@@ -288,6 +301,9 @@ def test_of_a_long_region_it_shows_where_data_begin(tmp_path):
     (folder / "a.run.json").write_text(json.dumps(record))
     start = 7000 * 128
     assert make_page(read_run_folder(folder)).data["locus"] == f"one:{start + 1}-{start + 500_000}"
+    record["regions"] = ["one:1-1200000"]
+    (folder / "a.run.json").write_text(json.dumps(record))
+    assert make_page(read_run_folder(folder)).data["locus"] == f"one:{start + 1}-1200000"
 
 
 def test_of_many_samples_the_first_four_are_shown(tmp_path):

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from epigept_batch.browser.keys import Keys
+from epigept_batch.browser.server import cookie_name
 from epigept_batch.browser.serving import listen
 from epigept_batch.errors import InputError
 
@@ -42,6 +43,7 @@ def test_with_the_token_everything_is_there(served, run_folder):
 
 
 def test_without_the_token_nothing_is_there(served):
+    served.keys.once()
     for path in [*paths_of(served), "/?token=", "/?token=x", "/?token=%C3%A9", "/absent", "/view.json?token=x"]:
         for headers in (
             {},
@@ -84,6 +86,9 @@ def test_another_name_of_this_machine_is_refused(served):
 def test_a_host_with_an_odd_port_is_not_an_error(served):
     for port in ("abc", "", "99999999", "1:2", "\u0661"):
         assert served.ask("/", token=False, Host=f"127.0.0.1:{port}".encode())[0] in (400, 403)
+    assert cookie_name("127.0.0.1:9000") == "epigept-batch-9000"
+    for port in ("1; Path=/x", "\u0661", "-1", ""):
+        assert cookie_name(f"127.0.0.1:{port}") == "epigept-batch-"
 
 
 def test_a_forwarded_port_has_a_cookie_of_its_own(served):

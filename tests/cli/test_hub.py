@@ -192,6 +192,12 @@ def test_sorting_by_tag_keeps_the_order_of_the_model(made):
     assert sorted(names.values()) == list(names.values())
     composite = next(dict(stanza) for stanza in stanzas(made / "hub.txt") if "compositeTrack" in dict(stanza))
     assert [pair.split("=")[1] for pair in composite["subGroup1"].split()[2:]] == list(TRACKS)
+    members = [dict(stanza) for stanza in stanzas(made / "hub.txt") if "parent" in dict(stanza)]
+    for name in ("epigept_predictions", "epigept_differences"):
+        ordered = [one for one in members if one["parent"].startswith(name)]
+        assert [one["priority"] for one in ordered] == [str(number) for number in range(1, len(ordered) + 1)]
+        marks = [one["bigDataUrl"].removesuffix(".difference.bw").removesuffix(".bw").split(".")[-1] for one in ordered]
+        assert marks == sorted(marks, key=TRACKS.index)
 
 
 def test_scales_colours_and_ranges_come_from_the_data(made, run):
@@ -287,7 +293,27 @@ def test_a_session_of_igv_has_every_track_once_with_its_scale(made, run):
         assert element.get("autoScale") == "false"
         red, green, blue = map(int, element.get("color").split(","))
         assert f"#{red:02x}{green:02x}{blue:02x}" == (UP if track.is_difference else colours[track.name])
+        red, green, blue = map(int, element.get("altColor").split(","))
+        assert f"#{red:02x}{green:02x}{blue:02x}" == (DOWN if track.is_difference else colours[track.name])
         assert track.sample in element.get("name")
+
+
+def test_a_session_is_ordered_by_mark_with_differences_last(made):
+    session = ET.parse(made / "epigept_igv.xml").getroot()  # noqa: S314 - our own
+    tracks = [one.get("id") for one in session.findall("./Panel/Track")]
+    words = [one.removesuffix(".bw").split(".") for one in tracks if one.endswith(".bw")]
+    found = [(one[-1] == "difference", TRACKS.index(one[-2] if one[-1] == "difference" else one[-1])) for one in words]
+    assert found == sorted(found)
+    assert len(found) == 3 * len(SAMPLES) + 3
+
+
+def test_links_of_contacts_with_an_odd_name_are_quoted_for_the_file_and_for_the_link(tmp_path):
+    write_run(tmp_path / "out", "a 1%", {"DNase": signal(1)}, lengths=HG38, genome={"assembly": "hg38"})
+    write_map(tmp_path / "out", "a 1%", [(0, 3, 2.0)], lengths=HG38, bin_bp=1_024_000)
+    done = hub(tmp_path / "out", "--url", "https://e.org", "--email", "a@b.org", "-o", tmp_path / "h")
+    link = done.out.splitlines()[1].split("customText=")[1]
+    assert unquote(link) == "https://e.org/a%201%25.contacts.interact"
+    assert (tmp_path / "h" / unquote(unquote(link)).rsplit("/", 1)[1]).is_file()
 
 
 def test_the_hub_may_lie_beside_the_tracks(run):
@@ -313,6 +339,16 @@ def test_chosen_samples_only(run, tmp_path):
     assert {path.name for path in (tmp_path / "hub").glob("*.bw")} == {f"liver.{track}.bw" for track in TRACKS}
     assert not (tmp_path / "hub/epigept_differences.html").exists()
     assert dict(stanzas(tmp_path / "hub/hub.txt")[0])["shortLabel"] == "Mine_all"
+
+
+def test_names_that_become_alike_stay_apart_and_short(tmp_path):
+    samples = ("a b", "a-b", "x" * 150, "x" * 149 + "y")
+    for sample in samples:
+        write_run(tmp_path / "out", sample, {"DNase": signal(1)}, lengths=HG38)
+    (tmp_path / "hub.txt").write_text(hub_text(read_run_folder(tmp_path / "out"), HubOptions("hg38", "a@b.org", "x")))
+    names = [stanza[0][1] for stanza in stanzas(tmp_path / "hub.txt")[3:]]
+    assert len(names) == len(set(names)) == len(samples)
+    assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,127}", name) for name in names)
 
 
 def test_many_tracks_are_not_all_shown_at_first(tmp_path):
@@ -360,6 +396,7 @@ def test_contigs_that_ucsc_names_otherwise_bring_a_warning(tmp_path):
         (["--url", "https://example.org/a b"], "--url https://example.org/a b: not an address"),
         (["--url", "https://[::1"], "not an address"),
         (["--url", "https://example.org/?x=1"], "must not contain '?' or '#'"),
+        (["--url", "http://127.0.0.1/hub"], "UCSC cannot read from this machine"),
         (["--url", "http://localhost:8000"], "UCSC cannot read from this machine"),
         (["--email", "me"], "--email me: not an email address"),
         (["--email", "a@b.org\nhub x"], "not an email address"),

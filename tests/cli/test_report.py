@@ -11,6 +11,10 @@ import pytest
 
 from conftest import outcome_of
 from epigept_batch.cli.main import cli
+from epigept_batch.commands.genome import run as genome_run
+from epigept_batch.commands.genome.request import GenomeRequest
+from epigept_batch.errors import OutputError
+from epigept_batch.expression.request import SampleRequest
 from epigept_batch.report import signal
 from valued_runs import BIN, write_run
 
@@ -41,6 +45,22 @@ def make_values(samples, seed=4):
 def folder(tmp_path):
     """A folder of two samples."""
     return write_run(tmp_path / "run", make_values(["liver", "lung"]), LENGTHS)
+
+
+class Quiet:
+    """Shows no progress."""
+
+    def say(self, sentence):
+        raise AssertionError(sentence)
+
+    def start(self, total, *, done=0):
+        pass
+
+    def advance(self, by=1):
+        pass
+
+    def finish(self, sentence):
+        pass
 
 
 class Page:
@@ -393,6 +413,7 @@ def test_figures_of_an_evaluation(folder, tmp_path):
         ("liver", "DNase", "chr1", 34, "", "prediction", 0.1, 0.2, ""),
         ("heart", "DNase", "all", 9, "", "prediction", 0.9, 0.9, ""),
         ("liver", "CTCF", "other windows", 5, "", "prediction", "", "", ""),
+        ("liver", "CTCF", "training windows", 7, "", "nearest_training_cell", "nan", 0.25, "inf"),
     ]
     table = write_evaluation(tmp_path / "e.tsv", rows)
     assert report(folder, "--evaluation", table).code == 0
@@ -402,9 +423,24 @@ def test_figures_of_an_evaluation(folder, tmp_path):
     assert cells == [
         ["liver", "DNase", "all", "1,234", "0.712", "0.650", "n/a", "0.310", "0.600"],
         ["liver", "CTCF", "other windows", "5", *["n/a"] * 5],
+        ["liver", "CTCF", "training windows", "n/a", *["n/a"] * 5],
     ]
     assert "Figures of single chromosomes or distances are in the file only." in found.words()
     assert "heart" not in found.words()
+
+
+def test_figures_of_an_evaluation_of_contacts(folder, tmp_path):
+    columns = ("sample", "against", "contacts", "part", "pairs", "positives", "predictor")
+    columns += ("auroc", "auprc", "pearson", "spearman")
+    rows = [
+        ("lung", "Hi-C", "c.cool", "all distances", 1200, 30, "prediction", 0.8, 0.7, 0.6, 0.5),
+        ("lung", "Hi-C", "c.cool", "0-20 kb", 99, 30, "prediction", 0.11, 0.7, 0.6, 0.5),
+    ]
+    table = tmp_path / "e.tsv"
+    table.write_text("\n".join("\t".join(map(str, row)) for row in (columns, *rows)) + "\n")
+    assert report(folder, "--evaluation", table).code == 0
+    _, *cells = Page(folder / "report.html").table("Agreement with measured contacts")
+    assert cells == [["lung", "Hi-C", "prediction", "1,200", "0.800", "0.700", "0.600", "0.500"]]
 
 
 def test_an_evaluation_as_evaluate_writes_it(genome, tmp_path):
@@ -480,13 +516,22 @@ def test_regions_that_were_not_predicted_or_are_too_long(tmp_path):
     assert "Tracks at one:1-1,408." in Page(folder / "report.html").words()
 
 
-@pytest.mark.parametrize("name", ["report.html", "run_mqc.json"])
-def test_a_file_that_is_no_report_stays(folder, name):
-    (folder / name).write_text("<!DOCTYPE html><p>mine</p>")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("report.html", "<!DOCTYPE html><p>mine</p>"),
+        ("report.html", "<!DOCTYPE html><p>not by epigept-batch report: mine</p>"),
+        ("run_mqc.json", "<p>mine</p>"),
+        ("run_mqc.json", '{"id": "other", "said": "mine</p>"}'),
+        ("run_mqc.json", '["epigept_batch", "mine</p>"]'),
+    ],
+)
+def test_a_file_that_is_no_report_stays(folder, name, content):
+    (folder / name).write_text(content)
     done = report(folder)
     assert done.code == 2
     assert f"{folder / name}: exists and is not a report of epigept-batch" in done.err
-    assert (folder / name).read_text().endswith("mine</p>")
+    assert (folder / name).read_text() == content
     assert report(folder, "--force").code == 0
     assert report(folder).code == 0  # its own files are replaced
 
@@ -516,6 +561,25 @@ def test_genome_refuses_to_replace_a_page_before_the_run(genome, tmp_path):
     assert done.code == 2
     assert "exists and is not a report" in done.err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_genome_replaces_a_page_only_with_force(folder, tmp_path, monkeypatch, force):
+    """`run_task` is replaced, because these files could only be lost before or after it."""
+    (folder / "report.html").write_text("mine")
+    ran = []
+    monkeypatch.setattr(genome_run, "run_task", lambda *_: ran.append(1) or [{"liver": None}])
+    samples = SampleRequest((("liver", tmp_path),))
+    request = GenomeRequest(
+        samples=samples, fasta=tmp_path, model=tmp_path, out=folder, regions=("one",), report=True, force=force
+    )
+    if not force:
+        with pytest.raises(OutputError, match="exists and is not a report"):
+            genome_run.run_genome(request, Quiet())
+        assert (ran, (folder / "report.html").read_text()) == ([], "mine")
+        return
+    genome_run.run_genome(request, Quiet())
+    assert [row[0] for row in Page(folder / "report.html").table("Samples")[1:]] == ["liver"]
 
 
 def test_figures_for_multiqc(folder):

@@ -67,6 +67,7 @@ def test_it_prints_the_address_alone_and_ends_with_0(view, number):
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (0, "")
+    assert url.split("=")[1] not in err  # not even in a log of requests
     assert f"ssh -N -L {port}:127.0.0.1:{port} HOST" in err
     assert err.splitlines()[-1] == "epigept-batch: ended"
     assert "Traceback" not in err

@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from epigept_batch.errors import InputError
 from epigept_batch.report import survey
-from epigept_batch.report.loci import LOCUS_BINS, step_means, variable_loci
+from epigept_batch.report.loci import LOCUS_BINS, check_predicted, read_locus, step_means, variable_loci
+from epigept_batch.report.signal import lowest_colour
 from epigept_batch.report.survey import correlations, spread, survey_folder, window_variances, windows_of
 from epigept_batch.results.folder import read_run_folder
 from epigept_batch.results.scales import common_scales
+from epigept_batch.tiling import Region
 from valued_runs import BIN, write_run
 
 LENGTHS = {"one": 1000 * BIN - 5, "two": 170 * BIN, "three": 40}
@@ -89,10 +92,17 @@ def test_all_bins_of_a_small_folder(tmp_path, space):
                 assert track.means[number, index] == pytest.approx(np.nanmean(of_contig, dtype=np.float64), rel=1e-6)
 
 
-def test_variation_of_windows(tmp_path):
+@pytest.mark.parametrize("space", ["log1p", "linear"])
+def test_variation_of_windows(tmp_path, space):
     values = make_values()
-    folder = write_run(tmp_path, values, LENGTHS)
+    change = np.expm1 if space == "linear" else np.asarray
+    written = {
+        s: {t: {c: change(v) for c, v in of.items()} for t, of in tracks.items()} for s, tracks in values.items()
+    }
+    folder = write_run(tmp_path, written, LENGTHS, space=space)
     found, scales = surveyed(folder), common_scales(read_run_folder(folder))
+    if space == "linear":
+        scales = {track: (0, math.log1p(high)) for track, (_, high) in scales.items()}
     for window, variation in zip(found.windows, found.variation, strict=True):
         expected = 0.0
         for track in TRACKS:
@@ -211,3 +221,51 @@ def test_means_of_steps():
     bins = np.array([1, 3, np.nan, 5, np.nan, np.nan, 7], dtype=np.float32)
     assert step_means(bins, 2) == pytest.approx([2, 5, np.nan, 7], nan_ok=True)
     assert step_means(bins, 1) == pytest.approx(bins, nan_ok=True)
+
+
+def test_differences_are_neither_read_nor_counted(tmp_path):
+    values = make_values(2)
+    for tracks in values.values():
+        tracks["DNase.difference"] = {name: of - 5 for name, of in tracks["DNase"].items()}
+    found = surveyed(write_run(tmp_path, values, LENGTHS, perturbation={"of": "x", "set": "F=0"}))
+    assert [track.name for track in found.tracks] == list(TRACKS)
+    known = [values[s]["DNase"]["one"][~np.isnan(values[s]["DNase"]["one"])].mean() for s in values]
+    assert found.tracks[0].means[:, 0] == pytest.approx(known, rel=1e-5)
+
+
+def test_signal_below_0_is_refused(tmp_path):
+    values = make_values(1)
+    values["s0"]["CTCF"]["two"][9] = -0.5
+    folder = write_run(tmp_path, values, LENGTHS, space="linear")
+    with pytest.raises(InputError, match=r"s0\.CTCF\.bw: holds a signal below 0"):
+        surveyed(folder)
+
+
+def test_a_locus_of_samples_with_different_tracks(tmp_path):
+    values = make_values(2)
+    del values["s1"]["CTCF"]
+    folder = read_run_folder(write_run(tmp_path, values, LENGTHS))
+    locus = read_locus(Region("one", 900 * BIN + 3, LENGTHS["one"]), folder, bin_bp=BIN)
+    assert locus.region == Region("one", 900 * BIN, LENGTHS["one"])  # whole bins, of which the last is shorter
+    drawn = locus.values  # noqa: PD011 - not of pandas
+    for number, sample in enumerate(values):
+        assert drawn["DNase"][number] == pytest.approx(values[sample]["DNase"]["one"][900:], rel=1e-6)
+    assert drawn["CTCF"][0] == pytest.approx(values["s0"]["CTCF"]["one"][900:], rel=1e-6)
+    assert np.isnan(drawn["CTCF"][1]).all()
+
+
+def test_a_region_that_only_touches_predicted_bins_was_not_predicted(tmp_path):
+    selection = {"s0": {"one": [[100, 200]]}}
+    folder = read_run_folder(write_run(tmp_path, make_values(1), LENGTHS, selection=selection))
+    for region in (Region("one", 99 * BIN, 100 * BIN + 1), Region("one", 200 * BIN - 1, 300 * BIN)):
+        check_predicted([region], folder, BIN)
+    for region in (Region("one", 50 * BIN, 100 * BIN), Region("one", 200 * BIN, 300 * BIN)):
+        with pytest.raises(InputError, match="not predicted"):
+            check_predicted([region], folder, BIN)
+
+
+@pytest.mark.parametrize(("r", "lowest"), [(0.876, 0.85), (1.0, 0.95), (-0.01, -0.05), (math.nan, 0.0)])
+def test_the_lowest_colour_is_below_every_r(tmp_path, r, lowest):
+    track = surveyed(write_run(tmp_path, make_values(2), LENGTHS)).tracks[0]
+    track.correlation[:] = [[1, r], [r, 1]]
+    assert lowest_colour([track]) == pytest.approx(lowest)

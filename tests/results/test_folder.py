@@ -13,6 +13,7 @@ from epigept_batch.results.folder import read_run_folder
 from epigept_batch.results.scales import common_scales, rounded_up
 from epigept_batch.tiling import Contig
 from epigept_batch.tracks.signal import SignalTrack
+from run_folders import write_fasta, write_run, write_sample
 
 TRACKS = ("DNase", "CTCF", "H3K27ac")
 
@@ -62,6 +63,18 @@ def test_samples_tracks_and_genome(out, made):
     assert (folder.space, folder.assembly, folder.unfinished) == ("log1p", None, ())
     assert folder.fasta == (made / "synthetic.fa").resolve()
     assert folder.regions == ("one:1-20000", "two:1-700", "three:1-90")
+
+
+def test_the_order_of_the_model_is_that_of_the_sample_with_most_tracks(tmp_path):
+    folder = write_run(tmp_path / "out", samples=("b",))
+    write_sample(folder, "a", tmp_path / "genome.fa", write_fasta(tmp_path / "genome.fa"), marks=("CTCF",))
+    assert read_run_folder(folder).tracks == ("DNase", "CTCF")
+
+
+def test_a_track_that_ends_like_a_difference_is_none_without_a_copy(tmp_path):
+    folder = write_run(tmp_path / "out", samples=("a",), marks=("X.difference", "DNase"))
+    first, _ = read_run_folder(folder).samples[0].tracks
+    assert (first.name, first.label, first.is_difference) == ("X.difference", "X.difference", False)
 
 
 def test_chosen_samples_in_their_order(out):
@@ -135,6 +148,25 @@ def test_contacts(contacts, tpm, tmp_path):
     assert folder.regions[0] == "one:1-20000"
 
 
+def write_maps(folder, sample, **genome):
+    """Files of contacts that are not read, and their record."""
+    paths = [folder / f"{sample}.contacts.{ending}" for ending in ("cool", "interact", "bedpe")]
+    for path in paths:
+        path.write_text("x")
+    files = {path.name: 1 for path in paths}
+    (folder / f"{sample}.contacts.json").write_text(json.dumps({"inputs": {"genome": genome}, "files": files}))
+
+
+def test_contacts_are_checked_like_tracks(tmp_path):
+    folder = write_run(tmp_path / "out", samples=("a",))
+    write_maps(folder, "a")
+    assert read_run_folder(folder).samples[0].contacts.bedpe == folder / "a.contacts.bedpe"
+    (folder / "a.contacts.cool").write_text("longer")
+    assert "a.contacts.cool: has 6 bytes instead of 1" in refusal(folder)
+    write_maps(folder, "a", one="0" * 32)
+    assert "a and a were predicted on different genomes, since one differs" in refusal(folder)
+
+
 def test_folders_without_results(tmp_path):
     assert "folder not found" in refusal(tmp_path / "none")
     assert "contains no run.json" in refusal(tmp_path)
@@ -185,3 +217,26 @@ def test_other_files_are_ignored(out):
     (out / "x.run.json").write_text("{")
     (out / "y.contacts.json").write_text("[]")
     assert len(read_run_folder(out).samples) == 3
+
+
+def test_a_difference_has_its_own_statistics(tmp_path):
+    perturbation = {"of": "x", "set": "GATA1=0", "changes": []}
+    folder = write_run(tmp_path / "out", samples=("a",), marks=("DNase", "DNase.difference"), perturbation=perturbation)
+    signal, difference = read_run_folder(folder).samples[0].tracks
+    assert (signal.statistics["min"] >= 0, difference.statistics["min"] < 0) == (True, True)
+
+
+def test_the_assembly_is_that_of_any_sample(tmp_path):
+    folder = write_run(tmp_path / "out")
+    assert read_run_folder(folder).assembly is None
+    change(folder / "a.run.json", genome=None)
+    change(folder / "b.run.json", genome={"assembly": "hg38"})
+    assert read_run_folder(folder).assembly == "hg38"
+
+
+def test_a_record_without_a_space_has_logarithms(tmp_path):
+    folder = write_run(tmp_path / "out", samples=("a",))
+    record = json.loads((folder / "a.run.json").read_text())
+    del record["space"]
+    (folder / "a.run.json").write_text(json.dumps(record))
+    assert read_run_folder(folder).space == "log1p"

@@ -226,3 +226,28 @@ def test_zero_fill_takes_no_number_for_0(tmp_path, summary):
     np.testing.assert_array_equal(part, found[1:4])
     plain = track.bins(Contig("one", 600), 0, 5, bin_bp=128)
     np.testing.assert_allclose(plain, [1, np.nan, np.nan, 4, np.nan])
+
+
+def test_where_data_begin(track):
+    signal = SignalTrack(track)
+    assert signal.first_data("one", 0, 1000) == 0
+    assert signal.first_data("one", 50, 1000) == 50  # within a record
+    assert signal.first_data("one", 170, 1000) == 300
+    assert signal.first_data("one", 170, 300) is None
+
+
+def test_where_data_begin_in_a_long_region(tmp_path):
+    """It is searched in parts, of which none may be skipped and none reach beyond the end."""
+    with pyBigWig.open(str(tmp_path / "t.bw"), "w") as file:
+        file.addHeader([("one", 10_000)])
+        file.addEntries(["one", "one"], [7_777, 9_995], ends=[7_780, 10_000], values=[1.0, 1.0])
+    signal = SignalTrack(tmp_path / "t.bw")
+    assert signal.first_data("one", 0, 10_000) == 7_777
+    assert signal.first_data("one", 7_780, 9_995) is None
+
+
+def test_extremes_are_those_of_all_values(track, tmp_path):
+    assert SignalTrack(track).extremes() == (1.5, 6.0)
+    with pyBigWig.open(str(tmp_path / "empty.bw"), "w") as file:
+        file.addHeader([("one", 1000)])
+    assert SignalTrack(tmp_path / "empty.bw").extremes() == (0, 0)

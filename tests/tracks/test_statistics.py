@@ -54,3 +54,23 @@ def test_values_beyond_the_limits():
 
 def test_no_bins():
     assert BinStatistics().account() == {"bins": 0, "mean": None, "min": None, "max": None, "quantiles": None}
+
+
+def test_quantiles_are_interpolated_within_a_step():
+    found = counted(np.linspace(1, 3, 200_001).astype(np.float32))["quantiles"]
+    for share in QUANTILES:
+        assert found[str(share)] == pytest.approx(1 + 2 * share, rel=2e-4)
+
+
+def test_one_value_many_times_is_its_quantiles_to_a_step():
+    """Of which the width is at most a 128th of the value; beyond all values there is no quantile."""
+    repeated = np.full(100_000, 1, np.float32)
+    assert set(counted(repeated)["quantiles"].values()) == {1.0}
+    repeated[:2] = 0.001, 1000
+    found = counted(repeated)["quantiles"]
+    assert all(1 <= found[str(share)] <= 1 + 1 / 128 for share in QUANTILES)
+
+
+def test_between_two_values_the_lower_one_counts():
+    found = counted(np.repeat(np.float32([1, 100]), 500))
+    assert 1 <= found["quantiles"]["0.5"] <= 1 + 1 / 128

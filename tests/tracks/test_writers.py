@@ -135,3 +135,20 @@ def test_more_tracks_than_files_may_be_open(tmp_path, values):
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
         writers.discard()
     np.testing.assert_array_equal(bigwigs.bins(tmp_path / "499.bw", "b", bin_bp=128), values[2])
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_statistics_follow_the_order_of_the_paths(tmp_path, values, processes):
+    five = np.concatenate([values, 2 * values[:2]])
+    five[3, 10:] = np.nan
+    writers = open_writers(tmp_path, 5, processes)
+    writers.write(CONTIGS[0], 0, five)
+    writers.write(CONTIGS[1], 0, five[:, :8])
+    writers.close()
+    writers.discard()
+    for found, row in zip(writers.statistics, five, strict=True):
+        every = np.concatenate([row, row[:8]]).astype(np.float64)
+        assert found["bins"] == np.isfinite(every).sum()
+        assert (found["min"], found["max"]) == (np.nanmin(every), np.nanmax(every))
+        assert found["mean"] == pytest.approx(np.nanmean(every))
+        assert found["covered_bp"] == 128 * np.isfinite(row).sum() + 1000  # contig a ends within its last bin

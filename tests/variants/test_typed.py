@@ -14,7 +14,7 @@ SEQUENCE = "ACGTNACGTACCGGTTacgtACGT"  # 24 bases
 @pytest.fixture
 def parse(tmp_path):
     path = tmp_path / "genome.fa"
-    path.write_text(f">chr2\n{SEQUENCE}\n")
+    path.write_text(f">chr2\n{SEQUENCE}\n>chr3\n{'AC' * 200}\n")
     with Genome(path) as genome:
         contigs = by_any_name(genome.contigs)
         yield lambda text, longest=8: parse_change(text, contigs, genome, longest=longest)
@@ -63,6 +63,7 @@ def test_forms(parse, text, change):
         ("chr2:25 ins A", "chr2 has the positions 1 to 24"),
         ("chr2:1-9 del", "changes 9 bp, but at most 8 bp"),
         ("chr2:1 ins ACGTACGTA", "changes 9 bp, but at most 8 bp"),
+        ("chr2:6 ACGTACCGGT>A", "longer"),
         ("chr2:1 ins AN", "inserted bases must be A, C, G or T"),
         ("chr2:1 dup", "not a variant; use 'chr2:1000 A>G'"),
         ("rs123", "not a variant"),
@@ -73,3 +74,18 @@ def test_refusals(parse, text, said):
     with pytest.raises(InputError) as raised:
         parse(text)
     assert said in str(raised.value)
+
+
+def test_what_the_genome_has_is_said_only_where_it_is_short_and_exists(parse):
+    for text in ("chr2:0 A>G", "chr2:24 TA>G", f"chr3:1 {'A' * 200}>G"):
+        with pytest.raises(InputError) as raised:
+            parse(text, 1000)
+        assert "which has" not in str(raised.value)
+    with pytest.raises(InputError, match="which has CACA there"):
+        parse("chr3:2 ACAC>G")
+
+
+def test_a_long_text_is_not_repeated_whole(parse):
+    with pytest.raises(InputError) as raised:
+        parse("x" * 5000)
+    assert len(str(raised.value)) < 300
