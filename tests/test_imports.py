@@ -46,7 +46,7 @@ OWNERS = {
     "h5py": {"expression/pseudobulk.py"},
     "numba": {"motifs/kernels.py"},
     "requests": {"setup/download.py"},
-    "tqdm": {"cli/progress.py"},
+    "tqdm": {"api/progress.py", "cli/progress.py"},
     "urllib3": {"setup/download.py"},
     "numcodecs": {"motifs/store.py"},
     "zarr": {"motifs/store.py"},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from epigept_batch.api.expression import Expression, as_paths, expression_of
+from epigept_batch.api.progress import with_bar
 from epigept_batch.api.screen import Screen
 from epigept_batch.api.values import Bins, MotifScores, Prediction
 from epigept_batch.api.variants import VariantEffects
@@ -38,7 +39,7 @@ from epigept_batch.screen.windows import ScreenedWindows
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.genome_verdict import accept_genome
 from epigept_batch.sequence.regions import by_any_name, select_regions
-from epigept_batch.tiling import Region, make_tiles, select_bins
+from epigept_batch.tiling import Region, ceil_div, make_tiles, select_bins
 from epigept_batch.timing import StageClock
 from epigept_batch.tracks.chosen import choose_tracks
 from epigept_batch.variants.background import Background, Drawing, Strata, read_features
@@ -63,7 +64,14 @@ if TYPE_CHECKING:
     File = str | PathLike[str]
 
 
-def load_model(path: File, *, device: str = "auto", batch_size: int | None = None, threads: int | None = None) -> Model:
+def load_model(
+    path: File,
+    *,
+    device: str = "auto",
+    batch_size: int | None = None,
+    threads: int | None = None,
+    progress: bool = False,
+) -> Model:
     """Load a model file onto a device.
 
     Args:
@@ -71,13 +79,14 @@ def load_model(path: File, *, device: str = "auto", batch_size: int | None = Non
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `openvino` or `openvino:bf16`, as for `genome --device`.
         batch_size: Pairs of a window and a sample per call; by default, a number that suits the device.
         threads: How many CPU threads to use; by default, all that this process may use.
+        progress: Whether to show a bar while the model predicts; in a notebook, a notebook's.
 
     Raises:
         InputError: The device name is unknown.
         ModelError: The file is not a model file.
         DeviceError: The device is not available.
     """
-    return Model(Path(path), device=device, batch_size=batch_size, threads=threads)
+    return Model(Path(path), device=device, batch_size=batch_size, threads=threads, progress=progress)
 
 
 class Model:
@@ -93,8 +102,11 @@ class Model:
         notes: Notes on the model, for example why it runs on the CPU, one sentence each.
     """
 
-    def __init__(self, path: Path, *, device: str, batch_size: int | None, threads: int | None) -> None:
+    def __init__(
+        self, path: Path, *, device: str, batch_size: int | None, threads: int | None, progress: bool = False
+    ) -> None:
         self.path = path
+        self._progress = progress
         self._spec: Spec = read_spec(path)
         self._threads = threads or usable_processors()
         heard = [] if self._spec.caution is None else [self._spec.caution]
@@ -200,7 +212,7 @@ class Model:
         number = len(expression.samples) * max(len(haplotypes), 1)
         values = np.full((number, len(bins), len(tracks)), np.nan, dtype=np.float32)
         with closing(signals):
-            for signal in signals:
+            for signal in with_bar(signals, len(tiles), "window", shown=self._progress):
                 for run in runs(signal.tile, signal.taken(bin_bp=self.bin_bp)):
                     begin = bins.place(run.contig, run.first_bin)
                     values[:, begin : begin + run.values.shape[1]] = run.values
@@ -310,8 +322,10 @@ class Model:
                 threads=self._threads,
                 scans=isinstance(source, MotifScanner),
             )
+            total = len(areas.tiles) * windows.layout.parts
             with closing(parts):
-                return {(part.tile.index, part.number): part for part in parts}
+                counted = with_bar(parts, total, "part", shown=self._progress)
+                return {(part.tile.index, part.number): part for part in counted}
 
     def score_variants(
         self,
@@ -395,9 +409,10 @@ class Model:
         if scores is not None:
             tiles = reference_tiles(placed, scoring)
             store = open_store(Path(scores), self._spec, genome, tiles, model=self.path)
+        size = chunk_size(len(read.samples), len(scoring.views))
         effects = predict_effects(
             genome,
-            in_chunks(placed, chunk_size(len(read.samples), len(scoring.views))),
+            in_chunks(placed, size),
             read.values,
             self._sessions,
             spec=self._spec,
@@ -409,7 +424,8 @@ class Model:
             clock=StageClock(),
         )
         with closing(effects):
-            return np.concatenate([values for _, values in effects])
+            counted = with_bar(effects, ceil_div(len(placed), size), "chunk", shown=self._progress)
+            return np.concatenate([values for _, values in counted])
 
     def scan(self, regions: str | Iterable[str], *, fasta: File) -> MotifScores:
         """Score the best motif hits of the model's factors, as the network reads them.

@@ -428,3 +428,20 @@ def test_variants_that_cannot_be_scored_so_are_refused(model, expression, fasta,
 def test_a_screen_of_copies_is_refused(model, expression, fasta):
     with pytest.raises(eb.InputError, match="not of copies"):
         model.screen(expression.with_set("F01=0"), REGION, fasta=fasta)
+
+
+def test_a_bar_counts_windows_chunks_and_parts(small_model, tpm, fasta, capfd):
+    shown = eb.load_model(small_model, device="cpu", threads=1, progress=True)
+    silent = eb.load_model(small_model, device="cpu", threads=1)
+    expression = shown.read(tpm)
+    predictions = [model.predict(expression, REGION, fasta=fasta).values for model in (silent, shown)]
+    np.testing.assert_array_equal(*predictions)
+    windows = len(range(2_000 // 2560, -(-16_000 // 2560)))
+    assert f"{windows}/{windows}" in capfd.readouterr().err
+    shown.screen(expression, REGION, fasta=fasta, factors=["F03"])
+    assert f"{2 * windows}/{2 * windows}" in capfd.readouterr().err
+    either = [("one", 5_000, ref, "A" if ref != "A" else "C") for ref in "ACGT"]
+    shown.score_variants(either, expression, fasta=fasta, allow_ref_mismatch=True)
+    assert "1/1" in capfd.readouterr().err
+    silent.predict(expression, REGION, fasta=fasta)
+    assert capfd.readouterr().err == ""
