@@ -175,7 +175,7 @@ EXPRESSION = _fields(
     {},
     {
         "tables": _list(TABLE),
-        "nearest_cell": _or_null(_fields({"cell": _text, "r": _correlation, "median_r": _correlation})),
+        "nearest_cell": _or_null(_fields({}, {"cell": _text, "r": _correlation, "median_r": _correlation})),
         "notes": _list(_text),
         "sheet": _or_null(_fields({"path": _text})),
     },
