@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.browser.hub import ABOUT_FILE, DIFFERENCES, PREDICTIONS, value_name
+from epigept_batch.sequence.regions import with_separators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,4 +82,4 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "genome", "a personal genome"
     regions = record.get("regions") or []
     more = f" and {len(regions) - REGIONS_SHOWN:,} more" if len(regions) > REGIONS_SHOWN else ""
-    yield "regions", ", ".join(regions[:REGIONS_SHOWN]) + more
+    yield "regions", ", ".join(map(with_separators, regions[:REGIONS_SHOWN])) + more

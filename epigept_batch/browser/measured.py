@@ -44,7 +44,7 @@ def find_measured(pattern: str, folder: RunFolder) -> dict[tuple[str, str], Path
     if missing := [f"{{{name}}}" for name, is_needed in several.items() if is_needed and not files.names(name)]:
         raise InputError(
             f"--measured {pattern}: one file for {len(wanted)} predicted tracks; put {' and '.join(missing)} into the "
-            "path in place of the names"
+            "path in place of the names, and link files of other names, such as with ln -s K562.bw K562.DNase.bw"
         )
     paths = {(sample, track): files.path(sample=sample, track=track) for sample, track in wanted}
     found = {key: path for key, path in paths.items() if path.is_file()}

@@ -95,8 +95,10 @@ def make_page(
 
 def _places(folder: RunFolder, reference: Reference) -> dict[str, Any]:
     regions = predicted_regions(folder, reference.contigs)
+    # igv.js cannot go to contigs with a colon in their names, such as those of HLA genes.
+    start = next((region for region in regions if ":" not in region.contig), regions[0])
     return {
-        "locus": locus(first_view(folder, regions[0])),
+        "locus": locus(first_view(folder, start)),
         "regions": [locus(region) for region in regions[:REGIONS_LISTED]],
         "regions_left_out": max(0, len(regions) - REGIONS_LISTED),
     }

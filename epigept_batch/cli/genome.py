@@ -87,18 +87,19 @@ def genome(
     request = GenomeRequest(**fields_of(options), tracks=names)
     with ProgressBar() as progress:
         files = run_genome(request, progress)
-    show(_ending(request.out, files.values()))
+    show(_ending(request.out, files.values(), has_report=request.report))
     if as_json:
         print_records(files.values())
 
 
-def _ending(out: Path, files: Iterable[OutputFiles]) -> Iterator[str]:
+def _ending(out: Path, files: Iterable[OutputFiles], *, has_report: bool) -> Iterator[str]:
     """Yield a table of the tracks, and what to do next."""
     from epigept_batch.results.summary import summary_table
 
     yield ""
     yield from summary_table(json.loads(of_sample.record.read_text()) for of_sample in files)
     yield ""
-    yield "Next, look at the tracks, or summarise the run in one page:"
+    yield "Next, look at the tracks" + (":" if has_report else ", or summarise the run in one page:")
     yield f"  epigept-batch view {shlex.quote(str(out))}"
-    yield f"  epigept-batch report {shlex.quote(str(out))}"
+    if not has_report:
+        yield f"  epigept-batch report {shlex.quote(str(out))}"

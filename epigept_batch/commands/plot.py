@@ -12,7 +12,7 @@ from epigept_batch.figures.page import draw_page
 from epigept_batch.figures.panels import highest
 from epigept_batch.figures.reader import PanelReader, Shown
 from epigept_batch.figures.region import MOST_LEFT_MM, RIGHT_OF_MAPS_MM, layout_for
-from epigept_batch.figures.style import FONT, FORMATS, publication_style, save_pages
+from epigept_batch.figures.style import FONT, FORMATS, lacking, publication_style, save_pages
 from epigept_batch.files import make_folder, publish, temporary_beside
 from epigept_batch.results.folder import read_run_folder
 from epigept_batch.sequence.regions import parse_region, read_bed
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from epigept_batch.progress import Progress
     from epigept_batch.tiling import Contig, Region
 
+MISSING_NAMED = 4
+"""How many missing files are named."""
 MOST_PAGES, MOST_PANELS = 1000, 200
 LEAST_MM, MOST_MM = MOST_LEFT_MM + RIGHT_OF_MAPS_MM + 20, 1000.0
 """Limits of the width of a figure."""
@@ -98,7 +100,9 @@ def run_plot(request: PlotRequest, progress: Progress) -> list[Path]:
     )
     with publication_style(request.font), PanelReader(folder, shown) as reader:
         if reader.missing:
-            progress.say(f"drawn without files that do not exist: {', '.join(map(str, reader.missing))}")
+            progress.say(f"drawn without files that do not exist: {_some(reader.missing)}")
+        if letters := lacking("".join([*names, request.title or ""]), request.font):
+            progress.say(f"font {request.font} lacks {' '.join(letters)}, drawn as boxes; choose another with --font")
         regions = _regions(request, reader.contigs)
         tops = highest(_signals(reader, region) for region in regions)
 
@@ -121,6 +125,12 @@ def run_plot(request: PlotRequest, progress: Progress) -> list[Path]:
                 publish(temporary, path)
     progress.finish(f"figure in {paths[0]}{f' to {paths[-1].name}' if len(paths) > 1 else ''}")
     return paths
+
+
+def _some(paths: Sequence[Path]) -> str:
+    """Return some paths, and how many more there are."""
+    more = len(paths) - MISSING_NAMED
+    return ", ".join(map(str, paths[:MISSING_NAMED])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _format(request: PlotRequest) -> str:

@@ -12,6 +12,7 @@ from epigept_batch.report import drawing, multiqc, page
 from epigept_batch.report.contents import make_sections, title_of
 from epigept_batch.report.evaluation import read_evaluation
 from epigept_batch.report.loci import check_predicted, parse_regions, read_locus, variable_loci
+from epigept_batch.report.parts import moment
 from epigept_batch.report.survey import bin_bp_of, survey_folder
 from epigept_batch.results.folder import read_run_folder
 
@@ -99,10 +100,10 @@ def run_report(request: ReportRequest, progress: Progress) -> Path:
     evaluation = None if request.evaluation is None else read_evaluation(request.evaluation, folder)
     make_folder(request.page.parent)
     survey, loci = _survey(folder, regions, progress)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = moment(datetime.now(UTC).isoformat())
     text = page.make_page(
         title_of(folder),
-        f"Report on {folder.path.resolve()}, made at {now}",
+        f"Report on {folder.path.resolve()}, made on {now}",
         make_sections(folder, survey, loci, evaluation),
         tracks=folder.tracks,
         footer=f"{PRIVATE} Details of each sample are in its run.json.",

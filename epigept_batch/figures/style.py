@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,20 @@ def publication_style(font: str = FONT) -> Iterator[None]:
         yield
 
 
+def lacking(text: str, font: str = FONT) -> str:
+    """Return the characters of a text that a font cannot draw, each once, in order.
+
+    Args:
+        text: The text.
+        font: Name of an installed font family.
+    """
+    from matplotlib import font_manager
+
+    path = font_manager.findfont(font_manager.FontProperties(family=[font]))
+    known = font_manager.get_font(path).get_charmap()
+    return "".join(letter for letter in dict.fromkeys(text) if ord(letter) not in known)
+
+
 def save_pages(
     pages: Iterable[Callable[[], Figure]],
     paths: Sequence[Path],
@@ -87,6 +102,19 @@ def save_pages(
         title: Title of a PDF or SVG.
         drawn: Called after each page.
     """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # `lacking` tells of it in words
+        _save_pages(pages, paths, kind, title=title, drawn=drawn)
+
+
+def _save_pages(
+    pages: Iterable[Callable[[], Figure]],
+    paths: Sequence[Path],
+    kind: str,
+    *,
+    title: str,
+    drawn: Callable[[], None] | None,
+) -> None:
     if kind == "pdf":
         from matplotlib.backends.backend_pdf import PdfPages
 

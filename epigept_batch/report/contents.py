@@ -18,6 +18,7 @@ from epigept_batch.report.signal import (
     loci_section,
 )
 from epigept_batch.results.scales import common_scales
+from epigept_batch.sequence.regions import with_separators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,13 +88,13 @@ def _summary(folder: RunFolder) -> Section:
                 ("Tracks", tracks),
                 ("Values", "ln(1 + signal)" if folder.space == "log1p" else "signal"),
                 ("Genome", genome.get("assembly") or "not a recognised assembly"),
-                ("Regions", listed(folder.regions, MOST_REGIONS) or UNKNOWN),
+                ("Regions", listed(map(with_separators, folder.regions), MOST_REGIONS) or UNKNOWN),
                 ("Bins per track", _range([int(one["bins"]) for one in records if "bins" in one])),
             ],
         ),
         Table(
             "Samples",
-            ("Sample", "Factors found", "Nearest training cell", "r", "Files", "Finished"),
+            ("Sample", "Factors found", "Nearest training cell", "Spearman's r", "Files", "Finished"),
             [_sample_row(sample) for sample in folder.samples],
             frozenset({2}),
         ),

@@ -20,6 +20,7 @@ from epigept_batch.report.parts import (
     plural,
     seconds,
 )
+from epigept_batch.sequence.regions import with_separators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -113,7 +114,7 @@ def _run_facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Threads, batch size", f"{record.get('threads', UNKNOWN)}, {record.get('batch_size', UNKNOWN)}"
     yield "Motif scores", record.get("scores") or "scanned during the run"
     regions = record.get("regions") or ()
-    yield "Regions", listed(regions, MOST_REGIONS) or UNKNOWN
+    yield "Regions", listed(map(with_separators, regions), MOST_REGIONS) or UNKNOWN
     resumed = record.get("windows_resumed") or 0
     yield "Windows", f"{count(record.get('windows'))}{f', of which {resumed:,} were resumed' if resumed else ''}"
     memory = record.get("peak_memory_bytes")

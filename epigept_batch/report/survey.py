@@ -120,9 +120,11 @@ def survey_folder(folder: RunFolder, progress: Progress, *, bin_bp: int) -> Surv
         bin_bp: Base pairs per bin.
 
     Raises:
-        InputError: A track cannot be read.
+        InputError: A track cannot be read, or no predicted bins are recorded.
     """
     every = windows_of(folder)
+    if not every:
+        raise InputError("run.json names no predicted bins; rerun the prediction", folder.path)
     files = sum(not track.is_difference for track in folder.all_tracks())
     windows = spread(every, files)
     contigs = tuple(dict.fromkeys(window.contig for window in windows))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from epigept_batch.errors import InputError
-from epigept_batch.provenance.run_record import DIFFERENCE, read_records
+from epigept_batch.errors import InputError, reason
+from epigept_batch.provenance.run_record import DIFFERENCE
+from epigept_batch.results.record_form import check_record
 from epigept_batch.tracks.signal import SignalTrack
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 RUN, CONTACTS = ".run.json", ".contacts.json"
 """Endings of the names of records of tracks and of contact maps."""
+OUTPUTS = {RUN: ".bw", CONTACTS: ".cool"}
+"""Endings of the outputs beside each record."""
 JOURNAL, CONTACT_JOURNAL = ".journal", ".contacts.journal"
 NAMES_SHOWN = 5
 
@@ -154,12 +158,13 @@ def read_run_folder(path: Path, samples: Sequence[str] = ()) -> RunFolder:
         samples: Names of the samples wanted, in the order wanted; empty for all.
 
     Raises:
-        InputError: It contains no finished sample, or not those; an output is missing or has another size than when it
-            was made; or its samples are of several genomes, or partly ln(1 + signal) and partly signal.
+        InputError: It contains no finished sample, or not those; a record is damaged; an output is missing or has
+            another size than when it was made; or its samples are of several genomes, or partly ln(1 + signal) and
+            partly signal.
     """
     if not path.is_dir():
         raise InputError("folder not found; pass an output folder of epigept-batch genome", path)
-    records, maps = read_records(path), _contact_records(path)
+    records, maps = _records(path, RUN), _records(path, CONTACTS)
     names = sorted({*records, *maps})
     unfinished = tuple(sorted(_unfinished(path) - set(names)))
     if not names:
@@ -203,16 +208,26 @@ def _is_difference(label: str, record: Mapping[str, Any]) -> bool:
     return "perturbation" in record and label.endswith(DIFFERENCE)
 
 
-def _contact_records(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the records of contact maps by sample."""
+def _records(path: Path, ending: str) -> dict[str, dict[str, Any]]:
+    """Return the records of samples with an ending, by sample.
+
+    Raises:
+        InputError: One is damaged. No sample with files is passed over.
+    """
     found = {}
-    for file in sorted(path.glob(f"*{CONTACTS}")):
+    for file in sorted(path.glob(f"*{ending}")):
+        name = file.name.removesuffix(ending)
         try:
             record = json.loads(file.read_text())
-        except (OSError, ValueError):
-            continue
-        if isinstance(record, dict) and all(isinstance(record.get(key), dict) for key in ("inputs", "files")):
-            found[file.name.removesuffix(CONTACTS)] = record
+        except OSError as error:
+            raise InputError(f"cannot be read: {reason(error)}", file) from error
+        except (ValueError, RecursionError) as error:
+            if not any(path.glob(f"{glob.escape(name)}.*{OUTPUTS[ending]}")):
+                continue
+            raise InputError("not JSON, or truncated; restore it, or rerun the command with --force", file) from error
+        if isinstance(record, dict) and "sample" in record:  # others, such as that of a screen, are not of a sample
+            check_record(record, name, file)
+            found[name] = record
     return found
 
 

@@ -51,6 +51,16 @@ def select_regions(
     return chosen + [region for bed in beds for region in read_bed(bed, by_name)]
 
 
+def with_separators(region: str) -> str:
+    """Return a region with separators between thousands, such as `chr2:1,000,001-2,000,000`.
+
+    Args:
+        region: The region, as records hold it: `contig:start-end`.
+    """
+    contig, colon, place = region.rpartition(":")
+    return contig + colon + re.sub("[0-9]+", lambda number: f"{int(number[0]):,}", place)
+
+
 def is_main(contig: Contig) -> bool:
     """Whether a contig is chr1-22, X or Y of any assembly, by any of its names."""
     return standard_name(contig).removeprefix("chr") in MAIN_CHROMOSOMES

@@ -152,6 +152,17 @@ def test_the_values_of_a_place_are_those_of_the_files(page, folder):
             assert found
 
 
+def test_names_are_text_and_places_are_readable(chromium, tmp_path):
+    contigs = {"HLA-A*01:1234": 20_000, "one": 20_000}
+    folder = write_run(tmp_path / "tracks", ["<b>x & y"], marks=("DNase",), contigs=contigs)
+    with serving(folder, find_igv_js().path) as served, opened(chromium, served.url, served.port) as page:
+        page.settle()
+        assert page.page.get_by_text("<b>x & y DNase", exact=True).count() == 1
+        regions = """[...document.querySelectorAll("#regions button")].map((one) => one.textContent)"""
+        assert page.evaluate(regions) == ["HLA-A*01:1234:1-20,000", "one:1-20,000"]
+        assert page.locus() == "one:1-20000"
+
+
 def test_tracks_lie_in_the_order_of_their_marks_below_genes(page):
     assert page.titles() == [
         "Genes",

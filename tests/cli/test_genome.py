@@ -317,6 +317,14 @@ def test_a_run_ends_with_a_table_and_the_next_commands(genome, tmp_path):
     assert genome("--quiet", "--chromosome", "two", out=tmp_path / "my tracks").err == ""
 
 
+def test_a_run_that_ends_with_a_report_names_view_only(genome, tmp_path):
+    pytest.importorskip("jinja2", reason="needs the [report] extra")
+    assert genome("--chromosome", "two", "--report").err.split("\n\n")[-1].splitlines() == [
+        "Next, look at the tracks:",
+        f"  epigept-batch view {tmp_path}/out",
+    ]
+
+
 def test_run_again_is_up_to_date_and_computes_nothing(genome, tmp_path, monkeypatch):
     genome()
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").iterdir()}

@@ -68,7 +68,7 @@ def run(tmp_path):
         others = {"genome": {"assembly": "hg38"}}
         if sample == "liver+GATA1-0":
             tracks |= {f"{track}.difference": signal(99, low=-0.5) for track in TRACKS}
-            others["perturbation"] = {"set": "GATA1=0"}
+            others["perturbation"] = {"of": "liver", "set": "GATA1=0"}
         write_run(out, sample, tracks, lengths=HG38, regions=["chr1:1-38400", "chr2:1-6400"], **others)
     write_map(out, "liver", [(0, 3, 2.0), (1, 9, 1.5)], lengths=HG38, bin_bp=1_024_000)
     return out

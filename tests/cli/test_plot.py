@@ -1,6 +1,7 @@
 """`epigept-batch plot` on a run of the small network: files, formats, and what is refused."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from conftest import outcome_of
 from epigept_batch.cli.main import cli
+from epigept_batch.commands.plot import _some
 
 
 @pytest.fixture
@@ -85,6 +87,20 @@ def test_titles(run, tmp_path):
     assert plot(run, "one:1-500", "-o", tmp_path / "b.svg", "--title", "Mine").code == 0
     assert "Mine" in text_of(tmp_path / "b.svg")
     assert "one:1-500" not in text_of(tmp_path / "b.svg")
+
+
+def test_characters_that_the_font_lacks_are_named_once(run, tmp_path):
+    done = plot(run, "one:1-500", "-o", tmp_path / "a.png", "--title", "肝 liver 肝 臓")
+    assert done.code == 0
+    assert done.err.startswith(
+        "epigept-batch: font DejaVu Sans lacks 肝 臓, drawn as boxes; choose another with --font\nepigept-batch: figure"
+    )
+    assert "lacks" not in plot(run, "one:1-500", "-o", tmp_path / "b.png", "--title", "Leber äöü").err
+
+
+def test_four_missing_files_are_named():
+    assert _some([Path(str(number)) for number in range(4)]) == "0, 1, 2, 3"
+    assert _some([Path(str(number)) for number in range(1005)]) == "0, 1, 2, 3 and 1,001 more"
 
 
 def test_missing_measured_tracks_are_reported(run, tmp_path):

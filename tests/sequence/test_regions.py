@@ -1,7 +1,7 @@
 import pytest
 
 from epigept_batch.errors import InputError
-from epigept_batch.sequence.regions import parse_region, read_bed, read_intervals, select_regions
+from epigept_batch.sequence.regions import parse_region, read_bed, read_intervals, select_regions, with_separators
 from epigept_batch.tiling import Contig, Region
 
 CONTIGS = {
@@ -266,3 +266,16 @@ def test_the_fourth_column_of_a_bed_file_is_a_name(tmp_path, line, name):
     assert region.name == name
     assert region == Region("chr1", 0, 10)
     assert str(region) == "chr1:1-10"
+
+
+@pytest.mark.parametrize(
+    ("region", "shown"),
+    [
+        ("chr2:1000001-2000000", "chr2:1,000,001-2,000,000"),
+        ("chr12345:1-999", "chr12345:1-999"),
+        ("HLA-A*01:01:01:1-3503", "HLA-A*01:01:01:1-3,503"),
+        ("1234567:1000-50818468", "1234567:1,000-50,818,468"),
+    ],
+)
+def test_separators_between_thousands_of_places_only(region, shown):
+    assert with_separators(region) == shown

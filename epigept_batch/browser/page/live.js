@@ -55,10 +55,10 @@ function liveTracks(answer, sample) {
     const most = Math.max(LEAST_SHARE * config.max, ...differences.map((value) => Math.abs(value ?? 0)));
     const shared = { type: "wig", autoscale: false, height: config.height, windowFunction: config.windowFunction };
     found.push(
-      { ...shared, id: `live/changed/${group}`, name: `${sample} ${group} what if`, color: config.color,
+      { ...shared, id: `live/changed/${group}`, name: asHtml(`${sample} ${group} what if`), color: config.color,
         altColor: config.color, overflowColor: config.color, min: config.min, max: config.max,
         order: config.order + 0.3, features: features(answer, bins.changed) },
-      { ...shared, id: `live/difference/${group}`, name: `${sample} ${group} what if − as is`, color: config.color,
+      { ...shared, id: `live/difference/${group}`, name: asHtml(`${sample} ${group} what if − as is`), color: config.color,
         altColor: config.color, min: -most, max: most, order: config.order + 0.6, windowFunction: "mean",
         features: features(answer, differences) },
     );
@@ -110,7 +110,7 @@ async function predict() {
     if (abort.signal.aborted) return;
     live.answer = answer;
     await showTracks(liveTracks(answer, question.sample));
-    say(`${answer.changes.join("; ")}. ${question.region}, ${answer.windows} window${answer.windows === 1 ? "" : "s"}.`);
+    say(`${answer.changes.join("; ")}. ${readable(question.region)}, ${answer.windows} window${answer.windows === 1 ? "" : "s"}.`);
   } catch (error) {
     if (live.cancel === abort) say(abort.signal.aborted ? "Cancelled." : (error.message ?? String(error)).trim());
   } finally {

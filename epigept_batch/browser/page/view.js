@@ -19,11 +19,26 @@ function make(tag, properties = {}, ...children) {
   return made;
 }
 
+/* igv.js reads a track's name as HTML, but names of samples and tracks are texts. */
+function asHtml(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
+/* A region with separators between thousands. Only what follows the last colon is a place. */
+function readable(region) {
+  const place = region.lastIndexOf(":") + 1;
+  return region.slice(0, place) + region.slice(place).replace(/\d+/g, (digits) => Number(digits).toLocaleString("en"));
+}
+
 /* URLs of the server are relative to the page; igv.js wants them whole. */
 function whole(config) {
   const isUrl = ([key, value]) => /url$/i.test(key) && typeof value === "string";
   const urls = Object.entries(config).filter(isUrl).map(([key, value]) => [key, new URL(value, document.baseURI).href]);
   return { ...config, ...Object.fromEntries(urls) };
+}
+
+function trackConfig(config) {
+  return { ...whole(config), name: asHtml(config.name) };
 }
 
 /* Genes come from the server, an interval at a time. */
@@ -83,7 +98,7 @@ function update() {
       if (wanted.has(track.id)) wanted.delete(track.id);
       else await remove(track);
     }
-    await view.browser.loadTrackList([...wanted.values()].map(whole));
+    await view.browser.loadTrackList([...wanted.values()].map(trackConfig));
     writeHash();
   });
   showStatistics();
@@ -132,7 +147,7 @@ function showRun(data) {
     if (notes.length) element("about").append(make("p", {}, make("strong", { textContent: name }), `: ${notes.join(" ")}`));
   }
   for (const region of data.regions) {
-    const button = make("button", { type: "button", textContent: region });
+    const button = make("button", { type: "button", textContent: readable(region) });
     button.addEventListener("click", () => view.browser.search(region));
     element("regions").append(make("li", {}, button));
   }
@@ -182,7 +197,7 @@ async function start() {
     tracks: [
       ...(view.data.genes ? [geneTrack(view.data.genes)] : []),
       ...(view.data.reference.indexURL ? [{ type: "sequence", name: "Sequence", order: LAST }] : []),
-      ...view.data.tracks.filter(isShown).map((track) => whole(track.config)),
+      ...view.data.tracks.filter(isShown).map((track) => trackConfig(track.config)),
     ],
     loadDefaultGenomes: false,
     // Otherwise igv.js asks a server of its makers for names.
