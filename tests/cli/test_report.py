@@ -1,5 +1,6 @@
 """`epigept-batch report`: its page against records and tables, as a browser and a listener would meet it."""
 
+import hashlib
 import itertools
 import json
 import re
@@ -426,6 +427,7 @@ def test_figures_of_an_evaluation(folder, tmp_path):
         ["liver", "CTCF", "training windows", "n/a", *["n/a"] * 5],
     ]
     assert "Figures of single chromosomes or distances are in the file only." in found.words()
+    assert f"SHA-256 {hashlib.sha256(table.read_bytes()).hexdigest()}." in found.words()
     assert "heart" not in found.words()
 
 
