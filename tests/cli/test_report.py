@@ -314,6 +314,19 @@ def test_samples_of_several_runs_are_told_apart(tmp_path):
     ]
 
 
+def test_what_several_samples_share_is_said_once(tmp_path):
+    remarks = [{"said": "the FASTA is soft-masked", "state": "ok", "advice": ""}]
+    more = {
+        "genome": {"state": "ok", "assembly": "hg38", "remarks": remarks},
+        "expression": {"notes": ["values look rounded"], "tables": []},
+    }
+    folder = write_run(tmp_path / "run", make_values(["a", "b", "c"]), LENGTHS, **more)
+    assert report(folder).code == 0
+    words = Page(folder / "report.html").words()
+    assert words.count("the FASTA is soft-masked") == 1
+    assert words.count("values look rounded") == 1
+
+
 def test_missing_factors_are_named(genome, tmp_path, tpm):
     tpm.write_text("\n".join(line for line in tpm.read_text().splitlines() if not line.startswith("F07")) + "\n")
     assert genome("--report", "--max-missing", "0.1").code == 0

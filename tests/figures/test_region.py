@@ -384,6 +384,12 @@ def test_contacts_are_grey_where_they_were_not_predicted(tmp_path):
     assert (triangle.absent, track.absent) == (((40_960, 100_000),), ())
 
 
+def test_a_folder_of_contacts_alone_can_be_drawn(tmp_path):
+    write_map(tmp_path / "out", "a", [(0, 3, 2.0)])
+    with PanelReader(read_run_folder(tmp_path / "out"), Shown()) as reader:
+        assert names(reader.panels(Region("chr1", 0, 20_000))) == ["ContactPanel"]
+
+
 def test_a_merged_column_whose_maximum_alone_exceeds_the_scale_is_noted(draw):
     figure, panels = draw(
         Region("chr1", 0, 100_000), contacts=False, samples=["a"], tracks=("DNase",), width_mm=70.0, scale=2.5
