@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from chosen_runs import write_run
 from conftest import outcome_of
 from epigept_batch.cli.main import cli
+from epigept_batch.commands import plot as command
 from epigept_batch.commands.plot import _some
 
 
@@ -166,3 +168,23 @@ def test_refusals(run, tmp_path, monkeypatch, words, said):
     assert said in done.err
     assert done.err.count("\n") == 1
     assert not list(tmp_path.glob("*figure*"))
+
+
+def test_pages_share_a_scale(tmp_path):
+    write_run(tmp_path / "out", "a", {"DNase": {"chr1": np.where(np.arange(782) < 400, 1.0, 7.0)}})
+    for scale, highest in (("common", "7 7"), ("own", "1 7")):
+        words = ["--scale", scale, "-o", tmp_path / f"{scale}.svg"]
+        assert plot(tmp_path / "out", "chr1:1-20000", "chr1:60001-90000", *words).code == 0
+        found = [text_of(tmp_path / f"{scale}-{page}.svg") for page in (1, 2)]
+        assert " ".join(next(text for text in one if text in {"1", "7"}) for one in found) == highest
+
+
+def test_too_many_pages_or_panels_are_refused(tmp_path, monkeypatch):
+    write_run(tmp_path / "out", "a", {name: {"chr1": np.ones(782)} for name in ("DNase", "CTCF")})
+    for limit, said in (("MOST_PAGES", "2 regions; a figure has at most 1"), ("MOST_PANELS", "2 panels; a figure has")):
+        with monkeypatch.context() as patch:
+            patch.setattr(command, limit, 1)
+            done = plot(tmp_path / "out", "chr1:1-500", "chr1:501-900", "-o", tmp_path / "figure.pdf")
+        assert done.code == 2
+        assert said in done.err
+        assert not list(tmp_path.glob("*figure*"))

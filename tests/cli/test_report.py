@@ -1,5 +1,6 @@
 """`epigept-batch report`: its page against records and tables, as a browser and a listener would meet it."""
 
+import hashlib
 import itertools
 import json
 import re
@@ -313,6 +314,19 @@ def test_samples_of_several_runs_are_told_apart(tmp_path):
     ]
 
 
+def test_what_several_samples_share_is_said_once(tmp_path):
+    remarks = [{"said": "the FASTA is soft-masked", "state": "ok", "advice": ""}]
+    more = {
+        "genome": {"state": "ok", "assembly": "hg38", "remarks": remarks},
+        "expression": {"notes": ["values look rounded"], "tables": []},
+    }
+    folder = write_run(tmp_path / "run", make_values(["a", "b", "c"]), LENGTHS, **more)
+    assert report(folder).code == 0
+    words = Page(folder / "report.html").words()
+    assert words.count("the FASTA is soft-masked") == 1
+    assert words.count("values look rounded") == 1
+
+
 def test_missing_factors_are_named(genome, tmp_path, tpm):
     tpm.write_text("\n".join(line for line in tpm.read_text().splitlines() if not line.startswith("F07")) + "\n")
     assert genome("--report", "--max-missing", "0.1").code == 0
@@ -426,6 +440,7 @@ def test_figures_of_an_evaluation(folder, tmp_path):
         ["liver", "CTCF", "training windows", "n/a", *["n/a"] * 5],
     ]
     assert "Figures of single chromosomes or distances are in the file only." in found.words()
+    assert f"SHA-256 {hashlib.sha256(table.read_bytes()).hexdigest()}." in found.words()
     assert "heart" not in found.words()
 
 

@@ -1,6 +1,7 @@
 """What a figure of a region shows, as matplotlib has it before it becomes a file, against the files of the run."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def folder(tmp_path_factory):
     change = {contig: bins - 0.4 for contig, bins in values(9).items()}
     labels = {"DNase": values(4), "CTCF": values(5), "DNase.difference": change, "CTCF.difference": change}
     write_run(out, "a+X-0", labels, perturbation={"set": "X=0"})
-    (out / "a.DNase.narrowPeak").write_text("chr1\t9000\t10500\nchr1\t30000\t30500\nchr2\t1\t500\n")
+    (out / "a.DNase.narrowPeak").write_text("chr1\t9000\t10500\nchr1\t30000\t30500\nchr2\t11000\t12000\n")
+    (out / "a.CTCFL.narrowPeak").write_text("chr1\t11000\t12000\n")  # not of CTCF
     rng = np.random.default_rng(8)
     write_map(out, "a", [(i, j, float(rng.gamma(2, 0.5))) for i in range(98) for j in range(i, min(98, i + 20))])
     measured = out.parent / "measured"
@@ -352,3 +354,53 @@ def test_the_bin_size_comes_from_a_track_with_data(tmp_path):
         empty, full = reader.signals(Region("chr1", 0, 100_000))
     assert np.diff(full.columns.edges)[0] == 256
     assert not empty.columns.has_data.any()
+
+
+@pytest.mark.parametrize(("measured_space", "change"), [("linear", np.asarray), ("log1p", np.expm1)])
+def test_measured_tracks_beside_a_linear_run_become_signal(tmp_path, measured_space, change):
+    signal, measured = {"chr1": np.full(782, 5.0)}, np.linspace(0, 4, 782)
+    write_run(tmp_path / "out", "a", {"DNase": signal}, space="linear")
+    write_bigwig(tmp_path / "m.bw", {"chr1": measured}, LENGTHS)
+    shown = Shown(measured=str(tmp_path / "m.bw"), measured_space=measured_space)
+    with PanelReader(read_run_folder(tmp_path / "out"), shown) as reader:
+        _, panel = reader.signals(Region("chr1", 0, 100_000))
+    np.testing.assert_allclose(panel.columns.mean, change(measured.astype(np.float32)), rtol=1e-5)
+
+
+def test_measured_tracks_of_another_genome_are_refused(tmp_path):
+    write_run(tmp_path / "out", "a", {"DNase": {"chr1": np.ones(782)}})
+    write_bigwig(tmp_path / "m.bw", {"chr9": np.ones(9)}, {"chr9": 9 * BIN_BP})
+    with pytest.raises(InputError, match="no contig in common"):
+        PanelReader(read_run_folder(tmp_path / "out"), Shown(measured=str(tmp_path / "m.bw")))
+
+
+def test_contacts_are_grey_where_they_were_not_predicted(tmp_path):
+    write_run(tmp_path / "out", "a", {"DNase": {"chr1": np.ones(782)}})
+    write_map(tmp_path / "out", "a", [(0, 3, 2.0)])
+    path = tmp_path / "out/a.contacts.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"regions": ["chr1:1-40960"]}))
+    with PanelReader(read_run_folder(tmp_path / "out"), Shown()) as reader:
+        triangle, track = reader.panels(Region("chr1", 0, 100_000))
+    assert (triangle.absent, track.absent) == (((40_960, 100_000),), ())
+
+
+def test_a_folder_of_contacts_alone_can_be_drawn(tmp_path):
+    write_map(tmp_path / "out", "a", [(0, 3, 2.0)])
+    with PanelReader(read_run_folder(tmp_path / "out"), Shown()) as reader:
+        assert names(reader.panels(Region("chr1", 0, 20_000))) == ["ContactPanel"]
+
+
+def test_a_merged_column_whose_maximum_alone_exceeds_the_scale_is_noted(draw):
+    figure, panels = draw(
+        Region("chr1", 0, 100_000), contacts=False, samples=["a"], tracks=("DNase",), width_mm=70.0, scale=2.5
+    )
+    assert np.nanmax(panels[0].columns.mean) < 2.5 < np.nanmax(panels[0].columns.high)
+    assert any("beyond the scale" in text for text in texts(figure))
+
+
+def test_a_note_tells_of_one_scale_only_where_there_is_one(draw, folder):
+    shown = {"contacts": False, "samples": ["a"], "tracks": ("DNase",), "measured": measured_of(folder)}
+    for scale, number in (("common", 1), ("own", 2)):
+        figure, panels = draw(scale=scale, **shown)
+        assert len({panel.limits for panel in panels}) == number
+        assert any("one scale per track" in text for text in texts(figure)) == (number == 1)

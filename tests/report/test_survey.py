@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from epigept_batch.errors import InputError
+from epigept_batch.report import loci as loci_module
 from epigept_batch.report import survey
 from epigept_batch.report.loci import LOCUS_BINS, check_predicted, read_locus, step_means, variable_loci
 from epigept_batch.report.signal import lowest_colour
@@ -132,6 +133,14 @@ def test_the_most_variable_locus_is_the_one_that_was_made_variable(tmp_path):
     assert region not in [one for one, _ in variable_loci(found, [region])]
 
 
+def test_only_the_most_variable_loci_are_shown(tmp_path, monkeypatch):
+    found = surveyed(write_run(tmp_path, make_values(), LENGTHS))
+    every = variable_loci(found, [])
+    assert len(every) > 2
+    monkeypatch.setattr(loci_module, "MOST_VARIABLE", 2)
+    assert variable_loci(found, []) == every[:2]
+
+
 def test_samples_without_difference_have_no_variable_locus(tmp_path):
     values = make_values(1)
     values["same"] = values["s0"]
@@ -208,7 +217,8 @@ def test_bins_that_only_some_samples_have(tmp_path):
     ],
 )
 def test_correlation_of_two_rows(rows, expected):
-    assert correlations(np.array(rows, dtype=np.float32))[0, 1] == pytest.approx(expected, nan_ok=True)
+    found = correlations(np.array(rows, dtype=np.float32))
+    assert [found[0, 1], found[1, 0]] == pytest.approx([expected] * 2, nan_ok=True)
 
 
 def test_variance_of_single_values_is_none():

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from epigept_batch.variants.changes import Change
 
 LOG1P = "log1p"
-MOST_WINDOWS = 8
-"""Windows per question: a megabase of the published networks."""
+MOST_BP = 1_024_000
+"""Base pairs per question: eight windows of the published networks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +138,10 @@ class LiveModel:
         return Answer(region, len(tiles), sentences, self._in_turn(pieces))
 
     def _tiles(self, region: Region) -> list[Tile]:
-        tiles = self._what_if.tiles(region)
-        if len(tiles) > MOST_WINDOWS:
-            most = MOST_WINDOWS * self._spec.geometry.window_bp
-            raise InputError(f"the region has {len(tiles):,} windows; zoom in to at most {MOST_WINDOWS}, {most:,} bp")
-        return tiles
+        length = region.end - region.start
+        if length > MOST_BP:
+            raise InputError(f"{length:,} bp are shown; zoom in to at most {MOST_BP:,} bp, then predict again")
+        return self._what_if.tiles(region)
 
     def _changed_factors(
         self, source: SampleExpression, text: str

@@ -128,7 +128,6 @@ REFUSED = (
     (Question("sample", REGION, " ", " "), "nothing to change"),
     (Question("sample", REGION, "F99=0"), "the model has no factor 'F99'"),
     (Question("sample", REGION, "F03"), "F03"),
-    (Question("sample", "one", "F03=0"), "zoom in to at most 8, 20,480 bp"),
     (Question("sample", REGION, variant="one:19000 del"), "outside of the windows of the region"),
     (Question("sample", REGION, variant="two:100 del"), "outside of the windows of the region"),
     (Question("sample", REGION, variant="one:5000-9000 del"), "at most 1,280 bp"),

@@ -9,6 +9,7 @@ import pytest
 
 import run_folders
 from epigept_batch.browser.live import Question
+from epigept_batch.commands.view import live
 from epigept_batch.commands.view.live import LiveModel, LiveRequest
 from epigept_batch.errors import InputError
 from epigept_batch.expression.request import SampleRequest
@@ -115,13 +116,15 @@ def test_variants_that_the_motif_scores_of_a_window_reach(load, small_model):
             model.ask(Question("a", window, variant=f"one:{position} del"))
 
 
-def test_a_question_has_at_most_eight_windows(load):
+def test_a_question_is_about_at_most_a_megabase(load, monkeypatch):
+    assert live.MOST_BP == 8 * 128_000  # eight windows of the published networks
+    monkeypatch.setattr(live, "MOST_BP", 8 * WINDOW_BP)
     model = load()
     answer = model.ask(Question("a", f"one:1-{8 * WINDOW_BP}", "F03=0"))
     answer.pieces.close()
     assert answer.windows == 8
-    with pytest.raises(InputError, match="has 9 windows; zoom in to at most 8"):
-        model.ask(Question("a", f"one:1-{8 * WINDOW_BP + 1}", "F03=0"))
+    with pytest.raises(InputError, match="20,481 bp are shown; zoom in to at most 20,480 bp"):
+        model.ask(Question("a", f"one:1001-{1000 + 8 * WINDOW_BP + 1}", "F03=0"))
 
 
 def test_a_factor_and_a_variant_are_both_named(load):
