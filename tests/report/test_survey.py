@@ -221,6 +221,17 @@ def test_correlation_of_two_rows(rows, expected):
     assert [found[0, 1], found[1, 0]] == pytest.approx([expected] * 2, nan_ok=True)
 
 
+def test_constants_have_no_r_whatever_is_rounded():
+    """In either place of the pair: a variance that is a rounding error would make it 1 or -1."""
+    rng = np.random.default_rng(0)
+    for number in range(5, 60):
+        rows = np.stack([np.full(number, rng.random() * 10), np.arange(number)]).astype(np.float32)
+        rows[1, rng.random(number) < 0.3] = np.nan  # the constant then has another mean in each pair
+        found = correlations(rows)
+        assert np.isnan([found[0, 0], found[0, 1], found[1, 0]]).all()
+        assert found[1, 1] == pytest.approx(1)
+
+
 def test_variance_of_single_values_is_none():
     rows = np.array([[1, np.nan, 5, 2], [3, 1, np.nan, 2]], dtype=np.float32)
     assert window_variances(rows, np.array([0, 2])).tolist() == [1.0, 0.0]

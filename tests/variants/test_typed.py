@@ -54,6 +54,7 @@ def test_forms(parse, text, change):
         ("chr2:2 C>C", "alternative alleles that equal the reference allele"),
         ("chr2:2 C>R", "letters other than A, C, G and T"),
         ("chr2:25 A>G", "beyond the end of their contig"),
+        ("chr2:0 A>G", "beyond the end of their contig"),
         ("chr9:2 C>G", "on a contig that the FASTA lacks"),
         ("chr9:2 del", "the genome has no contig 'chr9'"),
         ("chr9:2 ins A", "the genome has no contig 'chr9'"),
