@@ -171,13 +171,13 @@ def _word(text: str) -> str:
 
 
 def _unique(name: str, used: set[str]) -> str:
-    """Return a name that no other track has, at most as long as UCSC allows."""
+    """Return a name that no other track has in either case, at most as long as UCSC allows."""
     shortened = name[: LONGEST_NAME - 6]
     number, found = 1, shortened
-    while found in used:
+    while found.casefold() in used:
         number += 1
         found = f"{shortened}_{number}"
-    used.add(found)
+    used.add(found.casefold())
     return found
 
 
