@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from epigept_batch.errors import DeviceError
-from epigept_batch.report.parts import UNKNOWN
+from epigept_batch.report.parts import UNKNOWN, Plot
 from epigept_batch.report.svg import inline_svg
 from epigept_batch.report.theme import contrast, variables_of
 from epigept_batch.results.colours import track_colours
@@ -56,21 +55,6 @@ DRAWN_SAMPLES = 4
 """Samples that are drawn of a locus; a band shows the range of all."""
 BAND_SHARE = 0.25
 LABEL_INCHES = 0.85
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A plot of the page.
-
-    Attributes:
-        svg: The `svg` element.
-        title: What it is.
-        caption: What it shows, in sentences.
-    """
-
-    svg: str
-    title: str
-    caption: str
 
 
 def check_library() -> None:

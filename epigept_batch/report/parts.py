@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from epigept_batch.report.drawing import Plot
-
 UNKNOWN = "n/a"
 """What a table shows for a value that is not known."""
 
@@ -64,6 +62,21 @@ class Table:
     rows: Sequence[Sequence[str]]
     texts: frozenset[int] = frozenset()
     kind: str = field(default="table", init=False)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot of the page.
+
+    Attributes:
+        svg: The `svg` element.
+        title: What it is.
+        caption: What it shows, in sentences.
+    """
+
+    svg: str
+    title: str
+    caption: str
 
 
 @dataclass(frozen=True)
