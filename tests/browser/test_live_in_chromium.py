@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("playwright.sync_api", reason="needs the [browser] extra")
+
 from epigept_batch.browser.igv_js import find_igv_js
 from epigept_batch.browser.live import Question, live_routes
 from epigept_batch.commands.view.live import LiveModel, LiveRequest

@@ -278,7 +278,8 @@ def test_what_the_records_say(genome, tmp_path, tpm):
     assert run["Windows"] == str(record["windows"])
     assert run["Threads, batch size"] == f"{record['threads']}, {record['batch_size']}"
     assert run["Device"].startswith(f"cpu ({record['provider']})")
-    assert run["Peak memory"] == f"{record['peak_memory_bytes'] / 1e6:.1f} MB"
+    memory = record["peak_memory_bytes"]
+    assert run["Peak memory"] == (f"{memory / 1e9:.1f} GB" if memory >= 1e9 else f"{memory / 1e6:.1f} MB")
     titles, row = found.table("Time per stage")
     assert titles[-1] == "elapsed"
     assert row[-1] == f"{record['seconds']['total']:.1f} s"
