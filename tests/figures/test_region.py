@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
     write_run(out, "b", dict.fromkeys(TRACKS, part), regions=["chr1:1-25600"])
     change = {contig: bins - 0.4 for contig, bins in values(9).items()}
     labels = {"DNase": values(4), "CTCF": values(5), "DNase.difference": change, "CTCF.difference": change}
-    write_run(out, "a+X-0", labels, perturbation={"set": "X=0"})
+    write_run(out, "a+X-0", labels, perturbation={"of": "a", "set": "X=0"})
     (out / "a.DNase.narrowPeak").write_text("chr1\t9000\t10500\nchr1\t30000\t30500\nchr2\t11000\t12000\n")
     (out / "a.CTCFL.narrowPeak").write_text("chr1\t11000\t12000\n")  # not of CTCF
     rng = np.random.default_rng(8)
