@@ -154,7 +154,9 @@ def write_maps(folder, sample, **genome):
     for path in paths:
         path.write_text("x")
     files = {path.name: 1 for path in paths}
-    (folder / f"{sample}.contacts.json").write_text(json.dumps({"inputs": {"genome": genome}, "files": files}))
+    (folder / f"{sample}.contacts.json").write_text(
+        json.dumps({"sample": sample, "inputs": {"genome": genome}, "files": files})
+    )
 
 
 def test_contacts_are_checked_like_tracks(tmp_path):
