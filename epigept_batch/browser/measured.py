@@ -40,10 +40,9 @@ def find_measured(pattern: str, folder: RunFolder) -> dict[tuple[str, str], Path
     """
     files = TrackFiles(pattern)
     wanted = {(track.sample, track.name): track for track in folder.all_tracks() if not track.is_difference}
-    several = {"sample": len({sample for sample, _ in wanted}) > 1, "track": len({track for _, track in wanted}) > 1}
-    if missing := [f"{{{name}}}" for name, is_needed in several.items() if is_needed and not files.names(name)]:
+    if lacking := files.lacking_places(wanted):
         raise InputError(
-            f"--measured {pattern}: one file for {len(wanted)} predicted tracks; put {' and '.join(missing)} into the "
+            f"--measured {pattern}: one file for {len(wanted)} predicted tracks; put {lacking} into the "
             "path in place of the names, and link files of other names, such as with ln -s K562.bw K562.DNase.bw"
         )
     paths = {(sample, track): files.path(sample=sample, track=track) for sample, track in wanted}

@@ -274,10 +274,9 @@ def _check_places(files: TrackFiles, tracks: Sequence[ResultTrack], option: str)
     Raises:
         InputError: The pattern lacks a placeholder.
     """
-    several = {"sample": {track.sample for track in tracks}, "track": {track.name for track in tracks}}
-    if missing := [f"{{{name}}}" for name, names in several.items() if len(names) > 1 and not files.names(name)]:
+    if lacking := files.lacking_places([(track.sample, track.name) for track in tracks]):
         raise InputError(
-            f"{option} {files.pattern}: one file for {len(tracks)} predicted tracks; put {' and '.join(missing)} into "
+            f"{option} {files.pattern}: one file for {len(tracks)} predicted tracks; put {lacking} into "
             "the path in place of the names, or choose with --sample and --tracks"
         )
 

@@ -6,6 +6,10 @@ import glob
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 PLACES = ("sample", "cell", "track")
 
@@ -23,6 +27,19 @@ class TrackFiles:
     def names(self, place: str) -> bool:
         """Whether the pattern has {place}."""
         return f"{{{place}}}" in self.pattern
+
+    def lacking_places(self, tracks: Collection[tuple[str, str]]) -> str:
+        """Return which of {sample} and {track} the pattern needs so that each of these tracks has a file of its own.
+
+        Args:
+            tracks: Sample and name of each track.
+
+        Returns:
+            The placeholders in words, such as `{sample} and {track}`; empty if none is lacking.
+        """
+        samples, names = ({key[place] for key in tracks} for place in (0, 1))
+        several = {"sample": len(samples) > 1, "track": len(names) > 1}
+        return " and ".join(f"{{{name}}}" for name, needed in several.items() if needed and not self.names(name))
 
     def path(self, **names: str) -> Path:
         """Return the path with these names filled in; other placeholders stay."""

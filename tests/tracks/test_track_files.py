@@ -38,3 +38,12 @@ def test_places_take_names():
     files = TrackFiles("a/{sample}/{track}.bw")
     assert files.path(sample="s", track="t") == Path("a/s/t.bw")
     assert (files.names("sample"), files.names("cell")) == (True, False)
+
+
+def test_places_that_several_tracks_need():
+    one, samples, tracks = [("a", "DNase")], [("a", "DNase"), ("b", "DNase")], [("a", "DNase"), ("a", "CTCF")]
+    assert TrackFiles("x.bw").lacking_places(one) == ""
+    assert TrackFiles("x.bw").lacking_places(samples) == "{sample}"
+    assert TrackFiles("{sample}.bw").lacking_places(tracks) == "{track}"
+    assert TrackFiles("x.bw").lacking_places([*samples, *tracks]) == "{sample} and {track}"
+    assert TrackFiles("{sample}.{track}.bw").lacking_places([*samples, *tracks]) == ""

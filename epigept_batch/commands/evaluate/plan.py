@@ -76,11 +76,10 @@ def find_pairs(request: EvaluateRequest, progress: Progress) -> Iterator[Pair]:
     """
     predicted = _predicted(request.predicted)
     files = TrackFiles(request.measured)
-    several = {name for name, values in (("sample", 0), ("track", 1)) if len({key[values] for key in predicted}) > 1}
-    if missing := [f"{{{name}}}" for name in sorted(several) if not files.names(name)]:
+    if places := files.lacking_places(predicted):
         raise InputError(
             f"--measured {request.measured}: one file for {len(predicted)} predicted tracks; put "
-            f"{' and '.join(missing)} into the path in place of the names, or pass a single bigWig as --predicted"
+            f"{places} into the path in place of the names, or pass a single bigWig as --predicted"
         )
     lacking = []
     for (sample, track), (path, record) in predicted.items():
