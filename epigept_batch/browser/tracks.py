@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.browser.measured import drawn_as, find_measured
-from epigept_batch.browser.peaks import find_peaks
 from epigept_batch.results.colours import MEASURED, track_colours
+from epigept_batch.results.peaks import find_peaks
 from epigept_batch.results.scales import common_scales
 
 if TYPE_CHECKING:

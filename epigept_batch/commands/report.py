@@ -13,7 +13,8 @@ from epigept_batch.report.contents import make_sections, title_of
 from epigept_batch.report.evaluation import read_evaluation
 from epigept_batch.report.loci import check_predicted, parse_regions, read_locus, variable_loci
 from epigept_batch.report.parts import moment
-from epigept_batch.report.survey import bin_bp_of, survey_folder
+from epigept_batch.report.survey import survey_folder
+from epigept_batch.results.bins import bin_bp_of
 from epigept_batch.results.folder import read_run_folder
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from epigept_batch.figures.columns import read_columns
 from epigept_batch.figures.panels import GenePanel, SignalPanel
 from epigept_batch.figures.triangle import read_triangle
 from epigept_batch.results.colours import MEASURED, track_colours
+from epigept_batch.results.peaks import find_peaks
 from epigept_batch.sequence.genes import read_genes
 from epigept_batch.sequence.regions import bed_lines, read_intervals
 from epigept_batch.tiling import Contig, Region, bins_of, clip_spans, select_bins
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 BIN_BP = 128
 """Bin size for tracks without any value."""
 REGIONS_SHOWN = 3
-PEAKS = "*Peak"
-"""Ending of the names of files of peaks, such as `SAMPLE.TRACK.narrowPeak`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,13 +213,11 @@ class PanelReader:
             for key, path in (there or paths).items():
                 yield key, read_intervals(path, self.contigs)
             return
-        for track in predicted:
-            start = f"{track.sample}.{track.name}."
-            for path in sorted(self._folder.path.iterdir()):
-                if path.name.startswith(start) and path.match(PEAKS):
-                    some = next(bed_lines(path), None)
-                    yield (track.sample, track.name), [] if some is None else read_intervals(path, self.contigs)
-                    break
+        shown = {(track.sample, track.name) for track in predicted}
+        for path, key in find_peaks(self._folder).items():
+            if key in shown:
+                shown.remove(key)  # of several files, the first counts
+                yield key, [] if next(bed_lines(path), None) is None else read_intervals(path, self.contigs)
 
     def _check_predicted(self, contig: Contig, region: Region) -> None:
         every = [one for regions in (*self._regions.values(), *self._mapped.values()) for one in regions]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from epigept_batch.errors import InputError
-from epigept_batch.report.survey import predicted_spans, read_bins
+from epigept_batch.results.bins import predicted_spans, read_bins
 from epigept_batch.sequence.regions import parse_region
 from epigept_batch.tiling import Region, bins_of, ceil_div
 from epigept_batch.tracks.signal import SignalTrack

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from epigept_batch.errors import InputError
+from epigept_batch.results.bins import predicted_spans, read_bins
 from epigept_batch.results.scales import common_scales
 from epigept_batch.tiling import merge_spans
 from epigept_batch.tracks.signal import SignalTrack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from epigept_batch.progress import Progress
-    from epigept_batch.results.folder import ResultTrack, RunFolder, SampleResults
-    from epigept_batch.tiling import Contig, Span
+    from epigept_batch.results.folder import ResultTrack, RunFolder
+    from epigept_batch.tiling import Contig
 
 WINDOW_BINS = 160
 """Bins of a window, 20,480 bp at 128 bp per bin."""
@@ -154,12 +155,6 @@ def windows_of(folder: RunFolder) -> list[Window]:
     return found
 
 
-def predicted_spans(sample: SampleResults, contig: Contig) -> list[Span]:
-    """Return the bins of a contig that a sample's tracks were predicted for."""
-    selection: Mapping[str, Sequence[Sequence[int]]] = sample.record.get("inputs", {}).get("selection of bins", {})
-    return [(first, last) for first, last in selection.get(contig.name, ())]
-
-
 def spread(windows: Sequence[Window], files: int) -> tuple[Window, ...]:
     """Return the windows that are read of each of so many files: all, or evenly spread ones, at least one."""
     most_bins = min(MOST_BINS, MOST_VALUES // files)
@@ -167,22 +162,6 @@ def spread(windows: Sequence[Window], files: int) -> tuple[Window, ...]:
         return tuple(windows)
     wanted = min(len(windows), max(1, most_bins // WINDOW_BINS))
     return tuple(windows[(2 * number + 1) * len(windows) // (2 * wanted)] for number in range(wanted))
-
-
-def read_bins(
-    track: SignalTrack, contig: Contig, first: int, bins: int, *, bin_bp: int, space: str
-) -> NDArray[np.float32]:
-    """Return bins as ln(1 + signal), float32, (bins,): NaN without data.
-
-    Raises:
-        InputError: The file is damaged, or holds the signal with a value below 0.
-    """
-    values = track.bins(contig, first, bins, bin_bp=bin_bp)
-    if space == "linear":
-        if (values < 0).any():
-            raise InputError("holds a signal below 0, so it is not a track of epigept-batch genome", track.path)
-        values = np.log1p(values)
-    return values
 
 
 def correlations(values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -277,19 +256,6 @@ def _stretches(windows: Sequence[Window]) -> Iterator[tuple[int, int]]:
 def _starts(windows: Sequence[Window]) -> NDArray[np.int64]:
     """Return the first column of each window, int64, (windows,)."""
     return np.concatenate([[0], np.cumsum([window.bins for window in windows])[:-1]]).astype(np.int64)
-
-
-def bin_bp_of(folder: RunFolder) -> int:
-    """Return the bin size of the tracks.
-
-    Raises:
-        InputError: No track holds data.
-    """
-    for track in folder.all_tracks():
-        with closing(SignalTrack(track.path)) as file:
-            if (found := file.record_bp()) is not None:
-                return found
-    raise InputError("its tracks contain no data; rerun the prediction", folder.path)
 
 
 def _highest(track: ResultTrack) -> float:
