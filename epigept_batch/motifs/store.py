@@ -25,7 +25,7 @@ from epigept_batch.errors import REMEDIES, InputError, OutputError, reason
 from epigept_batch.tiling import bins_of, ceil_div
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -116,6 +116,10 @@ class ScoreStore:
         self._unpack = Zstd()
         self._array = cache(self._open_array)
         self._read_block = lru_cache(BLOCKS_KEPT)(self._read_block_from_disk)
+
+    def __reduce__(self) -> tuple[Callable[[Path], ScoreStore], tuple[Path]]:
+        """Pickle the path: another process opens the store itself, for reading."""
+        return ScoreStore.open, (self.path,)
 
     @classmethod
     def open(cls, path: Path) -> ScoreStore:

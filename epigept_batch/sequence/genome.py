@@ -56,6 +56,10 @@ class Genome:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[type[Genome], tuple[Path]]:
+        """Pickle the path: another process opens the file itself, because an open file has one position for all."""
+        return Genome, (self.path,)
+
     def close(self) -> None:
         """Close the file and save digests that are not on disk yet."""
         self._kept.write()

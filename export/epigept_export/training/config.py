@@ -65,19 +65,25 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """The held-out contigs and cells; the network is trained on the others.
+    """The held-out contigs, regions and cells; the network is trained on the others.
 
     Attributes:
         validation_contigs: Contigs whose validation loss decides when training stops.
-        validation_cells: Cells whose validation loss decides when training stops.
+        validation_regions: Regions of other contigs for the same purpose, as `chr1:1,000,001-2,000,000`. A window that
+            has any base there is held out.
+        validation_cells: Cells whose validation loss decides when training stops; without any, the cells that the
+            network is trained on.
         test_contigs: Contigs that training does not use at all.
+        test_regions: Regions that training does not use at all.
         test_cells: Cells that training does not use at all.
         contigs: All contigs in use; empty for every contig of the FASTA.
     """
 
-    validation_contigs: tuple[str, ...]
-    validation_cells: tuple[str, ...]
+    validation_contigs: tuple[str, ...] = ()
+    validation_regions: tuple[str, ...] = ()
+    validation_cells: tuple[str, ...] = ()
     test_contigs: tuple[str, ...] = ()
+    test_regions: tuple[str, ...] = ()
     test_cells: tuple[str, ...] = ()
     contigs: tuple[str, ...] = ()
 

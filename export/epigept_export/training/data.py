@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,8 @@ from epigept_batch.spec import NO_BASE, ExpressionReference
 from epigept_batch.tiling import ceil_div
 from epigept_batch.tracks.signal import BinnedTrack, SignalTrack
 from epigept_export.convert import read_expression_reference
+from epigept_export.training.mapped import MappedArray
+from epigept_export.training.split import Window, check_names
 from epigept_export.training.targets import contact_targets, read_contacts
 
 if TYPE_CHECKING:
@@ -39,13 +40,6 @@ if TYPE_CHECKING:
     from epigept_export.training.config import TrainingConfig
     from epigept_export.training.contacts import ContactTargets
     from epigept_export.training.targets import ContactStore, WindowContacts
-
-
-class Window(NamedTuple):
-    """A window of the grid."""
-
-    contig: Contig
-    number: int
 
 
 class Example(NamedTuple):
@@ -94,8 +88,9 @@ class TrainingData:
         reference: TPM of the training cells, which a model file requires.
         expression: float32, (cells, factors): ln(1 + TPM), normalised to the training cells as a sample's is at run
             time.
-        windows: Windows on the grid of every contig in use.
-        signal: float16, (windows, cells, bins, tracks): ln(1 + signal), NaN without data; mapped from a file.
+        windows: Windows on the grid of every contig in use, without those that have no bases.
+        has_tracks: bool, (cells,): whether a cell has any track.
+        signal: float16, (windows, cells, bins, tracks): ln(1 + signal), NaN without data.
         contacts: Contacts of every window and cell; None if the configuration has none.
     """
 
@@ -107,7 +102,8 @@ class TrainingData:
     reference: ExpressionReference
     expression: NDArray[np.float32]
     windows: tuple[Window, ...]
-    signal: NDArray[np.float16]
+    has_tracks: NDArray[np.bool_]
+    signal: MappedArray
     contacts: ContactStore | None = None
 
     def numbers(self, contigs: Sequence[str]) -> list[int]:
@@ -132,18 +128,14 @@ def read_data(config: TrainingConfig, work: Path, *, threads: int, say: Callable
     table = read_expression_reference(data.expression, motif_set.factors)
     genome = Genome(data.fasta)
     contigs = _contigs(config, genome)
-    _check_names(config, "cells", table.cells)
+    check_names(config, "cells", table.cells)
     held_out = {*config.split.validation_cells, *config.split.test_cells}
     learnt = [number for number, cell in enumerate(table.cells) if cell not in held_out]
     if not learnt:
         raise InputError("split leaves no cell to train on", config.path)
     reference = ExpressionReference(tuple(table.cells[n] for n in learnt), table.matrix[:, learnt])
     expression = [network_expression(tpm, reference.distribution) for tpm in table.matrix.T]
-    windows = tuple(
-        Window(contig, number)
-        for contig in contigs
-        for number in range(ceil_div(geometry.bins_of(contig.length), geometry.bins))
-    )
+    windows = _windows(genome, contigs, geometry)
     return TrainingData(
         genome=genome,
         store=_scan(config, genome, contigs, motif_set, threads=threads, say=say),
@@ -153,6 +145,7 @@ def read_data(config: TrainingConfig, work: Path, *, threads: int, say: Callable
         reference=reference,
         expression=np.stack(expression),
         windows=windows,
+        has_tracks=_having_tracks(config, table.cells, say=say),
         signal=_bin_tracks(config, table.cells, windows, work, say=say),
         contacts=read_contacts(config, table.cells, windows, work, say=say),
     )
@@ -160,23 +153,24 @@ def read_data(config: TrainingConfig, work: Path, *, threads: int, say: Callable
 
 def _contigs(config: TrainingConfig, genome: Genome) -> list[Contig]:
     names = {contig.name for contig in genome.contigs}
-    _check_names(config, "contigs", tuple(names))
+    check_names(config, "contigs", tuple(names))
     wanted = config.split.contigs or names
     return [contig for contig in genome.contigs if contig.name in wanted]
 
 
-def _check_names(config: TrainingConfig, kind: str, known: Sequence[str]) -> None:
-    """Check that the held-out names exist, and that none is held out twice."""
-    split = config.split
-    lists = {f"validation_{kind}": getattr(split, f"validation_{kind}"), f"test_{kind}": getattr(split, f"test_{kind}")}
-    if kind == "contigs":
-        lists["contigs"] = split.contigs
-    for key, names in lists.items():
-        if lost := [name for name in names if name not in known]:
-            raise InputError(f"split.{key} names {lost[0]}, which does not exist", config.path)
-    twice = set(lists[f"validation_{kind}"]) & set(lists[f"test_{kind}"])
-    if twice:
-        raise InputError(f"split holds out {min(twice)} for both validation and test", config.path)
+def _windows(genome: Genome, contigs: Sequence[Contig], geometry: Geometry) -> tuple[Window, ...]:
+    """Return the windows that have any base."""
+
+    def has_bases(window: Window) -> bool:
+        start = window.number * geometry.window_bp
+        return bool((genome.tokens(window.contig, start, start + geometry.window_bp) != NO_BASE).any())
+
+    every = (
+        Window(contig, number)
+        for contig in contigs
+        for number in range(ceil_div(geometry.bins_of(contig.length), geometry.bins))
+    )
+    return tuple(filter(has_bases, every))
 
 
 def _scan(
@@ -204,17 +198,31 @@ def _scan(
     return store
 
 
+def _paths(config: TrainingConfig, cell: str) -> list[str]:
+    """Return the path of each track of a cell."""
+    return [config.data.signals.format(cell=cell, track=track) for track in config.data.tracks]
+
+
+def _having_tracks(config: TrainingConfig, cells: Sequence[str], *, say: Callable[[str], None]) -> NDArray[np.bool_]:
+    """Return whether each cell has any track, and tell the user of the others."""
+    there = np.array([any(Path(path).exists() for path in _paths(config, cell)) for cell in cells])
+    if not there.any():
+        raise InputError(f"data.signals: no cell has a file, such as {_paths(config, cells[0])[0]}", config.path)
+    if not there.all():
+        say(
+            f"{len(cells) - there.sum():,} of {len(cells):,} cells have no track, so they count only in the expression "
+            "reference"
+        )
+    return there
+
+
 def _bin_tracks(
     config: TrainingConfig, cells: Sequence[str], windows: Sequence[Window], work: Path, *, say: Callable[[str], None]
-) -> NDArray[np.float16]:
+) -> MappedArray:
     """Return the tracks of every cell by window, from a file that is made once."""
     data, geometry = config.data, config.architecture.geometry
     shape = (len(windows), len(cells), geometry.bins, len(data.tracks))
-    paths = {
-        (c, t): data.signals.format(cell=cell, track=track)
-        for c, cell in enumerate(cells)
-        for t, track in enumerate(data.tracks)
-    }
+    paths = {(c, t): path for c, cell in enumerate(cells) for t, path in enumerate(_paths(config, cell))}
     made_from = [
         shape,
         data.space,
@@ -232,8 +240,7 @@ def _bin_tracks(
             for (cell, track), path in paths.items():
                 _bin_track(config, path, windows, values[:, cell, :, track])
             values.flush()
-    binned: NDArray[np.float16] = np.load(kept, mmap_mode="r")
-    return binned
+    return MappedArray(kept)
 
 
 def _bin_track(config: TrainingConfig, path: str, windows: Sequence[Window], out: NDArray[np.float16]) -> None:
@@ -268,7 +275,6 @@ class WindowDataset(Dataset[Example]):
         self._windows = list(windows)
         self._cells = list(cells)
         self._expression = torch.from_numpy(data.expression[self._cells])
-        self._genome, self._process = data.genome, os.getpid()
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -277,9 +283,9 @@ class WindowDataset(Dataset[Example]):
         data, number = self._data, self._windows[index]
         window, geometry = data.windows[number], data.geometry
         start = window.number * geometry.window_bp
-        tokens = self._own_genome().tokens(window.contig, start, start + geometry.window_bp)
+        tokens = data.genome.tokens(window.contig, start, start + geometry.window_bp)
         scores = data.store.read(window.contig, window.number * geometry.bins, geometry.bins)
-        signal = data.signal[number, self._cells].astype(np.float32)
+        signal = data.signal.array[number, self._cells].astype(np.float32)
         there = (tokens.reshape(geometry.bins, -1) != NO_BASE).any(axis=1)
         signal[:, ~there] = np.nan
         store = data.contacts
@@ -290,12 +296,6 @@ class WindowDataset(Dataset[Example]):
             torch.from_numpy(signal),
             None if store is None else store.window(number, window.number, self._cells, there),
         )
-
-    def _own_genome(self) -> Genome:
-        """Return the genome, opened anew in each reading process: an inherited file has one position for all."""
-        if self._process != os.getpid():
-            self._genome, self._process = Genome(self._genome.path), os.getpid()
-        return self._genome
 
 
 def collate(examples: Sequence[Example], *, cells: int | None) -> Batch:

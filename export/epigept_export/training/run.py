@@ -7,7 +7,6 @@ import logging
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +21,17 @@ from epigept_batch.files import make_folder, replacing
 from epigept_export.architectures import with_factors
 from epigept_export.training.data import WindowDataset, collate, read_data
 from epigept_export.training.module import EpiGePTModule
+from epigept_export.training.split import split_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from epigept_export.architectures import Architecture
-    from epigept_export.training.config import TrainingConfig
-    from epigept_export.training.data import TrainingData
+    from epigept_export.training.config import FitConfig, TrainingConfig
+    from epigept_export.training.data import Example, TrainingData
+    from epigept_export.training.split import Part
 
-Split = tuple[Sequence[int], Sequence[int]]
-"""Indices of windows, and of cells."""
 CHECKPOINT, REFERENCE = "model.ckpt", "expression_reference.tsv"
 LAST = "last.ckpt"
 LOG = "log"
@@ -119,23 +118,25 @@ def train(request: TrainRequest, *, say: Callable[[str], None]) -> Mapping[str, 
     config, fit = request.config, request.config.fit
     _check_out(request)
     data = read_data(config, request.out, threads=request.threads, say=say)
-    training, validation = _splits(config, data)
+    training, validation = split_data(
+        config, data.windows, data.cells, data.has_tracks, window_bp=data.geometry.window_bp
+    )
     architecture = replace(
         with_factors(config.architecture, len(data.motif_set.factors)),
-        training_windows=_training_windows(data, training[0]),
+        training_windows=_training_windows(data, training.windows),
     )
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     lightning.seed_everything(fit.seed, workers=True, verbose=False)
     torch.set_num_threads(request.threads)
     torch.set_flush_denormal(True)
-    trainer, best = _trainer(request, say)
-    begun = time.monotonic()
-    progress = functools.partial(_progress, trainer, begun, fit.minutes)
-    module = EpiGePTModule(architecture, fit, progress, config.contacts)
-    say(_summary(architecture, training, validation, module))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\..*")  # about Lightning itself, and about small data
+        trainer, best = _trainer(request, say)
+        begun = time.monotonic()
+        progress = functools.partial(_progress, trainer, begun, fit.minutes)
+        module = EpiGePTModule(architecture, fit, progress, config.contacts)
+        say(_summary(architecture, training, validation, module))
         _fit(trainer, module, data, training, validation, request)
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -150,29 +151,40 @@ def _fit(
     trainer: lightning.Trainer,
     module: EpiGePTModule,
     data: TrainingData,
-    training: Split,
-    validation: Split,
+    training: Part,
+    validation: Part,
     request: TrainRequest,
 ) -> None:
     """Train until a limit is reached or the validation loss stops improving."""
     fit = request.config.fit
     trainer.fit(
         module,
-        DataLoader(
-            WindowDataset(data, *training),
-            batch_size=fit.windows,
-            shuffle=True,
-            num_workers=fit.workers,
-            collate_fn=functools.partial(collate, cells=fit.cells),
-        ),
-        DataLoader(
-            WindowDataset(data, *validation),
-            batch_size=fit.windows,
-            num_workers=fit.workers,
-            collate_fn=functools.partial(collate, cells=None),
-        ),
+        loader(WindowDataset(data, *training), fit, cells=fit.cells, shuffle=True),
+        loader(WindowDataset(data, *validation), fit, cells=None, shuffle=False),
         ckpt_path=request.out / LAST if request.resume else None,
         weights_only=False,
+    )
+
+
+def loader(dataset: WindowDataset, fit: FitConfig, *, cells: int | None, shuffle: bool) -> DataLoader[Example]:
+    """Return batches of windows, read by as many processes as configured.
+
+    They are spawned, not forked. Libraries that read the data run threads, and a fork of such a process can hang.
+
+    Args:
+        dataset: The windows.
+        fit: The settings of the training.
+        cells: How many cells a batch has; None for all.
+        shuffle: Whether the order is random.
+    """
+    return DataLoader(
+        dataset,
+        batch_size=fit.windows,
+        shuffle=shuffle,
+        num_workers=fit.workers,
+        multiprocessing_context="spawn" if fit.workers else None,
+        persistent_workers=fit.workers > 0,
+        collate_fn=functools.partial(collate, cells=cells),
     )
 
 
@@ -184,23 +196,6 @@ def _check_out(request: TrainRequest) -> None:
     if not request.resume and last.exists():
         raise OutputError("left by an earlier training; use --resume to continue it, or choose another --out", last)
     make_folder(request.out)
-
-
-def _splits(config: TrainingConfig, data: TrainingData) -> tuple[Split, Split]:
-    """Return windows and cells for training and for validation."""
-    split = config.split
-    held_contigs = {*split.validation_contigs, *split.test_contigs}
-    held_cells = {*split.validation_cells, *split.test_cells}
-    contigs = [name for name in dict.fromkeys(w.contig.name for w in data.windows) if name not in held_contigs]
-    training = data.numbers(contigs), [n for n, cell in enumerate(data.cells) if cell not in held_cells]
-    validation = (
-        data.numbers(split.validation_contigs),
-        [n for n, cell in enumerate(data.cells) if cell in split.validation_cells],
-    )
-    for what, (windows, cells) in (("train on", training), ("validate on", validation)):
-        if not windows or not cells:
-            raise InputError(f"split leaves no {'contig' if not windows else 'cell'} to {what}", config.path)
-    return training, validation
 
 
 def _training_windows(data: TrainingData, numbers: Sequence[int]) -> dict[str, tuple[tuple[int, int], ...]]:
@@ -249,8 +244,8 @@ def _progress(trainer: lightning.Trainer, begun: float, minutes: float) -> float
 
 def _summary(
     architecture: Architecture,
-    training: Split,
-    validation: Split,
+    training: Part,
+    validation: Part,
     module: EpiGePTModule,
 ) -> str:
     parameters = sum(parameter.numel() for parameter in module.parameters())

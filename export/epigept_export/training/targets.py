@@ -17,6 +17,7 @@ from epigept_batch.errors import InputError
 from epigept_batch.files import replacing
 from epigept_batch.tiling import Contig, ceil_div
 from epigept_export.training.contacts import OUTSIDE, ContactTargets, contacts_that_count
+from epigept_export.training.mapped import MappedArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,13 +98,13 @@ class ContactStore:
 
     Attributes:
         grid: The contacts' bins.
-        pixels: `PIXEL`, of window after window, and cell after cell within a window; mapped from a file.
+        pixels: `PIXEL`, of window after window, and cell after cell within a window; None without any.
         ends: int64, (windows, cells): where the pixels of each end.
         cells: bool, (cells,): whether a cell has a file of contacts.
     """
 
     grid: ContactGrid
-    pixels: NDArray[np.void]
+    pixels: MappedArray | None
     ends: NDArray[np.int64]
     cells: NDArray[np.bool_]
 
@@ -121,9 +122,11 @@ class ContactStore:
         )
 
     def _of(self, number: int, cell: int) -> NDArray[np.void]:
+        if self.pixels is None:
+            return np.zeros(0, dtype=PIXEL)
         last = number * self.ends.shape[1] + cell
         ends = self.ends.reshape(-1)
-        return np.array(self.pixels[ends[last - 1] if last else 0 : ends[last]])
+        return np.array(self.pixels.array[ends[last - 1] if last else 0 : ends[last]])
 
 
 def contact_targets(windows: Sequence[WindowContacts], cells: Sequence[int]) -> ContactTargets | None:
@@ -198,8 +201,7 @@ def read_contacts(
     there = np.array([cell in uris for cell in cells])
     if not any(cell in uris for cell in config.split.validation_cells):
         say("no validation cell has contacts, so they do not decide when training stops")
-    # An empty file cannot be mapped.
-    pixels = np.memmap(kept, dtype=PIXEL, mode="r") if kept.stat().st_size else np.zeros(0, dtype=PIXEL)
+    pixels = MappedArray(kept, PIXEL) if kept.stat().st_size else None  # an empty file cannot be mapped
     return ContactStore(grid, pixels, np.load(ends), there)
 
 

@@ -2,10 +2,13 @@
 
 import csv
 import json
+import pickle
+import shutil
 
 import numpy as np
 import pyBigWig
 import pytest
+import torch
 
 import bigwigs
 from epigept_batch.inference.model_file import read_spec
@@ -212,6 +215,49 @@ def test_training_on_contacts_in_reduced_precision_and_on_several_devices(comman
     assert float(figures["val_loss"]) == pytest.approx(loss, abs=2e-4)
 
 
+def test_the_processes_that_read_data_are_spawned(simulated, tmp_path):
+    """A fork of a process whose libraries run threads can hang."""
+    from epigept_export.training.config import FitConfig, read_config
+    from epigept_export.training.data import WindowDataset, read_data
+    from epigept_export.training.run import loader
+
+    data = read_data(read_config(simulated / "contacts1.2.toml"), tmp_path, threads=1, say=lambda _: None)
+    dataset = WindowDataset(data, range(5), [0, 3])
+    assert data.signal.array.tobytes() not in pickle.dumps(dataset)  # files are sent by name
+    assert loader(dataset, FitConfig(), cells=None, shuffle=False).num_workers == 0
+    read = loader(dataset, FitConfig(windows=2, workers=1), cells=None, shuffle=False)
+    assert read.multiprocessing_context.get_start_method() == "spawn"
+    assert read.persistent_workers
+    batches = list(read)
+    assert [len(batch.tokens) for batch in batches] == [2, 2, 1]
+    for number, batch in enumerate(batches):
+        first = dataset[2 * number]
+        for name in ("tokens", "motif_scores", "signal"):
+            assert torch.equal(getattr(batch, name)[0].nan_to_num(-1), getattr(first, name).nan_to_num(-1))
+        assert batch.contacts is not None
+
+
+def test_windows_without_bases_and_cells_without_tracks_are_left_out(command, simulated, tmp_path):
+    folder = tmp_path / "sim"
+    shutil.copytree(simulated, folder, ignore=shutil.ignore_patterns("out", "contacts*", "*.scores"))
+    fasta = folder / "genome.fa"
+    head, _, sequence = fasta.read_text().partition("\n")
+    bases = sequence[: 8192 * 2].replace("\n", "")
+    fasta.write_text(f"{head}\n" + "N" * len(bases) + "\n" + sequence[8192 * 2 :])
+    for path in (*folder.glob("*.fai"), *(folder / "signal").glob("cell2.*")):
+        path.unlink()
+    config = folder / "tiny1.toml"
+    done = command("epigept-export", "train", config, "--out", tmp_path / "out", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 5 cells have no track, so they count only in the expression reference" in done.stderr
+    assert "4 windows × 2 cells to train on, 5 × 1 held out" in done.stderr
+    assert (tmp_path / "out/expression_reference.tsv").read_text().split("\n")[0].split("\t")[1:] == [
+        "cell1",
+        "cell2",
+        "cell3",
+    ]
+
+
 def test_a_training_is_resumed_and_not_overwritten(command, export, simulated, tmp_path):
     train = ("epigept-export", "train")
     done = export("train", simulated / "tiny1.toml", "--out", tmp_path / "out", "--resume")
@@ -244,7 +290,8 @@ def test_training_in_reduced_precision_and_on_several_devices(command, simulated
             "split.validation_contigs names sim7, which does not exist",
         ),
         ('test_cells = ["cell5"]', 'test_cells = ["cell4"]', "split holds out cell4 for both validation and test"),
-        ('validation_cells = ["cell4"]', "validation_cells = []", "split leaves no cell to validate on"),
+        ('["cell4"]', '["cell4", "cell1", "cell2", "cell3"]', "split leaves no cell to train on"),
+        ("{cell}.{track}.bw", "{cell}.{track}.bigwig", "data.signals: no cell has a file, such as"),
         ("[split]", 'contacts = "absent/{cell}.cool"\n\n[split]', "data.contacts: no cell to train on has a file"),
         (
             "[split]",
