@@ -104,6 +104,11 @@ class TrackCalibration:
         """Compared bins that lie in peaks."""
         return int(self.prediction.curve.true[0])
 
+    def precision_by_sample(self, threshold: float) -> dict[str, float]:
+        """Return the precision in each sample at a threshold of the curve; NaN for a sample without called bins."""
+        number = int(np.searchsorted(self.prediction.curve.thresholds, threshold))
+        return {sample: float(curve.precision[number]) for sample, curve in self.samples.items()}
+
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
