@@ -298,7 +298,7 @@ def test_training_cells_are_refused(calibrate, tmp_path, trained):
     trained(training_cells=("Heart", "other"))
     outcome = calibrate()
     assert outcome.code == 2
-    assert "the network was trained on the cell of heart: " in outcome.err
+    assert "not held out: heart, because the network was trained on heart" in outcome.err
     assert "--include-training-cells" in outcome.err
     assert not (tmp_path / "cal.json").exists()
     found = calibration(calibrate("--include-training-cells"), tmp_path)

@@ -183,8 +183,8 @@ def _seen_cells(request: CalibrateRequest, samples: Sequence[SampleResults], spe
         )
     if trained := [name for name, cell in found.items() if cell.seen]:
         raise InputError(
-            f"the network was trained on the cell of {_some(trained)}: {found[trained[0]].sentence}; choose held-out "
-            "cells with --sample, or add --include-training-cells"
+            f"not held out: {_some(trained)}, because {found[trained[0]].sentence}; choose other cells with --sample, "
+            "or add --include-training-cells"
         )
     return found
 
