@@ -241,6 +241,8 @@ def test_regions_and_excluded_regions(data, calibrate, tmp_path):
 def test_samples_and_tracks_can_be_chosen(calibrate, tmp_path):
     found = calibration(calibrate("--sample", "heart", "--tracks", "ctcf"), tmp_path)
     assert (found.samples, list(found.tracks)) == (("heart",), ["CTCF"])
+    assert found.account["notes"][-1].startswith("measured in one cell only")
+    assert not any("one cell only" in note for note in calibration(calibrate(), tmp_path).account["notes"])
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Every command and every Python example of README and docs runs: on cut-down data, or marked `slow` on real data."""
 
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -101,7 +102,7 @@ def write_peaks(folder, demo):
     for path in (demo / "measured").glob("*.bw"):
         with pyBigWig.open(str(path)) as source:
             starts, ends, values = zip(*source.intervals("sim27"), strict=True)
-        least = np.quantile(values, 0.9)
+        least = np.quantile(values, 0.95)
         rows = zip(starts, ends, values, strict=True)
         lines = (f"sim27\t{a}\t{b}\t.\t0\t.\t{value}\t-1\t-1\t-1\n" for a, b, value in rows if value >= least)
         with gzip.open(folder / path.name.replace(".bw", ".narrowPeak.gz"), "wt") as packed:
@@ -222,6 +223,10 @@ def test_the_commands_of_a_page_run_in_their_order(data, tmp_path, page):
     shutil.copytree(data / "home", home)
     if page.name in {"evaluate.md", "calibrate.md"}:  # which begin with tracks that are there
         shutil.copytree(data / "demo/tracks", work / "tracks")
+        for path in (work / "tracks").glob("*.run.json"):  # the demo was moved after its prediction
+            record = json.loads(path.read_text())
+            record["paths"]["model"] = str(work / "model.onnx")
+            path.write_text(json.dumps(record))
     done = run(script(page, slow=False), work, home)
     assert done.returncode == 0, done.stderr[-2000:]
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from epigept_batch.results.folder import ResultTrack
     from epigept_batch.tiling import Contig
 
+ONE_CELL = "measured in one cell only, so it does not show how much precision differs between cells"
 FEW_IN_PEAKS = 200
 """Bins in peaks below which a note says that thresholds are uncertain."""
 
@@ -317,7 +318,7 @@ def _account(
             for track in plan.tracks
         },
         "training_space": request.training_space if request.training is not None else None,
-        "notes": [*plan.notes, *few],
+        "notes": [*plan.notes, *few, *([ONE_CELL] if len(plan.seen) == 1 else [])],
     }
 
 
