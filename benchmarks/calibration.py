@@ -31,7 +31,7 @@ from epigept_batch.tiling import Contig
 from epigept_batch.tracks.bigwig import BigWigWriter
 from epigept_batch.tracks.signal import SignalTrack
 from evaluation import generate
-from machine import measured, processor
+from machine import measured, measured_with_cores, processor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -227,11 +227,11 @@ def whole_genome(sizes: Path, work: Path) -> None:
     (folder / "one.run.json").write_text(json.dumps(record))
     words = ["calibrate", folder, "--peaks", folder / "one.bed", "--out", work / "whole.json"]
     words += ["--include-training-cells", "--include-training-windows"]
-    print("\n| hg38, a generated track of a sample | s | MB |\n|---|---|---|")
+    print("\n| hg38, a generated track of a sample | s | s of cores | MB |\n|---|---|---|---|")
     training = ["--training", folder / "mean.DNase.bw", "--training-space", "log1p"]
     for name, options in (("alone", []), ("and the mean of training cells", training)):
-        seconds, memory = measured([COMMAND, *words, *options])
-        print(f"| {name} | {seconds:.0f} | {memory / 1e6:.0f} |", flush=True)
+        seconds, memory, used = measured_with_cores([COMMAND, *words, *options])
+        print(f"| {name} | {seconds:.0f} | {used:.0f} | {memory / 1e6:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

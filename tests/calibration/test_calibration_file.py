@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,6 +117,13 @@ def test_where_the_prediction_beats_the_mean(path):
     assert found.tolist() == [True, True, False, False, False, False]
     with pytest.raises(InputError, match="made without the training cells"):
         read_calibration(path).beats_mean("CTCF", mean)
+
+
+def test_bins_without_a_mean_do_not_beat_it_though_its_highest_level_is_beaten(path):
+    one = np.array([1.0])
+    highest = Levels(np.array([0.0]), np.array([9]), np.array([3]), 0.1 * one, 0.2 * one, 0.01 * one)
+    found = replace(read_calibration(path), tracks={"DNase": TrackCalibration(series(), series(), highest, {})})
+    assert found.beats_mean("DNase", np.array([5, np.nan, 0])).tolist() == [True, False, True]
 
 
 def test_another_model_or_bin_size_does_not_fit(path):
