@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import os
 import sys
 from dataclasses import replace
@@ -252,3 +254,23 @@ def make_models(folder: Path) -> None:
     convert(request, say=lambda _: None)
     convert(replace(request, output=folder / "k.onnx", contacts=ContactRequest(bins_bp=(256,))), say=lambda _: None)
     (folder / "cut.onnx").write_bytes((folder / "m.onnx").read_bytes()[:2000])
+    make_calibrated_runs(folder)
+
+
+def make_calibrated_runs(folder: Path) -> None:
+    """Write runs of the model on a held-out and on a training cell, peaks, and calibrations that cannot be used."""
+    from valued_runs import write_run
+
+    model = hashlib.sha256((folder / "m.onnx").read_bytes()).hexdigest()
+    inputs = {"model": model, "selection of bins": {"one": [[0, 50]]}}
+    for name, sample in (("calibrated_run", "liver"), ("trained_run", "a")):
+        values = {sample: {"DNase": {"one": np.linspace(0, 3, 50), "two": np.full(5, np.nan)}}}
+        write_run(folder / name, values, {"one": 6400, "two": 640}, inputs=inputs)
+    beds = {"near": "one\t5000\t6400\n", "nowhere": "nine\t1\t9\n", "whole": "one\t0\t6400\n", "last": "two\t9\t99\n"}
+    for name, lines in beds.items():
+        (folder / f"{name}.bed").write_text(lines)
+    records = iter([("nine", 0, 100, 1.0)])
+    pybigtools.open(f"{folder}/elsewhere.bw", "w").write({"nine": 300}, records)
+    head = {"format": "epigept-batch calibration", "format_version": 1}
+    (folder / "later.json").write_text(json.dumps({**head, "format_version": 2}))
+    (folder / "edited.json").write_text(json.dumps({**head, "tracks": {"DNase": {"prediction": 7}}, "samples": ["a"]}))

@@ -28,6 +28,12 @@ from epigept_batch.cli.progress import ProgressBar, quiet_option
     metavar="FILE",
     help="Figures to include: the table of `evaluate --out`, or the output of `evaluate --json`.",
 )
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File of `calibrate`, whose thresholds and reliability are included.",
+)
 @out_option("The HTML file.  [default: DIR/report.html]", metavar="FILE")
 @click.option("--force", is_flag=True, help="Replace files that are not reports.")
 @quiet_option
@@ -37,6 +43,7 @@ def report(
     samples: tuple[str, ...],
     regions: tuple[str, ...],
     evaluation: Path | None,
+    calibration: Path | None,
     out: Path | None,
     force: bool,
 ) -> None:
@@ -53,6 +60,6 @@ def report(
     """
     from epigept_batch.commands.report import ReportRequest, run_report
 
-    request = ReportRequest(folder, samples, regions, evaluation, out, force)
+    request = ReportRequest(folder, samples, regions, evaluation, out, force, calibration)
     with ProgressBar("track") as progress:
         run_report(request, progress)

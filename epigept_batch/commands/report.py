@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from epigept_batch.errors import OutputError
 from epigept_batch.files import make_folder, replacing
 from epigept_batch.report import drawing, multiqc, page
+from epigept_batch.report.calibration import read_fitting
 from epigept_batch.report.contents import make_sections, title_of
 from epigept_batch.report.evaluation import read_evaluation
 from epigept_batch.report.loci import check_predicted, parse_regions, read_locus, variable_loci
@@ -42,6 +43,7 @@ class ReportRequest:
         evaluation: A file of `evaluate`; None for none.
         out: The HTML file; None for `report.html` in the folder.
         force: Replace files that are not reports.
+        calibration: A file of `calibrate`; None for none.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class ReportRequest:
     evaluation: Path | None = None
     out: Path | None = None
     force: bool = False
+    calibration: Path | None = None
 
     @property
     def page(self) -> Path:
@@ -99,13 +102,16 @@ def run_report(request: ReportRequest, progress: Progress) -> Path:
     check_report(request)
     regions = parse_regions(request.regions, folder)
     evaluation = None if request.evaluation is None else read_evaluation(request.evaluation, folder)
+    calibration = (
+        None if request.calibration is None else read_fitting(request.calibration, folder, bin_bp=bin_bp_of(folder))
+    )
     make_folder(request.page.parent)
     survey, loci = _survey(folder, regions, progress)
     now = moment(datetime.now(UTC).isoformat())
     text = page.make_page(
         title_of(folder),
         f"Report on {folder.path.resolve()}, made on {now}",
-        make_sections(folder, survey, loci, evaluation),
+        make_sections(folder, survey, loci, evaluation, calibration),
         tracks=folder.tracks,
         footer=f"{PRIVATE} Details of each sample are in its run.json.",
     )

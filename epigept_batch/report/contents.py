@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import epigept_batch
+from epigept_batch.report.calibration import calibration_section
 from epigept_batch.report.evaluation import evaluation_section
 from epigept_batch.report.expression import expression_section, factors_of
 from epigept_batch.report.parts import UNKNOWN, Facts, Items, Section, Table, Words, count, decimal, listed, moment
@@ -23,6 +24,7 @@ from epigept_batch.sequence.regions import with_separators
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from epigept_batch.calibration.calibration_file import Calibration
     from epigept_batch.report.evaluation import EvaluationFile
     from epigept_batch.report.loci import Locus
     from epigept_batch.report.survey import Survey
@@ -37,7 +39,11 @@ NETWORK = (
 
 
 def make_sections(
-    folder: RunFolder, survey: Survey | None, loci: Sequence[Locus], evaluation: EvaluationFile | None
+    folder: RunFolder,
+    survey: Survey | None,
+    loci: Sequence[Locus],
+    evaluation: EvaluationFile | None,
+    calibration: Calibration | None,
 ) -> list[Section]:
     """Return the sections of a report.
 
@@ -46,10 +52,13 @@ def make_sections(
         survey: What was read of its tracks; None if it has only contact maps.
         loci: The loci to show.
         evaluation: The figures of an evaluation; None for none.
+        calibration: The calibration of the model; None for none.
     """
     found: list[Section | None] = [_summary(folder), expression_section(folder)]
     if evaluation is not None:
         found.append(evaluation_section(evaluation))
+    if calibration is not None:
+        found.append(calibration_section(calibration, folder))
     if survey is not None:
         found += [
             distribution_section(folder, survey),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from epigept_batch.calibration.calibration_file import Series
     from epigept_batch.report.loci import Locus
     from epigept_batch.report.survey import TrackSurvey
 
@@ -99,6 +100,44 @@ def distribution_plot(survey: TrackSurvey, tracks: Sequence[str], key: str) -> P
             axes.legend(frameon=False, fontsize=8, loc="upper right", ncols=1 if len(survey.samples) <= 2 else 2)  # noqa: PLR2004
 
     title = f"Distribution of {survey.name}"
+    return Plot(_svg(draw, 2.3, tracks, key, title, caption), title, caption)
+
+
+def reliability_plot(name: str, prediction: Series, mean: Series | None, tracks: Sequence[str], key: str) -> Plot:
+    """Draw the share of bins in peaks by value, of the prediction and of the mean of training cells.
+
+    Args:
+        name: The track.
+        prediction: What its values say; drawn with a band for the 95 % interval.
+        mean: What the mean of training cells says; None for none.
+        tracks: All tracks.
+        key: Begins the ids of the plot.
+    """
+    colour = track_colours(tracks)[name]
+    also = ", and of the mean of training cells (dashed)" if mean is not None else ""
+    caption = (
+        f"Share of bins in measured peaks, by ln(1 + signal) of the prediction{also}. The band is the 95 % interval, "
+        "for bins that are independent of each other."
+    )
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        for series, shade, style in ((prediction, colour, "solid"), (mean, INK, "dashed")):
+            if series is None:
+                continue
+            curve = series.reliability
+            places = np.append((curve.lower[:-1] + curve.lower[1:]) / 2, curve.lower[-1])
+            axes.plot(places, 100 * curve.share, color=shade, linestyle=style, linewidth=1.4)
+            if series is prediction:
+                low, high = curve.interval
+                axes.fill_between(places, 100 * low, 100 * high, color=shade, alpha=0.25, linewidth=0)
+        axes.set_ylim(0, 100)
+        axes.set_xlim(0)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+        axes.set_xlabel("ln(1 + signal)")
+        axes.set_ylabel("bins in peaks")
+
+    title = f"Reliability of {name}"
     return Plot(_svg(draw, 2.3, tracks, key, title, caption), title, caption)
 
 

@@ -21,6 +21,7 @@ SHORT = {"--out": "-o", "--threads": "-t", "--quiet": "-q", "--help": "-h"}
 COMMANDS = [(program, name) for program, group in PROGRAMS.items() for name in group.commands]
 SAME_DEFAULT = ("--threads", "--model", "--fasta", "--batch-size", "--precision", "--all-contigs")
 OF_ANOTHER_MEANING = {  # that of the tracks; one to install; that of the run
+    ("calibrate", "--model"),
     ("evaluate", "--model"),
     ("setup", "--model"),
     ("view", "--fasta"),

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from conftest import outcome_of
+from epigept_batch.calibration.calibration_file import Levels, Series, TrackCalibration, write_calibration
+from epigept_batch.calibration.curves import Curve, Reliability
 from epigept_batch.cli.main import cli
 from epigept_batch.commands.genome import run as genome_run
 from epigept_batch.commands.genome.request import GenomeRequest
@@ -472,6 +474,64 @@ def test_an_evaluation_as_evaluate_writes_it(genome, tmp_path):
         tables.append(Page(out / "report.html").table("Correlation with measured tracks"))
     assert tables[0] == tables[1]
     assert [row[4] for row in tables[0][1:]] == ["1.000"] * 3
+
+
+MODEL = "ab" * 32
+
+
+def write_calibrated(tmp_path, tracks, **fields):
+    """A run of a model, and a calibration with counts that a person can check."""
+    selection = {name: [[0, length // BIN]] for name, length in LENGTHS.items()}
+    inputs = {"model": MODEL, "selection of bins": selection, **fields}
+    run = write_run(tmp_path / "calibrated", make_values(["liver"]), LENGTHS, inputs=inputs)
+    curve = Curve(np.array([0.0, 1.0, 2.0]), np.array([1000, 200, 100]), np.array([150, 120, 80]))
+    shares = Reliability(np.array([0.0, 1.0]), np.array([800, 200]), np.array([30, 120]))
+    levels = Levels(
+        *(np.array([0.0, 0.5]), np.array([900, 100]), np.array([100, 50])),
+        *(np.array([0.1, 0.1]), np.array([0.1, 0.2]), np.array([0.01, 0.05])),
+    )
+    series = Series(curve, shares, 0.654)
+    both = TrackCalibration(series, Series(curve, shares, 0.321), levels, {"heart": curve})
+    found = dict.fromkeys(tracks, both) | {"H3K27ac": TrackCalibration(series, None, None, {"heart": curve})}
+    path = tmp_path / "cal.json"
+    account = {"training_windows": "left out", "finished": "2026-01-02T03:04:05+00:00"}
+    write_calibration(path, found, model=MODEL, samples=["heart"], contigs=["chr21"], bin_bp=BIN, account=account)
+    return run, path
+
+
+def test_a_calibration_is_cited(tmp_path):
+    run, path = write_calibrated(tmp_path, ["DNase"])
+    assert report(run, "--calibration", path).code == 0
+    found = Page(run / "report.html")
+    check_page(found)
+    _, *rows = found.table("Thresholds of ln(1 + signal)")
+    assert rows == [
+        ["DNase", "highest F1", "1.000", "0.600", "0.800", "0.686"],
+        ["DNase", "precision 0.5", "1.000", "0.600", "0.800", "0.686"],
+        ["DNase", "precision 0.7", "2.000", "0.800", "0.533", "0.640"],
+        ["DNase", "precision 0.9, not reached", *["n/a"] * 4],
+    ]
+    _, *rows = found.table("The prediction beside the mean of training cells")
+    assert rows == [["DNase", "1,000", "150", "0.654", "0.321", "10.0 %"]]
+    facts = found.facts("What it was measured on")
+    assert facts["Held-out cells"] == "heart"
+    assert facts["Windows that the network was trained on"] == "left out"
+    assert f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}." in found.words()
+    assert "Reliability of DNase" in found.text
+    assert "Reliability of H3K27ac" not in found.text
+
+
+def test_a_calibration_of_another_run_is_refused(tmp_path):
+    run, path = write_calibrated(tmp_path, ["CTCF"], model="cd" * 32)
+    done = report(run, "--calibration", path)
+    assert (done.code, "made with another model file" in done.err) == (2, True)
+    assert not (run / "report.html").exists()
+
+
+def test_a_calibration_of_other_tracks_is_refused(tmp_path):
+    run, path = write_calibrated(tmp_path, [])
+    done = report(run, "--calibration", path)
+    assert (done.code, "has thresholds for H3K27ac, and for no track of" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize(
