@@ -20,7 +20,7 @@ def split_at_valleys(values: NDArray[np.float32], *, prominence: float, least: i
 
     Two summits are separate if the lowest bin between them is lower than the lower summit by more than a share of that
     summit's value. That is the topographic prominence, relative to the height. Each separate summit has a part, and
-    parts meet at the lowest bin between their summits, in the middle if several bins are the lowest.
+    parts meet in the middle of the lowest bins between their summits. If these are in several places, the first counts.
 
     Args:
         values: float32, (bins,), at least one and none NaN, of at least 0.
@@ -49,12 +49,12 @@ def _deep(tops: Sequence[float], valleys: Sequence[float], prominence: float) ->
     """Return the numbers of the valleys that separate summits, ascending; valley n lies between tops n and n + 1.
 
     The water falls: valleys emerge from the highest to the lowest, and each joins two islands. It is deep if it is low
-    enough for the lower of their summits.
+    enough for the lower of their summits. Of equal valleys, the last emerges first.
     """
     other_end = list(range(len(tops)))  # of each island, at both of its ends
     highest = list(tops)  # of each island, at both of its ends
     kept = []
-    for number in sorted(range(len(valleys)), key=lambda one: (-valleys[one], one)):
+    for number in sorted(range(len(valleys)), key=lambda one: (-valleys[one], -one)):
         left, right = number, number + 1
         if valleys[number] < (1 - prominence) * min(highest[left], highest[right]):
             kept.append(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,8 @@ class TrackReader:
         """Return the highest signal of the file; not its logarithm."""
         with closing(SignalTrack(self._track.path)) as file:
             highest = file.extremes()[1]
-        return highest if self._folder.space == "linear" else float(np.expm1(highest))
+        # Reading the bins refuses what is larger.
+        return highest if self._folder.space == "linear" else math.expm1(min(highest, LARGEST_LOG1P))
 
 
 def candidates_cutoff(reader: TrackReader, share: float) -> float:

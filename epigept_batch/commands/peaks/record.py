@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 RULE = (
     "A peak is a run of bins whose predicted ln(1 + signal) is at least edge_threshold, at least one of them at least "
-    "threshold. Stretches of lower bins of at most max_gap_bp may lie inside. A narrow peak is split at valleys that are "
-    "lower than the lower summit beside them by more than prominence times its height."
+    "threshold. Stretches of lower bins of at most max_gap_bp may lie inside. A narrow peak is split at valleys "
+    "that are lower than the lower summit beside them by more than prominence times its height."
 )
 SHOWN: dict[str, Any] = {"file": str, "peaks": int, "covered_bp": int, "threshold": float}
 """Fields of a track that the command shows, also of a record that it did not write just now."""
@@ -94,8 +94,8 @@ def _meaning(rule: TrackRule) -> str:
     parts = [rule.meaning]
     if rule.threshold is not None and rule.top is not None:
         parts.append(f"Of these peaks, the {rule.top:,} strongest are kept.")
-    if rule.low < 1:
-        parts.append("The edges of peaks reach to lower values, for which this does not hold.")
+    if rule.source["rule"] == "calibration" and rule.low < 1:
+        parts.append("Peaks also contain bins from edge_threshold up, of which fewer lie in measured peaks.")
     return " ".join(parts)
 
 
