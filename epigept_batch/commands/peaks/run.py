@@ -109,7 +109,15 @@ def _read_calibration(request: PeaksRequest, samples: Sequence[SampleResults], b
         return None
     calibration = read_calibration(request.calibration)
     for sample in samples:
-        calibration.check_fits(calibration.model if request.any_model else model_of(sample), bin_bp=bin_bp)
+        model = model_of(sample)
+        if not request.any_model and model != calibration.model:
+            raise InputError(
+                f"made with another model file (sha256 {calibration.model[:12]}…) than the tracks of {sample.name} "
+                f"({model[:12] or 'not recorded'}…), whose values differ; calibrate the model of this run, or add "
+                "--any-model",
+                calibration.path,
+            )
+    calibration.check_fits(calibration.model, bin_bp=bin_bp)
     return calibration
 
 
