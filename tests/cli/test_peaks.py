@@ -222,7 +222,7 @@ def test_tracks_of_linear_signal_have_the_same_peaks(folder, values, tmp_path):
 
 def test_only_predicted_bins_are_called_and_a_hole_between_them_ends_a_peak(tmp_path):
     values = {"liver": {"DNase": {c: np.full(-(-n // BIN), 2, np.float32) for c, n in LENGTHS.items()}}}
-    selection = {"one": [[10, 20], [20, 25], [26, 30]], "two": [[199, 200]]}
+    selection = {"one": [[26, 30], [10, 20], [20, 25]], "two": [[199, 200]]}
     inputs = {"selection of bins": selection, "model": MODEL}
     folder = write_run(tmp_path / "run", values, LENGTHS, inputs=inputs)
     assert peaks(folder, "--threshold", 1, "--max-gap", 1000).code == 0
