@@ -9,6 +9,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pybigtools
@@ -161,6 +162,7 @@ def make_files(folder: Path) -> None:
     make_runs(folder)
     make_drawn_runs(folder)
     make_reported_runs(folder)
+    make_calibrations(folder)
 
 
 def make_runs(folder: Path) -> None:
@@ -194,8 +196,8 @@ def make_reported_runs(folder: Path) -> None:
     """Write finished runs, good and bad, and an evaluation of another one."""
     from valued_runs import write_run
 
-    def run(name: str, sample: str = "liver", **more: str) -> Path:
-        values = {sample: {"DNase": {"one": np.ones(50), "two": np.full(5, np.nan)}}}
+    def run(name: str, sample: str = "liver", signal: float = 1.0, **more: Any) -> Path:  # noqa: ANN401 - of a record
+        values = {sample: {"DNase": {"one": np.full(50, signal), "two": np.full(5, np.nan)}}}
         selection = {sample: {"one": [[0, 50]]}}
         return Path(write_run(folder / name, values, {"one": 6400, "two": 640}, selection=selection, **more))
 
@@ -207,12 +209,33 @@ def make_reported_runs(folder: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
     run("run_of_two_spaces")
     run("run_of_two_spaces", "lung", space="linear")
+    run("run_of_no_bins", inputs={})
+    run("run_of_large_signal", signal=1e3)
+    (run("run_with_peaks") / "liver.DNase.narrowPeak").write_text("one\t0\t128\n")
     (folder / "interrupted").mkdir()
     (folder / "interrupted/.liver.journal").touch()
     (folder / "folder_with_page").mkdir()
     (folder / "folder_with_page/report.html").write_text("mine")
     columns = "sample\ttrack\tpart\tbins\tbins_in_peaks\tpredictor\tpearson_log1p\tspearman\tpartial_pearson"
     (folder / "of_another.tsv").write_text(columns + "\nheart\tDNase\tall\t9\t\tprediction\t1\t1\t\n")
+
+
+def make_calibrations(folder: Path) -> None:
+    """Write calibrations of another model: of DNase, of another track, and with a threshold that all bins reach."""
+    from epigept_batch.calibration.calibration_file import Series, TrackCalibration, write_calibration
+    from epigept_batch.calibration.curves import Curve, Reliability
+
+    def calibration(name: str, track: str, in_peaks: int) -> None:
+        curve = Curve(np.array([0.0, 1.0]), np.array([900, 300]), np.array([in_peaks, 200]))
+        series = Series(curve, Reliability(np.array([0.0]), np.array([900]), np.array([in_peaks])), 0.5)
+        tracks = {track: TrackCalibration(series, None, None, {})}
+        write_calibration(
+            folder / name, tracks, model="0" * 64, samples=["heart"], contigs=["one"], bin_bp=128, account={}
+        )
+
+    calibration("calibration.json", "DNase", 300)
+    calibration("of_ctcf.json", "CTCF", 300)
+    calibration("of_all_bins.json", "DNase", 900)
 
 
 def make_maps(folder: Path) -> None:

@@ -134,9 +134,18 @@ def one_interval(contig: int, start: int, end: int, value: float) -> bytes:
 
 
 def file_header(
-    *, zooms: Sequence[tuple[int, int, int]], tree: int, values: int, index: int, summary: int, block_bytes: int
+    *,
+    zooms: Sequence[tuple[int, int, int]],
+    tree: int,
+    values: int,
+    index: int,
+    summary: int,
+    block_bytes: int,
+    magic: int = MAGIC,
+    fields: tuple[int, int] = (0, 0),
+    sql: int = 0,
 ) -> bytes:
-    """Encode the header of a file.
+    """Encode the header of a bigWig, or of a bigBed, which differ in the last three arguments.
 
     Args:
         zooms: For each level: base pairs per record, offset of its records, offset of its index.
@@ -145,9 +154,12 @@ def file_header(
         index: Offset of the index of the values.
         summary: Offset of the summary.
         block_bytes: Most bytes of an unpacked block.
+        magic: The number with which the file begins.
+        fields: Number of fields of a line of BED, and how many of them are standard fields.
+        sql: Offset of the autoSql.
     """
     head = struct.pack(
-        "<IHHQQQHHQQIQ", MAGIC, VERSION, len(zooms), tree, values, index, 0, 0, 0, summary, block_bytes, 0
+        "<IHHQQQHHQQIQ", magic, VERSION, len(zooms), tree, values, index, *fields, sql, summary, block_bytes, 0
     )
     return head + b"".join(struct.pack("<IIQQ", level, 0, data, place) for level, data, place in zooms)
 

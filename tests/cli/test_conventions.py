@@ -20,11 +20,12 @@ PROGRAMS = {"epigept-batch": cli, "epigept-export": export_cli}
 SHORT = {"--out": "-o", "--threads": "-t", "--quiet": "-q", "--help": "-h"}
 COMMANDS = [(program, name) for program, group in PROGRAMS.items() for name in group.commands]
 SAME_DEFAULT = ("--threads", "--model", "--fasta", "--batch-size", "--precision", "--all-contigs")
-OF_ANOTHER_MEANING = {  # that of the tracks; one to install; that of the run
+OF_ANOTHER_MEANING = {  # that of the tracks; one to install; that of the run; of bins in peaks
     ("calibrate", "--model"),
     ("evaluate", "--model"),
     ("setup", "--model"),
     ("view", "--fasta"),
+    ("peaks", "--precision"),
 }
 
 

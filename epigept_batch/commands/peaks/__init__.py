@@ -1,0 +1,1 @@
+"""`epigept-batch peaks`: the peaks of a run's tracks."""
