@@ -76,7 +76,7 @@ def _write(
 ) -> None:
     """Write an array from successive parts along its first axis."""
     entry = zipfile.ZipInfo(f"{name}.npy")  # with a fixed date, so that the same matrix has the same bytes
-    # Values stay as they are: compressing them takes longer than all else and saves little, as their last bits are noise.
+    # Compressing values would take longer than all else and save little, because their last bits are noise.
     entry.compress_type = zipfile.ZIP_STORED if dtype.kind == "f" else zipfile.ZIP_DEFLATED
     with archive.open(entry, "w", force_zip64=True) as file:
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 def run_matrix(request: MatrixRequest, progress: Progress) -> MatrixFiles:
     """Write the values of regions or bins, and FILE.run.json beside them.
 
-    Memory: a few arrays with a number per row, and a block of the matrix. The values lie on disk meanwhile, with 4 bytes
-    each.
+    Memory: a few arrays with a number per row, and a block of the matrix. The values lie on disk meanwhile, 4
+    bytes each.
 
     Args:
         request: What to do.
