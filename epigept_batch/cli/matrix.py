@@ -61,7 +61,7 @@ def matrix(
 
     \b
     Example:
-      epigept-batch matrix tracks --bed regions.bed --out matrix.tsv
+      epigept-batch matrix tracks --bed regions.bed --out regions.tsv
     """
     from epigept_batch.commands.matrix.request import MatrixRequest
     from epigept_batch.commands.matrix.run import run_matrix

@@ -176,14 +176,14 @@ class TrackRecords:
 
     def _leaves(self, root: int, item: np.dtype[np.void], leaf: np.dtype[np.void]) -> Iterator[NDArray[np.void]]:
         """Yield the items of all leaves of a tree, whose other items have offsets of children in their last field."""
-        waiting, seen = [root], set()
+        waiting, left = [root], self._bytes
         while waiting:
             offset = waiting.pop()
-            if offset in seen:
-                raise ValueError
-            seen.add(offset)
             is_leaf, _, count = NODE.unpack(self._read(offset, NODE.size))
             kind = leaf if is_leaf else item
+            left -= NODE_BYTES + count * kind.itemsize
+            if left < 0:  # nodes that overlap, or that contain themselves
+                raise ValueError
             items = np.frombuffer(self._read(offset + NODE_BYTES, count * kind.itemsize), dtype=kind)
             if is_leaf:
                 yield items

@@ -361,10 +361,8 @@ def test_regions_of_which_none_was_predicted_are_refused(folder, tmp_path):
     bed.write_text("three\t0\t500\none\t39990\t40000\n")
     done = matrix(folder, "--bed", bed, "--out", tmp_path / "m.tsv")
     assert done.code == 2
-    assert (
-        "none of the 2 regions overlaps what was predicted, one:1-40000 and 2 more; predict them, or choose others"
-        in done.err
-    )
+    said = "no region has data: they lie outside of what was predicted (one:1-40000 and 2 more), or are only N"
+    assert said in done.err
     assert not (tmp_path / "m.tsv").exists()
 
 

@@ -90,8 +90,8 @@ def _read(plan: MatrixPlan, values: ColumnFile, clock: StageClock, progress: Pro
             progress.advance()
     if not known.any():
         raise InputError(
-            f"none of the {len(known):,} {plan.unit}s overlaps what was predicted{_some_regions(plan.folder)}; predict "
-            "them, or choose others",
+            f"no {plan.unit} has data: they lie outside of what was predicted{_some_regions(plan.folder)}, or are only "
+            "N; choose others",
             plan.folder.path,
         )
     return int((~known).sum())
@@ -100,7 +100,7 @@ def _read(plan: MatrixPlan, values: ColumnFile, clock: StageClock, progress: Pro
 def _some_regions(folder: RunFolder) -> str:
     """Return the first predicted region in words, if it is recorded."""
     more = f" and {len(folder.regions) - 1:,} more" if len(folder.regions) > 1 else ""
-    return f", {folder.regions[0]}{more}" if folder.regions else ""
+    return f" ({folder.regions[0]}{more})" if folder.regions else ""
 
 
 def _publish(plan: MatrixPlan, matrix: Matrix, without: int, clock: StageClock) -> None:
