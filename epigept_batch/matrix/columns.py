@@ -41,6 +41,8 @@ def choose_columns(folder: RunFolder, tracks: Sequence[str]) -> tuple[ResultTrac
             raise InputError(f"--tracks: no track '{name}'; the folder has {has}", folder.path)
     wanted = {name.casefold() for name in tracks}
     chosen = [one for one in every if (one.label.casefold() in wanted if tracks else not one.is_difference)]
+    if not chosen:
+        raise InputError("only differences; name them with --tracks", folder.path)
     return tuple(chosen)
 
 

@@ -53,12 +53,12 @@ def write_npz(matrix: Matrix, path: Path, about: Mapping[str, Any]) -> None:
         _write(archive, "matrix", (rows, len(matrix.columns)), np.dtype("<f4"), values)
         _write_whole(archive, "labels", np.array(matrix.labels))
         contigs = np.array([contig.name for contig in matrix.rows.contigs])
-        _write(archive, "chrom", (rows,), contigs.dtype, (contigs[places.contig] for places, _ in matrix.blocks()))
-        _write(archive, "start", (rows,), np.dtype("<i8"), (places.starts for places, _ in matrix.blocks()))
-        _write(archive, "end", (rows,), np.dtype("<i8"), (places.ends for places, _ in matrix.blocks()))
+        _write(archive, "chrom", (rows,), contigs.dtype, (contigs[places.contig] for places in matrix.places()))
+        _write(archive, "start", (rows,), np.dtype("<i8"), (places.starts for places in matrix.places()))
+        _write(archive, "end", (rows,), np.dtype("<i8"), (places.ends for places in matrix.places()))
         if matrix.rows.named:
-            longest = max(len(name) for places, _ in matrix.blocks() for name in places.names or ())
-            names = (np.array(places.names) for places, _ in matrix.blocks())
+            longest = max(len(name) for places in matrix.places() for name in places.names or ())
+            names = (np.array(places.names) for places in matrix.places())
             _write(archive, "name", (rows,), np.dtype(f"<U{longest}"), names)
         _write_whole(archive, "metadata", np.array(json.dumps(about)))
 

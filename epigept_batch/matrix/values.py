@@ -90,7 +90,15 @@ class Matrix:
 
     def blocks(self) -> Iterator[tuple[Places, NDArray[np.float32]]]:
         """Yield successive rows: where they lie, and their values, float32, (rows, columns)."""
+        for first, last in self._spans():
+            yield self.rows.places(first, last), self.store.rows(first, last)
+
+    def places(self) -> Iterator[Places]:
+        """Yield where successive rows lie."""
+        for first, last in self._spans():
+            yield self.rows.places(first, last)
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
         step = max(1, min(ROWS_AT_ONCE, VALUES_AT_ONCE // len(self.columns)))
         for first in range(0, len(self.rows), step):
-            last = min(first + step, len(self.rows))
-            yield self.rows.places(first, last), self.store.rows(first, last)
+            yield first, min(first + step, len(self.rows))

@@ -274,6 +274,14 @@ def test_differences_are_columns_if_they_are_named(tmp_path):
     assert "DNase.difference is a difference of log1p values; remove --space" in done.err
 
 
+def test_a_folder_of_differences_alone(tmp_path):
+    values = {"a+GATA1-0": {"DNase.difference": {"one": np.ones(2)}}}
+    perturbation = {"of": "a", "set": "GATA1=0"}
+    folder = write_run(tmp_path / "run", values, {"one": 2 * BIN}, perturbation=perturbation)
+    done = matrix(folder, "--bins", BIN, "--out", tmp_path / "m.tsv")
+    assert (done.code, done.err) == (2, f"epigept-batch: {folder}: only differences; name them with --tracks\n")
+
+
 def test_samples_are_in_the_order_wanted_and_may_have_other_tracks(tmp_path):
     lengths = {"one": 8 * BIN}
     values = {
@@ -352,7 +360,9 @@ def test_nothing_is_left_if_a_track_or_the_disk_fails(folder, tmp_path, monkeypa
     monkeypatch.setattr(values_module.ColumnFile, "column", fail)
     done = matrix(folder, "--bins", "1000", "--out", out / name)
     assert done.code == 2
-    assert f"{out / name}: cannot be written: No space left on device; free some space and rerun" in done.err
+    assert (
+        f"{out / name}: cannot be written: No space left on device; free some space or choose another --out" in done.err
+    )
     assert list(out.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import epigept_batch
 from epigept_batch.commands.matrix.files import BEDGRAPH, H5AD, NPZ, PARQUET
 from epigept_batch.commands.matrix.plan import make_matrix_plan
-from epigept_batch.errors import InputError, OutputError, reason
+from epigept_batch.errors import InputError, OutputError
 from epigept_batch.files import make_folder, publish, temporary_beside
 from epigept_batch.matrix.columns import read_column
 from epigept_batch.matrix.h5ad import write_h5ad
@@ -64,7 +64,8 @@ def run_matrix(request: MatrixRequest, progress: Progress) -> MatrixFiles:
             without = _read(plan, values, clock, progress)
             _publish(plan, Matrix(plan.rows, plan.columns, values), without, clock)
     except OSError as error:
-        raise OutputError(f"cannot be written: {reason(error)}; free some space and rerun", request.out) from error
+        why = error.strerror or error
+        raise OutputError(f"cannot be written: {why}; free some space or choose another --out", request.out) from error
     rows = f"{len(plan.rows):,} {plan.unit}{'' if len(plan.rows) == 1 else 's'}"
     columns = f"{len(plan.columns):,} track{'' if len(plan.columns) == 1 else 's'}"
     if without:
