@@ -13,6 +13,7 @@ import pytest
 
 from conftest import TESTS, outcome_of
 from epigept_batch.cli.main import cli
+from epigept_batch.commands.matrix import run as run_module
 from epigept_batch.commands.matrix.request import MatrixRequest
 from epigept_batch.commands.matrix.run import run_matrix
 from epigept_batch.matrix import values as values_module
@@ -250,6 +251,12 @@ def test_bins_are_by_default_those_that_were_predicted_for_any_sample(tmp_path):
     assert found == [*expected, ("two", 40 * BIN, 40 * BIN + 7)]
     assert matrix(tmp_path / "run", "--bins", 4 * BIN, "--sample", "a", "--out", tmp_path / "n.tsv").code == 0
     assert (table_of(tmp_path / "n.tsv")["start"] // BIN).tolist() == [8, 88]
+    assert matrix(tmp_path / "run", "--bins", 4, "--sample", "b", "--out", tmp_path / "small.tsv").code == 0
+    last = table_of(tmp_path / "small.tsv").iloc[-2:]
+    assert last[["chrom", "start", "end"]].to_numpy().tolist() == [
+        ["two", 40 * BIN, 40 * BIN + 4],
+        ["two", 40 * BIN + 4, 40 * BIN + 7],
+    ]
 
 
 def difference_folder(tmp_path):
@@ -330,6 +337,29 @@ def test_a_finished_file_is_up_to_date_and_another_one_is_not_replaced(folder, t
     (tmp_path / "other.tsv").write_text("mine")
     assert matrix(folder, "--bed", bed, "--out", tmp_path / "other.tsv").code == 2
     assert (tmp_path / "other.tsv").read_text() == "mine"
+
+
+def test_other_bins_are_other_inputs(folder, tmp_path):
+    words = ["--out", tmp_path / "m.tsv", "--bins"]
+    assert matrix(folder, *words, 1000, "--chromosome", "two").code == 0
+    assert "with a different bin size;" in matrix(folder, *words, 500, "--chromosome", "two").err
+    assert "with a different selection of bins;" in matrix(folder, *words, 1000, "--chromosome", "one").err
+
+
+def test_a_run_that_stops_while_it_publishes_leaves_no_record_of_another_matrix(folder, tmp_path, monkeypatch):
+    words = ["--bins", 1000, "--out", tmp_path / "m.tsv"]
+    assert matrix(folder, *words).code == 0
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "publish", stop)
+        assert matrix(folder, *words, "--statistic", "max", "--force").code == 130
+    assert not (tmp_path / "m.tsv.run.json").exists()
+    assert [path.name for path in tmp_path.glob(".*")] == [".m.tsv.changing"]
+    assert matrix(folder, *words).code == 0
+    assert list(tmp_path.glob(".*")) == []
 
 
 def test_a_matrix_in_the_folder_of_the_run_does_not_disturb_other_commands(folder):

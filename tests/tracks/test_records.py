@@ -224,3 +224,17 @@ def test_a_tree_that_contains_itself_ends(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match="damaged"):
         TrackRecords(path)
+
+
+def test_blocks_that_overlap_are_damage_also_if_they_are_read_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BLOCKS_AT_ONCE", 1)
+    path = tmp_path / "t.bw"
+    contig = Contig("one", 900_000)
+    writer = BigWigWriter(path, [contig], bin_bp=128)
+    writer.write(contig, 0, np.arange(2048, dtype=np.float32))
+    writer.close()
+    writer.publish()
+    assert len(read(path, "one", (0, 900_000))) == 2
+    rewrite_block(path, lambda block: struct.pack_into("<II", block, 12, 129, 129))  # step and span
+    with pytest.raises(InputError, match="damaged"):
+        read(path, "one", (0, 900_000))
