@@ -217,6 +217,10 @@ def make_reported_runs(folder: Path) -> None:
     (folder / "folder_with_page").mkdir()
     (folder / "folder_with_page/report.html").write_text("mine")
     columns = "sample\ttrack\tpart\tbins\tbins_in_peaks\tpredictor\tpearson_log1p\tspearman\tpartial_pearson"
+    (folder / "without_data.bed").write_text("two\t0\t640\n")
+    (folder / "bed.tsv").write_text("one\t0\t640\n")
+    (folder / "long_name.bed").write_text(f"one\t0\t640\t{'x' * 2000}\n")
+    (folder / "folder.tsv").mkdir()
     (folder / "of_another.tsv").write_text(columns + "\nheart\tDNase\tall\t9\t\tprediction\t1\t1\t\n")
 
 

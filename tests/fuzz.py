@@ -36,6 +36,7 @@ from epigept_batch.motifs.motif_set import read_factor_pairs, read_motifs
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.regions import parse_region, read_bed
 from epigept_batch.tiling import Contig
+from epigept_batch.tracks.records import TrackRecords
 from epigept_batch.tracks.signal import SignalTrack
 from epigept_export.checkpoint import read_state_dict
 from epigept_export.convert import read_expression_reference
@@ -196,6 +197,12 @@ def read_track(path):
     SignalTrack(path).bins(CONTIGS["chr1"], 0, 10, bin_bp=128)
 
 
+def read_records(path):
+    with TrackRecords(path) as track:
+        for contig in CONTIGS.values():
+            list(track.read(contig, np.array([0]), np.array([contig.length])))
+
+
 def read_regions(path):
     for text in path.read_bytes().decode("utf-8", "replace").split("\n"):
         parse_region(text, CONTIGS)
@@ -257,6 +264,7 @@ def targets():
             lambda path: read_expression_reference(path, FACTORS[:2]), ".tsv", (b"\ta\tb\nF00\t1\t2\nF01\t3\t4\n",)
         ),
         "bigWig": Target(read_track, ".bw", bigwig_bytes()),
+        "records": Target(read_records, ".bw", bigwig_bytes()),
         "training": Target(read_config, ".toml", (CONFIG,)),
     }
 

@@ -14,7 +14,7 @@ def test_no_damaged_file_crashes_a_reader(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     tried = {name: int(count.replace(",", "")) for name, count in re.findall(r"(\w+) +tried +([\d,]+)", done.stdout)}
-    assert len(tried) == 14
+    assert len(tried) == 15
     assert min(tried.values()) > 5
     assert not list(tmp_path.glob("crash.*"))
 

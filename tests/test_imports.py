@@ -17,7 +17,16 @@ TIERS = (
     ("machine", "provenance"),  # processors and the environment; records of how outputs were made
     ("sequence", "expression", "tracks", "inference"),  # things, each on its own
     ("motifs", "contacts", "variants", "results", "intervals"),  # which lie on sequence; what runs left in a folder
-    ("prediction", "evaluation", "simulation", "setup", "demo", "figures", "calibration"),  # what is done with things
+    (
+        "prediction",
+        "evaluation",
+        "simulation",
+        "setup",
+        "demo",
+        "figures",
+        "calibration",
+        "matrix",
+    ),  # what is done with things
     ("screen", "browser", "report"),  # what is done with predictions
     ("commands", "api"),  # one module or folder per command; the same from Python
     ("cli",),  # their options and words
@@ -42,8 +51,8 @@ OWNERS = {
     "markupsafe": {"report/page.py"},
     "pysam": {"variants/vcf.py"},
     "hictkpy": {"contacts/contact_file.py"},
-    "anndata": {"expression/pseudobulk.py"},
-    "h5py": {"expression/pseudobulk.py"},
+    "anndata": {"expression/pseudobulk.py", "matrix/h5ad.py"},
+    "h5py": {"expression/pseudobulk.py", "matrix/h5ad.py"},
     "numba": {"motifs/kernels.py"},
     "requests": {"setup/download.py"},
     "tqdm": {"api/progress.py", "cli/progress.py"},
@@ -107,9 +116,10 @@ def test_each_library_has_one_owner(library):
 def test_tables_are_read_in_one_room():
     users = [path for path in runtime_files() if any(name.split(".")[0] == "polars" for name in imports(path))]
     rooms = {path.parent.relative_to(RUNTIME).as_posix() for path in users}
-    assert rooms == {"api", "expression", "screen", "variants"}
-    writers = {f"{path.parent.name}/{path.name}" for path in users if path.parent.name in {"screen", "variants"}}
-    assert writers == {"screen/tables.py", "variants/score_table.py"}
+    assert rooms == {"api", "expression", "matrix", "screen", "variants"}
+    rooms = {"matrix", "screen", "variants"}
+    writers = {f"{path.parent.name}/{path.name}" for path in users if path.parent.name in rooms}
+    assert writers == {"matrix/tables.py", "screen/tables.py", "variants/score_table.py"}
 
 
 def test_the_runtime_knows_neither_torch_nor_the_exporter():

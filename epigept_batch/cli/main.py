@@ -17,6 +17,7 @@ from epigept_batch.cli.genome import genome
 from epigept_batch.cli.group import Group
 from epigept_batch.cli.hub import hub
 from epigept_batch.cli.info import info
+from epigept_batch.cli.matrix import matrix
 from epigept_batch.cli.peaks import peaks
 from epigept_batch.cli.plot import plot
 from epigept_batch.cli.report import report
@@ -57,6 +58,7 @@ cli.add_command(scan)
 cli.add_command(evaluate)
 cli.add_command(peaks)
 cli.add_command(calibrate)
+cli.add_command(matrix)
 cli.add_command(view)
 cli.add_command(report)
 cli.add_command(plot)

@@ -46,7 +46,7 @@ class SignalTrack:
         self.path = path
         if not path.is_file():
             raise InputError("bigWig not found", path)
-        _check_header(path)
+        check_header(path)
         try:
             self._file = pyBigWig.open(str(path))
         except RuntimeError as error:
@@ -182,7 +182,7 @@ class SignalTrack:
         self._file.close()
 
 
-def _check_header(path: Path) -> None:
+def check_header(path: Path) -> None:
     """Refuse files that cannot be bigWigs before the library opens them, because it would print its own messages."""
     try:
         with path.open("rb") as stream:

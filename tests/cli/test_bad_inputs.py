@@ -29,6 +29,7 @@ def test_every_bad_input_of_every_command_is_one_line_with_its_code():
         "plot",
         "hub",
         "view",
+        "matrix",
         "report",
         "doctor",
         "bench",
