@@ -16,6 +16,7 @@ from epigept_batch.cli.genome import genome
 from epigept_batch.cli.group import Group
 from epigept_batch.cli.hub import hub
 from epigept_batch.cli.info import info
+from epigept_batch.cli.mean import mean
 from epigept_batch.cli.plot import plot
 from epigept_batch.cli.report import report
 from epigept_batch.cli.scan import scan
@@ -53,6 +54,7 @@ cli.add_command(variants)
 cli.add_command(screen)
 cli.add_command(scan)
 cli.add_command(evaluate)
+cli.add_command(mean)
 cli.add_command(view)
 cli.add_command(report)
 cli.add_command(plot)
