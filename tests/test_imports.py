@@ -42,6 +42,7 @@ OWNERS = {
     "markupsafe": {"report/page.py"},
     "pysam": {"variants/vcf.py"},
     "hictkpy": {"contacts/contact_file.py"},
+    "scipy": {"comparison/moderated_t.py", "contacts/contact_file.py"},  # the latter only checks that it is there
     "anndata": {"expression/pseudobulk.py"},
     "h5py": {"expression/pseudobulk.py"},
     "numba": {"motifs/kernels.py"},

@@ -6,6 +6,7 @@ import click
 
 import epigept_batch
 from epigept_batch.cli.bench import bench
+from epigept_batch.cli.compare import compare
 from epigept_batch.cli.completion import completion_command
 from epigept_batch.cli.contacts import contacts
 from epigept_batch.cli.demo import demo
@@ -54,6 +55,7 @@ cli.add_command(variants)
 cli.add_command(screen)
 cli.add_command(scan)
 cli.add_command(evaluate)
+cli.add_command(compare)
 cli.add_command(mean)
 cli.add_command(view)
 cli.add_command(report)
