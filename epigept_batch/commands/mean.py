@@ -166,11 +166,12 @@ def _chosen(request: MeanRequest, spec: Spec | None, progress: Progress) -> dict
     every = (
         {track: files.cells(track) for track in dict.fromkeys(request.tracks)} if request.tracks else files.every_cell()
     )
-    if not any(every.values()):
-        raise InputError(f"{where}: no bigWig found")
-    for track, cells in every.items():
+    for track in every:
         if not can_be_file_name(track, longest=LONGEST_TRACK):
             raise InputError(f"--tracks: '{track}' cannot be part of a file name")
+    if not every:
+        raise InputError(f"{where}: no bigWig found")
+    for track, cells in every.items():
         if not cells:
             raise InputError(f"{where}: no bigWig found for {track}")
     kept = _kept_cells(request, spec, _every_cell(every), progress)

@@ -21,7 +21,7 @@ from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.provenance.output_set import OutputSet
 from epigept_batch.results.bins import bin_bp_of
 from epigept_batch.results.folder import read_run_folder
-from epigept_batch.sequence.regions import read_intervals
+from epigept_batch.sequence.regions import read_bed
 from epigept_batch.tracks.signal import SignalTrack
 from epigept_batch.tracks.track_files import TrackFiles
 
@@ -158,7 +158,7 @@ def make_plan(request: CompareRequest) -> ComparePlan:
     regions = None
     if request.bed is not None:
         order = {contig.name: number for number, contig in enumerate(folder.contigs)}
-        found = read_intervals(request.bed, folder.contigs)
+        found = read_bed(request.bed, {contig.name: contig for contig in folder.contigs})
         regions = sorted(found, key=lambda region: (order[region.contig], region.start, region.end))
     return ComparePlan(
         request=request,
