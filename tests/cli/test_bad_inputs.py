@@ -24,6 +24,8 @@ def test_every_bad_input_of_every_command_is_one_line_with_its_code():
         "simulate",
         "demo",
         "evaluate",
+        "compare",
+        "mean",
         "plot",
         "hub",
         "view",

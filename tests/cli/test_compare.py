@@ -105,9 +105,7 @@ def test_two_samples(compare, values, tmp_path, monkeypatch, blocks):
                 mean = np.average(values[sample][track][contig][inside].astype(np.float64), weights=weights)
                 assert float(row[name]) == pytest.approx(mean, abs=6e-5)
             assert float(row["effect"]) == pytest.approx(float(row["mean_a1"]) - float(row["mean_b2"]), abs=2e-4)
-            assert (
-                int(row["score"]) == min(1000, round(250 * abs(float(row["effect"])))) or abs(float(row["effect"])) < 4
-            )
+            assert int(row["score"]) == pytest.approx(min(1000, 250 * abs(float(row["effect"]))), abs=0.6)
             assert row["name"].startswith("higher" if float(row["effect"]) > 0 else "lower")
 
 

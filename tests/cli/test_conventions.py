@@ -22,6 +22,7 @@ COMMANDS = [(program, name) for program, group in PROGRAMS.items() for name in g
 SAME_DEFAULT = ("--threads", "--model", "--fasta", "--batch-size", "--precision", "--all-contigs")
 OF_ANOTHER_MEANING = {  # that of the tracks; one to install; that of the run
     ("evaluate", "--model"),
+    ("mean", "--model"),
     ("setup", "--model"),
     ("view", "--fasta"),
 }
