@@ -40,6 +40,8 @@ def values():
                 if sample.startswith("a") and contig == "one":
                     one[50:80] += 1.5
                     one[200:204] += 0.9
+                if sample.startswith("a"):
+                    one[-3:] += 1.2
                 one[10:12] = np.nan
                 found[sample][track][contig] = one.astype(np.float32)
     return found
@@ -62,6 +64,10 @@ def bed(path):
     lines = path.read_text().splitlines()
     names = lines[1].removeprefix("# ").split("\t")
     return [dict(zip(names, line.split("\t"), strict=True)) for line in lines[2:]]
+
+
+def table(path):
+    return [line.split("\t") for line in path.read_text().splitlines()]
 
 
 def naive_intervals(difference, high):
@@ -174,7 +180,7 @@ def test_groups_with_replicates_are_tested(compare, values, tmp_path, monkeypatc
     assert done.code == 0, done.err
     record = json.loads((tmp_path / "out/compare.json").read_text())
     for track in TRACKS:
-        rows = [line.split("\t") for line in (tmp_path / f"out/a-minus-b.{track}.regions.tsv").read_text().splitlines()]
+        rows = table(tmp_path / f"out/a-minus-b.{track}.regions.tsv")
         assert rows[0] == [
             "chrom",
             "start",
@@ -245,14 +251,14 @@ def test_given_regions(compare, values, tmp_path):
     path = tmp_path / "regions.bed"
     path.write_text("two\t100\t900\tx\none\t6401\t10240\tpeak\none\t1280\t1536\tunknown\none\t38000\t38417\n")
     assert compare("a1", "b1", "--bed", path, "--tracks", "DNase").code == 0
-    lines = [line.split("\t") for line in (tmp_path / "out/a1-minus-b1.DNase.regions.tsv").read_text().splitlines()]
+    lines = table(tmp_path / "out/a1-minus-b1.DNase.regions.tsv")
     assert [line[3] for line in lines[1:]] == ["peak", "", "x"]  # none for the region without data
     bases = np.repeat(values["a1"]["DNase"]["one"], BIN).astype(np.float64)
     assert float(lines[1][6]) == pytest.approx(bases[6401:10240].mean(), abs=6e-5)
     assert lines[2][4] == "417"
-    assert [row["name"] for row in bed(tmp_path / "out/a1-minus-b1.DNase.bed")] == ["peak"]
+    assert [row["name"] for row in bed(tmp_path / "out/a1-minus-b1.DNase.bed")] == ["peak", "higher_2"]
     assert compare(*GROUPS, "--bed", path, "--tracks", "DNase", out="tested").code == 0
-    tested = [line.split("\t") for line in (tmp_path / "tested/a-minus-b.DNase.regions.tsv").read_text().splitlines()]
+    tested = table(tmp_path / "tested/a-minus-b.DNase.regions.tsv")
     assert len(tested) == 4
     assert tested[0][-1] == "fdr"
 
@@ -391,6 +397,45 @@ def test_perturbed_copies_are_no_replicates(values, tmp_path):
     write_run(run, {"a2": values["a2"]}, LENGTHS, perturbation={"of": "a1", "set": "F1=0", "changes": []})
     words = ["compare", run, "--out", tmp_path / "out", "--group", "a=a1,a2", "--group", "b=b1"]
     assert "a: a2 are perturbed copies or haplotypes" in outcome_of(cli, "epigept-batch", words).err
+
+
+def test_variance_comes_from_all_groups(compare, values, tmp_path):
+    groups = ("--group", "a=a1,a2", "--group", "c=b1,a3", "--group", "b=b2,b3")
+    assert compare(*groups, "--threshold", "0.6", "--tracks", "DNase").code == 0
+    facts = json.loads((tmp_path / "out/compare.json").read_text())["tracks"]["DNase"]["differences"]
+    assert list(facts) == ["a-minus-b", "c-minus-b"]
+    assert facts["a-minus-b"]["test"]["df_residual"] == 3
+    of = region_values(values, "DNase", naive_candidates(values, "DNase", 0.6))
+    order = [np.array([0, 1]), np.array([3, 2]), np.array([4, 5])]
+    tests = moderated_t.moderated_t(of, order, minuend=1, subtrahend=2)
+    found = [float(row[8]) for row in table(tmp_path / "out/c-minus-b.DNase.regions.tsv")[1:]]
+    np.testing.assert_allclose(found, tests.t, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "tracks", "said"),
+    [
+        ("n" * 64, TRACKS, "made with another model file"),
+        (INPUTS["model"], ("DNase",), "no calibration of track 'CTCF'"),
+    ],
+)
+def test_a_calibration_that_does_not_fit_is_refused(values, kept, tmp_path, model, tracks, said):
+    assert kept
+    run = write_run(tmp_path / "tracks", {"a1": values["a1"]}, LENGTHS, inputs=INPUTS)
+    levels = {track: [(0.0, True)] for track in tracks}
+    calibration = write_levels(tmp_path / "c.json", levels, model=model, bin_bp=BIN)
+    words = ["compare", run, "--mean", tmp_path / "mean", "--calibration", calibration, "--out", tmp_path / "out"]
+    done = outcome_of(cli, "epigept-batch", words)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_comparison_that_fails_leaves_nothing(compare, run, tmp_path):
+    with (run / "b1.CTCF.bw").open("r+b") as file:
+        file.seek(600)
+        file.write(bytes(400))
+    assert compare("a1", "b1").code == 2
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,9 @@ def test_bash_completes_with_the_printed_script(tmp_path, program):
         cwd=tmp_path,
         text=True,
     )
-    assert offered.split() == (["contacts", "compare", "completion"] if command == "batch" else ["convert", "completion"])
+    assert offered.split() == (
+        ["contacts", "compare", "completion"] if command == "batch" else ["convert", "completion"]
+    )
 
 
 @pytest.mark.parametrize(

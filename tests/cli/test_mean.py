@@ -123,6 +123,16 @@ def test_contigs_of_all_files_are_averaged(mean, data, tmp_path):
     np.testing.assert_allclose(found, expected(data, "CTCF", "one", CELLS[:2]), rtol=3e-7)
 
 
+def test_infinite_bins_count_as_without_data(mean, data, tmp_path):
+    data["H1", "CTCF"]["one"][7] = np.inf
+    write_bigwig(tmp_path / "training/H1.CTCF.bw", data["H1", "CTCF"], LENGTHS, BIN)
+    assert mean().code == 0
+    data["H1", "CTCF"]["one"][7] = np.nan
+    found = bigwigs.bins(tmp_path / "mean/mean.CTCF.bw", "one", bin_bp=BIN)
+    np.testing.assert_allclose(found, expected(data, "CTCF", "one"), rtol=3e-7)
+    assert json.loads((tmp_path / "mean/mean.json").read_text())["tracks"]["CTCF"]["infinite_bins"] == 1
+
+
 def test_other_lengths_are_refused(mean, tmp_path):
     write_bigwig(tmp_path / "training/HepG2.CTCF.bw", {"one": np.ones(4, np.float32)}, {"one": 256}, BIN)
     assert "use one genome" in mean().err
