@@ -163,6 +163,7 @@ def make_files(folder: Path) -> None:
     make_drawn_runs(folder)
     make_reported_runs(folder)
     make_calibrations(folder)
+    make_compared_runs(folder)
 
 
 def make_runs(folder: Path) -> None:
@@ -240,6 +241,35 @@ def make_calibrations(folder: Path) -> None:
     calibration("calibration.json", "DNase", 300)
     calibration("of_ctcf.json", "CTCF", 300)
     calibration("of_all_bins.json", "DNase", 900)
+
+
+def make_compared_runs(folder: Path) -> None:
+    """Write finished runs of several samples, training cells with their means, and what is not such a mean."""
+    from click.testing import CliRunner
+
+    from chosen_runs import write_bigwig
+    from epigept_batch.cli.main import cli
+    from valued_runs import write_run
+
+    values = {name: {"DNase": {"one": np.full(5, 1.0)}, "CTCF": {"one": np.full(5, 0.5)}} for name in ("a1", "b1")}
+    write_run(folder / "compared_run", {**values, "a2": values["a1"], "b2": values["b1"]}, {"one": 640})
+    for sample, model in (("a1", "one"), ("b1", "other")):
+        write_run(folder / "models_run", {sample: values[sample]}, {"one": 640}, inputs={"model": model})
+    (folder / "cells").mkdir()
+    for cell in ("K562", "H1"):
+        for track in ("DNase", "CTCF"):
+            write_bigwig(folder / f"cells/{cell}.{track}.bw", {"one": [1.0] * 5}, {"one": 640})
+        write_bigwig(folder / f"lengths.{cell}.DNase.bw", {"one": [1.0]}, {"one": 600 + len(cell)})
+        write_bigwig(folder / f"empty.{cell}.DNase.bw", {}, {"one": 640})
+    write_bigwig(folder / "below.K562.DNase.bw", {"one": [-1.0]}, {"one": 640})
+    (folder / "binary.K562.DNase.bw").write_bytes(bytes(99))
+    for out, bin_bp in (("kept", "128"), ("of_other_bins", "64")):
+        words = ["mean", "--training", f"{folder}/cells/{{cell}}.{{track}}.bw", "--bin", bin_bp]
+        CliRunner().invoke(cli, [*words, "--out", f"{folder}/{out}", "--quiet"], catch_exceptions=False)
+    for out, name in (("foreign_mean", "mean.DNase.bw"), ("foreign_out", "a1-minus-b1.DNase.bw")):
+        (folder / out).mkdir()
+        (folder / out / name).write_text("mine")
+    (folder / "regions.bed").write_text("one\t0\t640\n")
 
 
 def make_maps(folder: Path) -> None:

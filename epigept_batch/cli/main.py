@@ -7,6 +7,7 @@ import click
 import epigept_batch
 from epigept_batch.cli.bench import bench
 from epigept_batch.cli.calibrate import calibrate
+from epigept_batch.cli.compare import compare
 from epigept_batch.cli.completion import completion_command
 from epigept_batch.cli.contacts import contacts
 from epigept_batch.cli.demo import demo
@@ -18,6 +19,7 @@ from epigept_batch.cli.group import Group
 from epigept_batch.cli.hub import hub
 from epigept_batch.cli.info import info
 from epigept_batch.cli.matrix import matrix
+from epigept_batch.cli.mean import mean
 from epigept_batch.cli.peaks import peaks
 from epigept_batch.cli.plot import plot
 from epigept_batch.cli.report import report
@@ -58,6 +60,8 @@ cli.add_command(scan)
 cli.add_command(evaluate)
 cli.add_command(peaks)
 cli.add_command(calibrate)
+cli.add_command(compare)
+cli.add_command(mean)
 cli.add_command(matrix)
 cli.add_command(view)
 cli.add_command(report)

@@ -140,7 +140,7 @@ class Comparison:
             before = left
             infinite = np.zeros_like(left)
             for name in names if before.any() else ():
-                values[name], odd = _mean_of(self._series[name], contig, part)
+                values[name], odd = mean_of(self._series[name], contig, part)
                 infinite |= odd
                 left = left & ~np.isnan(values[name])
             counts.append(int(before.sum()) - int(left.sum()))
@@ -215,7 +215,7 @@ def _nothing(counts: Counts, infinite: Infinite) -> str:
     return f"no bins to compare: of {asked}, {', '.join(said)}{why}"
 
 
-def _mean_of(series: Sequence[Series], contig: Contig, part: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def mean_of(series: Sequence[Series], contig: Contig, part: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Average the tracks that have data in a bin.
 
     Returns:

@@ -107,6 +107,13 @@ class BigWigWriter:
         if self._count >= PENDING_VALUES:
             self._flush(self._count - self._count % BLOCK_VALUES)
 
+    def write_known(self, contig: Contig, first_bin: int, values: NDArray[np.float32]) -> None:
+        """Append successive bins, without those that are NaN, as `write` does."""
+        known = np.isfinite(values)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(np.int8)))
+        for first, last in edges.reshape(-1, 2).tolist():
+            self.write(contig, first_bin + first, values[first:last])
+
     def close(self) -> None:
         """Write pending values and the indexes."""
         if self._closed:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 PLACES = ("sample", "cell", "track")
 
@@ -57,10 +57,36 @@ class TrackFiles:
         path = str(self.path(track=track))
         if not self.names("cell"):
             return {Path(path).stem: Path(path)} if Path(path).is_file() else {}
-        before, *behind = path.split("{cell}")
-        wanted = re.compile(
-            re.escape(before) + "(?P<cell>[^/]+)" + "(?P=cell)".join(re.escape(part) for part in behind)
-        )
-        found = sorted(glob.glob("*".join(glob.escape(part) for part in (before, *behind))))  # noqa: PTH207 - absolute, too
-        matches = ((wanted.fullmatch(file), file) for file in found)
-        return {match["cell"]: Path(file) for match, file in matches if match}
+        return {found["cell"]: file for found, file in _fitting(path, ("cell",))}
+
+    def every_cell(self) -> dict[str, dict[str, Path]]:
+        """Return the existing files by track and cell, both in alphabetical order; the pattern has {cell} and {track}.
+
+        Where a file name can be split in several ways, the cell gets the longer part.
+        """
+        tracks: dict[str, dict[str, Path]] = {}
+        for found, file in _fitting(str(Path(self.pattern)), ("cell", "track")):
+            tracks.setdefault(found["track"], {})[found["cell"]] = file
+        return {track: tracks[track] for track in sorted(tracks)}
+
+
+def _fitting(pattern: str, places: Sequence[str]) -> Iterator[tuple[Mapping[str, str], Path]]:
+    """Yield the existing files that a pattern names, in alphabetical order, with the names that its places stand for.
+
+    A place that occurs twice stands for the same name.
+    """
+    parts = re.split("(" + "|".join(f"{{{place}}}" for place in places) + ")", pattern)
+    wanted, seen = "", set()
+    for part in parts:
+        place = part[1:-1]
+        if part != f"{{{place}}}" or place not in places:
+            wanted += re.escape(part)
+        elif place in seen:
+            wanted += f"(?P={place})"
+        else:
+            seen.add(place)
+            wanted += f"(?P<{place}>[^/]+)"
+    files = glob.glob("*".join(glob.escape(part) for part in parts[::2]))  # noqa: PTH207 - absolute, too
+    for file in sorted(files):
+        if match := re.fullmatch(wanted, file):
+            yield match.groupdict(), Path(file)

@@ -26,6 +26,8 @@ def test_every_bad_input_of_every_command_is_one_line_with_its_code():
         "evaluate",
         "peaks",
         "calibrate",
+        "compare",
+        "mean",
         "plot",
         "hub",
         "view",

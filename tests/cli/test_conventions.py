@@ -23,6 +23,7 @@ SAME_DEFAULT = ("--threads", "--model", "--fasta", "--batch-size", "--precision"
 OF_ANOTHER_MEANING = {  # that of the tracks; one to install; that of the run; of bins in peaks
     ("calibrate", "--model"),
     ("evaluate", "--model"),
+    ("mean", "--model"),
     ("setup", "--model"),
     ("view", "--fasta"),
     ("peaks", "--precision"),
@@ -139,7 +140,9 @@ def test_bash_completes_with_the_printed_script(tmp_path, program):
         cwd=tmp_path,
         text=True,
     )
-    assert offered.split() == (["contacts", "completion"] if command == "batch" else ["convert", "completion"])
+    assert offered.split() == (
+        ["contacts", "compare", "completion"] if command == "batch" else ["convert", "completion"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from epigept_batch.errors import InputError
 from epigept_batch.evaluation.compared import Masks
 from epigept_batch.evaluation.seen import trained_cells
 from epigept_batch.evaluation.selection import by_contig, half_covered, in_windows, overlapped
+from epigept_batch.evaluation.training_mean import kept_mean
 from epigept_batch.provenance.run_record import DIFFERENCE, read_records
 from epigept_batch.sequence.regions import read_intervals
 from epigept_batch.tracks.track_files import TrackFiles
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from epigept_batch.commands.evaluate.request import EvaluateRequest
+    from epigept_batch.evaluation.training_mean import KeptMean
     from epigept_batch.progress import Progress
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig, Region
@@ -60,12 +62,19 @@ class Training:
         nearest: The nearest cell, if it has a training track; else None.
         given: Whether the user chose that cell with --nearest, regardless of its expression.
         notes: Notes on these tracks for the user.
+        kept: The mean of the cells, if `epigept-batch mean` made the only file; else None.
     """
 
     cells: Mapping[str, Path]
     nearest: str | None = None
     notes: Sequence[str] = ()
     given: bool = False
+    kept: KeptMean | None = None
+
+    @property
+    def number(self) -> int:
+        """Number of training cells in the mean, as far as it is known."""
+        return len(self.cells if self.kept is None else self.kept.cells)
 
 
 def find_pairs(request: EvaluateRequest, progress: Progress) -> Iterator[Pair]:
@@ -135,6 +144,9 @@ def find_training(request: EvaluateRequest, pair: Pair, spec: Spec | None) -> Tr
     found = files.cells(pair.track)
     if not found:
         raise InputError(f"--training {request.training}: no bigWig found for {pair.track or pair.predicted}")
+    kept = None if files.names("cell") else kept_mean(next(iter(found.values())))
+    if kept is not None:
+        return _training_of_kept(kept, request, pair, spec)
     cells, notes = _training_cells(found, pair, spec if files.names("cell") else None)
     if not cells:
         raise InputError(f"--training {request.training}: the measured track itself; pass the training cells' tracks")
@@ -149,6 +161,30 @@ def find_training(request: EvaluateRequest, pair: Pair, spec: Spec | None) -> Tr
         return Training(cells, nearest["cell"], notes)
     notes.append(f"the nearest training cell, {nearest['cell']}, has no training track for {pair.track}")
     return Training(cells, None, notes)
+
+
+def _training_of_kept(kept: KeptMean, request: EvaluateRequest, pair: Pair, spec: Spec | None) -> Training:
+    """Return a mean that was kept, with notes on its cells.
+
+    Raises:
+        InputError: A single cell is asked for.
+    """
+    if request.nearest is not None:
+        raise InputError(f"--nearest {request.nearest}: {kept.path} holds only the mean; pass a path with {{cell}}")
+    return Training({kept.path.stem: kept.path}, notes=list(_notes_on_kept(kept, pair, spec)), kept=kept)
+
+
+def _notes_on_kept(kept: KeptMean, pair: Pair, spec: Spec | None) -> Iterator[str]:
+    """Yield notes on the cells of a kept mean, from which no cell can be left out."""
+    if (itself := kept.holds(pair.measured)) is not None:
+        yield (
+            f"the mean of training cells contains the measured track itself, as {itself}, which favours that mean; "
+            f"for a mean without it, run epigept-batch mean with --exclude-cell {itself}"
+        )
+    known = trained_cells(spec)
+    strangers = sorted(set(kept.cells) - set(known))
+    if known and strangers:
+        yield f"cells in the mean that are not training cells of the model: {', '.join(strangers)}"
 
 
 def _training_cells(found: Mapping[str, Path], pair: Pair, spec: Spec | None) -> tuple[dict[str, Path], list[str]]:

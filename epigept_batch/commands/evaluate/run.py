@@ -15,6 +15,7 @@ from epigept_batch.evaluation.compared import MATCH, MEASURED, ComparedBins, Com
 from epigept_batch.evaluation.report import MEAN, NEAREST, PREDICTION, differs, figures
 from epigept_batch.evaluation.seen import seen_cell, seen_genome
 from epigept_batch.evaluation.table import check_table_path, finite_or_none, write_table
+from epigept_batch.evaluation.training_mean import SPACE
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.sequence.genome_verdict import windows_not_known
 from epigept_batch.tracks.signal import BinnedTrack, SignalTrack
@@ -143,6 +144,8 @@ def _plans(request: EvaluateRequest, pairs: Sequence[Pair]) -> list[EvaluatePlan
                 other.check_genome(contigs)
         if bin_bp is None:
             raise InputError("contains no data", pair.predicted)
+        if training.kept is not None:
+            training.kept.check(track=pair.track, bin_bp=bin_bp, zero_fill=request.zero_fill)
         areas = find_areas(request, pair, contigs)
         verdict = seen_genome(contigs, pair.record, spec)
         compared = [contig for contig in contigs if contig.name in areas.wanted]
@@ -171,7 +174,10 @@ def _compare(request: EvaluateRequest, plan: EvaluatePlan, progress: Progress) -
             PREDICTION: [opened(pair.predicted, space, zero_fill=False, finite=True)]
         }
         measured = opened_measured(pair.measured)
-        cells = {cell: opened_measured(path) for cell, path in training.cells.items()}
+        if training.kept is not None:
+            cells = {MEAN: opened(training.kept.path, SPACE, zero_fill=False, finite=True)}
+        else:
+            cells = {cell: opened_measured(path) for cell, path in training.cells.items()}
         if cells:
             predictors[MEAN] = list(cells.values())
         if training.nearest is not None:
@@ -206,7 +212,7 @@ def _document(request: EvaluateRequest, plan: EvaluatePlan, bins: ComparedBins) 
             "predicted_over_measured": finite_or_none(bins.ratios[MEASURED]),
             "predicted_over": {name: finite_or_none(ratio) for name, ratio in bins.ratios.items()},
         },
-        "training": {"cells": len(training.cells), "nearest": training.nearest, "nearest_given": training.given},
+        "training": {"cells": training.number, "nearest": training.nearest, "nearest_given": training.given},
         "cell_seen": cell.seen,
         "genome": plan.verdict.account(),
         "parts": list(figures(bins)),

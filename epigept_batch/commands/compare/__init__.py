@@ -1,0 +1,1 @@
+"""`epigept-batch compare`."""

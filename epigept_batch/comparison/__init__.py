@@ -1,0 +1,1 @@
+"""Where samples, or groups of samples, differ in their predicted tracks."""
