@@ -17,16 +17,8 @@ TIERS = (
     ("machine", "provenance"),  # processors and the environment; records of how outputs were made
     ("sequence", "expression", "tracks", "inference"),  # things, each on its own
     ("motifs", "contacts", "variants", "results", "intervals"),  # which lie on sequence; what runs left in a folder
-    (
-        "prediction",
-        "evaluation",
-        "calibration",
-        "matrix",
-        "simulation",
-        "setup",
-        "demo",
-        "figures",
-    ),  # what is done with it
+    # What is done with things:
+    ("prediction", "evaluation", "calibration", "matrix", "simulation", "setup", "demo", "figures"),
     ("screen", "browser", "report", "comparison"),  # what is done with predictions
     ("commands", "api"),  # one module or folder per command; the same from Python
     ("cli",),  # their options and words

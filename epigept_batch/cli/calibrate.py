@@ -45,7 +45,8 @@ LEFT_OUT = {
     "--training",
     metavar="FILE",
     shell_complete=completes_files,
-    help="Tracks of the training cells, a path with {cell} and {track}; or of their mean, a path with {track}.",
+    help="Tracks of the training cells, a path with {cell} and {track}; or of their mean, as `mean` keeps it, a path "
+    "with {track}.",
 )
 @click.option(
     "--training-space",

@@ -211,6 +211,47 @@ def test_one_file_of_the_mean_is_the_same_as_its_cells(data, calibrate, tmp_path
         assert one.average_precision == pytest.approx(other.average_precision, abs=1e-4)
 
 
+@pytest.fixture
+def kept_mean(data, tmp_path):
+    """Keep the mean of training cells; return the pattern of its files."""
+    assert data
+
+    def keep(*words, training="cell.{cell}.{track}.bw"):
+        given = ["--training", tmp_path / training, "--out", tmp_path / "mean", "--bin", BIN_BP]
+        done = outcome_of(cli, "epigept-batch", ["mean", *given, *words])
+        assert done.code == 0, done.err
+        return tmp_path / "mean/mean.{track}.bw"
+
+    return keep
+
+
+def test_a_kept_mean_is_that_of_its_cells(calibrate, kept_mean, tmp_path):
+    of_cells = calibration(calibrate(training=tmp_path / "cell.{cell}.{track}.bw"), tmp_path)
+    outcome = calibrate(training=kept_mean())  # whatever --training-space says
+    found = calibration(outcome, tmp_path)
+    for track in TRACKS:
+        one, other = found.track(track), of_cells.track(track)
+        assert one.mean.average_precision == pytest.approx(other.mean.average_precision, abs=1e-4)
+        assert one.levels.brier_mean == pytest.approx(other.levels.brier_mean, abs=1e-4, nan_ok=True)
+    assert "the mean of training cells (3 training tracks)" in outcome.out
+    inputs = found.account["inputs"]["CTCF"]
+    assert inputs["training"] == {c: str(tmp_path / f"cell.{c}.CTCF.bw") for c in CELLS}
+    assert inputs["training_mean"] == str(tmp_path / "mean/mean.CTCF.bw")
+
+
+def test_a_kept_mean_that_does_not_fit_is_refused(calibrate, kept_mean, tmp_path):
+    shutil.copy(tmp_path / "cell.a.DNase.bw", tmp_path / "cell.Liver.DNase.bw")
+    shutil.copy(tmp_path / "cell.a.CTCF.bw", tmp_path / "cell.Liver.CTCF.bw")
+    outcome = calibrate(training=kept_mean())
+    assert outcome.code == 2
+    assert "mean.DNase.bw: contains samples of this calibration: Liver; run epigept-batch mean with" in outcome.err
+    kept_mean("--exclude-cell", "Liver", "--force")
+    outcome = calibrate("--tracks", "DNase", training=tmp_path / "mean/mean.CTCF.bw")
+    assert outcome.code == 2
+    assert "is the mean of CTCF, not of DNase" in outcome.err
+    assert calibrate(training=tmp_path / "mean/mean.{track}.bw").code == 0
+
+
 def test_zero_fill_makes_absent_training_data_zero(data, calibrate, tmp_path):
     found = calibration(calibrate("--zero-fill", training=tmp_path / "cell.{cell}.{track}.bw"), tmp_path)
     frame = frame_of(data, "CTCF")

@@ -10,6 +10,7 @@ from epigept_batch.calibration.calibration_file import is_calibration
 from epigept_batch.commands.evaluate.selected import find_regions
 from epigept_batch.errors import InputError, OutputError
 from epigept_batch.evaluation.seen import seen_cell, seen_genome, trained_cells
+from epigept_batch.evaluation.training_mean import kept_mean
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.results.bins import bin_bp_of
 from epigept_batch.results.folder import read_run_folder
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from epigept_batch.commands.calibrate.request import CalibrateRequest
     from epigept_batch.evaluation.seen import SeenCell
+    from epigept_batch.evaluation.training_mean import KeptMean
     from epigept_batch.progress import Progress
     from epigept_batch.results.folder import ResultTrack, RunFolder, SampleResults
     from epigept_batch.spec import Spec
@@ -38,12 +40,19 @@ class TrackPlan:
     Attributes:
         name: Its name.
         pairs: The predicted tracks, each with its file of measured peaks.
-        cells: The training cells' tracks by cell; empty if none are given.
+        cells: The training cells' tracks by cell, or the file of their mean; empty if none are given.
+        kept: The mean of the training cells, if `epigept-batch mean` made that file; else None.
     """
 
     name: str
     pairs: Sequence[tuple[ResultTrack, Path]]
     cells: Mapping[str, Path]
+    kept: KeptMean | None = None
+
+    @property
+    def training(self) -> Mapping[str, Path]:
+        """The training cells' tracks by cell, also those of a kept mean, as they were called then."""
+        return self.cells if self.kept is None else self.kept.cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,7 +259,8 @@ def _tracks(
         pairs = [(chosen[key], path) for key, path in peaks.items() if key[1] == name and path.is_file()]
         if pairs:
             held_out = {sample.name for sample in samples}
-            plans.append(TrackPlan(name, pairs, _training(request, name, held_out, spec, notes)))
+            cells = _training(request, name, held_out, spec, notes)
+            plans.append(TrackPlan(name, pairs, cells, _kept(request, name, cells, held_out, bin_bp=bin_bp_of(folder))))
     _check_mean(request, plans)
     return plans
 
@@ -300,6 +310,29 @@ def _training(
     if not cells:
         raise InputError(f"--training {request.training}: only samples of this calibration; pass the training cells")
     return cells
+
+
+def _kept(
+    request: CalibrateRequest, track: str, cells: Mapping[str, Path], held_out: set[str], *, bin_bp: int
+) -> KeptMean | None:
+    """Return the mean that `epigept-batch mean` made, if that is the only file of a track; None otherwise.
+
+    Raises:
+        InputError: It is of another track or other bins, or contains a sample.
+    """
+    if request.training is None or TrackFiles(request.training).names("cell"):
+        return None
+    (path,) = cells.values()
+    kept = kept_mean(path)
+    if kept is not None:
+        kept.check(track=track, bin_bp=bin_bp)
+        names = {name.casefold() for name in held_out}
+        if inside := sorted(cell for cell in kept.cells if cell.casefold() in names):
+            raise InputError(
+                f"contains samples of this calibration: {_some(inside)}; run epigept-batch mean with --exclude-cell",
+                path,
+            )
+    return kept
 
 
 def _check_mean(request: CalibrateRequest, plans: Sequence[TrackPlan]) -> None:

@@ -16,6 +16,7 @@ from epigept_batch.calibration.skill import block_bp_for
 from epigept_batch.calibration.tally import Tally
 from epigept_batch.commands.calibrate.plan import LEFT_OUT, make_plan
 from epigept_batch.errors import InputError
+from epigept_batch.evaluation.compared import mean_of
 from epigept_batch.evaluation.selection import by_contig, half_covered, in_windows, overlapped
 from epigept_batch.files import make_folder
 from epigept_batch.inference.model_file import file_sha256
@@ -25,7 +26,7 @@ from epigept_batch.tiling import bins_of, ceil_div
 from epigept_batch.tracks.signal import BinnedTrack, SignalTrack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -218,35 +219,26 @@ def _mean(
         for path in track.cells.values():
             file = stack.enter_context(closing(SignalTrack(path)))
             file.check_genome(plan.folder.contigs)
-            cells.append(
-                BinnedTrack(
-                    file,
-                    bin_bp=plan.bin_bp,
-                    space=request.training_space,
-                    wanted="log1p",
-                    zero_fill=request.zero_fill,
-                    otherwise="add --training-space linear",
-                )
-            )
+            cells.append(_training_reader(request, plan, file) if track.kept is None else track.kept.reader(file))
         found = {}
         for contig in plan.contigs:
             mean = np.full(bins_of(contig.length, plan.bin_bp), np.nan, dtype=np.float32)
             for first, last in _parts(masks.selected(contig), plan.bin_bp):
-                mean[first:last] = _mean_of(cells, contig, first, last - first)
+                mean[first:last] = mean_of(cells, contig, slice(first, last))[0]
             found[contig.name] = mean
         return found
 
 
-def _mean_of(cells: Sequence[BinnedTrack], contig: Contig, first: int, bins: int) -> NDArray[np.float32]:
-    """Average the cells that have finite data in a bin, float32, (bins,); NaN if none has."""
-    total, number = np.zeros(bins), np.zeros(bins)
-    for cell in cells:
-        values = cell.read(contig, first, bins)
-        has = np.isfinite(values)
-        total[has] += values[has]
-        number += has
-    mean: NDArray[np.float64] = np.divide(total, number, out=np.full(bins, np.nan), where=number > 0)
-    return mean.astype(np.float32)
+def _training_reader(request: CalibrateRequest, plan: CalibratePlan, file: SignalTrack) -> BinnedTrack:
+    """Return a reader of the track of a training cell, or of a mean that another program made."""
+    return BinnedTrack(
+        file,
+        bin_bp=plan.bin_bp,
+        space=request.training_space,
+        wanted="log1p",
+        zero_fill=request.zero_fill,
+        otherwise="add --training-space linear",
+    )
 
 
 def _check(plan: CalibratePlan, track: TrackPlan, tally: Tally, counts: Counts) -> None:
@@ -313,7 +305,8 @@ def _account(
                     predicted.sample: {"path": str(path), "sha256": file_sha256(path)}
                     for predicted, path in track.pairs
                 },
-                "training": {cell: str(path) for cell, path in track.cells.items()},
+                "training": {cell: str(path) for cell, path in track.training.items()},
+                "training_mean": None if track.kept is None else str(track.kept.path),
             }
             for track in plan.tracks
         },
