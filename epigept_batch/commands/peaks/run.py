@@ -77,7 +77,10 @@ def run_peaks(request: PeaksRequest, progress: Progress) -> list[dict[str, Any]]
             _call(request, folder, job, rules, calibration, bin_bp=bin_bp, progress=progress)
     records = [read_peaks_record(job.files) for job in jobs]
     peaks = sum(track["peaks"] for record in records for track in record["tracks"].values())
-    progress.finish(f"{peaks:,} peaks in {sum(len(job.tracks) for job in jobs)} files in {request.output_folder}/")
+    files = sum(len(job.tracks) for job in jobs)
+    progress.finish(
+        f"{peaks:,} peak{'s' * (peaks != 1)} in {files:,} file{'s' * (files != 1)} in {request.output_folder}/"
+    )
     return records
 
 
