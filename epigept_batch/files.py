@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from epigept_batch.errors import OutputError, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 
@@ -104,6 +104,16 @@ def filling(folder: Path) -> Iterator[Path]:
         sync_folder(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_is_no_input(out: Path, inputs: Iterable[Path]) -> None:
+    """Check that an output would not replace a file that the command reads.
+
+    Raises:
+        OutputError: It would.
+    """
+    if out.exists() and any(path.exists() and path.samefile(out) for path in inputs):
+        raise OutputError("is also an input; choose another --out", out)
 
 
 def make_folder(folder: Path, *, option: str = "--out") -> None:

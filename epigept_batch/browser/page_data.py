@@ -12,6 +12,7 @@ from epigept_batch.browser.reference import make_reference
 from epigept_batch.browser.start import first_view, locus, predicted_regions
 from epigept_batch.browser.summary import run_facts, sample_notes, statistics_rows
 from epigept_batch.browser.tracks import Measured, TrackList
+from epigept_batch.results.peaks import stale_peaks
 from epigept_batch.sequence.genes import read_genes
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from epigept_batch.sequence.genes import Genes
 
 SAMPLES_SHOWN = 4
+PEAKS_NAMED = 3
 """How many samples the page shows at first; the others can be switched on."""
 REGIONS_LISTED = 500
 
@@ -70,7 +72,7 @@ def make_page(
     reference = make_reference(folder, fasta, allowed)
     models = None if genes is None else read_genes(genes, reference.contigs)
     tracks = TrackList(folder, measured, allowed)
-    notes = tuple(filter(None, (reference.note, _measured_note(folder, tracks, measured))))
+    notes = tuple(filter(None, (reference.note, _measured_note(folder, tracks, measured), _stale_note(folder))))
     data = {
         "title": folder.path.resolve().name,
         "reference": reference.config,
@@ -102,6 +104,13 @@ def _places(folder: RunFolder, reference: Reference) -> dict[str, Any]:
         "regions": [locus(region) for region in regions[:REGIONS_LISTED]],
         "regions_left_out": max(0, len(regions) - REGIONS_LISTED),
     }
+
+
+def _stale_note(folder: RunFolder) -> str:
+    """Return a sentence on peaks that are not shown because their tracks were predicted again; empty without any."""
+    stale = stale_peaks(folder)
+    names = ", ".join(path.name for path in stale[:PEAKS_NAMED]) + (", …" if len(stale) > PEAKS_NAMED else "")
+    return f"peaks of an earlier prediction are not shown; call peaks again: {names}" if stale else ""
 
 
 def _measured_note(folder: RunFolder, tracks: TrackList, measured: Measured | None) -> str:

@@ -141,8 +141,36 @@ class Calibration:
             InputError: The file does not have it.
         """
         if name not in self.tracks:
-            raise InputError(f"no calibration of track '{name}'; it has {_some(list(self.tracks))}", self.path)
+            raise InputError(
+                f"no calibration of track '{name}'; it has {_some(list(self.tracks))}, so choose with --tracks",
+                self.path,
+            )
         return self.tracks[name]
+
+    def cells_of(self, track: str) -> str:
+        """Return which cells a track was measured in, in words, and whether the network was trained on any of them.
+
+        Raises:
+            InputError: The file does not have the track.
+        """
+        names = list(self.track(track).samples or self.samples)
+        cells = self.account.get("cells")
+        known = cells if isinstance(cells, dict) else {}
+        trained = [
+            name for name in names if isinstance(known.get(name), dict) and known[name].get("trained_on") is True
+        ]
+        held_out = [name for name in names if name not in trained]
+        return " and ".join(
+            f"{kind} ({_some(of_kind)})"
+            for kind, of_kind in (("held-out cells", held_out), ("cells that the network was trained on", trained))
+            if of_kind
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user was told when it was made, such as that figures are optimistic."""
+        notes = self.account.get("notes")
+        return tuple(map(str, notes)) if isinstance(notes, list) else ()
 
     def threshold(self, track: str, precision: float | None = None) -> Threshold:
         """Return a threshold of a track.
@@ -478,7 +506,8 @@ def _numbers(values: list[Any], where: str, *, most: float = MOST_NUMBER, null: 
         (null and one is None) or (isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one <= most)
         for one in values
     ):
-        raise _FormError(where, "a number of at least 0" if len(values) == 1 else "a list of numbers of at least 0")
+        bounds = "of at least 0" if most == MOST_NUMBER else f"from 0 to {most:g}"
+        raise _FormError(where, f"a number {bounds}" if len(values) == 1 else f"a list of numbers {bounds}")
     return np.array([math.nan if one is None else one for one in values], dtype=np.float64)
 
 

@@ -119,4 +119,5 @@ def _average_precision(every: NDArray[np.int64], true: NDArray[np.int64]) -> flo
     """Return the area under the precision-recall curve, in a step per class; values of a class count as equal."""
     called, found = np.cumsum(every[::-1]), np.cumsum(true[::-1])
     steps = np.diff(found, prepend=0) > 0
-    return float((true[::-1][steps] / found[-1]) @ (found[steps] / called[steps]))
+    area = float((true[::-1][steps] / found[-1]) @ (found[steps] / called[steps]))
+    return min(area, 1.0)  # of a perfect ranking, rounding may leave more

@@ -11,12 +11,13 @@ import click
 from epigept_batch.cli.figures import aligned
 from epigept_batch.cli.options import json_option, out_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option, show
+from epigept_batch.intervals.cutoff import SMALLEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MOST_ROWS = 24
-HEADER = ("file", "peaks", "covered bp", "threshold, ln(1+x)", "bins in peaks")
+HEADER = ("file", "peaks", "covered bp", "threshold, ln(1+x)", "precision of its bins")
 
 
 @click.command(short_help="Call the peaks of a run's tracks.")
@@ -33,7 +34,7 @@ HEADER = ("file", "peaks", "covered bp", "threshold, ln(1+x)", "bins in peaks")
     "--precision",
     type=float,
     metavar="P",
-    help="With --calibration: the lowest threshold with this share of bins in measured peaks, such as 0.8.",
+    help="With --calibration: the lowest threshold with this share of the bins that reach it in measured peaks.",
 )
 @click.option("--any-model", is_flag=True, help="Accept a calibration of another model file.")
 @click.option(
@@ -55,7 +56,8 @@ HEADER = ("file", "peaks", "covered bp", "threshold, ln(1+x)", "bins in peaks")
     "--low",
     type=float,
     metavar="SHARE",
-    help="Share of the threshold that the edges of a peak reach, of ln(1 + signal).  [default: 0.75; broad 0.5]",
+    help="Share of the threshold that the edges of a peak reach, of ln(1 + signal).  [default: 0.75; broad 0.5; with "
+    "--calibration 1]",
 )
 @click.option(
     "--max-gap", type=int, metavar="BP", help="Longest stretch below that inside a peak.  [default: 0; broad 600]"
@@ -99,7 +101,7 @@ def peaks(*, folder: Path, tracks: str | None, as_json: bool, **others: Any) -> 
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a row per file: peaks, bases, threshold, and share of the bins above it that lie in peaks, if known."""
+    """Yield a row per file: peaks, bases, threshold, and the precision of the bins that reach it, if known."""
     tracks = [track for record in records for track in record["tracks"].values()]
     rows = [HEADER, *(_row(track) for track in tracks[:MOST_ROWS])]
     yield from aligned(rows)
@@ -109,4 +111,5 @@ def _table(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _row(track: Mapping[str, Any]) -> tuple[str, ...]:
     share = "not known" if track.get("precision") is None else f"{track['precision']:.1%}"
-    return (track["file"], f"{track['peaks']:,}", f"{track['covered_bp']:,}", f"{track['threshold']:.4g}", share)
+    threshold = "above 0" if track["threshold"] <= SMALLEST else f"{track['threshold']:.4g}"
+    return (track["file"], f"{track['peaks']:,}", f"{track['covered_bp']:,}", threshold, share)

@@ -15,6 +15,7 @@ from epigept_batch.figures.region import MOST_LEFT_MM, RIGHT_OF_MAPS_MM, layout_
 from epigept_batch.figures.style import FONT, FORMATS, lacking, publication_style, save_pages
 from epigept_batch.files import make_folder, publish, temporary_beside
 from epigept_batch.results.folder import read_run_folder
+from epigept_batch.results.peaks import stale_peaks
 from epigept_batch.sequence.regions import parse_region, read_bed
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def run_plot(request: PlotRequest, progress: Progress) -> list[Path]:
     with publication_style(request.font), PanelReader(folder, shown) as reader:
         if reader.missing:
             progress.say(f"drawn without files that do not exist: {_some(reader.missing)}")
+        if request.peaks is None and (stale := stale_peaks(folder)):
+            progress.say(f"drawn without peaks of an earlier prediction; call peaks again: {_some(stale)}")
         if letters := lacking("".join([*names, request.title or ""]), request.font):
             progress.say(f"font {request.font} lacks {' '.join(letters)}, drawn as boxes; choose another with --font")
         regions = _regions(request, reader.contigs)

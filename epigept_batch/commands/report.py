@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from epigept_batch.errors import OutputError
-from epigept_batch.files import make_folder, replacing
+from epigept_batch.files import check_is_no_input, make_folder, replacing
 from epigept_batch.report import drawing, multiqc, page
 from epigept_batch.report.calibration import read_fitting
 from epigept_batch.report.contents import make_sections, title_of
@@ -74,6 +74,9 @@ def check_report(request: ReportRequest) -> None:
     """
     drawing.check_library()
     page.check_library()
+    read = [path for path in (request.evaluation, request.calibration) if path is not None]
+    for path in (request.page, request.figures):
+        check_is_no_input(path, read)
     for path, is_ours in ((request.page, page.is_ours), (request.figures, multiqc.is_ours)):
         if path.is_dir():
             raise OutputError("is a folder; choose another file with --out", path)

@@ -10,7 +10,7 @@ from epigept_batch.report.drawing import reliability_plot
 from epigept_batch.report.parts import UNKNOWN, Facts, Plots, Section, Table, Words, count, decimal, listed, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from epigept_batch.calibration.calibration_file import Calibration, TrackCalibration
@@ -22,7 +22,7 @@ PRECISIONS = (0.5, 0.7, 0.9)
 MOST_NAMES = 12
 MEANING = (
     "Precision is the share of called bins that lie in measured peaks, and recall the share of bins in peaks that are "
-    "called. Both are those of the held-out cells; in another cell they differ."
+    "called. Both are those of the cells below; in another cell they differ."
 )
 
 
@@ -56,10 +56,11 @@ def calibration_section(calibration: Calibration, folder: RunFolder) -> Section:
             Facts(
                 "What it was measured on",
                 [
-                    ("Held-out cells", listed(calibration.samples, MOST_NAMES)),
+                    *_cells(calibration, list(tracks)),
                     ("Contigs", listed(calibration.contigs, MOST_NAMES)),
                     ("Windows that the network was trained on", str(calibration.account.get("training_windows"))),
                     ("Made", moment(calibration.account.get("finished"))),
+                    *(("Note", note) for note in calibration.notes),
                 ],
             ),
             Table(
@@ -83,6 +84,15 @@ def calibration_section(calibration: Calibration, folder: RunFolder) -> Section:
             Plots(plots),
         ],
     )
+
+
+def _cells(calibration: Calibration, tracks: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the cells that tracks were measured in; tracks with the same cells together."""
+    by_cells: dict[str, list[str]] = {}
+    for track in tracks:
+        by_cells.setdefault(calibration.cells_of(track), []).append(track)
+    for cells, of_cells in by_cells.items():
+        yield ("Cells" if len(by_cells) == 1 else f"Cells of {listed(of_cells, MOST_NAMES)}", cells)
 
 
 def _thresholds(name: str, track: TrackCalibration) -> Iterator[tuple[str, ...]]:

@@ -480,7 +480,38 @@ def test_a_precision_that_is_not_reached_is_said(calibrate, tmp_path):
     assert "not reached" in outcome.out
 
 
-@pytest.mark.parametrize(("lines", "said"), [("two\t0\t10\n", "none of the"), ("", "no interval in the BED file")])
+def test_a_cell_without_peaks_counts_as_such(data, calibrate, tmp_path):
+    (tmp_path / "heart.DNase.bed").write_text("")
+    with gzip.open(tmp_path / "liver.DNase.bed.gz", "rt") as stream:
+        (tmp_path / "liver.DNase.bed").write_text(stream.read())
+    outcome = calibrate("--tracks", "DNase", peaks=tmp_path / "{sample}.{track}.bed")
+    found = calibration(outcome, tmp_path).track("DNase")
+    assert found.samples["heart"].true[0] == 0 < found.samples["liver"].true[0]
+    assert found.samples["heart"].called[0] == frame_of(data, "DNase").query("sample == 'heart'")["predicted"].count()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_area_of_a_perfect_ranking_is_at_most_1(seed):
+    from epigept_batch.calibration.tally import _average_precision
+
+    rng = np.random.default_rng(seed)
+    true = np.concatenate([np.zeros(50, dtype=np.int64), rng.integers(1, 50, 300)])
+    every = true + np.concatenate([rng.integers(1, 50, 50), np.zeros(300, dtype=np.int64)])
+    assert _average_precision(every, true) == pytest.approx(1, abs=1e-12)
+    assert _average_precision(every, true) <= 1
+
+
+def test_no_input_is_replaced(data, calibrate, tmp_path):
+    assert data
+    peaks = tmp_path / "liver.DNase.bed.gz"
+    before = peaks.read_bytes()
+    outcome = calibrate("--sample", "liver", "--tracks", "DNase", "--force", peaks=peaks, out=peaks)
+    assert outcome.code == 2
+    assert f"{peaks}: is also an input; choose another --out" in outcome.err
+    assert peaks.read_bytes() == before
+
+
+@pytest.mark.parametrize(("lines", "said"), [("two\t0\t10\n", "none of the"), ("", "none of the")])
 def test_peaks_that_are_nowhere_are_refused(calibrate, tmp_path, lines, said):
     for sample in SAMPLES:
         (tmp_path / f"{sample}.DNase.bed").write_text(lines)

@@ -16,7 +16,7 @@ from epigept_batch.calibration.curves import Curve, Reliability
 from epigept_batch.cli.main import cli
 from epigept_batch.results import bins
 from epigept_batch.results.folder import read_run_folder
-from epigept_batch.results.peaks import find_peaks
+from epigept_batch.results.peaks import find_peaks, stale_peaks
 from valued_runs import BIN, write_run
 
 LENGTHS = {"one": 700 * BIN - 50, "two": 200 * BIN - 1, "three": 90}
@@ -275,9 +275,22 @@ def test_top_alone_of_a_track_that_is_mostly_0(tmp_path):
     assert done.code == 0
     assert "liver CTCF: only 2 candidates, fewer than --top 5" in done.err
     assert [line[1] for line in lines_of(folder / "liver.CTCF.narrowPeak")] == [5 * BIN, 9 * BIN]
+    assert "above 0" in done.err
+    meaning = json.loads((folder / "liver.peaks.json").read_text())["tracks"]["CTCF"]["meaning"]
+    assert meaning.endswith("Here that value is 0, so the candidates are peaks with any signal.")
 
 
-def write_thresholds(path, *, model=MODEL, bin_bp=BIN, tracks=("DNase", "H3K27me3"), mean=True):
+def write_thresholds(
+    path,
+    *,
+    model=MODEL,
+    bin_bp=BIN,
+    tracks=("DNase", "H3K27me3"),
+    mean=True,
+    samples=("K562",),
+    of_dnase=None,
+    account=None,
+):
     """A calibration whose best F1 is at 1.5, and whose precision reaches 90 % at 2."""
     curve = Curve(np.array([0, 1, 1.5, 2]), np.array([10_000, 900, 500, 300]), np.array([600, 500, 400, 270]))
     poor = Curve(np.array([0, 1, 1.5, 2]), np.array([10_000, 2000, 900, 300]), np.array([600, 500, 420, 90]))
@@ -288,16 +301,23 @@ def write_thresholds(path, *, model=MODEL, bin_bp=BIN, tracks=("DNase", "H3K27me
         from epigept_batch.calibration.calibration_file import Levels
 
         levels = Levels(np.array([0.0]), np.array([10_000]), np.array([600]), *np.full((3, 1), 0.1))
-    of_track = TrackCalibration(series[0], series[1] if mean else None, levels, {"K562": curve})
     contigs = ("chr1", "chr2")
-    names = dict.fromkeys(tracks, of_track)
-    write_calibration(path, names, model=model, samples=["K562"], contigs=contigs, bin_bp=bin_bp, account={})
+    names = {
+        track: TrackCalibration(
+            series[0],
+            series[1] if mean else None,
+            levels,
+            dict.fromkeys((track == "DNase" and of_dnase) or samples, curve),
+        )
+        for track in tracks
+    }
+    write_calibration(path, names, model=model, samples=samples, contigs=contigs, bin_bp=bin_bp, account=account or {})
     return path
 
 
 def test_thresholds_of_a_calibration_are_used_and_cited(folder, tmp_path):
     path = write_thresholds(tmp_path / "c.json")
-    assert peaks(folder, "--threshold", 1.5, "--out", tmp_path / "plain").code == 0
+    assert peaks(folder, "--threshold", 1.5, "--low", 1, "--out", tmp_path / "plain").code == 0
     assert peaks(folder, "--calibration", path, "--out", tmp_path / "calibrated").code == 0
     for name in ("liver.DNase.narrowPeak", "liver.H3K27me3.broadPeak"):
         assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "calibrated" / name).read_bytes()
@@ -307,14 +327,21 @@ def test_thresholds_of_a_calibration_are_used_and_cited(folder, tmp_path):
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "model_sha256": MODEL,
         "cells": ["K562"],
+        "notes": [],
         "contigs": ["chr1", "chr2"],
     }
     track = record["tracks"]["DNase"]
     assert track["meaning"] == (
         "In held-out cells (K562), 80.0% of the bins that reach this threshold lie in measured peaks, and they are "
         "66.7% of all bins in peaks. Of all bins, 6.0% lie in peaks. The mean of the training cells has a precision "
-        "of 46.7% at that recall. Peaks also contain bins from edge_threshold up, of which fewer lie in measured peaks."
+        "of 46.7% at that recall."
     )
+    lower = "of which fewer lie in measured peaks."
+    broad = record["tracks"]["H3K27me3"]["meaning"]
+    assert broad.endswith(f"Peaks also contain lower bins in gaps of at most max_gap_bp, {lower}")
+    assert peaks(folder, "--calibration", path, "--low", 0.5, "--out", tmp_path / "lower").code == 0
+    with_flanks = json.loads((tmp_path / "lower/liver.peaks.json").read_text())["tracks"]["DNase"]["meaning"]
+    assert with_flanks.endswith(f"Peaks also contain lower bins from edge_threshold up, {lower}")
     assert (track["threshold"], track["precision"], track["recall"]) == (1.5, 0.8, pytest.approx(2 / 3))
     assert track["chosen_by"] == "highest F1"
 
@@ -328,9 +355,39 @@ def test_a_precision_chooses_another_threshold_and_one_track_may_have_its_own(fo
     tracks = json.loads(done.out)[0]["tracks"]
     assert (tracks["DNase"]["threshold"], tracks["H3K27me3"]["threshold"]) == (2, 0.7)
     assert tracks["DNase"]["chosen_by"] == "precision of at least 0.85"
+    # Another precision chooses the same threshold, but the record says what was asked for.
+    refused = peaks(folder, "--calibration", path, "--precision", 0.83, "--threshold", "h3k27me3=0.7", "--low", 1)
+    assert refused.code == 2
+    assert "source of the threshold" in refused.err
     assert tracks["DNase"]["meaning"].endswith("How well the mean of the training cells does is not known.")
     assert tracks["H3K27me3"]["meaning"].startswith("The user chose this threshold.")
     assert "precision" not in tracks["H3K27me3"]
+
+
+def test_the_cells_of_a_track_and_what_the_network_knew_of_them_are_said(folder, tmp_path):
+    path = write_thresholds(
+        tmp_path / "c.json",
+        samples=("K562", "H1", "A549"),
+        of_dnase=("K562", "H1"),
+        account={"cells": {"H1": {"trained_on": True}, "K562": {"trained_on": False}}, "notes": ["optimistic"]},
+    )
+    assert peaks(folder, "--calibration", path).code == 0
+    record = json.loads((folder / "liver.peaks.json").read_text())
+    meanings = [record["tracks"][name]["meaning"] for name in ("DNase", "H3K27me3")]
+    trained = "and cells that the network was trained on (H1), 80.0%"
+    assert meanings[0].startswith(f"In held-out cells (K562) {trained}")
+    assert meanings[1].startswith(f"In held-out cells (K562, A549) {trained}")
+    assert record["calibration"]["notes"] == ["optimistic"]
+
+
+def test_other_tracks_whose_peaks_go_are_named(folder):
+    assert peaks(folder, "--threshold", 1).code == 0
+    done = peaks(folder, "--threshold", 1, "--tracks", "DNase", "--force")
+    assert done.code == 0
+    assert "liver: removed, since one call makes all peaks of a sample: liver.H3K27me3.broadPeak" in done.err
+    assert [path.name for path in folder.glob("*Peak")] == ["liver.DNase.narrowPeak"]
+    (folder / "liver.peaks.json").write_text("{")
+    assert peaks(folder, "--threshold", 2, "--force").code == 0
 
 
 def test_a_calibration_of_another_model_is_refused_unless_told(folder, tmp_path):
@@ -379,6 +436,28 @@ def test_view_and_plot_find_the_peaks_beside_the_tracks(folder):
         folder / "liver.DNase.narrowPeak": ("liver", "DNase"),
         folder / "liver.H3K27me3.broadPeak": ("liver", "H3K27me3"),
     }
+
+
+def test_peaks_of_an_earlier_prediction_are_not_shown(folder):
+    assert peaks(folder, "--threshold", 1).code == 0
+    path = folder / "liver.run.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "finished": "2031-01-01T00:00:00+00:00"}))
+    found = read_run_folder(folder)
+    assert find_peaks(found) == {}
+    assert stale_peaks(found) == [folder / "liver.DNase.narrowPeak", folder / "liver.H3K27me3.broadPeak"]
+    (folder / "liver.DNase.mine.narrowPeak").write_text("one\t0\t128\n")  # not of `peaks`
+    assert list(find_peaks(found)) == [folder / "liver.DNase.mine.narrowPeak"]
+
+
+def test_peaks_of_samples_with_dots_in_their_names_are_told_apart(tmp_path):
+    samples = ("cell", "cell.DNase")
+    folder = write_run(tmp_path / "run", make_values(samples, ("DNase", "CTCF")), LENGTHS, **every())
+    assert peaks(folder, "--threshold", 1).code == 0
+    for chosen in (samples, samples[:1], samples[1:]):
+        assert find_peaks(read_run_folder(folder, chosen)) == {
+            folder / f"{sample}.{track}.narrowPeak": (sample, track) for sample in chosen for track in ("DNase", "CTCF")
+        }
 
 
 def test_the_same_again_is_up_to_date_and_another_rule_is_not_written_over_it(folder):
@@ -447,7 +526,7 @@ def test_records_without_predicted_bins_are_refused(folder, values):
 def test_a_threshold_that_nothing_reaches_gives_empty_files_and_a_note(folder):
     done = peaks(folder, "--threshold", 50, "--bigbed")
     assert done.code == 0
-    assert "liver DNase: no peak; the highest signal is" in done.err
+    assert "liver DNase: no peak; the highest ln(1 + signal) is 8.75, the threshold 50" in done.err
     assert (folder / "liver.DNase.narrowPeak").read_text() == ""
     with pyBigWig.open(str(folder / "liver.DNase.narrowPeak.bb")) as file:
         assert not file.entries("one", 0, LENGTHS["one"])

@@ -479,7 +479,7 @@ def test_an_evaluation_as_evaluate_writes_it(genome, tmp_path):
 MODEL = "ab" * 32
 
 
-def write_calibrated(tmp_path, tracks, **fields):
+def write_calibrated(tmp_path, tracks, *, trained_on=False, **fields):
     """A run of a model, and a calibration with counts that a person can check."""
     selection = {name: [[0, length // BIN]] for name, length in LENGTHS.items()}
     inputs = {"model": MODEL, "selection of bins": selection, **fields}
@@ -494,7 +494,12 @@ def write_calibrated(tmp_path, tracks, **fields):
     both = TrackCalibration(series, Series(curve, shares, 0.321), levels, {"heart": curve})
     found = dict.fromkeys(tracks, both) | {"H3K27ac": TrackCalibration(series, None, None, {"heart": curve})}
     path = tmp_path / "cal.json"
-    account = {"training_windows": "left out", "finished": "2026-01-02T03:04:05+00:00"}
+    account = {
+        "training_windows": "left out",
+        "finished": "2026-01-02T03:04:05+00:00",
+        "notes": ["few bins in peaks"],
+        "cells": {"heart": {"trained_on": trained_on}},
+    }
     write_calibration(path, found, model=MODEL, samples=["heart"], contigs=["chr21"], bin_bp=BIN, account=account)
     return run, path
 
@@ -514,11 +519,27 @@ def test_a_calibration_is_cited(tmp_path):
     _, *rows = found.table("The prediction beside the mean of training cells")
     assert rows == [["DNase", "1,000", "150", "0.654", "0.321", "10.0 %"]]
     facts = found.facts("What it was measured on")
-    assert facts["Held-out cells"] == "heart"
+    assert facts["Cells"] == "held-out cells (heart)"
+    assert facts["Note"] == "few bins in peaks"
     assert facts["Windows that the network was trained on"] == "left out"
     assert f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}." in found.words()
     assert "Reliability of DNase" in found.text
     assert "Reliability of H3K27ac" not in found.text
+
+
+def test_a_calibration_on_training_cells_is_cited_as_such(tmp_path):
+    run, path = write_calibrated(tmp_path, ["DNase"], trained_on=True)
+    assert report(run, "--calibration", path).code == 0
+    found = Page(run / "report.html")
+    assert found.facts("What it was measured on")["Cells"] == "cells that the network was trained on (heart)"
+
+
+def test_the_calibration_is_not_replaced(tmp_path):
+    run, path = write_calibrated(tmp_path, ["DNase"])
+    before = path.read_bytes()
+    done = report(run, "--calibration", path, "--out", path, "--force")
+    assert (done.code, "is also an input; choose another --out" in done.err) == (2, True)
+    assert path.read_bytes() == before
 
 
 def test_a_calibration_of_another_run_is_refused(tmp_path):

@@ -11,6 +11,7 @@ from epigept_batch.commands.evaluate.selected import find_regions
 from epigept_batch.errors import InputError, OutputError
 from epigept_batch.evaluation.seen import seen_cell, seen_genome, trained_cells
 from epigept_batch.evaluation.training_mean import kept_mean
+from epigept_batch.files import check_is_no_input
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.results.bins import bin_bp_of
 from epigept_batch.results.folder import read_run_folder
@@ -113,6 +114,7 @@ def make_plan(request: CalibrateRequest, progress: Progress) -> CalibratePlan:
     notes += [remark.said for remark in verdict.remarks if remark.aloud]
     compared = [contig for contig in folder.contigs if contig.name in wanted]
     windows = _windows(request, folder, compared, spec, notes)
+    _check_is_no_input(request, tracks)
     return CalibratePlan(
         folder=folder,
         model=model,
@@ -135,6 +137,19 @@ def _check_out(request: CalibrateRequest) -> None:
             "exists and is not a calibration; move it away, choose another --out, or replace it with --force",
             request.out,
         )
+
+
+def _check_is_no_input(request: CalibrateRequest, tracks: Sequence[TrackPlan]) -> None:
+    """Check that no input would be replaced, not even with --force.
+
+    Raises:
+        OutputError: One would.
+    """
+    read = [path for track in tracks for _, path in track.pairs]
+    read += [path for track in tracks for path in track.cells.values()]
+    check_is_no_input(
+        request.out, [*read, *request.excludes, *request.beds, *([request.model] if request.model else [])]
+    )
 
 
 def _model_of(samples: Sequence[SampleResults], folder: RunFolder) -> str:
@@ -325,7 +340,7 @@ def _kept(
     (path,) = cells.values()
     kept = kept_mean(path)
     if kept is not None:
-        kept.check(track=track, bin_bp=bin_bp)
+        kept.check(track=track, bin_bp=bin_bp, zero_fill=request.zero_fill)
         names = {name.casefold() for name in held_out}
         if inside := sorted(cell for cell in kept.cells if cell.casefold() in names):
             raise InputError(

@@ -18,15 +18,16 @@ from epigept_batch.commands.calibrate.plan import LEFT_OUT, make_plan
 from epigept_batch.errors import InputError
 from epigept_batch.evaluation.compared import mean_of
 from epigept_batch.evaluation.selection import by_contig, half_covered, in_windows, overlapped
+from epigept_batch.evaluation.training_mean import SPACE
 from epigept_batch.files import make_folder
 from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.results.bins import blocks
-from epigept_batch.sequence.regions import read_intervals
+from epigept_batch.sequence.regions import bed_lines, read_intervals
 from epigept_batch.tiling import bins_of, ceil_div
 from epigept_batch.tracks.signal import BinnedTrack, SignalTrack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -125,7 +126,9 @@ class _Counting:
     def add(self, predicted: ResultTrack, peaks: Path, progress: Progress) -> set[str]:
         """Count the bins of a sample, and return the names of the contigs that have any."""
         plan = self._plan
-        in_peaks = by_contig(read_intervals(peaks, plan.folder.contigs))
+        # A cell without peaks is a result too.
+        intervals = [] if next(bed_lines(peaks), None) is None else read_intervals(peaks, plan.folder.contigs)
+        in_peaks = by_contig(intervals)
         compared = set()
         with closing(SignalTrack(predicted.path)) as file:
             series = BinnedTrack(file, bin_bp=plan.bin_bp, space=plan.folder.space, wanted="log1p", finite=True)
@@ -310,9 +313,25 @@ def _account(
             }
             for track in plan.tracks
         },
-        "training_space": request.training_space if request.training is not None else None,
-        "notes": [*plan.notes, *few, *([ONE_CELL] if len(plan.seen) == 1 else [])],
+        "training_space": _training_space(request, plan),
+        "notes": [*plan.notes, *few, *_notes_on_cells(plan.tracks)],
     }
+
+
+def _training_space(request: CalibrateRequest, plan: CalibratePlan) -> str | None:
+    """Return what the training tracks hold; None without any. A kept mean knows it, whatever the options say."""
+    if request.training is None:
+        return None
+    return SPACE if any(track.kept is not None for track in plan.tracks) else request.training_space
+
+
+def _notes_on_cells(tracks: Sequence[TrackPlan]) -> Iterator[str]:
+    """Yield a note on tracks that were measured in one cell."""
+    alone = [track.name for track in tracks if len(track.pairs) == 1]
+    if len(alone) == len(tracks):
+        yield ONE_CELL
+    elif alone:
+        yield f"{', '.join(alone)}: {ONE_CELL}"
 
 
 def _file(track: ResultTrack) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from epigept_batch.commands.matrix.files import BEDGRAPH, H5AD, NPZ, MatrixFiles
 from epigept_batch.errors import InputError
+from epigept_batch.files import check_is_no_input
 from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.matrix import h5ad, npz
 from epigept_batch.matrix.columns import check_space, choose_columns, label_of
@@ -93,11 +94,11 @@ def _check_options(request: MatrixRequest, kind: str) -> None:
 
     Raises:
         InputError: They do not.
+        OutputError: An input would be replaced.
     """
     if request.out.is_dir():
         raise InputError("is a folder; name a file", request.out)
-    if any(bed.exists() and request.out.exists() and bed.samefile(request.out) for bed in request.beds):
-        raise InputError("is also an input; choose another --out", request.out)
+    check_is_no_input(request.out, request.beds)
     if not request.beds and request.bin_bp is None:
         raise InputError("no rows; pass regions with --bed, or choose bins with --bins 10000")
     if request.beds and request.bin_bp is not None:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import epigept_batch
+from epigept_batch.commands.peaks.rules import CALIBRATION
 from epigept_batch.errors import InputError
 from epigept_batch.inference.model_file import file_sha256
+from epigept_batch.intervals.cutoff import SMALLEST
 from epigept_batch.intervals.peaks import NARROW
+from epigept_batch.results.peaks import RUN_FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +60,7 @@ def inputs_of(
         "content of the bigWigs": {track.name: file_sha256(track.path) for track in tracks},
         "calibration": None if calibration is None else calibration.sha256,
         "threshold": {name: rule.threshold for name, rule in named.items()},
+        "source of the threshold": {name: dict(rule.source) for name, rule in named.items()},
         "--top": request.top,
         "format": {name: rule.form for name, rule in named.items()},
         "--low": {name: rule.low for name, rule in named.items()},
@@ -77,7 +81,7 @@ def account_of_rule(rule: TrackRule, threshold: float, *, bin_bp: int) -> dict[s
     """
     return {
         **rule.source,
-        "meaning": _meaning(rule),
+        "meaning": _meaning(rule, threshold),
         "format": rule.form,
         "threshold": threshold,
         "threshold_as_signal": float(np.expm1(threshold)),
@@ -89,13 +93,16 @@ def account_of_rule(rule: TrackRule, threshold: float, *, bin_bp: int) -> dict[s
     }
 
 
-def _meaning(rule: TrackRule) -> str:
+def _meaning(rule: TrackRule, threshold: float) -> str:
     """Return what the threshold of a track means, and what applies to fewer or other bins than it."""
     parts = [rule.meaning]
+    if rule.threshold is None and threshold <= SMALLEST:
+        parts.append("Here that value is 0, so the candidates are peaks with any signal.")
     if rule.threshold is not None and rule.top is not None:
         parts.append(f"Of these peaks, the {rule.top:,} strongest are kept.")
-    if rule.source["rule"] == "calibration" and rule.low < 1:
-        parts.append("Peaks also contain bins from edge_threshold up, of which fewer lie in measured peaks.")
+    if rule.source["rule"] == CALIBRATION and (rule.low < 1 or rule.gap):
+        lower = "from edge_threshold up" if rule.low < 1 else "in gaps of at most max_gap_bp"
+        parts.append(f"Peaks also contain lower bins {lower}, of which fewer lie in measured peaks.")
     return " ".join(parts)
 
 
@@ -130,10 +137,12 @@ def make_record(
             "sha256": calibration.sha256,
             "model_sha256": calibration.model,
             "cells": list(calibration.samples),
+            "notes": list(calibration.notes),
             "contigs": list(calibration.contigs),
         },
         "model_sha256": model_of(sample),
         "bin_bp": bin_bp,
+        RUN_FINISHED: sample.record.get("finished"),
         "bigwigs": {
             one.path.name: {"bytes": one.path.stat().st_size, "sha256": inputs["content of the bigWigs"][one.name]}
             for one in bigwigs

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 NARROW_MARKS = ("DNase", "ATAC", "CTCF", "H3K4me3", "H3K27ac")
 BROAD_MARKS = ("H3K36me3", "H3K27me3", "H3K9me3", "H3K4me1")
 LOW = {NARROW: 0.75, BROAD: 0.5}
-"""Default share of the threshold that the edges of a peak reach, of ln(1 + signal)."""
+"""Default share of a chosen threshold that the edges of a peak reach, of ln(1 + signal)."""
+LOW_OF_CALIBRATED = 1.0
+"""The same for a threshold of a calibration, whose precision is that of bins that reach it, not of lower ones."""
 MAX_GAP = {NARROW: 0, BROAD: 600}
 """Default gap in bp. SICER bridges gaps of 600 bp in broad marks."""
 MIN_LENGTH = {NARROW: 0, BROAD: 500}
 """Default length in bp; a peak has at least one bin."""
+CALIBRATION = "calibration"
+"""What the record calls thresholds that come from a calibration."""
 TOP_SHARE = 0.05
 """With --top alone, a candidate reaches the value that this share of the track's bins reach."""
 
@@ -96,7 +100,8 @@ def make_rules(
     for track in tracks:
         form = form_of(track, request)
         threshold, source, meaning = _threshold(request, track, by_track.get(track, of_all), calibration)
-        low = LOW[form] if request.low is None else request.low
+        low = LOW_OF_CALIBRATED if source["rule"] == CALIBRATION else LOW[form]
+        low = low if request.low is None else request.low
         gap = MAX_GAP[form] if request.max_gap is None else request.max_gap
         length = MIN_LENGTH[form] if request.min_length is None else request.min_length
         rules[track] = TrackRule(
@@ -141,13 +146,13 @@ def _calibrated(calibration: Calibration, track: str, precision: float | None) -
         )
     of_track = calibration.track(track)
     in_peaks = of_track.in_peaks / of_track.bins
-    cells = ", ".join(calibration.samples)
     meaning = (
-        f"In held-out cells ({cells}), {found.precision:.1%} of the bins that reach this threshold lie in measured "
-        f"peaks, and they are {found.recall:.1%} of all bins in peaks. Of all bins, {in_peaks:.1%} lie in peaks."
+        f"In {calibration.cells_of(track)}, {found.precision:.1%} of the bins that reach this threshold lie in "
+        f"measured peaks, and they are {found.recall:.1%} of all bins in peaks. Of all bins, {in_peaks:.1%} lie in "
+        "peaks."
     )
     source: dict[str, Any] = {
-        "rule": "calibration",
+        "rule": CALIBRATION,
         "chosen_by": "highest F1" if precision is None else f"precision of at least {precision:g}",
         "precision": found.precision,
         "recall": found.recall,

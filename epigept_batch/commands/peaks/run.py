@@ -17,6 +17,7 @@ from epigept_batch.errors import InputError, OutputError, reason
 from epigept_batch.files import output_folder, publish, remove_leftovers, temporary_beside
 from epigept_batch.intervals.peaks import PeakLines, autosql
 from epigept_batch.provenance.run_record import is_up_to_date, withdraw, write_record
+from epigept_batch.results import peaks as results_peaks
 from epigept_batch.results.bins import bin_bp_of, predicted_spans
 from epigept_batch.results.folder import read_run_folder
 from epigept_batch.tracks.bigbed import write_bigbed
@@ -185,10 +186,18 @@ def _call(
         record = make_record(
             job.sample, accounts, job.inputs, bigwigs=job.tracks, calibration=calibration, bin_bp=bin_bp
         )
+        _say_what_goes(job, progress)
         withdraw(job.files)
         for path, temporary in made.items():
             publish(temporary, path)
         write_record(job.files, record)
+
+
+def _say_what_goes(job: _Job, progress: Progress) -> None:
+    """Name the earlier peaks that this call removes and does not replace, such as those of other tracks."""
+    earlier = results_peaks.read_peaks_record(job.files.record).get("files", {})
+    if gone := sorted(set(earlier) - {path.name for path in job.files.outputs}):
+        progress.say(f"{job.sample.name}: removed, since one call makes all peaks of a sample: {', '.join(gone)}")
 
 
 def _temporary(path: Path, stack: ExitStack) -> Path:
@@ -230,9 +239,10 @@ def _say_if_few(account: Mapping[str, Any], job: _Job, track: ResultTrack, progr
     """Say that a track has fewer peaks than the user may expect."""
     name = f"{job.sample.name} {track.name}"
     if account["top"] is not None and account["peaks"] < account["top"]:
-        progress.say(f"{name}: only {account['peaks']:,} candidates, fewer than --top {account['top']:,}")
+        few = account["peaks"]
+        progress.say(f"{name}: only {few:,} candidate{'s' * (few != 1)}, fewer than --top {account['top']:,}")
     elif not account["peaks"]:
         progress.say(
-            f"{name}: no peak; the highest signal is {account['signal_of_score_1000']:.4g}, the threshold "
-            f"{account['threshold_as_signal']:.4g}"
+            f"{name}: no peak; the highest ln(1 + signal) is {math.log1p(account['signal_of_score_1000']):.4g}, the "
+            f"threshold {account['threshold']:.4g}"
         )
