@@ -119,7 +119,7 @@ class Simulated:
                 (work / f"{cell}.{track}.bed").write_text("".join(lines))
         contigs = [Contig(name, CONTIG_BP) for name in CONTIGS]
         for number, track in enumerate(TRACKS):
-            writer = BigWigWriter(work / f"mean.{track}.bw", contigs, bin_bp=BIN_BP)
+            writer = BigWigWriter(work / f"average.{track}.bw", contigs, bin_bp=BIN_BP)
             for contig in contigs:
                 writer.write(contig, 0, self.mean[contig.name][:, number].astype(np.float32))
             writer.close()
@@ -135,7 +135,7 @@ class Simulated:
         """Calibrate on the first contig."""
         work = self._work
         samples = [word for cell in CALIBRATED for word in ("--sample", cell)]
-        patterns = ["--peaks", work / "{sample}.{track}.bed", "--training", work / "mean.{track}.bw"]
+        patterns = ["--peaks", work / "{sample}.{track}.bed", "--training", work / "average.{track}.bw"]
         options = ["--training-space", "log1p", "--chromosome", CONTIGS[0], "--out", work / "calibration.json"]
         measured([COMMAND, "calibrate", work / "tracks", *samples, *patterns, *options])
         return read_calibration(work / "calibration.json")
@@ -212,7 +212,7 @@ def whole_genome(sizes: Path, work: Path) -> None:
     chosen = [contig for contig in contigs if contig[0].removeprefix("chr") in main_ones]
     folder = work / "whole"
     folder.mkdir(exist_ok=True)
-    for seed, name in enumerate(("one.DNase.bw", "mean.DNase.bw")):
+    for seed, name in enumerate(("one.DNase.bw", "average.DNase.bw")):
         if not (folder / name).exists():
             generate(folder / name, chosen, seed)
     (folder / "one.bed").write_text(
@@ -228,7 +228,7 @@ def whole_genome(sizes: Path, work: Path) -> None:
     words = ["calibrate", folder, "--peaks", folder / "one.bed", "--out", work / "whole.json"]
     words += ["--include-training-cells", "--include-training-windows"]
     print("\n| hg38, a generated track of a sample | s | s of cores | MB |\n|---|---|---|---|")
-    training = ["--training", folder / "mean.DNase.bw", "--training-space", "log1p"]
+    training = ["--training", folder / "average.DNase.bw", "--training-space", "log1p"]
     for name, options in (("alone", []), ("and the mean of training cells", training)):
         seconds, memory, used = measured_with_cores([COMMAND, *words, *options])
         print(f"| {name} | {seconds:.0f} | {used:.0f} | {memory / 1e6:.0f} |", flush=True)

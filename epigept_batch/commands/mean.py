@@ -15,7 +15,7 @@ from epigept_batch.assemblies import names_of
 from epigept_batch.errors import InputError
 from epigept_batch.evaluation.compared import READ_BP, mean_of
 from epigept_batch.evaluation.seen import trained_cells
-from epigept_batch.evaluation.training_mean import SPACE, STEM, file_name
+from epigept_batch.evaluation.training_mean import SPACE, STEM, check_no_folder, file_name, is_kept_mean
 from epigept_batch.files import in_words, output_folder, temporary_beside
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.names import LONGEST_TRACK, can_be_file_name
@@ -89,6 +89,7 @@ def run_mean(request: MeanRequest, progress: Progress) -> OutputSet:
     bin_bp = request.bin_bp or (BIN_BP if spec is None else spec.geometry.bin_bp)
     chosen = _chosen(request, spec, progress)
     files = OutputSet(request.out, STEM, tuple(map(file_name, chosen)), "means")
+    _check_files(request, files, chosen)
     inputs = {
         "tracks": {
             track: {cell: _account(path) for cell, path in sorted(cells.items())} for track, cells in chosen.items()
@@ -156,16 +157,8 @@ def _chosen(request: MeanRequest, spec: Spec | None, progress: Progress) -> dict
         InputError: There are none, or not those of a named track or cell.
     """
     where = f"--training {request.training}"
-    files = TrackFiles(request.training)
-    if not files.names("cell"):
-        raise InputError(f"{where}: must contain {{cell}} in place of the cells' names")
-    if files.names("sample"):
-        raise InputError(f"{where}: contains {{sample}}; use {{cell}} and {{track}}")
-    if not files.names("track") and len(request.tracks) != 1:
-        raise InputError(f"{where}: no {{track}} in the path; add it, or name the one track with --tracks")
-    every = (
-        {track: files.cells(track) for track in dict.fromkeys(request.tracks)} if request.tracks else files.every_cell()
-    )
+    files = _pattern(request)
+    every = _of_tracks(files, request.tracks) if request.tracks else files.every_cell()
     for track in every:
         if not can_be_file_name(track, longest=LONGEST_TRACK):
             raise InputError(f"--tracks: '{track}' cannot be part of a file name")
@@ -179,6 +172,55 @@ def _chosen(request: MeanRequest, spec: Spec | None, progress: Progress) -> dict
     if lacking := [track for track, cells in chosen.items() if not cells]:
         raise InputError(f"{where}: no bigWig of the chosen cells for {', '.join(lacking)}; name others with --tracks")
     return chosen
+
+
+def _pattern(request: MeanRequest) -> TrackFiles:
+    """Return the files of --training.
+
+    Raises:
+        InputError: It has other places than {cell} and {track}.
+    """
+    where = f"--training {request.training}"
+    check_no_folder(request.training)
+    files = TrackFiles(request.training)
+    if not files.names("cell"):
+        raise InputError(f"{where}: must contain {{cell}} in place of the cells' names")
+    if files.names("sample"):
+        raise InputError(f"{where}: contains {{sample}}; use {{cell}} and {{track}}")
+    if not files.names("track") and len(request.tracks) != 1:
+        raise InputError(f"{where}: no {{track}} in the path; add it, or name the one track with --tracks")
+    return files
+
+
+def _of_tracks(files: TrackFiles, names: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """Return the files of named tracks, by track and cell; where no file has a name, its case is ignored."""
+    exact = {name: files.cells(name) for name in dict.fromkeys(names)}
+    if not files.names("track"):
+        return exact
+    every = {} if all(exact.values()) else files.every_cell()
+    by_name = {track.casefold(): track for track in every}
+    found = {}
+    for name, cells in exact.items():
+        track = name if cells else by_name.get(name.casefold(), name)
+        found[track] = cells or every.get(track, {})
+    return found
+
+
+def _check_files(request: MeanRequest, files: OutputSet, chosen: Mapping[str, Mapping[str, Path]]) -> None:
+    """Check that no input would be replaced, and that neither an earlier mean nor this one passes for a cell.
+
+    Raises:
+        InputError: It would.
+    """
+    every = [path for cells in chosen.values() for path in cells.values()]
+    files.check_inputs(every)
+    if means := [path for path in every if is_kept_mean(path)]:
+        raise InputError("is itself a mean that epigept-batch mean keeps, not a cell; move it elsewhere", means[0])
+    if any(TrackFiles(request.training).fits(path) for path in files.outputs):
+        raise InputError(
+            f"--out {request.out}: its files would fit --training {request.training}, so the next run would take the "
+            "mean for a cell; choose another --out"
+        )
 
 
 def _kept_cells(request: MeanRequest, spec: Spec | None, found: Sequence[str], progress: Progress) -> set[str]:

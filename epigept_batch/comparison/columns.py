@@ -107,12 +107,26 @@ class Columns:
 
 def common_spans(samples: Sequence[SampleResults], contig: Contig, bin_bp: int) -> list[Span]:
     """Return the bins of a contig that all samples were predicted for; all bins if no record says which."""
-    wanted = np.ones(bins_of(contig.length, bin_bp), dtype=np.bool_)
-    for sample in samples:
-        if "selection of bins" in sample.record.get("inputs", {}):
-            own = np.zeros_like(wanted)
-            for first, last in predicted_spans(sample, contig):
-                own[first:last] = True
-            wanted &= own
+    wanted = _predictions_by_bin(samples, contig, bin_bp) == len(samples)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], wanted, [False]]).astype(np.int8)))
     return [(first, last) for first, last in edges.reshape(-1, 2).tolist()]
+
+
+def bins_of_some(samples: Sequence[SampleResults], contig: Contig, bin_bp: int) -> int:
+    """Return the number of a contig's bins that some samples, but not all, were predicted for."""
+    number = _predictions_by_bin(samples, contig, bin_bp)
+    return int(((number > 0) & (number < len(samples))).sum())
+
+
+def _predictions_by_bin(samples: Sequence[SampleResults], contig: Contig, bin_bp: int) -> NDArray[np.int64]:
+    """Return how many samples were predicted for each bin, int64, (bins,); all bins if a record does not say which."""
+    number = np.zeros(bins_of(contig.length, bin_bp), dtype=np.int64)
+    for sample in samples:
+        if "selection of bins" in sample.record.get("inputs", {}):
+            own = np.zeros(len(number), dtype=np.bool_)
+            for first, last in predicted_spans(sample, contig):
+                own[first:last] = True
+            number += own
+        else:
+            number += 1
+    return number

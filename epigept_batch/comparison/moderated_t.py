@@ -25,6 +25,8 @@ LEAST_VARIANCE = 1e-5
 LARGE, SMALL = 1e7, 1e-6
 """Values of the trigamma function beyond which its inverse is its asymptote, as in limma."""
 STEPS = 50
+LEAST_REGIONS = 2
+"""Regions in which replicates must differ, if there are that many regions: the prior is about how variances differ."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Prior:
 class Tests:
     """The test of each region.
 
+    Regions in which replicates do not differ are not tested: their figures are NaN, and they count nowhere.
+
     Attributes:
         t: float64, (regions,): moderated t.
         p: float64, (regions,): two-sided p-values.
@@ -57,6 +61,11 @@ class Tests:
     fdr: NDArray[np.float64]
     prior: Prior
     df_residual: int
+
+    @property
+    def tested(self) -> int:
+        """Number of regions that were tested."""
+        return int((~np.isnan(self.p)).sum())
 
 
 def check_library() -> None:
@@ -100,9 +109,9 @@ def why_not(variances: NDArray[np.float64]) -> str | None:
     """Return why variances cannot be used for a test, in words; None if they can."""
     if not len(variances):
         return "no region to test"
-    if np.median(variances) == 0:
+    if (variances > 0).sum() < min(LEAST_REGIONS, len(variances)):
         return (
-            "replicates do not differ in most regions, so there is no variance to compare with; "
+            f"replicates differ in fewer than {LEAST_REGIONS} regions, so there is no variance to compare with; "
             "check that they are not copies of one sample"
         )
     return None
@@ -112,7 +121,7 @@ def fit_prior(variances: NDArray[np.float64], df: int) -> Prior:
     """Fit the prior by the mean and the variance of ln(variance), as limma's fitFDist.
 
     Args:
-        variances: float64, (regions,), at least one, and not most of them 0.
+        variances: float64, (regions,), at least one, all above 0.
         df: Their degrees of freedom.
     """
     if len(variances) == 1:
@@ -151,10 +160,12 @@ def moderated_t(
 ) -> Tests:
     """Test in each region whether two groups differ.
 
-    The variance comes from all groups, as in a linear model with a mean per group.
+    The variance comes from all groups, as in a linear model with a mean per group. Regions without variance, which
+    have no signal as a rule, are not tested. limma raises their variances to a share of the median instead, with which
+    they make the prior of all other regions vague.
 
     Args:
-        values: float64, (regions, samples), without NaN.
+        values: float64, (regions, samples), without NaN; replicates differ in at least one region.
         groups: The columns of each group.
         minuend: Number of the group that is compared.
         subtrahend: Number of the group that it is compared with.
@@ -162,14 +173,23 @@ def moderated_t(
     from scipy.stats import false_discovery_control
     from scipy.stats import t as student
 
-    variances, df = residual_variances(values, groups)
+    every, df = residual_variances(values, groups)
+    varied = every > 0
+    variances, means = every[varied], group_means(values[varied], groups)
     prior = fit_prior(variances, df)
-    means = group_means(values, groups)
     error = np.sqrt(shrunk(variances, df, prior) * (1 / len(groups[minuend]) + 1 / len(groups[subtrahend])))
     t: NDArray[np.float64] = (means[:, minuend] - means[:, subtrahend]) / error
-    total = min(df + prior.df, df * len(values))
+    total = min(df + prior.df, df * len(variances))
     p: NDArray[np.float64] = np.minimum(2 * student.sf(np.abs(t), total), 1)
-    return Tests(t, p, np.asarray(false_discovery_control(p, method="bh")), prior, df)
+    fdr = np.asarray(false_discovery_control(p, method="bh"))
+    return Tests(_of_all(t, varied), _of_all(p, varied), _of_all(fdr, varied), prior, df)
+
+
+def _of_all(figures: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the figures of some regions as figures of all, float64, (regions,): NaN for the others."""
+    every = np.full(len(known), np.nan)
+    every[known] = figures
+    return every
 
 
 def shrunk(variances: NDArray[np.float64], df: int, prior: Prior) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from epigept_batch.errors import InputError, reason
 from epigept_batch.tracks.signal import BinnedTrack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from epigept_batch.tracks.signal import SignalTrack
 
@@ -30,6 +31,7 @@ class KeptMean:
         cells: The bigWig of each cell in the mean, as it was called then, by cell.
         bin_bp: Base pairs per bin.
         zero_fill: Whether bases without data had a signal of 0.
+        accounts: Of the same files, size in bytes and time of modification in ns.
     """
 
     path: Path
@@ -37,6 +39,21 @@ class KeptMean:
     cells: Mapping[str, Path]
     bin_bp: int
     zero_fill: bool
+    accounts: Mapping[str, tuple[int, int]]
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The cells whose files are still there, but have another size or time of modification than in the mean."""
+        present = {cell: path.stat() for cell, path in self.cells.items() if path.is_file()}
+        return tuple(cell for cell, stat in present.items() if (stat.st_size, stat.st_mtime_ns) != self.accounts[cell])
+
+    def notes(self) -> Iterator[str]:
+        """Yield what the user should know about the mean itself."""
+        if changed := self.changed:
+            yield (
+                f"{self.path}: changed since this mean was made: {', '.join(changed)}; to renew it, repeat "
+                "epigept-batch mean with --force"
+            )
 
     def holds(self, measured: Path) -> str | None:
         """Return the cell whose track in the mean is this file; None if there is none."""
@@ -70,17 +87,26 @@ class KeptMean:
 
 
 def kept_mean(path: Path) -> KeptMean | None:
-    """Return the mean that a bigWig holds, according to `mean.json` beside it; None if that does not list it.
+    """Return the mean that a bigWig holds, according to `mean.json` beside it; None if it is another track.
 
     Raises:
-        InputError: The record is damaged, or the bigWig changed after it was written.
+        InputError: The file has the name of a kept mean, but `mean.json` does not list it; or that is damaged, or the
+            bigWig changed after it was written.
     """
     record = _read_record(path.parent / RECORD)
     if record is None or path.name not in record["files"]:
+        if fnmatch.fnmatchcase(path.name, file_name("*")):
+            raise InputError(
+                f"not listed in a {RECORD} beside it, which says that it holds ln(1 + signal); keep both together, or "
+                "rename this file if another program made it",
+                path,
+            )
         return None
     try:
         (track,) = (name for name in record["tracks"] if file_name(name) == path.name)
-        cells = {str(cell): Path(str(file["path"])) for cell, file in record["inputs"]["tracks"][track].items()}
+        files = record["inputs"]["tracks"][track]
+        cells = {str(cell): Path(str(file["path"])) for cell, file in files.items()}
+        accounts = {str(cell): (int(file["bytes"]), int(file["modified"])) for cell, file in files.items()}
         bin_bp, zero_fill, space = (record[key] for key in ("bin_bp", "zero_fill", "space"))
         size = record["files"][path.name]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -89,7 +115,34 @@ def kept_mean(path: Path) -> KeptMean | None:
         raise InputError("damaged or edited; repeat epigept-batch mean with --force", path.parent / RECORD)
     if not path.is_file() or path.stat().st_size != size:
         raise InputError("changed after epigept-batch mean wrote it; repeat that with --force", path)
-    return KeptMean(path, track, cells, bin_bp, zero_fill)
+    return KeptMean(path, track, cells, bin_bp, zero_fill, accounts)
+
+
+def is_kept_mean(path: Path) -> bool:
+    """Whether `mean.json` beside a bigWig lists it, so that it is not the track of a cell.
+
+    Raises:
+        InputError: The record is damaged.
+    """
+    record = _read_record(path.parent / RECORD)
+    return record is not None and path.name in record["files"]
+
+
+def check_no_folder(training: str) -> None:
+    """Check that --training is not a folder.
+
+    Raises:
+        InputError: It is. The message says what to pass instead.
+    """
+    folder = Path(training)
+    if not folder.is_dir():
+        return
+    if _read_record(folder / RECORD) is not None:
+        raise InputError(f"--training {training}: is a folder; pass '{folder / file_name('{track}')}'")
+    raise InputError(
+        f"--training {training}: is a folder; pass a path with {{cell}} and {{track}}, such as "
+        f"'{folder / '{cell}.{track}.bw'}'"
+    )
 
 
 def file_name(track: str) -> str:

@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from epigept_batch.errors import InputError
 from epigept_batch.files import publish
-from epigept_batch.provenance.run_record import withdraw, write_record
+from epigept_batch.provenance.run_record import names_to_replace, withdraw, write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
@@ -53,6 +54,18 @@ class OutputSet:
     def could_be_outputs(self) -> list[Path]:
         """Return all files of the folder."""
         return [path for path in self.folder.iterdir() if path.is_file()]
+
+    def check_inputs(self, inputs: Iterable[Path]) -> None:
+        """Check that no input would be replaced or removed.
+
+        Raises:
+            InputError: One would be.
+        """
+        outputs = [self.record, *(self.folder / name for name in sorted(names_to_replace(self)))]
+        present = [path for path in outputs if path.exists()]
+        for path in inputs:
+            if path.exists() and any(path.samefile(output) for output in present):
+                raise InputError("is an input, but would be replaced; choose another --out, or move this file", path)
 
     def publish(self, finished: Mapping[str, Path], document: Mapping[str, Any]) -> None:
         """Give finished files their names, and write the record. Files of an earlier run are removed first.

@@ -12,7 +12,7 @@ from epigept_batch.files import replacing, sync_folder
 from epigept_batch.provenance.made_from import differing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -123,11 +123,25 @@ def is_up_to_date(files: OutputFiles, inputs: Mapping[str, Any]) -> bool:
     changed = differing(record["inputs"], json.loads(json.dumps(inputs)))
     if changed:
         raise OutputError(
-            f"existing {files.what} were made with a different {', '.join(changed)}; choose another --out, "
-            "or replace them with --force",
+            f"existing {files.what} were made with {_different(changed)}; choose another --out, or replace them with "
+            "--force",
             files.record,
         )
     return bool(record["files"] == _sizes(files))
+
+
+def _different(names: Sequence[str]) -> str:
+    """Return names of inputs as what differs: `a different model`, `different tracks`, or `different model, space`."""
+    head = names[0].partition(" of ")[0]
+    article = "a " if len(names) == 1 and not head.endswith("s") else ""
+    return f"{article}different {', '.join(names)}"
+
+
+def names_to_replace(files: OutputFiles) -> set[str]:
+    """Return the names of the files that `withdraw` removes if they exist, without that of the record."""
+    earlier = _read_record(files)
+    names = {*(earlier["files"] if earlier else ()), *_noted(files)}
+    return {*names, *(path.name for path in files.outputs)}
 
 
 def withdraw(files: OutputFiles) -> None:
@@ -139,8 +153,7 @@ def withdraw(files: OutputFiles) -> None:
     Args:
         files: The files that will replace them.
     """
-    earlier = _read_record(files)
-    names = {*(earlier["files"] if earlier else ()), *_noted(files), *(path.name for path in files.outputs)}
+    names = names_to_replace(files)
     with replacing(files.changing) as temporary:
         temporary.write_text(json.dumps(sorted(names)))
     files.record.unlink(missing_ok=True)

@@ -59,6 +59,12 @@ class TrackFiles:
             return {Path(path).stem: Path(path)} if Path(path).is_file() else {}
         return {found["cell"]: file for found, file in _fitting(path, ("cell",))}
 
+    def fits(self, path: Path) -> bool:
+        """Whether a file, which need not exist, has a path that the pattern names."""
+        folder = "".join(self.pattern.partition("{")[0].rpartition("/")[:2])
+        pattern = Path(folder).resolve() / self.pattern.removeprefix(folder)
+        return re.fullmatch(_expression(str(pattern), PLACES), str(path.parent.resolve() / path.name)) is not None
+
     def every_cell(self) -> dict[str, dict[str, Path]]:
         """Return the existing files by track and cell, both in alphabetical order; the pattern has {cell} and {track}.
 
@@ -75,9 +81,23 @@ def _fitting(pattern: str, places: Sequence[str]) -> Iterator[tuple[Mapping[str,
 
     A place that occurs twice stands for the same name.
     """
-    parts = re.split("(" + "|".join(f"{{{place}}}" for place in places) + ")", pattern)
+    parts = _parts(pattern, places)
+    wanted = _expression(pattern, places)
+    files = glob.glob("*".join(glob.escape(part) for part in parts[::2]))  # noqa: PTH207 - absolute, too
+    for file in sorted(files):
+        if match := re.fullmatch(wanted, file):
+            yield match.groupdict(), Path(file)
+
+
+def _parts(pattern: str, places: Sequence[str]) -> list[str]:
+    """Return the texts of a pattern, and between them its places."""
+    return re.split("(" + "|".join(f"{{{place}}}" for place in places) + ")", pattern)
+
+
+def _expression(pattern: str, places: Sequence[str]) -> str:
+    """Return a pattern as a regular expression, with a group for each place."""
     wanted, seen = "", set()
-    for part in parts:
+    for part in _parts(pattern, places):
         place = part[1:-1]
         if part != f"{{{place}}}" or place not in places:
             wanted += re.escape(part)
@@ -86,7 +106,4 @@ def _fitting(pattern: str, places: Sequence[str]) -> Iterator[tuple[Mapping[str,
         else:
             seen.add(place)
             wanted += f"(?P<{place}>[^/]+)"
-    files = glob.glob("*".join(glob.escape(part) for part in parts[::2]))  # noqa: PTH207 - absolute, too
-    for file in sorted(files):
-        if match := re.fullmatch(wanted, file):
-            yield match.groupdict(), Path(file)
+    return wanted

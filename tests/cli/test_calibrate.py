@@ -203,8 +203,8 @@ def test_one_file_of_the_mean_is_the_same_as_its_cells(data, calibrate, tmp_path
             name: pd.DataFrame({c: data["training"][c, track][name].astype(float) for c in CELLS}).mean(axis=1)
             for name in LENGTHS
         }
-        write_bigwig(tmp_path / f"mean.{track}.bw", mean, LENGTHS)
-    outcome = calibrate("--training-space", "log1p", training=tmp_path / "mean.{track}.bw")
+        write_bigwig(tmp_path / f"average.{track}.bw", mean, LENGTHS)
+    outcome = calibrate("--training-space", "log1p", training=tmp_path / "average.{track}.bw")
     of_mean = calibration(outcome, tmp_path)
     for track in TRACKS:
         one, other = of_cells.track(track).mean, of_mean.track(track).mean

@@ -91,6 +91,7 @@ def test_two_samples(compare, values, tmp_path, monkeypatch, blocks):
     monkeypatch.setattr("epigept_batch.results.bins.BLOCK_BP", blocks)
     done = compare("a1", "b2")
     assert done.code == 0, done.err
+    assert "/out: 2 differences\n" in done.err
     assert "a1-minus-b2: no test, because neither group has replicates" in done.out
     for track in TRACKS:
         difference = {contig: values["a1"][track][contig] - values["b2"][track][contig] for contig in BINS}
@@ -116,7 +117,9 @@ def test_two_samples(compare, values, tmp_path, monkeypatch, blocks):
 
 
 def test_the_record(compare, run, tmp_path):
-    assert compare("a1", "b1", "--min-effect", "0.4", "--tracks", "dnase").code == 0
+    done = compare("a1", "b1", "--min-effect", "0.4", "--tracks", "dnase")
+    assert done.code == 0
+    assert "/out: 1 difference\n" in done.err
     record = json.loads((tmp_path / "out/compare.json").read_text())
     assert record["differences"] == {"a1-minus-b1": {"minuend": "a1", "subtrahend": "b1"}}
     assert record["run"] == str(run.resolve())
@@ -298,7 +301,105 @@ def test_only_common_bins_are_compared(values, tmp_path):
     assert done.code == 0, done.err
     found = bigwigs.bins(tmp_path / "out/a1-minus-b1.DNase.bw", "one", bin_bp=BIN)
     assert np.flatnonzero(~np.isnan(found)).tolist() == [*range(40, 90), *range(95, 100)]
-    assert json.loads((tmp_path / "out/compare.json").read_text())["tracks"]["DNase"]["bins"]["compared"] == 55
+    record = json.loads((tmp_path / "out/compare.json").read_text())
+    assert record["tracks"]["DNase"]["bins"]["compared"] == 55
+    said = "285 bins were predicted for some samples, but not for all, so they are not compared"
+    assert record["bins_not_of_all_samples"] == 285 == 300 + 40 - 55
+    assert record["notes"] == [said]
+    assert f"epigept-batch: {said}\n" in done.err
+
+
+def test_three_groups_are_compared_on_the_bins_of_all(values, tmp_path):
+    selection = {"a1": {"one": [[0, 100]]}, "a2": {"one": [[20, 100]]}, "b1": {"one": [[40, 301]]}}
+    run = write_run(tmp_path / "parts", {name: values[name] for name in selection}, LENGTHS, selection=selection)
+    done = outcome_of(cli, "epigept-batch", ["compare", run, *selection, "--out", tmp_path / "out"])
+    assert "241 bins were predicted for some samples" in done.err
+    assert "so they are not compared; all groups are compared on the same bins\n" in done.err
+    assert json.loads((tmp_path / "out/compare.json").read_text())["bins_not_of_all_samples"] == 241
+
+
+def test_samples_with_the_same_bins_need_no_note(compare, tmp_path):
+    assert "predicted for some samples" not in compare("a1", "b1").err
+    assert json.loads((tmp_path / "out/compare.json").read_text())["bins_not_of_all_samples"] == 0
+
+
+def test_an_output_is_never_an_input(compare, tmp_path):
+    assert compare("a1", "b1", "--tracks", "DNase").code == 0
+    mine = tmp_path / "out/a1-minus-b1.DNase.bed"
+    before = mine.read_bytes()
+    for words in (("a1", "b1"), ("a2", "b2")):  # the second would only remove it
+        done = compare(*words, "--tracks", "DNase", "--bed", mine, "--force")
+        assert done.code == 2
+        assert f"{mine}: is an input, but would be replaced; choose another --out" in done.err
+        assert mine.read_bytes() == before
+    (tmp_path / "link.bed").symlink_to(mine)
+    assert "would be replaced" in compare("a1", "b1", "--bed", tmp_path / "link.bed", "--force").err
+    assert compare("a1", "b1", "--tracks", "DNase", "--bed", mine, out="other").code == 0
+
+
+def test_a_calibration_in_the_place_of_an_output_is_kept(values, kept, tmp_path):
+    assert kept
+    run = write_run(tmp_path / "tracks", {"a1": values["a1"]}, LENGTHS, inputs=INPUTS)
+    (tmp_path / "out").mkdir()
+    levels = {track: [(0.0, True)] for track in TRACKS}
+    calibration = write_levels(tmp_path / "out/compare.json", levels, model=INPUTS["model"], bin_bp=BIN)
+    words = ["compare", run, "--mean", tmp_path / "mean", "--calibration", calibration, "--out", tmp_path / "out"]
+    assert "would be replaced" in outcome_of(cli, "epigept-batch", [*words, "--force"]).err
+    assert "epigept-batch calibration" in calibration.read_text()
+
+
+def test_regions_in_which_replicates_do_not_differ_are_not_tested(values, tmp_path):
+    for sample in SAMPLES:
+        values[sample]["DNase"]["one"][100:190] = 0  # most of the given regions have no signal
+    run = write_run(tmp_path / "flat", values, LENGTHS)
+    path = tmp_path / "regions.bed"
+    starts = [*range(20, 90, 10), *range(100, 190, 5)]
+    path.write_text("".join(f"one\t{start * BIN}\t{(start + 5) * BIN}\n" for start in starts))
+
+    def call(out, *more):
+        words = ["compare", run, *GROUPS, "--tracks", "DNase", "--out", tmp_path / out, *more]
+        return outcome_of(cli, "epigept-batch", words)
+
+    done = call("out", "--bed", path, "--fdr", "0.05")
+    assert done.code == 0, done.err
+    assert "a-minus-b DNase: 18 of 25 regions are not tested, because replicates do not differ there\n" in done.err
+    rows = table(tmp_path / "out/a-minus-b.DNase.regions.tsv")[1:]
+    assert [row[8:] for row in rows[7:]] == 18 * [["nan", "nan", "nan"]]
+    of = region_values(values, "DNase", [("one", start, start + 5) for start in starts[:7]])
+    tests = moderated_t.moderated_t(of, [np.arange(3), np.arange(3, 6)], minuend=0, subtrahend=1)
+    found = np.array([[float(cell) for cell in row[8:]] for row in rows[:7]])
+    np.testing.assert_allclose(found, np.stack([tests.t, tests.p, tests.fdr], axis=1), rtol=2e-3, atol=1e-3)
+    record = json.loads((tmp_path / "out/compare.json").read_text())
+    test = record["tracks"]["DNase"]["differences"]["a-minus-b"]["test"]
+    assert (test["regions_tested"], test["regions_without_variance"]) == (7, 18)
+    assert any("18 of 25 regions" in note for note in record["notes"])
+    chosen = bed(tmp_path / "out/a-minus-b.DNase.bed")
+    assert [int(row["start"]) // BIN for row in chosen] == [
+        s for s, fdr in zip(starts, tests.fdr, strict=False) if fdr <= 0.05
+    ]
+    assert chosen
+
+    path.write_text("".join(f"one\t{start * BIN}\t{(start + 5) * BIN}\n" for start in starts[6:]))
+    assert "a-minus-b: no test, because replicates differ in fewer than 2 regions" in call("few", "--bed", path).out
+    done = call("none", "--bed", path, "--fdr", "0.05")
+    assert done.code == 2
+    assert "--fdr 0.05: a-minus-b DNase: no test, because replicates differ in fewer than 2 regions" in done.err
+    assert not (tmp_path / "none").exists()
+    done = call("none", "--threshold", "99", "--fdr", "0.05")
+    assert done.code == 2
+    assert "--fdr 0.05: no region to test; lower --threshold" in done.err
+    assert not (tmp_path / "none").exists()
+
+
+def test_cells_that_changed_since_their_mean_was_made(compare, kept, tmp_path):
+    assert kept
+    (tmp_path / "training/c1.CTCF.bw").rename(tmp_path / "training/moved.bw")
+    assert "changed since" not in compare("a1", "--mean", tmp_path / "mean", "--tracks", "CTCF").err
+    with (tmp_path / "training/c2.CTCF.bw").open("ab") as file:
+        file.write(b"x")
+    done = compare("a1", "--mean", tmp_path / "mean", "--tracks", "CTCF", out="other")
+    assert done.code == 0
+    assert "mean.CTCF.bw: changed since this mean was made: c2; to renew it" in done.err
 
 
 def test_signal_is_compared_as_its_logarithm(values, tmp_path):
@@ -333,7 +434,8 @@ def test_differences_from_the_training_mean(compare, values, kept, tmp_path, pat
     done = compare("--mean", tmp_path / pattern, "--tracks", "CTCF")
     assert done.code == 0, done.err
     assert len(list((tmp_path / "out").glob("*-minus-training-mean.CTCF.bw"))) == len(SAMPLES)
-    assert "left out: none: without --calibration" in done.out
+    said = "no bins are left out, because only --calibration tells where the prediction beats the training mean"
+    assert said in done.out.splitlines()
     found = bigwigs.bins(tmp_path / "out/a2-minus-training-mean.CTCF.bw", "one", bin_bp=BIN)
     np.testing.assert_allclose(found, values["a2"]["CTCF"]["one"] - kept["CTCF"], atol=2e-6)
     record = json.loads((tmp_path / "out/compare.json").read_text())
@@ -359,13 +461,38 @@ def test_bins_where_the_prediction_does_not_beat_the_mean_are_left_out(values, k
             assert beats[int(row["start"]) // BIN : -(-int(row["end"]) // BIN)].all()
     bins = json.loads((tmp_path / "out/compare.json").read_text())["tracks"]["DNase"]["bins"]
     assert bins["compared"] < bins["with_data"] == sum(BINS.values()) - 4
-    never = write_levels(
-        tmp_path / "never.json", {track: [(0.0, False)] for track in TRACKS}, model=INPUTS["model"], bin_bp=BIN
+    assert done.out.splitlines()[-1].startswith("bins are left out where the prediction has not beaten")
+    nowhere = {track: [(0.0, False), (99.0, True)] for track in TRACKS}  # a level that no bin has
+    words[words.index(calibration)] = write_levels(
+        tmp_path / "nowhere.json", nowhere, model=INPUTS["model"], bin_bp=BIN
     )
-    words[words.index(calibration)] = never
     words[-1] = tmp_path / "nothing"
     assert "says of no bin of DNase" in outcome_of(cli, "epigept-batch", words).err
     assert not (tmp_path / "nothing").exists()
+
+
+def test_tracks_that_beat_the_mean_nowhere_are_left_out(values, kept, tmp_path):
+    assert kept
+    run = write_run(tmp_path / "tracks", {"a1": values["a1"]}, LENGTHS, inputs=INPUTS)
+
+    def call(levels, out, *more):
+        calibration = write_levels(tmp_path / "c.json", levels, model=INPUTS["model"], bin_bp=BIN)
+        words = ["compare", run, "--mean", tmp_path / "mean", "--calibration", calibration, "--out", tmp_path / out]
+        return outcome_of(cli, "epigept-batch", [*words, *more])
+
+    (tmp_path / "mean/mean.DNase.bw").rename(tmp_path / "mean/away")  # not needed for the track that is left out
+    done = call({"DNase": [(0.0, False)], "CTCF": [(0.0, False), (0.5, True)]}, "out")
+    assert done.code == 0, done.err
+    assert "c.json says that the prediction beats the training mean nowhere: DNase" in done.err
+    record = json.loads((tmp_path / "out/compare.json").read_text())
+    assert (list(record["tracks"]), record["tracks_left_out"]) == (["CTCF"], ["DNase"])
+    assert any("nowhere: DNase" in note for note in record["notes"])
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".bed", ".bw", ".json"]
+    done = call({track: [(0.0, False)] for track in TRACKS}, "none")
+    assert done.code == 2
+    assert "c.json: says of no bin of DNase, CTCF that the prediction beats the training mean; choose" in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_differs_in_how_it_was_predicted_is_refused(values, tmp_path):
@@ -451,7 +578,7 @@ def test_a_comparison_that_fails_leaves_nothing(compare, run, tmp_path):
         ([*GROUPS, "--threshold", "-1"], "--threshold -1: must be"),
         (["a1", "b1", "--min-effect", "nan"], "--min-effect nan: must be"),
         (["a1", "b1", "--tracks", "ATAC"], "not every sample has a track 'ATAC'"),
-        (["a1", "b1", "--mean", "nowhere"], "bigWig not found"),
+        (["a1", "b1", "--mean", "nowhere"], "--mean nowhere: not found; pass the output folder"),
         (["a1", "b1", "--mean", "nowhere/{track}.bw"], "bigWig not found"),
         ([*GROUPS, "--threshold", "99"], "no region to test"),
     ],

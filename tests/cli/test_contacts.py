@@ -333,13 +333,13 @@ def test_what_is_there_is_up_to_date_and_other_options_are_refused(contacts, tmp
     again = contacts()
     assert (again.code, again.err) == (0, "epigept-batch: sample: up to date\n")
     for options, what in (
-        ({"strongest": 0.5}, "strongest pairs"),
-        ({"overlap": 0}, "overlap"),
-        ({"map": "contacts_last_512"}, "selection of bins, map, overlap"),
+        ({"strongest": 0.5}, "different strongest pairs"),
+        ({"overlap": 0}, "a different overlap"),
+        ({"map": "contacts_last_512"}, "different selection of bins, map, overlap"),
     ):
         refused = contacts(**options)
         assert refused.code == 2
-        assert f"existing contacts were made with a different {what}" in refused.err
+        assert f"existing contacts were made with {what};" in refused.err
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     assert contacts("--force", "--raw").code == 0
     assert contacts("--raw").err.endswith("up to date\n")
@@ -372,7 +372,7 @@ def test_tracks_that_are_there_stay(contacts, genome, tmp_path):
     assert before.items() <= {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}.items()
     refused = contacts("--with-tracks")
     assert refused.code == 2
-    assert "sample.run.json: existing tracks were made with a different model, overlap" in refused.err
+    assert "sample.run.json: existing tracks were made with different model, overlap" in refused.err
 
 
 def test_json_prints_the_records(contacts, tmp_path):

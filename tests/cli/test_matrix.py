@@ -319,13 +319,13 @@ def test_a_finished_file_is_up_to_date_and_another_one_is_not_replaced(folder, t
     assert "m.tsv: up to date" in again.err
     assert again.out == first.out
     for name, change in {
-        "statistic": ["--statistic", "max"],
-        "columns": ["--tracks", "CTCF"],
-        "space": ["--space", "linear"],
+        "a different statistic": ["--statistic", "max"],
+        "different columns": ["--tracks", "CTCF"],
+        "a different space": ["--space", "linear"],
     }.items():
         done = matrix(folder, *words, *change)
         assert done.code == 2
-        assert f"existing values were made with a different {name}" in done.err
+        assert f"existing values were made with {name};" in done.err
     bed.write_text("one\t0\t200\n")
     assert "with a different BED file; choose another --out" in matrix(folder, *words).err
     assert table_of(out)["end"].tolist() == [100]

@@ -1,6 +1,7 @@
 """`epigept-batch mean` against numpy, and `evaluate` with a kept mean against `evaluate` with the cells' tracks."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -195,9 +196,92 @@ def test_evaluate_refuses_another_mean(mean, evaluate, tmp_path, training, more,
     assert said in done.err
 
 
+def test_a_kept_mean_without_its_record_is_refused(mean, evaluate, tmp_path):
+    assert mean().code == 0
+    (tmp_path / "moved").mkdir()
+    moved = (tmp_path / "mean/mean.CTCF.bw").rename(tmp_path / "moved/mean.CTCF.bw")
+    done = evaluate(moved)
+    assert done.code == 2
+    assert f"{moved}: not listed in a mean.json beside it" in done.err
+    assert "keep both together, or rename this file" in done.err
+    (tmp_path / "moved/mean.json").write_text((tmp_path / "mean/mean.json").read_text())
+    assert evaluate(moved).code == 0
+    assert evaluate((tmp_path / "training/K562.CTCF.bw").rename(tmp_path / "moved/average.CTCF.bw")).code == 0
+
+
+def test_evaluate_says_which_cells_changed_since_the_mean_was_made(mean, evaluate, tmp_path):
+    assert mean("--exclude-cell", "H1").code == 0
+    kept = tmp_path / "mean/mean.{track}.bw"
+    assert "changed since" not in evaluate(kept).out
+    file = tmp_path / "training/K562.CTCF.bw"
+    times = file.stat()
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
+    (found,) = json.loads(evaluate(kept).out)
+    assert any("changed since this mean was made: K562; to renew it" in note for note in found["notes"])
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with (tmp_path / "training/HepG2.CTCF.bw").open("ab") as other:
+        other.write(b"x")
+    assert "mean was made: HepG2; to" in evaluate(kept).out
+    (tmp_path / "training/HepG2.CTCF.bw").unlink()  # one that is gone says nothing
+    assert "changed since" not in evaluate(kept).out
+
+
+def test_a_kept_mean_is_no_cell(mean, evaluate, tmp_path):
+    assert mean().code == 0
+    done = evaluate(tmp_path / "mean/{cell}.{track}.bw")
+    assert done.code == 2
+    assert "mean.CTCF.bw: is the mean that epigept-batch mean keeps, not a cell" in done.err
+    done = mean(training=tmp_path / "mean/{cell}.{track}.bw", out=tmp_path / "of_means")
+    assert done.code == 2
+    assert "is itself a mean" in done.err
+    assert not (tmp_path / "of_means").exists()
+
+
+def test_a_folder_as_training(mean, evaluate, tmp_path):
+    assert mean().code == 0
+    assert f"is a folder; pass '{tmp_path}/mean/mean.{{track}}.bw'" in evaluate(tmp_path / "mean").err
+    said = f"is a folder; pass a path with {{cell}} and {{track}}, such as '{tmp_path}/training/{{cell}}.{{track}}.bw'"
+    assert said in evaluate(tmp_path / "training").err
+    done = mean(training=tmp_path / "training", out=tmp_path / "other")
+    assert done.code == 2
+    assert said in done.err
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_the_mean_never_lies_where_it_would_be_a_cell(mean, tmp_path, monkeypatch, force):
+    def refused(said="its files would fit --training", **options):
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        done = mean(*force, **options)
+        assert done.code == 2
+        assert said in done.err
+        assert done.err.count("\n") == 1
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+    refused(out=tmp_path / "training")
+    (tmp_path / "link").symlink_to(tmp_path / "training")
+    refused(out=tmp_path / "link")
+    refused(out=tmp_path / "training", training=tmp_path / "link/{cell}.{track}.bw")
+    monkeypatch.chdir(tmp_path / "training")
+    refused(out=".", training="{cell}.{track}.bw")
+    refused(out=tmp_path / "training", training="{cell}.CTCF.bw", tracks="CTCF")
+    (tmp_path / "training/K562.DNase.bw").rename(tmp_path / "training/mean.DNase.bw")  # a cell of this name
+    refused("mean.DNase.bw: is an input, but would be replaced", out=tmp_path / "training")
+    assert mean(out=tmp_path / "training/of").code == 0
+    assert mean(out=".", training="../training/{cell}.DNas{track}.bw").code == 0  # mean.e.bw
+
+
+def test_the_case_of_tracks_is_ignored(mean, data, tmp_path):
+    assert mean(tracks="dnase,CTCF,DNASE").code == 0
+    names = ["mean.CTCF.bw", "mean.DNase.bw", "mean.json"]
+    assert sorted(path.name for path in (tmp_path / "mean").iterdir()) == names
+    found = bigwigs.bins(tmp_path / "mean/mean.DNase.bw", "one", bin_bp=BIN)
+    np.testing.assert_allclose(found, expected(data, "DNase", "one"), rtol=3e-7)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (lambda record: record["inputs"]["tracks"]["CTCF"]["H1"].pop("bytes"), "damaged or edited"),
         (lambda record: record.update(bin_bp="x"), "damaged or edited"),
         (lambda record: record.update(space="linear"), "damaged or edited"),
         (lambda record: record["tracks"].clear(), "damaged or edited"),

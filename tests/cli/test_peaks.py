@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -469,7 +470,7 @@ def test_the_same_again_is_up_to_date_and_another_rule_is_not_written_over_it(fo
     for words in (["--threshold", 2], ["--threshold", 1, "--low", 0.9], ["--threshold", 1, "--tracks", "DNase"]):
         other = peaks(folder, *words)
         assert other.code == 2
-        assert "were made with a different" in other.err
+        assert re.search(r"were made with (a )?different ", other.err)
     assert before == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
     assert peaks(folder, "--threshold", 1, "--broad", "DNase", "--force").code == 0
     assert sorted(path.name for path in folder.glob("*Peak*")) == ["liver.DNase.broadPeak", "liver.H3K27me3.broadPeak"]

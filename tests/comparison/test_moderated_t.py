@@ -32,11 +32,37 @@ def columns(*sizes):
 def test_as_limma(golden):
     groups = columns(*golden["sizes"])
     found = moderated_t(np.array(golden["values"]), groups, minuend=0, subtrahend=len(groups) - 1)
+    assert found.tested == len(golden["values"])
     assert found.prior.df == pytest.approx(float(str(golden["prior_df"]).replace("infinite", "inf")))
     assert found.prior.variance == pytest.approx(golden["prior_variance"])
     assert found.df_residual == sum(golden["sizes"]) - len(groups)
     np.testing.assert_allclose(found.t, golden["t"], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found.p, golden["p"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("constant", [2, 200])
+def test_regions_without_variance_count_nowhere(constant):
+    golden = GOLDEN[0]
+    values = np.array(golden["values"])
+    among = np.arange(len(values)) + np.arange(len(values)) // 20 * 5  # some of the constant ones before and between
+    every = np.repeat(np.random.default_rng(6).random((len(values) + constant, 1)), 6, axis=1)
+    every[: len(every) // 2, :3] += 1  # also where groups differ
+    among = np.minimum(among, len(every) - len(values) + np.arange(len(values)))
+    every[among] = values
+    found = moderated_t(every, columns(3, 3), minuend=0, subtrahend=1)
+    alone = moderated_t(values, columns(3, 3), minuend=0, subtrahend=1)
+    assert found.prior == alone.prior
+    assert found.tested == len(values)
+    for figures, expected in ((found.t, alone.t), (found.p, alone.p), (found.fdr, alone.fdr)):
+        np.testing.assert_array_equal(figures[among], expected)
+        assert np.isnan(np.delete(figures, among)).all()
+
+
+def test_an_infinite_prior_pools_only_regions_with_variance():
+    golden = next(one for one in GOLDEN if one["prior_df"] == "infinite")
+    values = np.concatenate([golden["values"], np.ones((500, 6))])
+    found = moderated_t(values, columns(*golden["sizes"]), minuend=0, subtrahend=1)
+    np.testing.assert_allclose(found.p[:50], golden["p"], rtol=1e-9)
 
 
 def test_the_fdr_is_that_of_benjamini_and_hochberg():
@@ -103,7 +129,10 @@ def test_equal_replicates_are_not_tested():
     variances, _ = residual_variances(values, columns(2, 2))
     assert "copies of one sample" in why_not(variances)
     assert "no region" in why_not(variances[:0])
-    assert why_not(np.array([0.0, 1.0, 2.0])) is None
+    assert "fewer than 2 regions" in why_not(np.array([0.0, 0.0, 2.0]))
+    assert why_not(np.array([0.0, 0.0, 0.0, 1.0, 2.0])) is None
+    assert why_not(np.array([1.0])) is None
+    assert "fewer than 2 regions" in why_not(np.array([0.0]))
 
 
 def test_differences_by_rounding_are_not_variance():

@@ -212,7 +212,7 @@ def test_a_missing_track_is_made_again(files):
 def test_other_inputs_are_refused_by_name(files):
     finish(files)
     with pytest.raises(
-        OutputError, match=r"s.run.json: existing tracks were made with a different model, overlap; choose another"
+        OutputError, match=r"s.run.json: existing tracks were made with different model, overlap; choose another"
     ):
         is_up_to_date(files, INPUTS | {"model": "n", "overlap": 8})
 

@@ -29,6 +29,35 @@ def test_names_are_taken_as_they_are(tmp_path):
     assert TrackFiles(f"{tmp_path}/{{cell}}.{{track}}.bw").cells("x*y") == {"a[1]": tmp_path / "a[1].x*y.bw"}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("{cell}.{track}.bw", "mean.CTCF.bw", True),
+        ("./{cell}.{track}.bw", "mean.CTCF.bw", True),
+        ("{cell}.{track}.bw", "folder/mean.CTCF.bw", False),
+        ("folder/{cell}.{track}.bw", "mean.CTCF.bw", False),
+        ("folder/{cell}.{track}.bw", "folder/../folder/mean.CTCF.bw", True),
+        ("other/{cell}.{track}.bw", "folder/mean.CTCF.bw", True),
+        ("folder/{cell}.{track}.bw", "other/mean.CTCF.bw", True),
+        ("{cell}/{track}.bw", "folder/mean.CTCF.bw", True),
+        ("{cell}/{cell}.{track}.bw", "folder/mean.CTCF.bw", False),
+        ("{cell}/{cell}.{track}.bw", "mean/mean.CTCF.bw", True),
+        ("{cell}.CTCF.bw", "mean.DNase.bw", False),
+        ("folder/x{cell}.{track}.bw", "folder/mean.CTCF.bw", False),
+        ("{cell}.{track}.bigWig", "mean.CTCF.bw", False),
+        ("/{cell}.{track}.bw", "/mean.CTCF.bw", True),
+    ],
+)
+def test_whether_a_path_fits(tmp_path, monkeypatch, pattern, path, fits):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "other").symlink_to("folder")
+    monkeypatch.chdir(tmp_path)
+    assert TrackFiles(pattern).fits(Path(path)) is fits
+    absolute = pattern if pattern.startswith("/") else f"{tmp_path}/{pattern}"
+    assert TrackFiles(absolute).fits(Path(path)) is fits
+    assert TrackFiles(pattern).fits(tmp_path / path) is fits
+
+
 def test_one_file_is_its_own_cell(folder):
     assert TrackFiles(f"{folder}/{{track}}.bw").cells("CTCF") == {"CTCF": folder / "CTCF.bw"}
     assert TrackFiles(f"{folder}/absent.bw").cells("CTCF") == {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from epigept_batch.calibration.calibration_file import read_calibration
-from epigept_batch.comparison.columns import common_spans
+from epigept_batch.comparison.columns import bins_of_some, common_spans
 from epigept_batch.comparison.groups import make_contrasts, parse_groups
 from epigept_batch.comparison.moderated_t import check_library
 from epigept_batch.errors import InputError
@@ -57,7 +57,9 @@ class ComparePlan:
         groups: The groups.
         contrasts: The differences.
         tracks: Names of the tracks.
+        unbeaten: Names of tracks that are left out, because the prediction beats the training mean nowhere.
         bin_bp: Base pairs per bin.
+        uncommon: Number of bins that some of the samples, but not all, were predicted for.
         means: The kept mean of each track; empty without.
         calibration: Where the prediction beats it; None for all bins.
         regions: Regions to compare in genome order; None to find them.
@@ -70,7 +72,9 @@ class ComparePlan:
     groups: Sequence[Group]
     contrasts: Sequence[Contrast]
     tracks: Sequence[str]
+    unbeaten: Sequence[str]
     bin_bp: int
+    uncommon: int
     means: Mapping[str, KeptMean]
     calibration: Calibration | None
     regions: Sequence[Region] | None
@@ -152,27 +156,45 @@ def make_plan(request: CompareRequest) -> ComparePlan:
     if tested:
         check_library()
     _check_same(folder)
-    tracks = _tracks(request, folder)
     bin_bp = bin_bp_of(folder)
+    asked = _tracks(request, folder)
+    calibration = None if request.calibration is None else _calibration(request.calibration, folder, asked, bin_bp)
+    tracks = asked if calibration is None else _beaten(calibration, asked)
+    unbeaten = [track for track in asked if track not in tracks]
     means = {} if request.mean is None else _means(request.mean, folder, tracks, bin_bp=bin_bp)
     regions = None
     if request.bed is not None:
         order = {contig.name: number for number, contig in enumerate(folder.contigs)}
         found = read_bed(request.bed, {contig.name: contig for contig in folder.contigs})
         regions = sorted(found, key=lambda region: (order[region.contig], region.start, region.end))
-    return ComparePlan(
+    uncommon = sum(bins_of_some(folder.samples, contig, bin_bp) for contig in folder.contigs)
+    plan = ComparePlan(
         request=request,
         folder=folder,
         groups=groups,
         contrasts=contrasts,
         tracks=tracks,
+        unbeaten=unbeaten,
         bin_bp=bin_bp,
+        uncommon=uncommon,
         means=means,
-        calibration=None if request.calibration is None else _calibration(request.calibration, folder, tracks, bin_bp),
+        calibration=calibration,
         regions=regions,
         levels=_levels(request, folder, tracks) if tested and regions is None else {},
-        notes=list(_notes(folder, groups, contrasts, means)),
+        notes=[
+            *_notes(folder, groups, contrasts, means),
+            *_notes_on_what_is_left_out(groups, calibration, unbeaten, uncommon),
+        ],
     )
+    plan.files.check_inputs(_paths(plan))
+    return plan
+
+
+def _paths(plan: ComparePlan) -> Iterator[Path]:
+    """Yield the input files."""
+    yield from (path for path in (plan.request.bed, plan.request.calibration) if path is not None)
+    yield from (mean.path for mean in plan.means.values())
+    yield from (track.path for track in plan.folder.all_tracks())
 
 
 def _read_groups(request: CompareRequest) -> tuple[RunFolder, list[Group]]:
@@ -258,6 +280,8 @@ def _means(given: str, folder: RunFolder, tracks: Sequence[str], *, bin_bp: int)
     """
     pattern = str(Path(given) / file_name("{track}")) if Path(given).is_dir() else given
     files, means = TrackFiles(pattern), {}
+    if not files.names("track") and not Path(given).exists():
+        raise InputError(f"--mean {given}: not found; pass the output folder of epigept-batch mean")
     if len(tracks) > 1 and not files.names("track"):
         raise InputError(f"--mean {given}: one file for {len(tracks)} tracks; put {{track}} into the path")
     for track in tracks:
@@ -286,6 +310,23 @@ def _calibration(path: Path, folder: RunFolder, tracks: Sequence[str], bin_bp: i
     for track in tracks:
         calibration.beats_mean(track, np.zeros(1))
     return calibration
+
+
+def _beaten(calibration: Calibration, tracks: Sequence[str]) -> list[str]:
+    """Return the tracks of which the prediction beats the training mean at any level of that mean.
+
+    Raises:
+        InputError: There are none.
+    """
+    of_tracks = {track: calibration.track(track).levels for track in tracks}
+    beaten = [track for track, levels in of_tracks.items() if levels is not None and levels.beats.any()]
+    if not beaten:
+        raise InputError(
+            f"says of no bin of {', '.join(tracks)} that the prediction beats the training mean; choose other tracks "
+            "with --tracks, or leave out --calibration",
+            calibration.path,
+        )
+    return beaten
 
 
 def _levels(request: CompareRequest, folder: RunFolder, tracks: Sequence[str]) -> dict[str, float]:
@@ -344,6 +385,25 @@ def _notes(
     cells = {cell.casefold() for mean in means.values() for cell in mean.cells}
     if inside := [name for name in records if name.casefold() in cells]:
         yield f"the mean of the training cells contains {', '.join(inside)}"
+    for mean in means.values():
+        yield from mean.notes()
+
+
+def _notes_on_what_is_left_out(
+    groups: Sequence[Group], calibration: Calibration | None, unbeaten: Sequence[str], uncommon: int
+) -> Iterator[str]:
+    """Yield which tracks and how many bins are not compared."""
+    if unbeaten and calibration is not None:
+        yield (
+            f"left out, because {calibration.path} says that the prediction beats the training mean nowhere: "
+            f"{', '.join(unbeaten)}"
+        )
+    if uncommon:
+        several = len(groups) > 2  # noqa: PLR2004 - the bins of a pair would be its own
+        yield (
+            f"{uncommon:,} bins were predicted for some samples, but not for all, so they are not compared"
+            + ("; all groups are compared on the same bins" if several else "")
+        )
 
 
 def _digest(record: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ from epigept_batch.provenance.run_record import is_up_to_date
 from epigept_batch.tracks.bigwig import BigWigWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -73,9 +73,38 @@ def run_compare(request: CompareRequest, progress: Progress) -> OutputSet:
         for name in files.names:
             temporaries[name] = temporary_beside(request.out / name)
         facts = {track: _compare_track(plan, track, spans, temporaries, progress) for track in plan.tracks}
-        files.publish(temporaries, _document(plan, facts))
-    progress.finish(f"{request.out}: {len(plan.contrasts) * len(plan.tracks)} differences")
+        _check_tested(plan, facts)
+        notes = list(_notes_on_tests(facts))
+        for note in notes:
+            progress.say(note)
+        files.publish(temporaries, _document(plan, facts, notes))
+    number = len(plan.contrasts) * len(plan.tracks)
+    progress.finish(f"{request.out}: {number} difference{'s' if number > 1 else ''}")
     return files
+
+
+def _check_tested(plan: ComparePlan, facts: Mapping[str, Any]) -> None:
+    """Check that an FDR that the user asked for applies to anything.
+
+    Raises:
+        InputError: Nothing could be tested.
+    """
+    tests = [found["test"] for of_track in facts.values() for found in of_track["differences"].values()]
+    if plan.request.fdr is not None and not any(tests):
+        raise InputError(
+            f"--fdr {plan.request.fdr:g}: no region to test; lower --threshold, or pass regions with data as --bed"
+        )
+
+
+def _notes_on_tests(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield in how many regions replicates do not differ."""
+    for track, of_track in facts.items():
+        for name, found in of_track["differences"].items():
+            if found["test"] is not None and (lost := found["test"]["regions_without_variance"]):
+                yield (
+                    f"{name} {track}: {lost:,} of {found['regions']:,} regions are not tested, because replicates do "
+                    "not differ there"
+                )
 
 
 def _compare_track(
@@ -116,7 +145,7 @@ def _compare_track(
     facts: dict[str, Any] = {"bins": {"with_data": int(counts[0]), "compared": int(counts[1])}, "differences": {}}
     for contrast, difference in differences.items():
         difference.close()
-        compared, no_test = _compared(plan, contrast, regions[contrast], means[contrast])
+        compared, no_test = _compared(plan, contrast, track, regions[contrast], means[contrast])
         chosen, rule = _chosen(plan, compared)
         names = names_of_outputs(contrast, track, with_table=plan.has_table(contrast))
         write_bed(temporaries[names[1]], compared, chosen, track=track, rule=rule)
@@ -136,7 +165,8 @@ def _compare_track(
 def _nothing(track: str, known: int) -> str:
     if known:
         return (
-            f"the calibration says of no bin of {track} that the prediction beats the training mean; nothing to compare"
+            f"the calibration says of no bin of {track} that the prediction beats the training mean; choose other "
+            "tracks with --tracks"
         )
     return f"no bin of {track} has data in all compared tracks; predict the samples on the same regions"
 
@@ -196,9 +226,13 @@ def _region_means(
 
 
 def _compared(
-    plan: ComparePlan, contrast: Contrast, regions: Sequence[Region], means: RegionMeans
+    plan: ComparePlan, contrast: Contrast, track: str, regions: Sequence[Region], means: RegionMeans
 ) -> tuple[ComparedRegions, str | None]:
-    """Return the regions with data and what was found there, and why they are not tested."""
+    """Return the regions with data and what was found there, and why they are not tested.
+
+    Raises:
+        InputError: The user asks for an FDR, and there are regions that cannot be tested.
+    """
     known = np.flatnonzero(means.bases)
     values = means.means[known]
     of = group_means(values, [plan.columns_of(contrast.minuend), plan.columns_of(contrast.subtrahend)])
@@ -209,6 +243,10 @@ def _compared(
         if no_test is None:
             minuend, subtrahend = (plan.groups.index(group) for group in (contrast.minuend, contrast.subtrahend))
             tests = moderated_t(values, groups, minuend=minuend, subtrahend=subtrahend)
+        elif plan.request.fdr is not None and len(known):
+            raise InputError(
+                f"--fdr {plan.request.fdr:g}: {contrast.name} {track}: no test, because {no_test}, or remove --fdr"
+            )
     kept = [regions[number] for number in known.tolist()]
     return ComparedRegions(contrast, kept, means.bases[known], of, tests), no_test
 
@@ -243,6 +281,8 @@ def _account(tests: Tests | None, regions: int, level: float | None) -> dict[str
         "regions": regions,
         "test": {
             "least_mean_of_all_samples": level,
+            "regions_tested": tests.tested,
+            "regions_without_variance": regions - tests.tested,
             "df_residual": tests.df_residual,
             "prior_df": tests.prior.df if np.isfinite(tests.prior.df) else "infinite",
             "prior_variance": tests.prior.variance,
@@ -250,7 +290,7 @@ def _account(tests: Tests | None, regions: int, level: float | None) -> dict[str
     }
 
 
-def _document(plan: ComparePlan, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _document(plan: ComparePlan, facts: Mapping[str, Any], notes: Sequence[str]) -> dict[str, Any]:
     """Return the record, JSON-compatible."""
     tested = any(one["test"] is not None for track in facts.values() for one in track["differences"].values())
     return {
@@ -270,7 +310,9 @@ def _document(plan: ComparePlan, facts: Mapping[str, Any]) -> dict[str, Any]:
         TRAINING_MEAN: {
             track: {"path": str(mean.path), "cells": sorted(mean.cells)} for track, mean in plan.means.items()
         },
-        "notes": list(plan.notes),
+        "tracks_left_out": list(plan.unbeaten),
+        "bins_not_of_all_samples": plan.uncommon,
+        "notes": [*plan.notes, *notes],
         "tracks": facts,
         "inputs": plan.inputs,
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -278,9 +320,11 @@ def _document(plan: ComparePlan, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mask(plan: ComparePlan) -> str | None:
-    """Return which bins are left out of differences from the training mean, in words; None without that mean."""
+    """Return a sentence on which bins are left out of differences from the training mean; None without that mean."""
     if not plan.means:
         return None
     if plan.calibration is None:
-        return "none: without --calibration it is not known where the prediction beats the training mean"
-    return f"bins where the prediction has not beaten the training mean, according to {plan.calibration.path}"
+        return "no bins are left out, because only --calibration tells where the prediction beats the training mean"
+    return (
+        f"bins are left out where the prediction has not beaten the training mean, according to {plan.calibration.path}"
+    )

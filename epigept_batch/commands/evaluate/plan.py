@@ -10,7 +10,7 @@ from epigept_batch.errors import InputError
 from epigept_batch.evaluation.compared import Masks
 from epigept_batch.evaluation.seen import trained_cells
 from epigept_batch.evaluation.selection import by_contig, half_covered, in_windows, overlapped
-from epigept_batch.evaluation.training_mean import kept_mean
+from epigept_batch.evaluation.training_mean import check_no_folder, is_kept_mean, kept_mean
 from epigept_batch.provenance.run_record import DIFFERENCE, read_records
 from epigept_batch.sequence.regions import read_intervals
 from epigept_batch.tracks.track_files import TrackFiles
@@ -140,11 +140,12 @@ def find_training(request: EvaluateRequest, pair: Pair, spec: Spec | None) -> Tr
         if request.nearest is not None:
             raise InputError(f"--nearest {request.nearest}: requires the training cells' tracks; add --training")
         return Training({})
+    check_no_folder(request.training)
     files = TrackFiles(request.training)
     found = files.cells(pair.track)
     if not found:
         raise InputError(f"--training {request.training}: no bigWig found for {pair.track or pair.predicted}")
-    kept = None if files.names("cell") else kept_mean(next(iter(found.values())))
+    kept = _kept(files, found)
     if kept is not None:
         return _training_of_kept(kept, request, pair, spec)
     cells, notes = _training_cells(found, pair, spec if files.names("cell") else None)
@@ -161,6 +162,21 @@ def find_training(request: EvaluateRequest, pair: Pair, spec: Spec | None) -> Tr
         return Training(cells, nearest["cell"], notes)
     notes.append(f"the nearest training cell, {nearest['cell']}, has no training track for {pair.track}")
     return Training(cells, None, notes)
+
+
+def _kept(files: TrackFiles, found: Mapping[str, Path]) -> KeptMean | None:
+    """Return the mean that `epigept-batch mean` keeps, if a single file is given and is one.
+
+    Raises:
+        InputError: It is damaged, or is among the tracks of cells.
+    """
+    if not files.names("cell"):
+        return kept_mean(next(iter(found.values())))
+    if means := [path for path in found.values() if is_kept_mean(path)]:
+        raise InputError(
+            "is the mean that epigept-batch mean keeps, not a cell; pass only this file, or move it elsewhere", means[0]
+        )
+    return None
 
 
 def _training_of_kept(kept: KeptMean, request: EvaluateRequest, pair: Pair, spec: Spec | None) -> Training:
@@ -181,6 +197,7 @@ def _notes_on_kept(kept: KeptMean, pair: Pair, spec: Spec | None) -> Iterator[st
             f"the mean of training cells contains the measured track itself, as {itself}, which favours that mean; "
             f"for a mean without it, run epigept-batch mean with --exclude-cell {itself}"
         )
+    yield from kept.notes()
     known = trained_cells(spec)
     strangers = sorted(set(kept.cells) - set(known))
     if known and strangers:
