@@ -239,6 +239,17 @@ def test_a_kept_mean_is_that_of_its_cells(calibrate, kept_mean, tmp_path):
     assert inputs["training_mean"] == str(tmp_path / "mean/mean.CTCF.bw")
 
 
+def test_a_kept_mean_whose_cells_changed_is_noted_and_its_folder_is_refused(calibrate, kept_mean, tmp_path):
+    pattern = kept_mean()
+    shutil.copy(tmp_path / "cell.b.CTCF.bw", tmp_path / "cell.a.CTCF.bw")
+    outcome = calibrate(training=pattern)
+    assert "mean.CTCF.bw: changed since this mean was made: a" in outcome.out
+    outcome = calibrate(training=tmp_path / "mean")
+    assert outcome.code == 2
+    assert "is a folder; pass '" in outcome.err
+    assert calibrate("--zero-fill", training=pattern).code == 2
+
+
 def test_a_kept_mean_that_does_not_fit_is_refused(calibrate, kept_mean, tmp_path):
     shutil.copy(tmp_path / "cell.a.DNase.bw", tmp_path / "cell.Liver.DNase.bw")
     shutil.copy(tmp_path / "cell.a.CTCF.bw", tmp_path / "cell.Liver.CTCF.bw")

@@ -10,7 +10,7 @@ from epigept_batch.calibration.calibration_file import is_calibration
 from epigept_batch.commands.evaluate.selected import find_regions
 from epigept_batch.errors import InputError, OutputError
 from epigept_batch.evaluation.seen import seen_cell, seen_genome, trained_cells
-from epigept_batch.evaluation.training_mean import kept_mean
+from epigept_batch.evaluation.training_mean import check_no_folder, kept_mean
 from epigept_batch.files import check_is_no_input
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.results.bins import bin_bp_of
@@ -275,7 +275,9 @@ def _tracks(
         if pairs:
             held_out = {sample.name for sample in samples}
             cells = _training(request, name, held_out, spec, notes)
-            plans.append(TrackPlan(name, pairs, cells, _kept(request, name, cells, held_out, bin_bp=bin_bp_of(folder))))
+            kept = _kept(request, name, cells, held_out, bin_bp=bin_bp_of(folder))
+            notes += () if kept is None else kept.notes()
+            plans.append(TrackPlan(name, pairs, cells, kept))
     _check_mean(request, plans)
     return plans
 
@@ -304,6 +306,7 @@ def _training(
     """
     if request.training is None:
         return {}
+    check_no_folder(request.training)
     files = TrackFiles(request.training)
     found = files.cells(track)
     if not found:
