@@ -248,6 +248,9 @@ def test_a_kept_mean_whose_cells_changed_is_noted_and_its_folder_is_refused(cali
     assert outcome.code == 2
     assert "is a folder; pass '" in outcome.err
     assert calibrate("--zero-fill", training=pattern).code == 2
+    outcome = calibrate(training=tmp_path / "mean/{cell}.{track}.bw")
+    assert outcome.code == 2
+    assert "is the mean that epigept-batch mean keeps, not a cell" in outcome.err
 
 
 def test_a_kept_mean_that_does_not_fit_is_refused(calibrate, kept_mean, tmp_path):

@@ -10,7 +10,7 @@ from epigept_batch.calibration.calibration_file import is_calibration
 from epigept_batch.commands.evaluate.selected import find_regions
 from epigept_batch.errors import InputError, OutputError
 from epigept_batch.evaluation.seen import seen_cell, seen_genome, trained_cells
-from epigept_batch.evaluation.training_mean import check_no_folder, kept_mean
+from epigept_batch.evaluation.training_mean import check_no_folder, is_kept_mean, kept_mean
 from epigept_batch.files import check_is_no_input
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.results.bins import bin_bp_of
@@ -302,7 +302,7 @@ def _training(
     """Return the tracks whose mean is compared, by cell: of training cells, and of none of the samples.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none, or one of them is the mean of the others.
     """
     if request.training is None:
         return {}
@@ -313,6 +313,10 @@ def _training(
         raise InputError(f"--training {request.training}: no bigWig found for {track}")
     if not files.names("cell"):
         return found
+    if means := [path for path in found.values() if is_kept_mean(path)]:
+        raise InputError(
+            "is the mean that epigept-batch mean keeps, not a cell; pass only this file, or move it elsewhere", means[0]
+        )
     names = {name.casefold() for name in held_out}
     cells = {cell: path for cell, path in found.items() if cell.casefold() not in names}
     if len(cells) < len(found):
