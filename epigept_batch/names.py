@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 PRECISIONS = ("fp32", "fp16", "int8")
 """Precisions that a model file may have."""
 SPACES = ("log1p", "linear")
@@ -12,8 +17,17 @@ UNPHASED = (REFERENCE, ALTERNATIVE)
 STRANDS, SHIFTS = "strands", "shifts"
 AVERAGES = (STRANDS, SHIFTS)
 """What effects of variants can be averaged over."""
+NAMES_SHOWN = 5
+"""Names that a message lists."""
 LONGEST_SAMPLE, LONGEST_TRACK = 150, 64
 """Most bytes of a name. A file system allows 255 for both names, a dot, the suffix and what a temporary name adds."""
+
+
+def some(names: Iterable[str], *, most: int = NAMES_SHOWN) -> str:
+    """Return some names, and how many more there are, for messages."""
+    every = list(names)
+    rest = len(every) - most
+    return ", ".join(every[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def can_be_file_name(name: str, *, longest: int = LONGEST_SAMPLE) -> bool:

@@ -14,6 +14,7 @@ from epigept_batch.bounds import read_whole
 from epigept_batch.calibration.curves import Curve, Reliability, Threshold
 from epigept_batch.errors import InputError, reason
 from epigept_batch.files import replacing
+from epigept_batch.names import some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,10 +142,8 @@ class Calibration:
             InputError: The file does not have it.
         """
         if name not in self.tracks:
-            raise InputError(
-                f"no calibration of track '{name}'; it has {_some(list(self.tracks))}, so choose with --tracks",
-                self.path,
-            )
+            has = some(self.tracks, most=NAMES_SHOWN)
+            raise InputError(f"no calibration of track '{name}'; it has {has}, so choose with --tracks", self.path)
         return self.tracks[name]
 
     def cells_of(self, track: str) -> str:
@@ -161,7 +160,7 @@ class Calibration:
         ]
         held_out = [name for name in names if name not in trained]
         return " and ".join(
-            f"{kind} ({_some(of_kind)})"
+            f"{kind} ({some(of_kind, most=NAMES_SHOWN)})"
             for kind, of_kind in (("held-out cells", held_out), ("cells that the network was trained on", trained))
             if of_kind
         )
@@ -514,8 +513,3 @@ def _numbers(values: list[Any], where: str, *, most: float = MOST_NUMBER, null: 
 def _floor(share: float) -> str:
     """Return a share with three decimals, rounded down, so that it can be asked for."""
     return f"{math.floor(share * 1000) / 1000:.3f}"
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = len(names) - NAMES_SHOWN
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

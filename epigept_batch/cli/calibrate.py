@@ -9,10 +9,9 @@ import click
 
 from epigept_batch.cli.completion import completes_files
 from epigept_batch.cli.figures import aligned
-from epigept_batch.cli.options import json_option, out_option, region_options
+from epigept_batch.cli.options import json_option, out_option, region_options, space_option, zero_fill_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.errors import InputError
-from epigept_batch.names import SPACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,18 +47,8 @@ LEFT_OUT = {
     help="Tracks of the training cells, a path with {cell} and {track}; or of their mean, as `mean` keeps it, a path "
     "with {track}.",
 )
-@click.option(
-    "--training-space",
-    type=click.Choice(SPACES),
-    default="linear",
-    show_default=True,
-    help="Space of the training tracks: the signal, or ln(1 + signal).",
-)
-@click.option(
-    "--zero-fill",
-    is_flag=True,
-    help="Treat bases without training data as 0, as in a pileup.  [default: leave such bins out]",
-)
+@space_option("training", name="--training-space")
+@zero_fill_option("training")
 @click.option(
     "--exclude",
     type=click.Path(path_type=Path),

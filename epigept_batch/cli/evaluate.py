@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from epigept_batch.cli.completion import completes_files
 from epigept_batch.cli.figures import aligned
-from epigept_batch.cli.options import json_option, out_option, region_options
+from epigept_batch.cli.options import json_option, out_option, region_options, space_option, zero_fill_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.errors import InputError
 from epigept_batch.names import SPACES
@@ -106,18 +106,8 @@ OF_MEASURED_SIGNAL = ("measured_space", "zero_fill")
     type=click.Choice(SPACES),
     help="Space of the predicted track.  [default: as in run.json, else log1p]",
 )
-@click.option(
-    "--measured-space",
-    type=click.Choice(SPACES),
-    default="linear",
-    show_default=True,
-    help="Space of the measured and training tracks: the signal, or ln(1 + signal).",
-)
-@click.option(
-    "--zero-fill",
-    is_flag=True,
-    help="Treat bases without measured data as 0, as in a pileup.  [default: leave such bins out]",
-)
+@space_option("measured and training")
+@zero_fill_option()
 @click.option(
     "--scale",
     default="1",

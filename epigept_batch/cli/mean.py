@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from epigept_batch.cli.completion import completes_files
-from epigept_batch.cli.options import json_option, out_option
+from epigept_batch.cli.options import json_option, out_option, space_option, zero_fill_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
-from epigept_batch.names import SPACES
 
 
 @click.command(short_help="Average the tracks of training cells, once for all comparisons.")
@@ -30,18 +29,8 @@ from epigept_batch.names import SPACES
     type=click.Path(path_type=Path),
     help="Model file, to average only the cells that it was trained on.  [default: all cells]",
 )
-@click.option(
-    "--measured-space",
-    type=click.Choice(SPACES),
-    default="linear",
-    show_default=True,
-    help="Space of the training tracks: the signal, or ln(1 + signal).",
-)
-@click.option(
-    "--zero-fill",
-    is_flag=True,
-    help="Treat bases without measured data as 0, as in a pileup.  [default: leave such bins out]",
-)
+@space_option("training")
+@zero_fill_option()
 @click.option(
     "--bin",
     "bin_bp",

@@ -12,6 +12,7 @@ from epigept_batch.cli.progress import say
 from epigept_batch.home import default_fasta, default_model, installed
 from epigept_batch.machine.environment import limit_pools
 from epigept_batch.machine.processors import usable_processors
+from epigept_batch.names import SPACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,28 @@ folder_option = out_option("Output folder.", default=Path(), show_default="curre
 def json_option(what: str) -> Callable[[Decorated], Decorated]:
     """`--json`, which prints `what` as JSON."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON.")
+
+
+def space_option(tracks: str = "measured", *, name: str = "--measured-space") -> Callable[[Decorated], Decorated]:
+    """The space of tracks that another program made."""
+    return click.option(
+        name,
+        type=click.Choice(SPACES),
+        default="linear",
+        show_default=True,
+        help=f"Space of the {tracks} tracks: the signal, or ln(1 + signal).",
+    )
+
+
+def zero_fill_option(
+    data: str = "measured", *, otherwise: str = "leave such bins out"
+) -> Callable[[Decorated], Decorated]:
+    """`--zero-fill`, for tracks that are pileups."""
+    return click.option(
+        "--zero-fill",
+        is_flag=True,
+        help=f"Treat bases without {data} data as 0, as in a pileup.  [default: {otherwise}]",
+    )
 
 
 def _batch_size(_context: click.Context, _option: click.Parameter, value: str) -> int | None:

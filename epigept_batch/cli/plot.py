@@ -9,10 +9,9 @@ import click
 from click.core import ParameterSource
 
 from epigept_batch.cli.completion import completes_files
-from epigept_batch.cli.options import out_option
+from epigept_batch.cli.options import out_option, space_option, zero_fill_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.errors import InputError
-from epigept_batch.names import SPACES
 
 OF_MEASURED = ("measured_space", "zero_fill")
 """Options that apply only to measured tracks."""
@@ -35,18 +34,8 @@ OF_MEASURED = ("measured_space", "zero_fill")
     shell_complete=completes_files,
     help="Measured bigWigs, drawn below the predictions: a path with {sample} and {track} as placeholders.",
 )
-@click.option(
-    "--measured-space",
-    type=click.Choice(SPACES),
-    default="linear",
-    show_default=True,
-    help="Space of the measured tracks: the signal, or ln(1 + signal).",
-)
-@click.option(
-    "--zero-fill",
-    is_flag=True,
-    help="Treat bases without measured data as 0, as in a pileup.  [default: leave them blank]",
-)
+@space_option()
+@zero_fill_option(otherwise="leave them blank")
 @click.option(
     "--peaks",
     metavar="FILE",

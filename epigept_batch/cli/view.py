@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from epigept_batch.cli.options import device_option, threads_option
+from epigept_batch.cli.options import device_option, space_option, threads_option
 from epigept_batch.cli.progress import quiet_option, say
 from epigept_batch.cli.samples import SampleCommand, optional_table_options
 
 if TYPE_CHECKING:
     from epigept_batch.commands.view.run import Address
 
-SPACES = ("linear", "log1p")
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 """Variables without which Python would open a browser in the terminal."""
 
@@ -38,13 +37,7 @@ SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     metavar="PATH",
     help="Measured bigWigs to show beside the predictions; {sample} and {track} are placeholders.",
 )
-@click.option(
-    "--measured-space",
-    type=click.Choice(SPACES),
-    default="linear",
-    show_default=True,
-    help="Space of the measured tracks: the signal, or ln(1 + signal).",
-)
+@space_option()
 @click.option(
     "--port", type=click.IntRange(1, 65_535), metavar="N", help="Port on 127.0.0.1.  [default: a random free one]"
 )

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.errors import InputError, reason
+from epigept_batch.names import some
 from epigept_batch.provenance.run_record import DIFFERENCE
 from epigept_batch.results.record_form import check_record
 from epigept_batch.tracks.signal import SignalTrack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from epigept_batch.tiling import Contig
 
@@ -23,7 +24,6 @@ RUN, CONTACTS = ".run.json", ".contacts.json"
 OUTPUTS = {RUN: ".bw", CONTACTS: ".cool"}
 """Endings of the outputs beside each record."""
 JOURNAL, CONTACT_JOURNAL = ".journal", ".contacts.journal"
-NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class RunFolder:
         for sample in self.samples:
             if sample.name == name:
                 return sample
-        raise InputError(f"no finished sample '{name}'; it has {_some(one.name for one in self.samples)}", self.path)
+        raise InputError(f"no finished sample '{name}'; it has {some(one.name for one in self.samples)}", self.path)
 
 
 def read_run_folder(path: Path, samples: Sequence[str] = ()) -> RunFolder:
@@ -169,7 +169,7 @@ def read_run_folder(path: Path, samples: Sequence[str] = ()) -> RunFolder:
     unfinished = tuple(sorted(_unfinished(path) - set(names)))
     if not names:
         raise InputError(
-            f"no finished sample; the run of {_some(unfinished)} was interrupted, so rerun it"
+            f"no finished sample; the run of {some(unfinished)} was interrupted, so rerun it"
             if unfinished
             else "contains no run.json of epigept-batch genome; pass its output folder",
             path,
@@ -299,7 +299,7 @@ def _contigs(folder: RunFolder) -> tuple[Contig, ...]:
             track.close()
     if len(set(found.values())) > 1:
         raise InputError(
-            f"samples were predicted on genomes with different contigs: {_some(found)}; use a folder per genome, or "
+            f"samples were predicted on genomes with different contigs: {some(found)}; use a folder per genome, or "
             "name samples of one with --sample",
             folder.path,
         )
@@ -323,10 +323,3 @@ def _space(folder: RunFolder) -> str:
             folder.path,
         )
     return next(iter(spaces), "log1p")
-
-
-def _some(names: Iterable[str]) -> str:
-    """Return some names, and how many more there are."""
-    every = list(names)
-    rest = len(every) - NAMES_SHOWN
-    return ", ".join(every[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

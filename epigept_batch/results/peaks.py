@@ -34,7 +34,7 @@ def find_peaks(folder: RunFolder) -> dict[Path, Track]:
 def stale_peaks(folder: RunFolder) -> list[Path]:
     """Return the peak files whose tracks were predicted again after `peaks` called them, according to its record."""
     finished = {sample.name: sample.record.get("finished") for sample in folder.samples}
-    called = {sample: read_peaks_record(folder.path / f"{sample}{RECORD}") for sample in finished}
+    called = {sample: _record(folder.path / f"{sample}{RECORD}") for sample in finished}
     return [
         path
         for path, (sample, _) in _found(folder)
@@ -57,7 +57,7 @@ def _found(folder: RunFolder) -> Iterator[tuple[Path, Track]]:
             yield path, track
 
 
-def read_peaks_record(path: Path) -> dict[str, Any]:
+def _record(path: Path) -> dict[str, Any]:
     """Return a record of peaks; empty if there is none that can be read."""
     try:
         record = json.loads(path.read_text())

@@ -13,13 +13,14 @@ from epigept_batch.evaluation.seen import seen_cell, seen_genome, trained_cells
 from epigept_batch.evaluation.training_mean import check_no_folder, is_kept_mean, kept_mean
 from epigept_batch.files import check_is_no_input
 from epigept_batch.inference.model_file import file_sha256, read_spec
+from epigept_batch.names import some
 from epigept_batch.results.bins import bin_bp_of
 from epigept_batch.results.folder import read_run_folder
 from epigept_batch.sequence.genome_verdict import windows_not_known
 from epigept_batch.tracks.track_files import TrackFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from epigept_batch.commands.calibrate.request import CalibrateRequest
     from epigept_batch.evaluation.seen import SeenCell
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from epigept_batch.spec import Spec
     from epigept_batch.tiling import Contig, Region
 
-NAMES_SHOWN = 5
 LEFT_OUT, INCLUDED, NOT_KNOWN = "left out", "included", "not known"
 """What became of training windows."""
 
@@ -105,7 +105,8 @@ def make_plan(request: CalibrateRequest, progress: Progress) -> CalibratePlan:
     model = _model_of(samples, folder)
     spec = _spec_of(request, samples, model)
     notes: list[str] = []
-    tracks = _tracks(request, folder, samples, spec, notes, progress)
+    bin_bp = bin_bp_of(folder)
+    tracks = _tracks(request, folder, samples, spec, notes, progress, bin_bp=bin_bp)
     used = dict.fromkeys(track.sample for plan in tracks for track, _ in plan.pairs)
     seen = _seen_cells(request, [sample for sample in samples if sample.name in used], spec)
     wanted, excluded = find_regions(request, folder.contigs)
@@ -124,7 +125,7 @@ def make_plan(request: CalibrateRequest, progress: Progress) -> CalibratePlan:
         wanted=wanted,
         excluded=excluded,
         windows=windows,
-        bin_bp=bin_bp_of(folder),
+        bin_bp=bin_bp,
         notes=list(dict.fromkeys(notes)),
     )
 
@@ -161,7 +162,7 @@ def _model_of(samples: Sequence[SampleResults], folder: RunFolder) -> str:
     made_by = {str(sample.record["inputs"].get("model", "")): sample.name for sample in samples}
     if len(made_by) > 1:
         raise InputError(
-            f"samples were predicted with different models, such as {_some(made_by.values())}; calibrate each model by "
+            f"samples were predicted with different models, such as {some(made_by.values())}; calibrate each model by "
             "itself, with --sample",
             folder.path,
         )
@@ -207,7 +208,7 @@ def _seen_cells(request: CalibrateRequest, samples: Sequence[SampleResults], spe
         )
     if trained := [name for name, cell in found.items() if cell.seen]:
         raise InputError(
-            f"not held out: {_some(trained)}, because {found[trained[0]].sentence}; choose other cells with --sample, "
+            f"not held out: {some(trained)}, because {found[trained[0]].sentence}; choose other cells with --sample, "
             "or add --include-training-cells"
         )
     return found
@@ -248,6 +249,8 @@ def _tracks(
     spec: Spec | None,
     notes: list[str],
     progress: Progress,
+    *,
+    bin_bp: int,
 ) -> list[TrackPlan]:
     """Return what is compared of each track, and report tracks without peaks.
 
@@ -268,14 +271,14 @@ def _tracks(
     if len(lacking) == len(peaks):
         raise InputError("peaks not found", lacking[0])
     if lacking:
-        progress.say(f"skipped tracks whose peaks do not exist: {_some(map(str, lacking))}")
+        progress.say(f"skipped tracks whose peaks do not exist: {some(map(str, lacking))}")
     plans = []
     for name in names:
         pairs = [(chosen[key], path) for key, path in peaks.items() if key[1] == name and path.is_file()]
         if pairs:
             held_out = {sample.name for sample in samples}
             cells = _training(request, name, held_out, spec, notes)
-            kept = _kept(request, name, cells, held_out, bin_bp=bin_bp_of(folder))
+            kept = _kept(request, name, cells, held_out, bin_bp=bin_bp)
             notes += () if kept is None else kept.notes()
             plans.append(TrackPlan(name, pairs, cells, kept))
     _check_mean(request, plans)
@@ -320,12 +323,10 @@ def _training(
     names = {name.casefold() for name in held_out}
     cells = {cell: path for cell, path in found.items() if cell.casefold() not in names}
     if len(cells) < len(found):
-        notes.append(
-            f"samples of this calibration, so excluded from the mean: {_some(sorted(set(found) - set(cells)))}"
-        )
+        notes.append(f"samples of this calibration, so excluded from the mean: {some(sorted(set(found) - set(cells)))}")
     known = {cell for cell in cells if cell in trained_cells(spec)}
     if known and len(known) < len(cells):
-        notes.append(f"not training cells, so excluded from their mean: {_some(sorted(set(cells) - known))}")
+        notes.append(f"not training cells, so excluded from their mean: {some(sorted(set(cells) - known))}")
         cells = {cell: cells[cell] for cell in known}
     elif cells and trained_cells(spec) and not known:
         notes.append("none of the cells of --training is a training cell of the model, so all of them are used")
@@ -351,7 +352,7 @@ def _kept(
         names = {name.casefold() for name in held_out}
         if inside := sorted(cell for cell in kept.cells if cell.casefold() in names):
             raise InputError(
-                f"contains samples of this calibration: {_some(inside)}; run epigept-batch mean with --exclude-cell",
+                f"contains samples of this calibration: {some(inside)}; run epigept-batch mean with --exclude-cell",
                 path,
             )
     return kept
@@ -368,10 +369,3 @@ def _check_mean(request: CalibrateRequest, plans: Sequence[TrackPlan]) -> None:
             f"--training {request.training}: one file for {len(plans)} tracks; put {{track}} into the path in place of "
             "the name, or choose one with --tracks"
         )
-
-
-def _some(names: Iterable[str]) -> str:
-    """Return some names, and how many more there are."""
-    every = list(names)
-    rest = len(every) - NAMES_SHOWN
-    return ", ".join(every[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -16,8 +16,7 @@ from epigept_batch.commands.peaks.rules import TOP_SHARE, is_known, make_rules
 from epigept_batch.errors import InputError, OutputError, reason
 from epigept_batch.files import output_folder, publish, remove_leftovers, temporary_beside
 from epigept_batch.intervals.peaks import PeakLines, autosql
-from epigept_batch.provenance.run_record import is_up_to_date, withdraw, write_record
-from epigept_batch.results import peaks as results_peaks
+from epigept_batch.provenance.run_record import is_up_to_date, names_to_replace, withdraw, write_record
 from epigept_batch.results.bins import bin_bp_of, predicted_spans
 from epigept_batch.results.folder import read_run_folder
 from epigept_batch.tracks.bigbed import write_bigbed
@@ -195,8 +194,8 @@ def _call(
 
 def _say_what_goes(job: _Job, progress: Progress) -> None:
     """Name the earlier peaks that this call removes and does not replace, such as those of other tracks."""
-    earlier = results_peaks.read_peaks_record(job.files.record).get("files", {})
-    if gone := sorted(set(earlier) - {path.name for path in job.files.outputs}):
+    names = names_to_replace(job.files) - {path.name for path in job.files.outputs}
+    if gone := sorted(path.name for path in job.files.could_be_outputs() if path.name in names):
         progress.say(f"{job.sample.name}: removed, since one call makes all peaks of a sample: {', '.join(gone)}")
 
 
