@@ -24,6 +24,13 @@ def differing(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> Sequenc
     return names
 
 
+def as_different(names: Sequence[str]) -> str:
+    """Return names of inputs as what differs: `a different model`, `different tracks`, or `different model, space`."""
+    head = names[0].partition(" of ")[0]
+    article = "a " if len(names) == 1 and not head.endswith("s") else ""
+    return f"{article}different {', '.join(names)}"
+
+
 def _agree(recorded: Any, wanted: Any) -> bool:  # noqa: ANN401 - read from a file
     if not isinstance(recorded, dict):
         return False

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from epigept_batch.errors import OutputError
 from epigept_batch.files import replacing, sync_folder
-from epigept_batch.provenance.made_from import differing
+from epigept_batch.provenance.made_from import as_different, differing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
@@ -123,18 +123,11 @@ def is_up_to_date(files: OutputFiles, inputs: Mapping[str, Any]) -> bool:
     changed = differing(record["inputs"], json.loads(json.dumps(inputs)))
     if changed:
         raise OutputError(
-            f"existing {files.what} were made with {_different(changed)}; choose another --out, or replace them with "
+            f"existing {files.what} were made with {as_different(changed)}; choose another --out, or replace them with "
             "--force",
             files.record,
         )
     return bool(record["files"] == _sizes(files))
-
-
-def _different(names: Sequence[str]) -> str:
-    """Return names of inputs as what differs: `a different model`, `different tracks`, or `different model, space`."""
-    head = names[0].partition(" of ")[0]
-    article = "a " if len(names) == 1 and not head.endswith("s") else ""
-    return f"{article}different {', '.join(names)}"
 
 
 def names_to_replace(files: OutputFiles) -> set[str]:

@@ -153,7 +153,7 @@ def _check_what_the_old_command_does(two, moment, folder, old, olds):
         assert states(folder) == olds
         return
     assert (done.code, states(folder)) == (2, before)
-    assert "made with different set of tracks, space; " in done.err
+    assert " with different set of tracks, space; " in done.err
     done = two(folder, "--force", "--fresh", **old)
     assert done.code == 0, done.err
     assert (states(folder), hidden(folder)) == (olds, [])

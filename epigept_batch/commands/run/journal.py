@@ -21,7 +21,7 @@ import numpy as np
 
 from epigept_batch.errors import OutputError
 from epigept_batch.files import is_still_linked
-from epigept_batch.provenance.made_from import differing
+from epigept_batch.provenance.made_from import as_different, differing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,7 +147,7 @@ class Journal:
         changed = differing(there, wanted)
         if changed:
             raise OtherRunError(
-                f"belongs to an interrupted run with a different {', '.join(changed)}; rerun that command unchanged to "
+                f"belongs to an interrupted run with {as_different(changed)}; rerun that command unchanged to "
                 "resume it, choose another --out, or discard its progress and start over with --fresh",
                 self.path,
             )

@@ -119,12 +119,16 @@ def test_what_is_no_journal_of_ours_is_begun_anew(path, reopened, text):
 
 @pytest.mark.parametrize(
     ("changes", "names"),
-    [({"model": "n"}, "model"), ({"overlap": 64, "selection": {}}, "overlap, selection"), ({"space": "x"}, "space")],
+    [
+        ({"model": "n"}, "a different model"),
+        ({"overlap": 64, "selection": {}}, "different overlap, selection"),
+        ({"space": "x"}, "a different space"),
+    ],
 )
 def test_other_inputs_are_named_and_refused(filled, changes, names):
     before = filled.read_bytes()
     with pytest.raises(
-        OutputError, match=f"interrupted run with a different {names}; rerun that command unchanged to .* with --fresh"
+        OutputError, match=f"interrupted run with {names}; rerun that command unchanged to .* with --fresh"
     ):
         Journal(filled, INPUTS | changes)
     assert filled.read_bytes() == before
