@@ -17,6 +17,7 @@ import pytest
 import zarr
 
 import bigwigs
+from cohorts import OPTIONS, SAMPLES, TRACKS, cohort, values_of
 from conftest import SCRIPTS, outcome_of
 from epigept_batch.cli.main import cli
 from epigept_batch.cohort.opened import Cohort
@@ -25,56 +26,17 @@ from epigept_batch.cohort.worker import Worker
 from epigept_batch.inference.fixed_shape import FixedShape
 from epigept_batch.sequence.genome import Genome
 
-TRACKS = ("DNase", "CTCF", "H3K27ac")
-SAMPLES = tuple(f"s{number}" for number in range(5))
-OPTIONS = ("--unit", "2x2", "--call", "1x2", "--threads", "1", "--device", "cpu", "--overlap", "512")
-
-
-def cohort(*words):
-    return outcome_of(cli, "epigept-batch", ["cohort", *words])
-
-
-def files(folder):
-    """Bytes of the files that hold values, by name."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for part in ("cube.zarr", "totals")
-        for path in (folder / part).rglob("*")
-        if path.is_file()
-    }
-
 
 def marker(folder, number):
     return json.loads((folder / f"units/0/{number}.json").read_text())
 
 
-@pytest.fixture(scope="session")
-def sheet(tmp_path_factory):
-    """A sheet of five samples with groups."""
-    folder, rng = tmp_path_factory.mktemp("samples"), np.random.default_rng(6)
-    lines = ["sample\tfile\tgroup"]
-    for number, name in enumerate(SAMPLES):
-        rows = "".join(f"F{n:02d}\t{value}\n" for n, value in enumerate(rng.gamma(0.5, 20, 15).round(2)))
-        (folder / f"{name}.tsv").write_text("gene_id\tTPM\n" + rows)
-        lines.append(f"{name}\t{name}.tsv\tg{number % 2}")
-    path = folder / "sheet.tsv"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-@pytest.fixture(scope="session")
-def inputs(sheet, small_model, synthetic, tmp_path_factory):
-    """Options that name the inputs."""
-    fasta = shutil.copy(synthetic / "synthetic.fa", tmp_path_factory.mktemp("genome") / "synthetic.fa")
-    return ("--samples", sheet, "--fasta", fasta, "--model", small_model)
-
-
 @pytest.fixture
-def begun(inputs, tmp_path):
+def begun(cohort_inputs, tmp_path):
     """A new cohort for each call, by name; further options follow."""
 
     def init(name="cohort", *options):
-        done = cohort("init", tmp_path / name, *inputs, *OPTIONS, *options)
+        done = cohort("init", tmp_path / name, *cohort_inputs, *OPTIONS, *options)
         assert done.code == 0, done.err
         return tmp_path / name
 
@@ -82,27 +44,18 @@ def begun(inputs, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def whole(inputs, tmp_path_factory):
-    """A cohort that one process computed and finalised, in float32; never changed."""
-    folder = tmp_path_factory.mktemp("whole") / "cohort"
-    assert cohort("init", folder, *inputs, *OPTIONS, "--dtype", "float32").code == 0
-    done = cohort("run", folder, "--workers", 1)
-    assert done.code == 0, done.err
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tracks(inputs, tmp_path_factory):
+def tracks(cohort_inputs, tmp_path_factory):
     """The output folder of `genome` for the same samples."""
     out = tmp_path_factory.mktemp("tracks") / "out"
-    words = ["genome", *inputs, "--out", out, "--threads", 1, "--device", "cpu", "--overlap", 512, "--batch-size", 2]
+    words = ["genome", *cohort_inputs, "--out", out, "--threads", 1, "--device", "cpu"]
+    words += ["--overlap", 512, "--batch-size", 2]
     done = outcome_of(cli, "epigept-batch", words)
     assert done.code == 0, done.err
     return out
 
 
-def test_init_says_what_the_units_are(inputs, tmp_path):
-    done = cohort("init", tmp_path / "cohort", *inputs, *OPTIONS)
+def test_init_says_what_the_units_are(cohort_inputs, tmp_path):
+    done = cohort("init", tmp_path / "cohort", *cohort_inputs, *OPTIONS)
     assert done.out == ""
     assert done.err.splitlines()[-3:] == [
         "5 samples × 3 tracks, 18 units",
@@ -111,13 +64,13 @@ def test_init_says_what_the_units_are(inputs, tmp_path):
     ]
 
 
-def test_groups_of_the_sheet_are_kept_in_the_cube(whole):
-    samples = zarr.open_group(whole / "cube.zarr", mode="r").attrs["samples"]
+def test_groups_of_the_sheet_are_kept_in_the_cube(whole_cohort):
+    samples = zarr.open_group(whole_cohort / "cube.zarr", mode="r").attrs["samples"]
     assert samples == [{"sample": name, "group": f"g{number % 2}"} for number, name in enumerate(SAMPLES)]
 
 
-def test_the_cube_has_the_values_of_genome_bit_for_bit(whole, tracks):
-    root = zarr.open_group(whole / "cube.zarr", mode="r")
+def test_the_cube_has_the_values_of_genome_bit_for_bit(whole_cohort, tracks):
+    root = zarr.open_group(whole_cohort / "cube.zarr", mode="r")
     for track in TRACKS:
         for contig in ("one", "two", "three"):
             found = root[track][contig][:]
@@ -127,8 +80,8 @@ def test_the_cube_has_the_values_of_genome_bit_for_bit(whole, tracks):
                 np.testing.assert_array_equal(found[number], expected)
 
 
-def test_extracted_bigwigs_are_those_of_genome_byte_for_byte(whole, tracks, tmp_path):
-    done = cohort("extract", whole, "--out", tmp_path / "out")
+def test_extracted_bigwigs_are_those_of_genome_byte_for_byte(whole_cohort, tracks, tmp_path):
+    done = cohort("extract", whole_cohort, "--out", tmp_path / "out")
     assert done.code == 0, done.err
     names = {f"{sample}.{track}.bw" for sample in SAMPLES for track in TRACKS}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names | {f"{sample}.run.json" for sample in SAMPLES}
@@ -138,16 +91,16 @@ def test_extracted_bigwigs_are_those_of_genome_byte_for_byte(whole, tracks, tmp_
     for key in ("inputs", "sha256", "genome", "factors", "statistics", "bins", "regions", "space", "precision"):
         assert ours[key] == theirs[key]
     assert ours["expression"]["sheet"]["columns"] == {"group": "g1"}
-    assert ours["cohort"]["plan"] == json.loads((whole / "plan.json").read_text())["digest"]
-    again = cohort("extract", whole, "--out", tmp_path / "out")
+    assert ours["cohort"]["plan"] == json.loads((whole_cohort / "plan.json").read_text())["digest"]
+    again = cohort("extract", whole_cohort, "--out", tmp_path / "out")
     assert [line for line in again.err.splitlines() if "up to date" in line] == [
         f"epigept-batch: {name}: up to date" for name in SAMPLES
     ]
 
 
-def test_parts_can_be_extracted_in_either_space(whole, tracks, tmp_path):
+def test_parts_can_be_extracted_in_either_space(whole_cohort, tracks, tmp_path):
     words = ("--sample", "s4", "--sample", "s1", "--tracks", "ctcf", "--region", "one:1,000-6,000", "--space", "linear")
-    done = cohort("extract", whole, "--out", tmp_path / "out", *words)
+    done = cohort("extract", whole_cohort, "--out", tmp_path / "out", *words)
     assert done.code == 0, done.err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         *("s1.CTCF.bw", "s1.run.json", "s4.CTCF.bw", "s4.run.json")
@@ -180,17 +133,17 @@ def test_float16_is_the_nearest_to_what_genome_writes(begun, tracks, tmp_path):
 
 
 @pytest.mark.parametrize("parts", [1, 3, 18, 25])
-def test_any_partition_gives_the_same_cube(begun, whole, parts):
+def test_any_partition_gives_the_same_cube(begun, whole_cohort, parts):
     folder = begun("cohort", "--dtype", "float32")
     for part in reversed(range(1, parts + 1)):
         done = cohort("partition", folder, part, "--of", parts)
         assert done.code == 0, done.err
     assert cohort("finalise", folder).code == 0
-    assert files(folder) == files(whole)
-    assert (folder / "statistics.tsv").read_bytes() == (whole / "statistics.tsv").read_bytes()
+    assert values_of(folder) == values_of(whole_cohort)
+    assert (folder / "statistics.tsv").read_bytes() == (whole_cohort / "statistics.tsv").read_bytes()
 
 
-def test_processes_give_the_same_cube_and_a_killed_one_is_replaced(begun, whole):
+def test_processes_give_the_same_cube_and_a_killed_one_is_replaced(begun, whole_cohort):
     folder = begun("cohort", "--dtype", "float32")
     command = [sys.executable, "-m", "epigept_batch", "cohort", "run", folder, "--workers", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
@@ -202,10 +155,10 @@ def test_processes_give_the_same_cube_and_a_killed_one_is_replaced(begun, whole)
         said = running.stderr.read()
     assert running.returncode == 0, said
     assert "a process was killed (SIGKILL); its units are computed again" in said
-    assert files(folder) == files(whole)
+    assert values_of(folder) == values_of(whole_cohort)
 
 
-def test_a_run_that_is_interrupted_leaves_no_half_unit_and_goes_on(begun, whole):
+def test_a_run_that_is_interrupted_leaves_no_half_unit_and_goes_on(begun, whole_cohort):
     folder = begun("cohort", "--dtype", "float32")
     command = [SCRIPTS / "epigept-batch", "cohort", "run", folder, "--workers", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
@@ -219,7 +172,7 @@ def test_a_run_that_is_interrupted_leaves_no_half_unit_and_goes_on(begun, whole)
     assert 0 < len(before) < 18
     done = cohort("run", folder, "--workers", 1)
     assert done.code == 0, done.err
-    assert files(folder) == files(whole)
+    assert values_of(folder) == values_of(whole_cohort)
     assert not list(folder.rglob("*.part"))
 
 
@@ -245,19 +198,20 @@ def test_a_marker_comes_after_all_files_of_its_unit(begun, monkeypatch):
     assert [name.partition("/")[0] for name in written] == ["cube.zarr"] * 3 + ["totals", "units"]
 
 
-def test_kept_scores_give_the_same_cube(begun, inputs, whole, tmp_path):
-    words = ["scan", "--fasta", inputs[3], "--model", inputs[5], "--out", tmp_path / "scores"]
+def test_kept_scores_give_the_same_cube(begun, cohort_inputs, whole_cohort, tmp_path):
+    words = ["scan", "--fasta", cohort_inputs[3], "--model", cohort_inputs[5], "--out", tmp_path / "scores"]
     assert outcome_of(cli, "epigept-batch", words).code == 0
     folder = begun("cohort", "--dtype", "float32", "--scores", tmp_path / "scores")
     assert cohort("run", folder, "--workers", 1).code == 0
-    assert files(folder) == files(whole)
+    assert values_of(folder) == values_of(whole_cohort)
 
 
-def test_copies_with_another_tpm_are_samples_of_the_cohort(begun, inputs, tmp_path):
+def test_copies_with_another_tpm_are_samples_of_the_cohort(begun, cohort_inputs, tmp_path):
     folder = begun("cohort", "--dtype", "float32", "--set", "F03=0")
     assert cohort("run", folder, "--workers", 1).code == 0
     assert cohort("extract", folder, "--out", tmp_path / "out", "--sample", "s1+F03-0").code == 0
-    words = ["genome", *inputs, "--out", tmp_path / "direct", "--device", "cpu", "--overlap", 512, "--set", "F03=0"]
+    words = ["genome", *cohort_inputs, "--out", tmp_path / "direct", "--device", "cpu"]
+    words += ["--overlap", 512, "--set", "F03=0"]
     assert outcome_of(cli, "epigept-batch", words).code == 0
     for track in TRACKS:
         name = f"s1+F03-0.{track}.bw"
@@ -268,8 +222,8 @@ def test_copies_with_another_tpm_are_samples_of_the_cohort(begun, inputs, tmp_pa
         )
 
 
-def test_statistics_are_those_of_pandas(whole, tracks):
-    table = pd.read_csv(whole / "statistics.tsv", sep="\t")
+def test_statistics_are_those_of_pandas(whole_cohort, tracks):
+    table = pd.read_csv(whole_cohort / "statistics.tsv", sep="\t")
     assert list(table["sample"]) == [sample for sample in SAMPLES for _ in TRACKS]
     for row in table.itertuples():
         path = tracks / f"{row.sample}.{row.track}.bw"
@@ -279,10 +233,11 @@ def test_statistics_are_those_of_pandas(whole, tracks):
         np.testing.assert_allclose(row.sd, pd.Series(values.astype(np.float64)).std(ddof=0), rtol=1e-6)
 
 
-def test_the_record_says_who_computed_what(whole):
-    record = json.loads((whole / "cohort.json").read_text())
+def test_the_record_says_who_computed_what(whole_cohort):
+    record = json.loads((whole_cohort / "cohort.json").read_text())
     assert (record["units"], record["samples"], record["pairs"]) == (18, 5, 5 * 15)
-    assert record["bytes"] == sum(len(content) for name, content in files(whole).items() if "zarr.json" not in name)
+    sizes = {name: len(content) for name, content in values_of(whole_cohort).items()}
+    assert record["bytes"] == sum(size for name, size in sizes.items() if not name.endswith("zarr.json"))
     assert [maker["units"] for maker in record["computed_by"]] == [18]
 
 
@@ -346,9 +301,9 @@ def edit(path, key, value):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_finalise_refuses_what_is_not_whole_by_name(whole, tmp_path, fault):
+def test_finalise_refuses_what_is_not_whole_by_name(whole_cohort, tmp_path, fault):
     folder = tmp_path / "cohort"
-    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("cohort.json"))
+    shutil.copytree(whole_cohort, folder, ignore=shutil.ignore_patterns("cohort.json"))
     FAULTS[fault](folder)
     done = cohort("finalise", folder)
     assert done.code == 2
@@ -360,9 +315,9 @@ def test_finalise_refuses_what_is_not_whole_by_name(whole, tmp_path, fault):
     assert not (tmp_path / "out").exists()
 
 
-def test_without_checksums_sizes_are_compared(whole, tmp_path):
+def test_without_checksums_sizes_are_compared(whole_cohort, tmp_path):
     folder = tmp_path / "cohort"
-    shutil.copytree(whole, folder)
+    shutil.copytree(whole_cohort, folder)
     flip(folder / "cube.zarr/CTCF/one/c/1/2")
     assert cohort("finalise", folder, "--no-checksums").code == 0
     assert json.loads((folder / "cohort.json").read_text())["checksums"] is False
@@ -370,9 +325,9 @@ def test_without_checksums_sizes_are_compared(whole, tmp_path):
     assert cohort("finalise", folder, "--no-checksums").code == 2
 
 
-def test_many_faults_are_counted_and_some_are_shown(whole, tmp_path):
+def test_many_faults_are_counted_and_some_are_shown(whole_cohort, tmp_path):
     folder = tmp_path / "cohort"
-    shutil.copytree(whole, folder)
+    shutil.copytree(whole_cohort, folder)
     shutil.rmtree(folder / "cube.zarr/CTCF/one/c")
     shutil.rmtree(folder / "cube.zarr/DNase/one/c")
     done = cohort("finalise", folder)
@@ -381,9 +336,9 @@ def test_many_faults_are_counted_and_some_are_shown(whole, tmp_path):
     assert f"{folder}: 24 faults, of which 20 are shown; delete files that do not belong here" in done.err
 
 
-def test_units_of_several_kinds_of_processor_are_noted(whole, tmp_path):
+def test_units_of_several_kinds_of_processor_are_noted(whole_cohort, tmp_path):
     folder = tmp_path / "cohort"
-    shutil.copytree(whole, folder)
+    shutil.copytree(whole_cohort, folder)
     edit(folder / "units/0/7.json", "worker", {"processor": "another"})
     done = cohort("finalise", folder)
     assert done.code == 0
@@ -392,30 +347,30 @@ def test_units_of_several_kinds_of_processor_are_noted(whole, tmp_path):
     )
 
 
-def test_init_again_is_up_to_date_or_refused(begun, inputs, tmp_path):
+def test_init_again_is_up_to_date_or_refused(begun, cohort_inputs, tmp_path):
     folder = begun()
     before = hashlib.sha256((folder / "plan.json").read_bytes()).hexdigest()
-    done = cohort("init", folder, *inputs, *OPTIONS)
+    done = cohort("init", folder, *cohort_inputs, *OPTIONS)
     assert done.code == 0
     assert f"epigept-batch: {folder}: up to date" in done.err
-    done = cohort("init", folder, *inputs, *OPTIONS, "--tracks", "DNase")
+    done = cohort("init", folder, *cohort_inputs, *OPTIONS, "--tracks", "DNase")
     assert done.code == 2
     assert f"{folder}: is another cohort, of other inputs or options; choose another folder" in done.err
     assert hashlib.sha256((folder / "plan.json").read_bytes()).hexdigest() == before
     (tmp_path / "full").mkdir()
     (tmp_path / "full/notes.txt").write_text("mine")
-    done = cohort("init", tmp_path / "full", *inputs, *OPTIONS)
+    done = cohort("init", tmp_path / "full", *cohort_inputs, *OPTIONS)
     assert done.code == 2
     assert f"{tmp_path}/full: is not empty, and no cohort; choose another folder" in done.err
 
 
-def test_another_model_or_genome_is_refused_by_the_worker(begun, inputs, make_small_model, tmp_path):
+def test_another_model_or_genome_is_refused_by_the_worker(begun, cohort_inputs, make_small_model, tmp_path):
     folder = begun()
     model = make_small_model("fp16")
     done = cohort("partition", folder, 1, "--of", 1, "--model", model)
     assert (done.code, f"{model}: is another model file than the cohort was planned with" in done.err) == (2, True)
     fasta = tmp_path / "other.fa"
-    text = Path(inputs[3]).read_text()
+    text = Path(cohort_inputs[3]).read_text()
     head, _, rest = text.partition("\n")
     fasta.write_text(f"{head}\n{'A' if rest[0] != 'A' else 'C'}{rest[1:]}")
     done = cohort("partition", folder, 1, "--of", 1, "--fasta", fasta)
@@ -424,9 +379,9 @@ def test_another_model_or_genome_is_refused_by_the_worker(begun, inputs, make_sm
     assert not list((folder / "units").rglob("*.json"))
 
 
-def test_a_genome_that_is_replaced_on_the_way_stops_the_unit(begun, inputs, tmp_path, monkeypatch):
+def test_a_genome_that_is_replaced_on_the_way_stops_the_unit(begun, cohort_inputs, tmp_path, monkeypatch):
     folder = begun()
-    fasta, real = Path(shutil.copy(inputs[3], tmp_path / "g.fa")), Genome.tokens
+    fasta, real = Path(shutil.copy(cohort_inputs[3], tmp_path / "g.fa")), Genome.tokens
 
     def replacing(self, *what):
         found = real(self, *what)
@@ -440,7 +395,7 @@ def test_a_genome_that_is_replaced_on_the_way_stops_the_unit(begun, inputs, tmp_
     assert not list((folder / "units").rglob("*.json"))
 
 
-def test_inputs_may_lie_elsewhere_on_another_machine(begun, inputs, small_model, whole, tmp_path):
+def test_inputs_may_lie_elsewhere_on_another_machine(begun, cohort_inputs, small_model, whole_cohort, tmp_path):
     folder = begun("cohort", "--dtype", "float32")
     plan = json.loads((folder / "plan.json").read_text())
     plan["places"] = {"model": "/absent/model.onnx", "fasta": "/absent/genome.fa", "scores": None}
@@ -448,9 +403,9 @@ def test_inputs_may_lie_elsewhere_on_another_machine(begun, inputs, small_model,
     done = cohort("run", folder, "--workers", 1)
     assert done.code == 2
     assert "/absent/model.onnx: does not exist on this machine, where it was at init; pass --model PATH" in done.err
-    model, fasta = shutil.copy(small_model, tmp_path / "m.onnx"), shutil.copy(inputs[3], tmp_path / "g.fa")
+    model, fasta = shutil.copy(small_model, tmp_path / "m.onnx"), shutil.copy(cohort_inputs[3], tmp_path / "g.fa")
     assert cohort("run", folder, "--workers", 1, "--model", model, "--fasta", fasta).code == 0
-    assert files(folder) == files(whole)
+    assert values_of(folder) == values_of(whole_cohort)
 
 
 def test_a_value_that_float16_cannot_hold_stops_the_unit(begun, monkeypatch):
