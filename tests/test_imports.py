@@ -51,8 +51,9 @@ OWNERS = {
     "tqdm": {"api/progress.py", "cli/progress.py"},
     "urllib3": {"setup/download.py"},
     "numcodecs": {"motifs/store.py"},
+    "obstore": {"cohort/object_storage.py"},
     "ray": {"commands/cohort/ray.py"},
-    "zarr": {"cohort/cube.py", "cohort/storage.py", "motifs/store.py"},
+    "zarr": {"cohort/cube.py", "cohort/object_storage.py", "cohort/storage.py", "motifs/store.py"},
     "onnx": {f"inference/{name}.py" for name in ("arithmetic", "cpu_form", "integers", "model_file", "needed")},
 }
 

@@ -1,4 +1,4 @@
-"""Where a cohort lies: files that are written whole or not at all, by name, in a folder."""
+"""Where a cohort lies: files that are written whole or not at all, by name, in a folder or an object store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from zarr.storage import LocalStore
 
+from epigept_batch.cohort.object_storage import SCHEMES, ObjectStorage
 from epigept_batch.errors import REMEDIES, InputError, OutputError, reason
 from epigept_batch.files import replacing
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 class Storage(Protocol):
     """Files by name, such as `units/0/7.json`. Every method may raise an `EpiGePTError`."""
+
+    @property
+    def location(self) -> str:
+        """Where the cohort lies, as other processes can open it."""
 
     def where(self, name: str = "") -> str:
         """Return where a file lies, for messages."""
@@ -51,6 +56,11 @@ class FolderStorage:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    @property
+    def location(self) -> str:
+        """The folder, from the root on."""
+        return str(self._path.absolute())
 
     def where(self, name: str = "") -> str:
         """Return the path of a file."""
@@ -102,9 +112,20 @@ def open_storage(location: str) -> Storage:
     """Return the storage of a location.
 
     Args:
-        location: The path of a folder.
+        location: The path of a folder, or the URL of a place in an object store, such as `s3://bucket/cohort`.
+
+    Raises:
+        DeviceError: A library for object stores is not installed.
+        InputError: It is another kind of URL.
     """
-    return FolderStorage(Path(location))
+    scheme, separator, _ = location.partition("://")
+    if not separator:
+        return FolderStorage(Path(location))
+    if scheme.lower() not in SCHEMES:
+        raise InputError(
+            f"a cohort lies in a folder, or at one of {', '.join(f'{one}://' for one in SCHEMES)}", location
+        )
+    return ObjectStorage(location)
 
 
 @contextmanager

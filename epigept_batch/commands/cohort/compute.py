@@ -118,7 +118,7 @@ def resources_of(request: ComputeRequest, cohort: Cohort) -> Resources:
         if path is not None and not path.exists():
             where = "" if given is not None else ", where it was at init"
             raise InputError(f"does not exist on this machine{where}; pass --{name} PATH", path)
-        found[name] = path
+        found[name] = None if path is None else path.absolute()
     if found["model"] is None or found["fasta"] is None:
         raise ValueError("a plan without a model or a genome")
     return Resources(found["model"], found["fasta"], found["scores"], parse_device(cohort.plan.computation.device))

@@ -140,7 +140,7 @@ def _computed(
 ) -> Generator[Marker, None, None]:
     """Yield the marker of each unit that is done."""
     actor = ray.remote(_Actor).options(num_cpus=demand["CPU"], num_gpus=demand.get("GPU", 0), max_restarts=-1)
-    location = cohort.storage.where()
+    location = cohort.storage.location
     actors = [actor.remote(location, resources) for _ in range(workers)]
     try:
         yield from _Crew(ray, actors, deque(numbers), say).markers()
