@@ -222,6 +222,34 @@ def test_copies_with_another_tpm_are_samples_of_the_cohort(begun, cohort_inputs,
         )
 
 
+def test_genome_writes_a_cube_if_asked(cohort_inputs, tracks, tmp_path):
+    words = ["genome", *cohort_inputs, "--out", tmp_path / "cohort", "--cube", "--overlap", 512, "--device", "cpu"]
+    done = outcome_of(cli, "epigept-batch", [*words, "--threads", 1])
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-1] == (f"  epigept-batch cohort extract {tmp_path}/cohort --sample NAME --out tracks")
+    assert not list((tmp_path / "cohort").rglob("*.bw"))
+    assert cohort("extract", tmp_path / "cohort", "--out", tmp_path / "out").code == 0
+    for sample in SAMPLES:
+        found = bigwigs.bins(tmp_path / f"out/{sample}.CTCF.bw", "one", bin_bp=128)
+        exact = bigwigs.bins(tracks / f"{sample}.CTCF.bw", "one", bin_bp=128)
+        np.testing.assert_allclose(found, exact.astype(np.float16), rtol=1e-3)
+    again = outcome_of(cli, "epigept-batch", [*words, "--threads", 1])
+    assert (again.code, f"{tmp_path}/cohort: up to date" in again.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--differences", "--vcf x.vcf", "--vcf-sample x", "--report", "--space linear", "--force", "--batch-size 2"],
+)
+def test_what_a_cube_cannot_hold_is_refused(cohort_inputs, tmp_path, option):
+    words = ["genome", *cohort_inputs, "--out", tmp_path / "cohort", "--cube", *option.split()]
+    done = outcome_of(cli, "epigept-batch", words)
+    assert done.code == 2
+    name = option if option == "--space linear" else option.split()[0]
+    assert f"{name} cannot be used with --cube; omit --cube, or write bigWigs of samples with" in done.err
+    assert not (tmp_path / "cohort").exists()
+
+
 def test_statistics_are_those_of_pandas(whole_cohort, tracks):
     table = pd.read_csv(whole_cohort / "statistics.tsv", sep="\t")
     assert list(table["sample"]) == [sample for sample in SAMPLES for _ in TRACKS]
