@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epigept_batch.cli.group import OrderedGroup
-from epigept_batch.cli.options import device_option, folder_option, json_option, region_options, threads_option
+from epigept_batch.cli.options import device_option, json_option, out_option, region_options, threads_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option, show
 from epigept_batch.cli.samples import SampleCommand
 from epigept_batch.cli.windows import (
@@ -273,7 +273,11 @@ def status(*, location: str, as_json: bool) -> None:
 
 @cohort.command(short_help="Write bigWigs of some samples of a cohort.")
 @location_argument
-@folder_option
+@out_option(
+    "Output folder for bigWigs; or the file of a matrix: .tsv, .tsv.gz, .parquet, .npz, .h5ad or .bedgraph.",
+    default=Path(),
+    show_default="current folder",
+)
 @click.option("--sample", "samples", multiple=True, metavar="NAME", help="Sample to write; repeatable.  [default: all]")
 @click.option("--tracks", metavar="A,B", multiple=True, help="Tracks to write.  [default: all tracks of the cohort]")
 @region_options
@@ -284,9 +288,17 @@ def status(*, location: str, as_json: bool) -> None:
     show_default=True,
     help="Write ln(1 + signal), which is what the cube holds, or the signal.",
 )
+@click.option("--bins", "bin_bp", type=click.IntRange(min=1), metavar="BP", help="For a matrix: rows are such bins.")
+@click.option(
+    "--statistic",
+    type=click.Choice(("mean", "max", "coverage")),
+    default="mean",
+    show_default=True,
+    help="For a matrix: mean or maximum of the bases with data, or their share.",
+)
 @click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs.")
 @threads_option
-@json_option("each sample's run record")
+@json_option("the run records")
 @quiet_option
 def extract(
     *,
@@ -299,7 +311,8 @@ def extract(
 ) -> None:
     """Write SAMPLE.TRACK.bw and SAMPLE.run.json of a finalised cohort, as genome writes them.
 
-    All commands that read an output folder of genome read this one too: matrix, peaks, compare, view, report.
+    All commands that read an output folder of genome read this one too, such as peaks, compare, view and report. If OUT
+    is a file, it gets a row per region of --bed, or per bin of --bins, as `matrix` writes it.
 
     \b
     Example:
@@ -307,9 +320,18 @@ def extract(
     """
     from epigept_batch.commands.cohort.extract import run_extract
     from epigept_batch.commands.cohort.request import ExtractRequest
+    from epigept_batch.commands.matrix.files import is_matrix
 
     names = tuple(name.strip() for value in tracks for name in value.split(","))
     request = ExtractRequest(tracks=names, regions=region, chromosomes=chromosome, beds=bed, **options)
+    if is_matrix(request.out):
+        from epigept_batch.commands.cohort.matrix import run_extract_matrix
+
+        with ProgressBar("track") as progress:
+            matrix = run_extract_matrix(request, progress)
+        if as_json:
+            click.echo(matrix.record.read_text(), nl=False)
+        return
     with ProgressBar("sample") as progress:
         files = run_extract(request, progress)
     if as_json:

@@ -60,7 +60,7 @@ def metadata(plan: CohortPlan, samples: Sequence[Mapping[str, Any]]) -> Iterator
         root.create_group(node_name(track), attributes={"track": track})
         for contig in plan.contigs:
             if contig.name in plan.selection:
-                shape = (plan.samples, ceil_div(contig.length, plan.bin_bp))
+                shape = (plan.samples, plan.bins_of(contig))
                 attributes = {"track": track, "contig": contig.name, "length": contig.length, "bin_bp": plan.bin_bp}
                 _create(plan, store, _array_name(track, contig), shape, attributes)
     for name in sorted(kept, key=lambda name: -name.count("/")):

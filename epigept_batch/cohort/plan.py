@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from epigept_batch.errors import InputError
-from epigept_batch.tiling import Contig
+from epigept_batch.tiling import Contig, bins_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,6 +117,10 @@ class CohortPlan:
         """SHA-256 of all that values depend on."""
         document = {name: value for name, value in self._document().items() if name != "places"}
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+    def bins_of(self, contig: Contig) -> int:
+        """Return the number of bins of a contig; the last one may be partial."""
+        return bins_of(contig.length, self.bin_bp)
 
     def to_json(self) -> str:
         """Return the plan as text."""

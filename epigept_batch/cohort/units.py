@@ -70,7 +70,7 @@ class Units(Sequence[Unit]):
         contig, block = self._blocks[number // self.groups]
         group = number % self.groups
         begin, first = block * shape.bins, group * shape.samples
-        end = min(begin + shape.bins, -(-contig.length // plan.bin_bp))
+        end = min(begin + shape.bins, plan.bins_of(contig))
         return Unit(number, contig, block, group, (begin, end), (first, min(first + shape.samples, plan.samples)))
 
     def share(self, part: int, parts: int) -> range:

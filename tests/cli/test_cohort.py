@@ -1,5 +1,6 @@
 """`epigept-batch cohort`: the same values as `genome`, however the units are divided, lost or computed twice."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import zarr
 
@@ -220,6 +222,68 @@ def test_copies_with_another_tpm_are_samples_of_the_cohort(begun, cohort_inputs,
             bigwigs.bins(tmp_path / "direct" / name, "one", bin_bp=128),
             rtol=1e-6,
         )
+
+
+MATRICES = {
+    "regions": ("matrix.tsv", ["--bed", "regions.bed"]),
+    "highest": ("matrix.tsv.gz", ["--bed", "regions.bed", "--statistic", "max", "--space", "linear"]),
+    "coverage": ("matrix.tsv", ["--bed", "regions.bed", "--statistic", "coverage"]),
+    "bins": ("matrix.npz", ["--bins", "500"]),
+    "bins of a region": ("matrix.parquet", ["--bins", "300", "--region", "one:1000-6000", "--space", "linear"]),
+    "one column": ("matrix.bedgraph", ["--bins", "128", "--sample", "s3", "--tracks", "ctcf"]),
+    "samples": ("matrix.h5ad", ["--bed", "regions.bed", "--tracks", "DNase,CTCF"]),
+}
+REGIONS = (
+    "one\t100\t5000\ta\none\t3000\t3200\tb\ntwo\t0\t700\tc\nthree\t10\t60\td\none\t0\t20000\te\none\t9000\t9100\tf\n"
+)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_matrices_are_those_of_the_tracks(whole_cohort, tracks, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "regions.bed").write_text(REGIONS)
+    file, options = MATRICES[name]
+    done = cohort("extract", whole_cohort, "--out", f"ours.{file}", *options)
+    assert done.code == 0, done.err
+    done = outcome_of(cli, "epigept-batch", ["matrix", tracks, "--out", f"theirs.{file}", *options])
+    assert done.code == 0, done.err
+    ours, theirs = (Path(f"{whose}.{file}") for whose in ("ours", "theirs"))
+    if file.endswith("h5ad"):
+        import anndata
+
+        found, expected = anndata.read_h5ad(ours), anndata.read_h5ad(theirs)
+        assert list(found.obs["group"]) == list(expected.obs["group"]) == ["g0", "g1", "g0", "g1", "g0"]
+        for layer in ("DNase", "CTCF"):
+            np.testing.assert_array_equal(found.layers[layer], expected.layers[layer])
+    elif file.endswith("npz"):
+        np.testing.assert_array_equal(np.load(ours)["matrix"], np.load(theirs)["matrix"])
+    elif file.endswith("parquet"):
+        assert pl.read_parquet(ours).equals(pl.read_parquet(theirs))
+    else:
+        opened = gzip.open if file.endswith("gz") else open
+        with opened(ours, "rb") as mine, opened(theirs, "rb") as other:
+            assert mine.read() == other.read()
+    record = json.loads(Path(f"ours.{file}.run.json").read_text())
+    assert record["paths"]["folder"] == str(whole_cohort)
+    assert record["inputs"]["prediction"] == {"cohort": json.loads((whole_cohort / "plan.json").read_text())["digest"]}
+
+
+def test_a_matrix_of_contigs_without_values_has_none(begun, tmp_path):
+    folder = begun("cohort", "--region", "one:1-3000")
+    assert cohort("run", folder, "--workers", 1).code == 0
+    (tmp_path / "regions.bed").write_text(REGIONS)
+    done = cohort("extract", folder, "--out", tmp_path / "m.tsv", "--bed", tmp_path / "regions.bed")
+    assert done.code == 0, done.err
+    assert "3 of 6 regions have no data in any track" in done.err
+    table = pd.read_csv(tmp_path / "m.tsv", sep="\t")
+    assert list(table["s0.CTCF"].isna()) == [False, False, True, True, False, True]
+
+
+def test_options_of_a_matrix_are_refused_for_bigwigs(whole_cohort, tmp_path):
+    for option in (["--bins", "100"], ["--statistic", "max"]):
+        done = cohort("extract", whole_cohort, "--out", tmp_path / "out", *option)
+        assert done.code == 2
+        assert f"{option[0]} is for a matrix; name its file, such as --out matrix.tsv" in done.err
 
 
 def test_genome_writes_a_cube_if_asked(cohort_inputs, tracks, tmp_path):

@@ -90,7 +90,10 @@ def run_extract(request: ExtractRequest, progress: Progress) -> dict[str, Output
     Raises:
         EpiGePTError: Something that the user can fix; the message is one line.
     """
-    taken = _plan(request)
+    if request.bin_bp is not None or request.statistic != "mean":
+        option = "--bins" if request.bin_bp is not None else "--statistic"
+        raise InputError(f"{option} is for a matrix; name its file, such as --out matrix.tsv", request.out)
+    taken = open_extraction(request)
     due = [number for number in taken.samples if request.force or not _is_up_to_date(taken, number)]
     for number in sorted(set(taken.samples).difference(due)):
         progress.say(f"{taken.name(number)}: up to date")
@@ -105,8 +108,16 @@ def run_extract(request: ExtractRequest, progress: Progress) -> dict[str, Output
     return {taken.name(number): taken.tracks.files(NamedSample(taken.name(number))) for number in taken.samples}
 
 
-def _plan(request: ExtractRequest) -> Extraction:
-    """Read the cohort, and check that it has what is wanted."""
+def open_extraction(request: ExtractRequest, *, regions: bool = True) -> Extraction:
+    """Read the cohort, and check that it has what is wanted.
+
+    Args:
+        request: What a user asks for.
+        regions: Whether the regions of the request choose the bins.
+
+    Raises:
+        InputError: The cohort is not finalised, or lacks a sample, a track or all bins of the regions.
+    """
     cohort = Cohort(open_storage(request.location))
     record, plan = read_record(cohort), cohort.plan
     tracks = Tracks(
@@ -125,7 +136,7 @@ def _plan(request: ExtractRequest) -> Extraction:
         raise InputError(f"--sample {lacking[0]}: no such sample; the cohort has {some(numbers)}")
     samples = [numbers[name] for name in dict.fromkeys(request.samples)] or list(numbers.values())
     spans: Mapping[str, tuple[Span, ...]] = plan.selection
-    if request.regions or request.chromosomes or request.beds:
+    if regions and (request.regions or request.chromosomes or request.beds):
         chosen = select_regions(
             plan.contigs, regions=request.regions, chromosomes=request.chromosomes, beds=request.beds
         )

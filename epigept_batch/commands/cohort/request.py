@@ -53,13 +53,15 @@ class ExtractRequest:
 
     Attributes:
         location: Where the cohort lies.
-        out: Output folder.
+        out: Output folder; or the file of a matrix, whose ending tells the format.
         samples: Names of the samples; empty for all.
         tracks: Names of the tracks; empty for all.
         regions: Regions in samtools notation.
         chromosomes: Names of whole contigs.
         beds: Files of intervals.
         space: `log1p` or `linear`.
+        bin_bp: For a matrix, base pairs of the bins that are its rows; None for regions.
+        statistic: For a matrix, `mean`, `max` or `coverage`.
         force: Replace outputs that were made from other inputs.
         threads: Number of CPU threads.
     """
@@ -72,5 +74,7 @@ class ExtractRequest:
     chromosomes: tuple[str, ...] = ()
     beds: tuple[Path, ...] = ()
     space: str = "log1p"
+    bin_bp: int | None = None
+    statistic: str = "mean"
     force: bool = False
     threads: int = 1
