@@ -29,17 +29,14 @@ def totals_of(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     Args:
         values: (tracks, samples, bins).
     """
-    wide = values.astype(np.float64)
-    known = ~np.isnan(wide)
-    zeroed = np.where(known, wide, 0)
-    parts = (
-        known.sum(axis=-1),
-        zeroed.sum(axis=-1),
-        np.square(zeroed).sum(axis=-1),
-        np.where(known, wide, np.inf).min(axis=-1, initial=np.inf),
-        np.where(known, wide, -np.inf).max(axis=-1, initial=-np.inf),
-    )
-    return np.stack([np.asarray(part, dtype=np.float64) for part in parts], axis=-1)
+    return np.stack([np.stack([_of_row(row) for row in track]) for track in values])
+
+
+def _of_row(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return the totals of a sample and track, float64, (fields,): one by one, because float64 takes memory."""
+    wide = values[~np.isnan(values)].astype(np.float64)
+    least, most = (wide.min(), wide.max()) if len(wide) else (np.inf, -np.inf)
+    return np.array([len(wide), wide.sum(), np.square(wide).sum(), least, most])
 
 
 def added(totals: NDArray[np.float64], more: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import os
 import platform
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
@@ -175,16 +175,24 @@ class Worker:
         """
         begun = time.perf_counter()
         plan, storage, unit = self._cohort.plan, self._cohort.storage, computed.unit
-        files: dict[str, WrittenFile] = {}
-        contents = [
-            (shard_name(track, unit), encode_shard(plan, of))
-            for track, of in zip(plan.tracks, computed.values, strict=True)
-        ]
         used = computed.values[:, : unit.samples[1] - unit.samples[0], : unit.bins[1] - unit.bins[0]]
-        contents.append((totals_name(unit), to_bytes(totals_of(used))))
-        for name, content in contents:
-            storage.write(name, content)
-            files[name] = WrittenFile.of(content)
+        totals: list[NDArray[np.float64]] = []
+        files: dict[str, WrittenFile] = {}
+
+        def encoded(number: int) -> tuple[bytes, NDArray[np.float64]]:
+            return encode_shard(plan, computed.values[number]), totals_of(used[number : number + 1])
+
+        threads = plan.computation.threads
+        numbers = range(len(plan.tracks))
+        with closing(map_ahead(encoded, numbers, workers=0 if threads == 1 else threads, ahead=threads)) as shards:
+            for track, (content, of_track) in zip(plan.tracks, shards, strict=True):
+                name = shard_name(track, unit)
+                storage.write(name, content)
+                files[name] = WrittenFile.of(content)
+                totals.append(of_track)
+        content = to_bytes(np.concatenate(totals))
+        storage.write(totals_name(unit), content)
+        files[totals_name(unit)] = WrittenFile.of(content)
         marker = Marker(
             unit=unit.number,
             plan=plan.digest,
