@@ -50,8 +50,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder to keep models, genomes and stores in")
     parser.add_argument("--samples", type=int, default=4, help="samples of the runs with the real network")
     parser.add_argument("--megabases", type=int, default=300, help="size of the generated genome")
-    parser.add_argument("--only", choices=["speed", "memory"], help="print only this table")
+    parser.add_argument("--only", choices=["speed", "memory", "cost"], help="print only this table")
     options = parser.parse_args()
+    if options.only in {None, "cost"}:
+        cost()
+    if options.only == "cost":
+        return
     with tempfile.TemporaryDirectory() as temporary:
         options.work = (options.work or Path(temporary)).resolve()
         options.work.mkdir(parents=True, exist_ok=True)
@@ -221,6 +225,57 @@ def predicted(found: dict[str, Ran]) -> None:
         rounds = -(-one.units // workers)
         expected = work / one.units * rounds
         print(f"| {name} | {expected:.1f} | {one.steady:.1f} | {one.steady / expected - 1:+.1%} |")
+    print()
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a worker takes for each stage, in seconds, and what an hour of it costs.
+
+    Attributes:
+        name: What it is.
+        pair: The network, for a window and a sample.
+        window: Reading and scanning a window, or reading its scores from a store.
+        value: Encoding and writing a value beside the network; 0 if other cores do that meanwhile.
+        start: Until the first unit begins.
+        unit: The greatest number of samples that share a window.
+        price: Of an hour, in dollars, as clouds ask for it on demand.
+    """
+
+    name: str
+    pair: float
+    window: float
+    value: float
+    start: float
+    unit: int
+    price: float
+
+
+WORKERS = (
+    Worker("one core of a CPU, fp32 (measured here)", 1.76, 0.09, 4e-8, 8, 16, 0.05),
+    Worker("H100, fp16 (expected, not measured)", 0.00045, 0.0002, 0, 15, 64, 3.0),
+)
+HG38_WINDOWS = 24_260
+VALUES = 8000
+BYTES_PER_VALUE = 1.2
+
+
+def cost() -> None:
+    """Print time, price and size for hg38 by the model of `docs/scaling.md`."""
+    print("| worker | samples | workers | hours | dollars | a sample, dollars | cube, GB | written, MB a s |")
+    print("|---|---|---|---|---|---|---|---|")
+    for worker in WORKERS:
+        for samples, numbers in ((1, (1, 8)), (100, (8, 64)), (17_000, (64, 256))):
+            pairs, groups = HG38_WINDOWS * samples, -(-samples // worker.unit)
+            work = pairs * (worker.pair + VALUES * worker.value) + HG38_WINDOWS * groups * worker.window
+            size = pairs * VALUES * BYTES_PER_VALUE
+            for number in numbers:
+                seconds = worker.start + work / number
+                dollars = seconds * number / 3600 * worker.price
+                print(
+                    f"| {worker.name} | {samples:,} | {number} | {seconds / 3600:,.3g} | {dollars:,.2f} "
+                    f"| {dollars / samples:.3g} | {size / 1e9:,.1f} | {size / seconds / 1e6:,.0f} |"
+                )
     print()
 
 
