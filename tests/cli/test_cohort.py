@@ -107,7 +107,7 @@ def test_init_says_what_the_units_are(inputs, tmp_path):
     assert done.err.splitlines()[-3:] == [
         "5 samples × 3 tracks, 18 units",
         "unit: 2 windows × 2 samples, in float16",
-        "call: 1 × 2 in fp32 on cpu; 1 threads per worker",
+        "call: 1 × 2 in fp32 on cpu; threads per worker: 1",
     ]
 
 

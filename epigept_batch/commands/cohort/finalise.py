@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import epigept_batch
 from epigept_batch.cohort.audit import check_units, foreign_files
+from epigept_batch.cohort.description import restore_description
+from epigept_batch.cohort.marker import marker_name
 from epigept_batch.cohort.opened import Cohort
 from epigept_batch.cohort.storage import open_storage
 from epigept_batch.cohort.totals import added, nothing, of_bytes, totals_name
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 RECORD, STATISTICS = "cohort.json", "statistics.tsv"
 SHOWN = 20
 """Faults that are shown one by one."""
-ALIKE = ("processor", "device", "arithmetic", "runtime")
+ALIKE = ("processor", "device", "arithmetic", "runtime", "epigept-batch")
 """What the bits of values may depend on."""
 
 
@@ -45,6 +47,8 @@ def run_finalise(location: str, progress: Progress, *, checksums: bool = True) -
         InputError: A unit is missing, damaged, foreign or there twice.
     """
     cohort = Cohort(open_storage(location))
+    for name in restore_description(cohort):
+        progress.say(f"{cohort.storage.where(name)}: was missing or edited; restored")
     faults = list(foreign_files(cohort))
     tally = _Tally(cohort)
     progress.start(len(cohort.units))
@@ -56,8 +60,8 @@ def run_finalise(location: str, progress: Progress, *, checksums: bool = True) -
     if faults:
         more = f", of which {SHOWN} are shown" if len(faults) > SHOWN else ""
         raise InputError(
-            f"{len(faults):,} fault{'' if len(faults) == 1 else 's'}{more}; delete files that do not belong here, with "
-            "the markers of damaged units, and rerun epigept-batch cohort run",
+            f"{len(faults):,} fault{'' if len(faults) == 1 else 's'}{more}; delete files that do not belong here, and "
+            "the markers of damaged units, then rerun epigept-batch cohort run",
             cohort.storage.where(),
         )
     if tally.missing:
@@ -120,11 +124,14 @@ class _Tally:
     def take(self, checked: Checked) -> list[str]:
         """Add a unit; return its faults."""
         unit, marker = checked.unit, checked.marker
-        if checked.faults:
-            return [f"{unit}: {fault}" for fault in checked.faults]
-        if marker is None:
+        if marker is None and not checked.faults:
             self.missing.append(unit.number)
             return []
+        if marker is None:
+            return [f"{unit}: {fault}" for fault in checked.faults]
+        if checked.faults:
+            remedy = f"delete {self._cohort.storage.where(marker_name(unit.number))}"
+            return [f"{unit}: {fault}; {remedy}" for fault in checked.faults]
         first, last = unit.samples
         name, storage = totals_name(unit), self._cohort.storage
         try:
