@@ -14,7 +14,7 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import MemoryStore
 
-from epigept_batch.cohort.marker import marker_name, read_marker
+from epigept_batch.cohort.marker import AGAIN, marker_name, read_marker, remedy_of
 from epigept_batch.errors import InputError
 from epigept_batch.names import METADATA, node_name
 from epigept_batch.tiling import ceil_div
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 CUBE = "cube.zarr"
 ATTRIBUTE = "epigept_batch.cohort"
 FINALISED = "the cohort was finalised"
-AGAIN = "rerun epigept-batch cohort run"
 LEVEL = 5
 """The zstd level behind a bit shuffle. Higher ones save less than 1 %."""
 
@@ -160,13 +159,9 @@ class Cube:
         unit = self._units[number]
         name = shard_name(track, unit)
         size, written = self._storage.size(name), self._marker(number).files.get(name)
-        if size is None:
-            raise InputError(f"missing, although {FINALISED}; {AGAIN}", self._storage.where(name))
-        if written is None or size != written.size:
-            raise InputError(
-                f"damaged or replaced after {FINALISED}; delete {self._storage.where(marker_name(number))} and {AGAIN}",
-                self._storage.where(name),
-            )
+        if size is None or written is None or size != written.size:
+            what = f"missing, although {FINALISED}" if size is None else f"damaged or replaced after {FINALISED}"
+            raise InputError(f"{what}; {remedy_of(self._storage, unit)}", self._storage.where(name))
 
     def _read_marker(self, number: int) -> Marker:
         marker = read_marker(self._storage, self._units[number], self._plan.digest)
@@ -177,13 +172,17 @@ class Cube:
     def _open_array(self, track: str, contig: Contig) -> zarr.Array[Any]:
         """Open an array, and check that it is described as the plan has it."""
         name = _array_name(track, contig)
-        found = zarr.open_array(self._storage.zarr(CUBE), path=name, mode="r")
+        where, remedy = (
+            self._storage.where(f"{CUBE}/{name}/{METADATA}"),
+            "restore it with epigept-batch cohort finalise",
+        )
+        try:
+            found = zarr.open_array(self._storage.zarr(CUBE), path=name, mode="r")
+        except Exception as error:  # a damaged file can raise any error
+            raise InputError(f"missing or damaged ({error}); {remedy}", where) from error
         shape = (self._plan.samples, ceil_div(contig.length, self._plan.bin_bp))
         if _layout(found) != _layout(_create(self._plan, MemoryStore(), "", shape, {})):
-            raise InputError(
-                "was edited; restore it with epigept-batch cohort finalise",
-                self._storage.where(f"{CUBE}/{name}/{METADATA}"),
-            )
+            raise InputError(f"was edited; {remedy}", where)
         return found
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from epigept_batch.cohort.units import Unit
 
 MARKERS = "units"
-REMEDY = "delete it and rerun epigept-batch cohort run"
+AGAIN = "rerun epigept-batch cohort run"
+REMEDY = f"delete it and {AGAIN}"
 LATEST = 253_402_300_799
 """The end of the year 9999, in seconds since 1970; dates end there."""
 
@@ -103,6 +104,11 @@ def _time(value: float) -> float:
 def marker_name(number: int) -> str:
     """Return the name of the marker of a unit, by its number from 0."""
     return f"{MARKERS}/{number // 1000}/{number}.json"
+
+
+def remedy_of(storage: Storage, unit: Unit) -> str:
+    """Return what to do about a unit whose files are not those of its marker."""
+    return f"delete {storage.where(marker_name(unit.number))} and {AGAIN}"
 
 
 def read_marker(storage: Storage, unit: Unit, plan: str) -> Marker | None:

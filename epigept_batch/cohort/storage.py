@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -78,9 +79,9 @@ class FolderStorage:
                     temporary.write_bytes(content)
             except FileNotFoundError as error:  # another run ended, and tidied up
                 if attempt == ATTEMPTS - 1:
-                    raise OutputError(f"cannot be written: {reason(error)}", path) from error
+                    raise OutputError(f"cannot be written: {_told(error)}", path) from error
             except OSError as error:
-                raise OutputError(f"cannot be written: {reason(error)}", path) from error
+                raise OutputError(f"cannot be written: {_told(error)}", path) from error
             else:
                 return
 
@@ -128,5 +129,12 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = "" if error.errno in REMEDIES else "; check its permissions"
-        raise InputError(f"cannot be read: {reason(error)}{advice}", path) from error
+        raise InputError(f"cannot be read: {_told(error)}", path) from error
+
+
+def _told(error: OSError) -> str:
+    """Return why the system refused an operation, and what to do."""
+    if error.errno in REMEDIES:
+        return reason(error)
+    no_folder = error.errno in {errno.EEXIST, errno.ENOTDIR}
+    return f"{reason(error)}; {'choose another folder' if no_folder else 'check its permissions'}"

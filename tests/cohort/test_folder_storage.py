@@ -65,6 +65,13 @@ def test_leftovers_are_no_files_and_are_removed(tmp_path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 
 
+@pytest.mark.parametrize("name", ["a", "a/b"])
+def test_a_file_in_place_of_the_folder_is_an_error(tmp_path, name):
+    (tmp_path / "a").touch()
+    with pytest.raises(OutputError, match=r": cannot be written: (File exists|Not a directory); choose another folder"):
+        FolderStorage(tmp_path / name).write("plan.json", b"abc")
+
+
 @pytest.mark.parametrize(("method", "of_path"), [("read", "read_bytes"), ("size", "stat")])
 def test_a_file_that_cannot_be_read_is_not_missing(tmp_path, monkeypatch, method, of_path):
     def refuse(*_, **__):
