@@ -3,11 +3,13 @@
 import errno
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from multiprocessing.connection import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,8 +20,9 @@ from epigept_batch.cohort.worker import Resources
 from epigept_batch.commands.cohort import init as cohort_init
 from epigept_batch.commands.cohort import local_process
 from epigept_batch.commands.cohort.local_process import FAILED, REFUSED, Seat
+from epigept_batch.commands.cohort.ray import _connect as connect
 from epigept_batch.commands.cohort.status import status_lines
-from epigept_batch.errors import InputError
+from epigept_batch.errors import DeviceError, InputError
 from epigept_batch.inference.device import Device
 
 RUN = (sys.executable, "-m", "epigept_batch", "cohort", "run")
@@ -282,6 +285,24 @@ def test_a_process_passes_on_what_the_user_can_fix(begun, monkeypatch, error, ki
         assert (type(content), str(content)) == (type(error), str(error))
     else:
         assert f"{type(error).__name__}: " in content
+
+
+@pytest.mark.parametrize("error", [None, ConnectionError("no cluster\nat all")])
+def test_ray_does_not_keep_sigterm(error):
+    """Ray's own handler would exit with code 15 and print a trace."""
+
+    def init(*_, **__):
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        if error is not None:
+            raise error
+
+    before = signal.getsignal(signal.SIGTERM)
+    if error is None:
+        connect(SimpleNamespace(init=init), None)
+    else:
+        with pytest.raises(DeviceError, match=r"--address a:1: no Ray cluster can be reached \(no cluster\); start"):
+            connect(SimpleNamespace(init=init), "a:1")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def is_running(process):

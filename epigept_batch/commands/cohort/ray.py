@@ -6,6 +6,9 @@ one that it computes and one that waits, so that no unit waits long behind a slo
 
 from __future__ import annotations
 
+import signal
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.cohort.opened import Cohort
@@ -17,7 +20,7 @@ from epigept_batch.inference.device import Device
 from epigept_batch.machine.environment import limit_pools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from types import ModuleType
 
     from epigept_batch.cohort.marker import Marker
@@ -84,12 +87,27 @@ def _connect(ray: ModuleType, address: str | None) -> None:
         DeviceError: There is no cluster at the address.
     """
     try:
-        ray.init(
-            address, log_to_driver=False, configure_logging=False, include_dashboard=False if address is None else None
-        )
+        with _own_handlers():
+            ray.init(
+                address,
+                log_to_driver=False,
+                configure_logging=False,
+                include_dashboard=False if address is None else None,
+            )
     except (ConnectionError, RuntimeError, ValueError) as error:
         said = str(error).strip().splitlines()[0]
         raise DeviceError(f"--address {address}: no Ray cluster can be reached ({said}); start it first") from error
+
+
+@contextmanager
+def _own_handlers() -> Iterator[None]:
+    """Keep the handler of SIGTERM, so that it stops a run as Ctrl-C does; Ray would print a trace and exit with 15."""
+    mine = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if mine is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, mine)
 
 
 def _demand(resources: Resources, cohort: Cohort) -> dict[str, int]:
