@@ -1,6 +1,7 @@
 """Cohorts whose files were damaged, stopped half-way or computed twice, and options that contradict each other."""
 
 import errno
+import fcntl
 import json
 import shutil
 import signal
@@ -193,6 +194,38 @@ def test_a_fault_says_which_marker_to_delete_and_that_helps(finished):
     assert json.loads(cohort("status", finished, "--json").out)["finalised"] is False
     assert cohort("run", finished, "--workers", 1).code == 0
     assert contents(finished) == before
+
+
+def test_a_marker_that_no_unit_has_is_named(finished):
+    document = json.loads((finished / "units/0/7.json").read_text()) | {"plan": "0" * 64}
+    path = finished / "units/0/70.json"
+    path.write_text(json.dumps(document))
+    done = cohort("finalise", finished)
+    assert done.code == 2
+    assert f"{path}: is the marker of a unit of another cohort; delete it and rerun" in done.err
+
+
+def test_two_extracts_do_not_write_the_same_files(finished, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    with (out / ".sample.journal").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        done = cohort("extract", finished, "--out", out, "--sample", "sample")
+        assert done.code == 2
+        assert f"{out}/.sample.journal: another run is writing these outputs now; wait for it to finish" in done.err
+        assert [path.name for path in out.iterdir()] == [".sample.journal"]
+        assert cohort("extract", finished, "--out", out, "--sample", "other").code == 0
+    assert cohort("extract", finished, "--out", out).code == 0
+    assert not list(out.glob(".*"))
+    assert len(list(out.glob("*.bw"))) == 6
+
+
+def test_extract_keeps_what_a_stopped_run_saved(finished, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".sample.journal").write_text("progress")
+    assert cohort("extract", finished, "--out", out, "--sample", "sample").code == 0
+    assert (out / ".sample.journal").read_text() == "progress"
 
 
 def test_a_cohort_with_a_foreign_record_is_not_finalised(finished):
