@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bad_cohorts import CASES as COHORT_CASES
+from bad_cohorts import make_cohorts
 from bad_files import make_files, make_models
 
 SHOWN = 150
@@ -713,6 +715,7 @@ CASES = [
     FROM_MEAN + "kept --calibration absent.json",
     FROM_MEAN + "kept --calibration t.tsv",
     EVALUATE + "--training kept/mean.DNase.bw --nearest K562",
+    *COHORT_CASES,
 ]
 """A later option replaces an earlier one of the same name. Of repeatable options, `words_of` removes the first."""
 REPEATED = ("--tpm",)
@@ -761,6 +764,7 @@ def main() -> int:
         os.chdir(name)
         make_files(Path(name))
         make_models(Path(name))
+        make_cohorts(Path(name))
         out = io.StringIO()
         for case in CASES:
             words = words_of(case)

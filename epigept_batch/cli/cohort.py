@@ -132,7 +132,7 @@ def _sizes(made: Cohort) -> Iterator[str]:
     windows = plan.shape.bins // plan.window_bins
     yield f"{plan.samples:,} samples × {len(plan.tracks)} tracks, {len(made.units):,} units"
     yield f"unit: {windows:,} windows × {plan.shape.samples:,} samples, in {plan.dtype}"
-    yield f"call: {how.windows} × {how.samples} in {how.precision} on {how.device}; {how.threads} threads per worker"
+    yield f"call: {how.windows} × {how.samples} in {how.precision} on {how.device}; threads per worker: {how.threads}"
 
 
 def _compute_options(command: Callable[..., None]) -> Callable[..., None]:

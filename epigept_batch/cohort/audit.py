@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from epigept_batch.cohort.cube import CUBE, shard_name
-from epigept_batch.cohort.marker import MARKERS, Marker, WrittenFile, marker_name, read_marker
+from epigept_batch.cohort.marker import MARKERS, REMEDY, Marker, WrittenFile, marker_name, read_marker
 from epigept_batch.cohort.totals import totals_name
 from epigept_batch.errors import InputError
 from epigept_batch.names import METADATA
@@ -85,11 +85,11 @@ def foreign_files(cohort: Cohort) -> Iterator[str]:
     markers = {marker_name(number) for number in range(len(units))}
     for name in sorted(storage.names(MARKERS)):
         if name not in markers:
-            yield f"{storage.where(name)}: {_what_it_is(cohort, name)}"
+            yield f"{storage.where(name)}: {_what_it_is(cohort, name)}; {REMEDY}"
     shards = {shard_name(track, unit) for unit in units for track in plan.tracks}
     for name in sorted(storage.names(CUBE)):
         if name not in shards and not name.endswith(f"/{METADATA}"):
-            yield f"{storage.where(name)}: belongs to no unit"
+            yield f"{storage.where(name)}: belongs to no unit; {REMEDY}"
 
 
 def _what_it_is(cohort: Cohort, name: str) -> str:

@@ -14,8 +14,9 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import MemoryStore
 
+from epigept_batch.cohort.marker import AGAIN, marker_name, read_marker, remedy_of
 from epigept_batch.errors import InputError
-from epigept_batch.names import node_name
+from epigept_batch.names import METADATA, node_name
 from epigept_batch.tiling import ceil_div
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
     from zarr.core.buffer import Buffer
 
+    from epigept_batch.cohort.marker import Marker
     from epigept_batch.cohort.plan import CohortPlan
     from epigept_batch.cohort.storage import Storage
     from epigept_batch.cohort.units import Unit, Units
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 CUBE = "cube.zarr"
 ATTRIBUTE = "epigept_batch.cohort"
+FINALISED = "the cohort was finalised"
 LEVEL = 5
 """The zstd level behind a bit shuffle. Higher ones save less than 1 %."""
 
@@ -114,9 +117,11 @@ class Cube:
 
     def __init__(self, storage: Storage, plan: CohortPlan, units: Units) -> None:
         self._storage, self._plan = storage, plan
-        self._units = {(unit.contig.name, unit.block): unit for unit in units[:: units.groups]}
+        self._units, self._groups = units, units.groups
+        self._first = {(unit.contig.name, unit.block): unit.number for unit in units[:: units.groups]}
         self._array = cache(self._open_array)
-        self._is_there = cache(self._has)
+        self._marker = cache(self._read_marker)
+        self._check = cache(self._check_shard)
 
     def read(self, track: str, contig: Contig, samples: Span, bins: Span) -> NDArray[np.float32]:
         """Return values, float32, (samples, bins): ln(1 + signal), NaN without.
@@ -128,13 +133,14 @@ class Cube:
             bins: Bins [first, last) of the contig.
 
         Raises:
-            InputError: A shard is missing or damaged.
+            InputError: A shard is missing or damaged, or the cube is described as another one.
         """
         cut = self._plan.shape
         for block in range(bins[0] // cut.bins, ceil_div(bins[1], cut.bins)):
-            if (contig.name, block) in self._units:
+            first = self._first.get((contig.name, block))
+            if first is not None:
                 for group in range(samples[0] // cut.samples, ceil_div(samples[1], cut.samples)):
-                    self._check(f"{CUBE}/{_array_name(track, contig)}/c/{group}/{block}")
+                    self._check(track, first + group)
         try:
             found = self._array(track, contig)[samples[0] : samples[1], bins[0] : bins[1]]
         except InputError:
@@ -148,15 +154,39 @@ class Cube:
             ) from error
         return np.asarray(found, dtype=np.float32)
 
-    def _check(self, name: str) -> None:
-        if not self._is_there(name):
-            raise InputError(
-                "missing, although the cohort was finalised; rerun epigept-batch cohort run and finalise",
-                self._storage.where(name),
-            )
+    def _check_shard(self, track: str, number: int) -> None:
+        """Check that a shard has the size that its unit's marker says; Zarr takes an empty one for NaN."""
+        unit = self._units[number]
+        name = shard_name(track, unit)
+        size, written = self._storage.size(name), self._marker(number).files.get(name)
+        if size is None or written is None or size != written.size:
+            what = f"missing, although {FINALISED}" if size is None else f"damaged or replaced after {FINALISED}"
+            raise InputError(f"{what}; {remedy_of(self._storage, unit)}", self._storage.where(name))
 
-    def _has(self, name: str) -> bool:
-        return self._storage.size(name) is not None
+    def _read_marker(self, number: int) -> Marker:
+        marker = read_marker(self._storage, self._units[number], self._plan.digest)
+        if marker is None:
+            raise InputError(f"missing, although {FINALISED}; {AGAIN}", self._storage.where(marker_name(number)))
+        return marker
 
     def _open_array(self, track: str, contig: Contig) -> zarr.Array[Any]:
-        return zarr.open_array(self._storage.zarr(CUBE), path=_array_name(track, contig), mode="r")
+        """Open an array, and check that it is described as the plan has it."""
+        name = _array_name(track, contig)
+        where, remedy = (
+            self._storage.where(f"{CUBE}/{name}/{METADATA}"),
+            "restore it with epigept-batch cohort finalise",
+        )
+        try:
+            found = zarr.open_array(self._storage.zarr(CUBE), path=name, mode="r")
+        except Exception as error:  # a damaged file can raise any error
+            raise InputError(f"missing or damaged ({error}); {remedy}", where) from error
+        shape = (self._plan.samples, ceil_div(contig.length, self._plan.bin_bp))
+        if _layout(found) != _layout(_create(self._plan, MemoryStore(), "", shape, {})):
+            raise InputError(f"was edited; {remedy}", where)
+        return found
+
+
+def _layout(array: zarr.Array[Any]) -> str:
+    """Return how the values of an array lie in its files."""
+    described = array.metadata.to_dict()
+    return repr({name: value for name, value in described.items() if name not in {"attributes", "dimension_names"}})

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from epigept_batch.cohort.units import Unit
 
 MARKERS = "units"
-REMEDY = "delete it and rerun epigept-batch cohort run"
+AGAIN = "rerun epigept-batch cohort run"
+REMEDY = f"delete it and {AGAIN}"
+LATEST = 253_402_300_799
+"""The end of the year 9999, in seconds since 1970; dates end there."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,33 @@ class Marker:
                 plan=str(document["plan"]),
                 files=files,
                 worker={str(name): str(value) for name, value in document["worker"].items()},
-                finished=float(document["finished"]),
+                finished=_time(document["finished"]),
                 seconds={str(name): float(value) for name, value in document["seconds"].items()},
                 pairs=int(document["pairs"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ArithmeticError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"not the marker of a finished unit; {REMEDY}", where) from error
+
+
+def _time(value: float) -> float:
+    """Return a time that a date can be made of.
+
+    Raises:
+        ValueError: There is no such date.
+    """
+    if not 0 <= float(value) <= LATEST:
+        raise ValueError(value)
+    return float(value)
 
 
 def marker_name(number: int) -> str:
     """Return the name of the marker of a unit, by its number from 0."""
     return f"{MARKERS}/{number // 1000}/{number}.json"
+
+
+def remedy_of(storage: Storage, unit: Unit) -> str:
+    """Return what to do about a unit whose files are not those of its marker."""
+    return f"delete {storage.where(marker_name(unit.number))} and {AGAIN}"
 
 
 def read_marker(storage: Storage, unit: Unit, plan: str) -> Marker | None:

@@ -57,6 +57,11 @@ class Cohort:
         samples: list[dict[str, Any]] = json.loads(self._intact(SAMPLES, self.plan.sample_digest))
         return samples
 
+    @property
+    def columns(self) -> list[dict[str, Any]]:
+        """What the cube says of each sample; see `columns_of`."""
+        return [columns_of(sample) for sample in self.samples]
+
     @cached_property
     def expression(self) -> NDArray[np.float32]:
         """What the network reads of each sample, float32, (samples, factors).
@@ -77,8 +82,18 @@ class Cohort:
         content = self.storage.read(name)
         if content is None or hashlib.sha256(content).hexdigest() != digest:
             what = "missing" if content is None else "damaged or was edited"
-            raise InputError(f"{what}; restore it, or start a new cohort with init", self.storage.where(name))
+            raise InputError(f"{what}; run the same epigept-batch cohort init again", self.storage.where(name))
         return content
+
+
+def columns_of(account: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the name of a sample, and the further columns of its sheet, such as its group.
+
+    Args:
+        account: What is known of the sample; see `Cohort.samples`.
+    """
+    columns = (account["expression"]["sheet"] or {}).get("columns") or {}
+    return {**(columns if isinstance(columns, dict) else {}), "sample": account["sample"]}
 
 
 def to_npy(values: NDArray[np.float32]) -> bytes:

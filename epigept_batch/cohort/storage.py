@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import errno
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zarr.abc.store import Store
+
+
+ATTEMPTS = 3
+"""How often a file is written whose temporary file vanishes."""
 
 
 class Storage(Protocol):
@@ -44,7 +49,7 @@ class Storage(Protocol):
         """Return a folder for Zarr to read."""
 
     def tidy(self) -> None:
-        """Remove what workers left that were killed; no worker may be at work."""
+        """Remove what workers left that were killed. A worker that is at work has to write a file again."""
 
 
 class FolderStorage:
@@ -77,12 +82,18 @@ class FolderStorage:
     def write(self, name: str, content: bytes) -> None:
         """Write a file under a temporary name, and rename it when its content is on disk."""
         path = self._path / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as temporary:
-                temporary.write_bytes(content)
-        except OSError as error:
-            raise OutputError(f"cannot be written: {reason(error)}", path) from error
+        for attempt in range(ATTEMPTS):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with replacing(path) as temporary:
+                    temporary.write_bytes(content)
+            except FileNotFoundError as error:  # another run ended, and tidied up
+                if attempt == ATTEMPTS - 1:
+                    raise OutputError(f"cannot be written: {_told(error)}", path) from error
+            except OSError as error:
+                raise OutputError(f"cannot be written: {_told(error)}", path) from error
+            else:
+                return
 
     def size(self, name: str) -> int | None:
         """Return the size of a file in bytes; None if there is none of that name."""
@@ -105,7 +116,8 @@ class FolderStorage:
     def tidy(self) -> None:
         """Remove temporary files."""
         for path in self._path.rglob(".*.part"):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # that of another user
+                path.unlink()
 
 
 def open_storage(location: str) -> Storage:
@@ -138,5 +150,12 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = "" if error.errno in REMEDIES else "; check its permissions"
-        raise InputError(f"cannot be read: {reason(error)}{advice}", path) from error
+        raise InputError(f"cannot be read: {_told(error)}", path) from error
+
+
+def _told(error: OSError) -> str:
+    """Return why the system refused an operation, and what to do."""
+    if error.errno in REMEDIES:
+        return reason(error)
+    no_folder = error.errno in {errno.EEXIST, errno.ENOTDIR}
+    return f"{reason(error)}; {'choose another folder' if no_folder else 'check its permissions'}"

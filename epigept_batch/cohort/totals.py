@@ -73,7 +73,7 @@ def of_bytes(content: bytes, shape: tuple[int, int], where: str) -> NDArray[np.f
     try:
         totals: NDArray[np.float64] = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise InputError("damaged file; rerun epigept-batch cohort run", where) from error
+        raise InputError("damaged file", where) from error
     if totals.shape != (*shape, len(FIELDS)) or totals.dtype != np.float64:
-        raise InputError("damaged file; rerun epigept-batch cohort run", where)
+        raise InputError("damaged file", where)
     return totals

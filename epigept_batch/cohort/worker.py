@@ -96,9 +96,9 @@ class Worker:
     def __init__(self, cohort: Cohort, resources: Resources, *, say: Callable[[str], None]) -> None:
         self._cohort, self._resources, self._say = cohort, resources, say
         plan, how = cohort.plan, cohort.plan.computation
+        self._spec = read_spec(resources.model)
         if file_sha256(resources.model) != plan.model:
             raise InputError("is another model file than the cohort was planned with; pass that one", resources.model)
-        self._spec = read_spec(resources.model)
         options = RunOptions(
             how.precision, threads=how.threads, batch_size=how.windows * how.samples, samples=how.samples
         )
@@ -232,7 +232,7 @@ class Worker:
         mine = self._contigs.get(contig.name)
         if mine != contig or self._genome.md5(contig) != self._cohort.plan.genome[contig.name]:
             raise InputError(
-                f"its {contig.name} is not the one that the cohort was planned with; pass the same genome",
+                f"its contig '{contig.name}' is not the one that the cohort was planned with; pass the same genome",
                 self._resources.fasta,
             )
         self._checked.add(contig.name)

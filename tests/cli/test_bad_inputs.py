@@ -33,6 +33,7 @@ def test_every_bad_input_of_every_command_is_one_line_with_its_code():
         "view",
         "matrix",
         "report",
+        "cohort",
         "doctor",
         "bench",
         "setup",

@@ -62,7 +62,7 @@ def test_init_says_what_the_units_are(cohort_inputs, tmp_path):
     assert done.err.splitlines()[-3:] == [
         "5 samples × 3 tracks, 18 units",
         "unit: 2 windows × 2 samples, in float16",
-        "call: 1 × 2 in fp32 on cpu; 1 threads per worker",
+        "call: 1 × 2 in fp32 on cpu; threads per worker: 1",
     ]
 
 
@@ -425,7 +425,7 @@ def test_many_faults_are_counted_and_some_are_shown(whole_cohort, tmp_path):
     done = cohort("finalise", folder)
     assert done.code == 2
     assert done.err.count(": missing") == 20
-    assert f"{folder}: 24 faults, of which 20 are shown; delete files that do not belong here" in done.err
+    assert f"{folder}: 24 faults, of which 20 are shown; delete the files that they say" in done.err
 
 
 def test_units_of_several_kinds_of_processor_are_noted(whole_cohort, tmp_path):
@@ -467,7 +467,9 @@ def test_another_model_or_genome_is_refused_by_the_worker(begun, cohort_inputs, 
     fasta.write_text(f"{head}\n{'A' if rest[0] != 'A' else 'C'}{rest[1:]}")
     done = cohort("partition", folder, 1, "--of", 1, "--fasta", fasta)
     assert done.code == 2
-    assert f"{fasta}: its one is not the one that the cohort was planned with; pass the same genome" in done.err
+    assert (
+        f"{fasta}: its contig 'one' is not the one that the cohort was planned with; pass the same genome" in done.err
+    )
     assert not list((folder / "units").rglob("*.json"))
 
 

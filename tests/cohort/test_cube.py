@@ -9,6 +9,7 @@ import zarr
 
 from cohort_plans import CONTIGS, PLAN
 from epigept_batch.cohort.cube import Cube, encode_shard, metadata, shard_name
+from epigept_batch.cohort.marker import Marker, WrittenFile, marker_name
 from epigept_batch.cohort.storage import FolderStorage
 from epigept_batch.cohort.totals import added, nothing, of_bytes, to_bytes, totals_of
 from epigept_batch.cohort.units import Units
@@ -38,11 +39,16 @@ def filled(tmp_path, values):
     for name, content in metadata(PLAN, [{"sample": f"s{number}", "group": "g"} for number in range(5)]):
         storage.write(name, content)
     for unit in Units(PLAN):
+        written = {}
         for track in PLAN.tracks:
             shard = np.full((2, 40), np.nan, dtype=np.float16)
             part = values[track, unit.contig.name][slice(*unit.samples), slice(*unit.bins)]
             shard[: part.shape[0], : part.shape[1]] = part
-            storage.write(shard_name(track, unit), encode_shard(PLAN, shard))
+            content = encode_shard(PLAN, shard)
+            storage.write(shard_name(track, unit), content)
+            written[shard_name(track, unit)] = WrittenFile.of(content)
+        marker = Marker(unit.number, PLAN.digest, written, {}, 0.0, {}, 0)
+        storage.write(marker_name(unit.number), marker.to_bytes())
     return storage
 
 
@@ -80,9 +86,65 @@ def test_a_missing_or_damaged_shard_is_no_gap(filled, tmp_path):
     with pytest.raises(InputError, match=r"bins 40 to 41 cannot be read, because a file is damaged"):
         cube.read("DNase", CONTIGS[0], (2, 3), (40, 41))
     path.unlink()
-    with pytest.raises(InputError, match=r"one/c/1/1: missing, although the cohort was finalised"):
+    said = rf"one/c/1/1: missing, although the cohort was finalised; delete {tmp_path}/cohort/units/0/4.json and rerun"
+    with pytest.raises(InputError, match=said):
         Cube(filled, PLAN, units).read("DNase", CONTIGS[0], (0, 5), (0, 50))
     assert np.isnan(Cube(filled, PLAN, units).read("DNase", CONTIGS[0], (2, 3), (80, 120))).all()
+
+
+def test_a_shard_of_another_size_is_refused(filled, tmp_path):
+    """Zarr reads an empty file as NaN."""
+    units = Units(PLAN)
+    path = tmp_path / "cohort" / shard_name("CTCF", units[0])
+    for content in (b"", path.read_bytes()[:-1], path.read_bytes() + b"x"):
+        path.write_bytes(content)
+        said = (
+            rf"one/c/0/0: damaged or replaced after the cohort was finalised; delete {tmp_path}/cohort/units/0/0.json"
+        )
+        with pytest.raises(InputError, match=said):
+            Cube(filled, PLAN, units).read("CTCF", CONTIGS[0], (0, 1), (0, 40))
+    assert np.isfinite(Cube(filled, PLAN, units).read("CTCF", CONTIGS[0], (2, 3), (3, 40))).all()
+
+
+def test_a_unit_without_a_marker_is_refused(filled, tmp_path):
+    (tmp_path / "cohort/units/0/4.json").unlink()
+    cube = Cube(filled, PLAN, Units(PLAN))
+    with pytest.raises(InputError, match=r"units/0/4.json: missing, although the cohort was finalised"):
+        cube.read("CTCF", CONTIGS[0], (0, 5), (0, 50))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace('"little"', '"big"', 1),
+        lambda text: text.replace("157", "158"),
+        lambda text: text.replace('"float16"', '"uint16"').replace('"NaN"', "0"),
+        lambda text: text.replace('"NaN"', "0"),
+    ],
+)
+def test_an_edited_description_is_refused(filled, tmp_path, change):
+    path = tmp_path / "cohort/cube.zarr/CTCF/one/zarr.json"
+    text = path.read_text()
+    assert change(text) != text
+    path.write_text(change(text))
+    with pytest.raises(InputError, match=r"CTCF/one/zarr.json: was edited; restore it with epigept-batch cohort fin"):
+        Cube(filled, PLAN, Units(PLAN)).read("CTCF", CONTIGS[0], (0, 1), (0, 40))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[1"])
+def test_so_is_one_that_is_missing_or_damaged(filled, tmp_path, content):
+    path = tmp_path / "cohort/cube.zarr/CTCF/one/zarr.json"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"CTCF/one/zarr.json: missing or damaged \(.*\); restore it with epigept-batch"
+    ):
+        Cube(filled, PLAN, Units(PLAN)).read("CTCF", CONTIGS[0], (0, 1), (0, 40))
+
+
+def test_attributes_may_be_added(filled, values, tmp_path):
+    zarr.open_array(tmp_path / "cohort/cube.zarr/CTCF/one", mode="r+").attrs["mine"] = 1
+    found = Cube(filled, PLAN, Units(PLAN)).read("CTCF", CONTIGS[0], (0, 5), (0, 157))
+    np.testing.assert_array_equal(found, values["CTCF", "one"])
 
 
 def test_the_same_values_give_the_same_bytes():
@@ -117,5 +179,5 @@ def test_totals_are_those_of_numpy():
     "content", [b"", b"no array", to_bytes(nothing(2, 2)), to_bytes(nothing(2, 3).astype(np.float32))]
 )
 def test_damaged_totals_are_refused(content):
-    with pytest.raises(InputError, match=r"totals/0/1.npy: damaged file; rerun epigept-batch cohort run"):
+    with pytest.raises(InputError, match=r"^totals/0/1.npy: damaged file$"):
         of_bytes(content, (2, 3), "totals/0/1.npy")

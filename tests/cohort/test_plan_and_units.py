@@ -86,6 +86,14 @@ def test_every_selected_value_belongs_to_one_unit():
     assert units[8].bins == (120, 157)
 
 
+def test_regions_of_one_block_share_its_unit():
+    plan = replace(PLAN, selection={"one": ((0, 3), (5, 10), (38, 42), (79, 81), (81, 82))})
+    assert [unit.block for unit in Units(plan)[::3]] == [0, 1, 2]
+    assert len(Units(plan)) == 9
+    taken = [span for tile in tiles_of(plan, Units(plan)[0], GEOMETRY) for span in tile.spans]
+    assert taken == [(0, 3), (5, 10), (38, 40)]
+
+
 @pytest.mark.parametrize("overlap", [0, 512, 1280])
 def test_windows_of_units_are_those_of_a_whole_run(overlap):
     plan = replace(PLAN, overlap=overlap)

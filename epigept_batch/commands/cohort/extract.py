@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from epigept_batch.cohort.opened import Cohort
 from epigept_batch.cohort.storage import open_storage
 from epigept_batch.commands.cohort.finalise import read_record
 from epigept_batch.commands.genome.tracks import Tracks
+from epigept_batch.commands.run.journal import claimed
 from epigept_batch.commands.run.product import Assignment, NamedSample
 from epigept_batch.errors import InputError
 from epigept_batch.files import output_folder, remove_leftovers
@@ -170,11 +172,13 @@ def _write(taken: Extraction, group: Sequence[int], threads: int) -> None:
     """Write the files of some samples."""
     clock, plan = StageClock(), taken.cohort.plan
     samples = tuple(NamedSample(taken.name(number)) for number in group)
-    for sample in samples:
-        for path in taken.tracks.leftovers(sample):
-            remove_leftovers(path)
     assignment = Assignment(samples, plan.contigs, taken.regions, max(1, threads - 1), plan.model)
-    with taken.tracks.work(assignment) as work:
+    with ExitStack() as claims:
+        for sample in samples:
+            claims.enter_context(claimed(taken.tracks.files(sample).journal))
+            for path in taken.tracks.leftovers(sample):
+                remove_leftovers(path)
+        work = claims.enter_context(taken.tracks.work(assignment))
         for tile, values in _values(taken, group, clock):
             with clock.stage("write"):
                 work.take(tile, values)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import epigept_batch
 from epigept_batch.cohort.audit import check_units, foreign_files
+from epigept_batch.cohort.description import restore_description
+from epigept_batch.cohort.marker import remedy_of
 from epigept_batch.cohort.opened import Cohort
 from epigept_batch.cohort.storage import open_storage
 from epigept_batch.cohort.totals import added, nothing, of_bytes, totals_name
 from epigept_batch.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 RECORD, STATISTICS = "cohort.json", "statistics.tsv"
 SHOWN = 20
 """Faults that are shown one by one."""
-ALIKE = ("processor", "device", "arithmetic", "runtime")
+ALIKE = ("processor", "device", "arithmetic", "runtime", "epigept-batch")
 """What the bits of values may depend on."""
 
 
@@ -45,21 +47,15 @@ def run_finalise(location: str, progress: Progress, *, checksums: bool = True) -
         InputError: A unit is missing, damaged, foreign or there twice.
     """
     cohort = Cohort(open_storage(location))
+    for name in restore_description(cohort):
+        progress.say(f"{cohort.storage.where(name)}: was missing or edited; restored")
     faults = list(foreign_files(cohort))
     tally = _Tally(cohort)
     progress.start(len(cohort.units))
     for checked in check_units(cohort, checksums=checksums):
         faults += tally.take(checked)
         progress.advance()
-    for fault in faults[:SHOWN]:
-        progress.say(fault)
-    if faults:
-        more = f", of which {SHOWN} are shown" if len(faults) > SHOWN else ""
-        raise InputError(
-            f"{len(faults):,} fault{'' if len(faults) == 1 else 's'}{more}; delete files that do not belong here, with "
-            "the markers of damaged units, and rerun epigept-batch cohort run",
-            cohort.storage.where(),
-        )
+    _refuse(faults, cohort.storage.where(), progress)
     if tally.missing:
         raise InputError(
             f"{len(tally.missing):,} of {len(cohort.units):,} units are missing ({_ranges(tally.missing)}); compute "
@@ -80,6 +76,23 @@ def run_finalise(location: str, progress: Progress, *, checksums: bool = True) -
         f"{len(cohort.plan.tracks)} tracks; statistics in {STATISTICS}"
     )
     return record
+
+
+def _refuse(faults: Sequence[str], where: str, progress: Progress) -> None:
+    """Show faults, if there are any.
+
+    Raises:
+        InputError: There are.
+    """
+    if len(faults) == 1:
+        raise InputError(faults[0])
+    for fault in faults[:SHOWN]:
+        progress.say(fault)
+    if faults:
+        shown = f", of which {SHOWN} are shown" if len(faults) > SHOWN else ""
+        raise InputError(
+            f"{len(faults):,} faults{shown}; delete the files that they say, and rerun epigept-batch cohort run", where
+        )
 
 
 def read_record(cohort: Cohort) -> dict[str, Any]:
@@ -120,17 +133,20 @@ class _Tally:
     def take(self, checked: Checked) -> list[str]:
         """Add a unit; return its faults."""
         unit, marker = checked.unit, checked.marker
-        if checked.faults:
-            return [f"{unit}: {fault}" for fault in checked.faults]
-        if marker is None:
+        if marker is None and not checked.faults:
             self.missing.append(unit.number)
             return []
+        if marker is None:
+            return [f"{unit}: {fault}" for fault in checked.faults]
+        remedy = remedy_of(self._cohort.storage, unit)
+        if checked.faults:
+            return [f"{unit}: {fault}; {remedy}" for fault in checked.faults]
         first, last = unit.samples
         name, storage = totals_name(unit), self._cohort.storage
         try:
             more = of_bytes(storage.read(name) or b"", (self._tracks, last - first), storage.where(name))
         except InputError as error:
-            return [f"{unit}: {error}"]
+            return [f"{unit}: {error}; {remedy}"]
         self.totals[:, first:last] = added(self.totals[:, first:last], more)
         self._makers[tuple(marker.worker.get(key, "?") for key in ALIKE)] += 1
         self._seconds.update(marker.seconds)

@@ -11,7 +11,8 @@ import numpy as np
 
 import epigept_batch
 from epigept_batch.cohort.cube import metadata
-from epigept_batch.cohort.opened import EXPRESSION, PLAN, SAMPLES, Cohort, to_npy
+from epigept_batch.cohort.description import restore_description
+from epigept_batch.cohort.opened import EXPRESSION, PLAN, SAMPLES, Cohort, columns_of, to_npy
 from epigept_batch.cohort.plan import CohortPlan, Computation, Places, Shape
 from epigept_batch.cohort.storage import open_storage
 from epigept_batch.cohort.units import Units, default_unit
@@ -24,10 +25,11 @@ from epigept_batch.expression.notes import said_once
 from epigept_batch.inference.installation import find_driver
 from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.inference.session import CPU_BATCH, GPU_BATCH
+from epigept_batch.names import some
 from epigept_batch.provenance.made_from import GENOME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from epigept_batch.commands.cohort.request import InitRequest
@@ -69,20 +71,30 @@ def run_init(request: InitRequest, progress: Progress) -> Cohort:
         samples = json.dumps([_account(run, sample, digests) for sample in run.samples]).encode()
         expression = to_npy(np.stack([sample.expression for sample in run.samples]))
         plan = _plan(request, run, samples, expression)
-        columns = [_columns(account) for account in json.loads(samples)]
     there = storage.read(PLAN)
     if there is not None:
         _check_same(CohortPlan.of_json(there, storage.where(PLAN)), plan, storage.where())
-        progress.say(f"{storage.where()}: up to date")
+        restored = list(_restore(Cohort(storage), {SAMPLES: samples, EXPRESSION: expression}))
+        progress.say(f"{storage.where()}: {'up to date' if not restored else f'restored {some(restored)}'}")
         return Cohort(storage)
-    if next(iter(storage.names("")), None) is not None:
+    columns = [columns_of(account) for account in json.loads(samples)]
+    files = {SAMPLES: samples, EXPRESSION: expression, **dict(metadata(plan, columns))}
+    # An `init` that was stopped has left some of them.
+    if any(name not in files for name in storage.names("")):
         raise OutputError("is not empty, and no cohort; choose another folder", storage.where())
-    storage.write(SAMPLES, samples)
-    storage.write(EXPRESSION, expression)
-    for name, content in metadata(plan, columns):
+    for name, content in files.items():
         storage.write(name, content)
     storage.write(PLAN, plan.to_json().encode())
     return Cohort(storage)
+
+
+def _restore(cohort: Cohort, files: Mapping[str, bytes]) -> Iterator[str]:
+    """Write files that the plan names again if they are missing or damaged, and yield the name of each."""
+    for name, content in files.items():
+        if cohort.storage.read(name) != content:
+            cohort.storage.write(name, content)
+            yield name
+    yield from restore_description(cohort)
 
 
 def _account(run: RunPlan, sample: Sample, digests: Mapping[Path, str]) -> dict[str, Any]:
@@ -102,21 +114,15 @@ def _check_same(there: CohortPlan, wanted: CohortPlan, where: str) -> None:
         raise OutputError("is another cohort, of other inputs or options; choose another folder", where)
 
 
-def _columns(account: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the name of a sample, and the further columns of its sheet, such as its group."""
-    columns = (account["expression"]["sheet"] or {}).get("columns") or {}
-    return {**(columns if isinstance(columns, dict) else {}), "sample": account["sample"]}
-
-
 def _plan(request: InitRequest, run: RunPlan, samples: bytes, expression: bytes) -> CohortPlan:
     """Return the plan of checked inputs."""
     (tracks,) = run.products
     if not isinstance(tracks, Tracks):
         raise TypeError(tracks)
     geometry, number = run.spec.geometry, len(run.samples)
-    computation = _computation(request, run, number)
-    on_gpu = computation.device == "cuda"
-    windows, together = request.unit or default_unit(number, on_gpu=on_gpu)
+    kind = _kind(request.genome.device, run.spec.precision)
+    windows, together = request.unit or default_unit(number, on_gpu=kind == "cuda")
+    computation = _computation(request, run, kind, (windows, min(together, number)))
     shape = Shape(
         together,
         windows * geometry.bins,
@@ -158,20 +164,38 @@ def _plan(request: InitRequest, run: RunPlan, samples: bytes, expression: bytes)
     return plan
 
 
-def _computation(request: InitRequest, run: RunPlan, samples: int) -> Computation:
-    """Return how the network is run."""
-    device, precision = request.genome.device, run.spec.precision
-    kind = _kind(device)
-    windows, together = request.call or _default_call(kind, precision, samples)
+def _computation(request: InitRequest, run: RunPlan, kind: str, unit: tuple[int, int]) -> Computation:
+    """Return how the network is run.
+
+    Args:
+        request: What to do.
+        run: The checked inputs.
+        kind: The kind of device.
+        unit: Most windows and samples of a unit.
+
+    Raises:
+        InputError: A call takes more than that, or more than one of an int8 model.
+    """
+    precision = run.spec.precision
+    windows, together = request.call or _default_call(kind, precision, unit)
     if precision == "int8" and (windows, together) != (1, 1):
         raise InputError(
             f"--call {windows}x{together}: an int8 model file takes one window and one sample per call; use --call 1x1"
         )
+    if windows > unit[0] or together > unit[1]:
+        raise InputError(
+            f"--call {windows}x{together}: a unit has only {unit[0]} windows × {unit[1]} samples, so every call would "
+            f"be filled up; use at most --call {min(windows, unit[0])}x{min(together, unit[1])}"
+        )
     return Computation(kind, precision, windows, together, request.genome.threads)
 
 
-def _kind(device: Device) -> str:
+def _kind(device: Device, precision: str) -> str:
     """Return the kind of device that computes a cohort.
+
+    Args:
+        device: The requested one.
+        precision: The precision of the model file.
 
     Raises:
         InputError: A GPU was chosen by its number.
@@ -180,18 +204,18 @@ def _kind(device: Device) -> str:
         numbers = ",".join(map(str, device.indices))
         raise InputError(f"--device cuda:{numbers}: a cohort fixes the kind of device only; use --device cuda")
     if device.kind == "auto":
-        driver = find_driver()
+        driver = None if precision == "int8" else find_driver()
         return "cuda" if driver is not None and driver.devices else "cpu"
     return f"{device.kind}:bf16" if device.bf16 else device.kind
 
 
-def _default_call(kind: str, precision: str, samples: int) -> tuple[int, int]:
-    """Return windows and samples per call."""
+def _default_call(kind: str, precision: str, unit: tuple[int, int]) -> tuple[int, int]:
+    """Return windows and samples per call, no more than a unit has."""
     if precision == "int8":
         return 1, 1
     pairs = GPU_BATCH if kind == "cuda" else CPU_BATCH
-    together = min(samples, pairs)
-    return max(1, pairs // together), together
+    together = min(unit[1], pairs)
+    return min(unit[0], max(1, pairs // together)), together
 
 
 def _divisor(number: int, most: int) -> int:

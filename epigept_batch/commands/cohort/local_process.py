@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from epigept_batch.cohort.opened import Cohort
 from epigept_batch.cohort.storage import open_storage
 from epigept_batch.cohort.worker import Worker
-from epigept_batch.errors import EpiGePTError
+from epigept_batch.errors import REMEDIES, EpiGePTError
 from epigept_batch.machine.environment import limit_pools
 
 if TYPE_CHECKING:
@@ -87,9 +87,12 @@ class _Voice:
             yield
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
-        except EpiGePTError as error:
+        except (EpiGePTError, MemoryError) as error:
             self.send(REFUSED, error)
-        except Exception:  # noqa: BLE001 - shown by the run
+        except Exception as error:  # noqa: BLE001 - shown by the run
+            if isinstance(error, OSError) and error.errno in REMEDIES:
+                self.send(REFUSED, error)
+                return
             self.send(FAILED, traceback.format_exc())
 
 

@@ -7,8 +7,11 @@ computes and one that waits, so that no unit waits long behind a slow one.
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 from collections import Counter, deque
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -34,6 +37,8 @@ WAITING = 2
 """Units that an actor has at most."""
 ANSWER_S = 10.0
 """How long a cluster may take to answer."""
+PATIENCE_S = 60.0
+"""How long no worker may be there before the user is told."""
 MOST_LOSSES = 5
 """Workers that may be lost with the same unit."""
 
@@ -95,7 +100,8 @@ def _connect(ray: ModuleType, address: str | None) -> None:
     try:
         _check_answers(address)  # Ray itself would try for minutes
         here = {} if address else {"include_dashboard": False}
-        ray.init(address, log_to_driver=False, configure_logging=False, **here)
+        with _own_handlers():
+            ray.init(address, log_to_driver=False, configure_logging=False, **here)
     except (OSError, RuntimeError, ValueError) as error:
         said = str(error).strip().partition("\n")[0]
         raise DeviceError(f"--address {address}: no Ray cluster can be reached ({said}); start it first") from error
@@ -110,6 +116,17 @@ def _check_answers(address: str | None) -> None:
     host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
     if colon and port.isdecimal():
         socket.create_connection((host, int(port)), ANSWER_S).close()
+
+
+@contextmanager
+def _own_handlers() -> Iterator[None]:
+    """Keep the handler of SIGTERM, so that it stops a run as Ctrl-C does; Ray would print a trace and exit with 15."""
+    mine = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if mine is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, mine)
 
 
 def _demand(resources: Resources, cohort: Cohort) -> dict[str, int]:
@@ -152,8 +169,8 @@ def _computed(
 class _Crew:
     """Actors that share a queue of units.
 
-    A unit whose actor is lost goes back to the queue. Ray starts the actor again where and when there is room, and it
-    gets units again when it answers.
+    An actor gets units when it has answered, because calls of one that Ray cannot place would wait for ever. A unit
+    whose actor is lost goes back to the queue. Ray starts the actor again where and when there is room.
     """
 
     def __init__(self, ray: ModuleType, actors: Sequence[Any], waiting: deque[int], say: Callable[[str], None]) -> None:
@@ -162,14 +179,18 @@ class _Crew:
         self._away: dict[Any, Any] = {}
         self._losses: Counter[int] = Counter()
         self._said: set[str] = set()
-        for _ in range(WAITING):
-            for actor in actors:
-                self._give(actor)
+        for actor in actors:
+            self._await(actor)
 
     def markers(self) -> Iterator[Marker]:
         """Yield the marker of each unit that is done."""
         while self._busy or self._waiting:
-            (ready,), _ = self._ray.wait([*self._busy, *self._away], num_returns=1)
+            found_ready, _ = self._ray.wait([*self._busy, *self._away], num_returns=1, timeout=PATIENCE_S)
+            if not found_ready:
+                if not self._busy:
+                    self._tell("waiting for room in the Ray cluster")
+                continue
+            (ready,) = found_ready
             if ready in self._away:
                 actor = self._away.pop(ready)
                 for _ in range(WAITING):
@@ -182,11 +203,19 @@ class _Crew:
                 continue
             marker, sentences = found
             for sentence in sentences:
-                if sentence not in self._said:  # every actor opens the same inputs
-                    self._said.add(sentence)
-                    self._say(sentence)
+                self._tell(sentence)
             self._give(actor)
             yield marker
+
+    def _tell(self, sentence: str) -> None:
+        """Say a sentence once, because every actor opens the same inputs."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._say(sentence)
+
+    def _await(self, actor: Any) -> None:  # noqa: ANN401 - Ray's own
+        """Ask an actor to answer when it is there."""
+        self._away[actor.answer.options(max_task_retries=-1).remote()] = actor
 
     def _give(self, actor: Any) -> None:  # noqa: ANN401 - Ray's own
         """Give an actor the next unit, if there is one."""
@@ -205,12 +234,13 @@ class _Crew:
             raise OutputError(
                 f"Ray lost {MOST_LOSSES} workers at unit {number + 1:,}; check the memory of its nodes, and rerun"
             )
-        self._waiting.appendleft(number)
-        if actor not in self._away.values():
-            self._say("a worker was lost; its units are computed again")
-            self._away[actor.answer.options(max_task_retries=-1).remote()] = actor
-        for other, units in Counter(actor for actor, _ in self._busy.values()).items():
-            if units < WAITING and other not in self._away.values():
+        # Ray may keep further calls until the actor is back, which may be never. If it lives, they are computed twice.
+        others = [ref for ref, (one, _) in self._busy.items() if one is actor]
+        self._waiting.extendleft([*(self._busy.pop(ref)[1] for ref in reversed(others)), number])
+        self._say("a worker was lost; its units are computed again")
+        self._await(actor)
+        for other, units in Counter(one for one, _ in self._busy.values()).items():
+            if units < WAITING:
                 self._give(other)
 
     def _result(self, ready: Any) -> tuple[Marker, list[str]] | None:  # noqa: ANN401 - Ray's own

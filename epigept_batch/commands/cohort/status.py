@@ -7,17 +7,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.cohort.audit import finished_units
-from epigept_batch.cohort.marker import read_marker
+from epigept_batch.cohort.marker import LATEST, read_marker
 from epigept_batch.cohort.opened import Cohort
 from epigept_batch.cohort.standing import standing_of
 from epigept_batch.cohort.storage import open_storage
-from epigept_batch.commands.cohort.finalise import RECORD
+from epigept_batch.commands.cohort.finalise import read_record
+from epigept_batch.errors import InputError, one_line
 from epigept_batch.prediction.ahead import map_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 READERS, AHEAD = 8, 64
+SHOWN = 10
+"""Workers that are shown one by one."""
 
 
 def run_status(location: str) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def run_status(location: str) -> dict[str, Any]:
         "samples": cohort.plan.samples,
         "units": standing.units,
         "done": standing.done,
-        "finalised": cohort.storage.read(RECORD) is not None,
+        "finalised": standing.done == standing.units and _is_finalised(cohort),
         "pairs": standing.pairs,
         "workers": dict(standing.workers),
         "units_per_hour": None if standing.rate is None else round(standing.rate * 3600, 3),
@@ -64,13 +67,29 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         rate = status["units_per_hour"]
         lines.append(
             f"the last one at {status['last']}, {status['seconds_since_last']:,.0f} s ago"
-            + ("" if rate is None else f"; {rate:,.4g} units per hour, so it will end at {status['ends']}")
+            + ("" if rate is None else f"; {rate:,.4g} units per hour, so it will end at {status['ends'] or '?'}")
         )
     if done == units:
         lines.append("finalised" if status["finalised"] else "not finalised yet; run epigept-batch cohort finalise")
-    lines += [f"  {number:,} by {worker}" for worker, number in status["workers"].items()]
+    workers = list(status["workers"].items())
+    lines += [f"  {number:,} by {one_line(worker)}" for worker, number in workers[:SHOWN]]
+    if len(workers) > SHOWN:
+        rest = sum(number for _, number in workers[SHOWN:])
+        lines.append(f"  {rest:,} by {len(workers) - SHOWN:,} others")
     return lines
 
 
+def _is_finalised(cohort: Cohort) -> bool:
+    """Whether `finalise` has checked the cohort."""
+    try:
+        read_record(cohort)
+    except InputError:
+        return False
+    return True
+
+
 def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    """Return a time in words; None if it is not known, or later than dates go."""
+    if seconds is None or seconds > LATEST:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -24,7 +24,7 @@ from epigept_batch.files import is_still_linked
 from epigept_batch.provenance.made_from import as_different, differing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -246,6 +246,25 @@ class Journal:
 
 def _checksum(tile: int, bins: int, tracks: int, data: bytes) -> int:
     return zlib.crc32(data, zlib.crc32(KEYED.pack(tile, bins, tracks)))
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Keep other runs from outputs that need no saved progress; progress that an earlier run saved stays.
+
+    Args:
+        path: The journal of the outputs.
+
+    Raises:
+        OutputError: Another process is writing them.
+    """
+    file = _opened_and_locked(path)
+    try:
+        yield
+    finally:
+        if not os.fstat(file.fileno()).st_size:
+            path.unlink(missing_ok=True)
+        file.close()
 
 
 def _opened_and_locked(path: Path) -> Any:  # noqa: ANN401 - an unbuffered binary file
