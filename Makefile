@@ -1,6 +1,6 @@
 DATA ?= ../shared/data
 
-.PHONY: check check-all check-browser check-docs check-lowest check-published check-pythons docs format fuzz release try
+.PHONY: check check-all check-browser check-docs check-lowest check-published check-pythons check-workflows docs format fuzz release try
 
 check:  ## What CI runs
 	bash .ci/run
@@ -20,7 +20,10 @@ check-browser:  ## The page of view in Chromium; needs the [browser] extra and a
 check-published:  ## The tests of further networks of the published size, in every precision
 	EPIGEPT_TESTS_PUBLISHED=1 pytest -m published
 
-check-all: check check-browser check-published check-lowest check-pythons  ## All that is checked before a release, but for check-docs
+check-workflows:  ## The workflows on Slurm and Snakemake; each is skipped where it is not installed
+	EPIGEPT_TESTS_WORKFLOWS=1 pytest -m "slurm or snakemake" tests/workflows
+
+check-all: check check-browser check-published check-workflows check-lowest check-pythons  ## All that is checked before a release, but for check-docs
 
 docs:  ## The pages as a site, in docs/_build
 	sphinx-build -W --keep-going -q -b html docs docs/_build
