@@ -97,7 +97,7 @@ class Folder:
         """Run a bash script; return what it leaves."""
         words = [shutil.which("bash"), "-euc", text]
         return subprocess.run(
-            words, cwd=self.path, env=self.environment, capture_output=True, text=True, check=False, timeout=300
+            words, cwd=self.path, env=self.environment, capture_output=True, text=True, check=False, timeout=240
         )
 
     def page(self, engine):
@@ -243,5 +243,13 @@ def cluster(tmp_path_factory):
 @pytest.fixture
 def slurm(cluster, folder):
     """A cluster whose commands the folder's scripts use."""
-    folder.environment["SLURM_CONF"] = cluster.environment["SLURM_CONF"]
+    configuration = cluster.environment["SLURM_CONF"]
+    folder.environment["SLURM_CONF"] = configuration
+    # Snakemake's plug-in clears Slurm's variables, because the configuration usually lies in /etc.
+    srun = folder.path / "bin/srun"
+    srun.parent.mkdir()
+    real = shutil.which("srun", path=PATHS)
+    srun.write_text(f'#!{shutil.which("bash")}\nSLURM_CONF="{configuration}" exec {real} "$@"\n')
+    srun.chmod(0o755)
+    folder.environment["PATH"] = f"{srun.parent}:{PATHS}"
     return cluster

@@ -13,7 +13,7 @@ from .conftest import until
 
 SCRIPT = ROOT / "workflows/slurm/cohort.sbatch"
 STAND_INS = {
-    "epigept-batch": 'echo "$@" > given; trap "touch stopped; exit 130" TERM; touch begun; sleep 20 & wait $!',
+    "epigept-batch": """echo "$@" > given; trap 'touch stopped; kill $!' TERM; touch begun; sleep 20 & wait $!""",
     "scontrol": 'echo "$@" > asked',
 }
 
