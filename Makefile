@@ -1,6 +1,6 @@
 DATA ?= ../shared/data
 
-.PHONY: check check-all check-browser check-docs check-lowest check-published check-pythons check-workflows docs format fuzz release try
+.PHONY: check check-all check-browser check-docs check-lowest check-published check-pythons check-workflows docs format fuzz lock release try
 
 check:  ## What CI runs
 	bash .ci/run
@@ -27,6 +27,13 @@ check-all: check check-browser check-published check-workflows check-lowest chec
 
 docs:  ## The pages as a site, in docs/_build
 	sphinx-build -W --keep-going -q -b html docs docs/_build
+
+BUILD = python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
+
+lock:  ## requirements.lock: what the containers install, with hashes; needs uv
+	$(BUILD) | uv pip compile pyproject.toml - --extra gpu --python-version 3.12 \
+	  --python-platform x86_64-manylinux_2_28 --only-binary :all: --generate-hashes --upgrade --quiet \
+	  --custom-compile-command 'make lock' --output-file requirements.lock
 
 release:  ## Wheel and sdist in dist/, each tried in a fresh environment
 	bash .ci/release
