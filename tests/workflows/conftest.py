@@ -1,6 +1,7 @@
 """Inputs of a small cohort, the cube that one process makes of them, and a Slurm cluster of one node."""
 
 import getpass
+import json
 import os
 import shutil
 import socket
@@ -48,6 +49,7 @@ SelectTypeParameters=CR_CPU_Memory
 SlurmdParameters=config_overrides
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
+JobRequeue=0
 MinJobAge=3600
 KillWait=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs=64 RealMemory=65536
@@ -99,6 +101,10 @@ class Folder:
         return subprocess.run(
             words, cwd=self.path, env=self.environment, capture_output=True, text=True, check=False, timeout=240
         )
+
+    def plan(self, name):
+        """Return the digest of a cohort's plan."""
+        return json.loads((self.path / name / "plan.json").read_text())["digest"]
 
     def page(self, engine):
         """Run the commands of the page that are for an engine."""

@@ -1,6 +1,7 @@
 """The script of Slurm's array, with stand-ins for Slurm and the program."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from pages import ROOT
 from .conftest import until
 
 SCRIPT = ROOT / "workflows/slurm/cohort.sbatch"
+SIGNAL = re.search(r"^#SBATCH --signal=B:(\w+)@60$", SCRIPT.read_text(), re.MULTILINE)
+"""What Slurm sends to the script alone, a minute before the time limit."""
 STAND_INS = {
     "epigept-batch": """echo "$@" > given; trap 'touch stopped; kill $!' TERM; touch begun; sleep 20 & wait $!""",
     "scontrol": 'echo "$@" > asked',
@@ -34,7 +37,7 @@ def test_near_the_limit_the_work_stops_and_the_task_is_requeued_twenty_times(tmp
     words = [shutil.which("bash"), SCRIPT, "a cohort", "--fasta", "a b.fa"]
     with subprocess.Popen(words, cwd=tmp_path, env=environment) as running:
         until((tmp_path / "begun").exists)
-        running.send_signal(signal.SIGUSR1)
+        running.send_signal(getattr(signal, f"SIG{SIGNAL[1]}"))
         assert running.wait(20) != 0
     assert (tmp_path / "given").read_text() == "cohort partition a cohort 3 --of 8 --fasta a b.fa\n"
     assert (tmp_path / "stopped").exists()

@@ -52,6 +52,7 @@ def test_the_commands_of_the_page_give_the_cube_of_one_process(slurm, folder):
     folder.page("slurm")
     states = slurm.ended(folder)
     assert list(states.values()) == ["COMPLETED"] * 9, states
+    assert folder.plan("cohort") == folder.plan("alone")
     assert files(folder.path / "cohort") == alone
     assert (folder.path / "cohort/statistics.tsv").read_bytes() == (folder.path / "alone/statistics.tsv").read_bytes()
     units = [json.loads(path.read_text()) for path in markers(folder)]

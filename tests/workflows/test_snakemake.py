@@ -24,6 +24,7 @@ def processes(folder):
 def test_the_commands_of_the_page_give_the_cube_of_one_process(folder):
     alone = folder.alone("alone", "--device cpu --threads 1")
     folder.page("snakemake")
+    assert folder.plan("cohort") == folder.plan("alone")
     assert files(folder.path / "cohort") == alone
     assert len(processes(folder)) == 4
     assert (folder.path / "cohort/cohort.json").exists()
@@ -55,7 +56,10 @@ def test_a_workflow_that_was_stopped_continues(folder):
     assert {path: path.read_bytes() for path in begun} == begun
 
 
-def test_another_sheet_is_refused_for_the_same_cohort(folder):
+def test_jobs_that_failed_are_repeated_and_another_sheet_is_refused(folder):
+    done = folder.run(f"{WORDS} --config partition='--model absent.onnx'")
+    assert done.returncode == 1
+    assert "absent.onnx: does not exist on this machine; pass --model PATH" in done.stderr
     assert folder.run(f"{WORDS} --quiet").returncode == 0
     before = files(folder.path / "cohort")
     sheet = folder.path / "sheet.tsv"
