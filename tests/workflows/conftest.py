@@ -50,13 +50,14 @@ SlurmdParameters=config_overrides
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=0
+DefMemPerCPU=512
 MinJobAge=3600
 KillWait=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs=64 RealMemory=65536
+NodeName={host} NodeAddr=127.0.0.1 CPUs=128 RealMemory=131072
 PartitionName=low Nodes=ALL Default=YES PriorityTier=1
 PartitionName=high Nodes=ALL PriorityTier=2
 """
-"""More CPUs and memory than there are, so that all tasks of an array run at the same time."""
+"""More CPUs and memory than there are, so that all jobs can run at the same time."""
 
 
 def pytest_runtest_setup(item):
