@@ -1,6 +1,6 @@
 DATA ?= ../shared/data
 
-.PHONY: check check-all check-browser check-docs check-lowest check-published check-pythons docs format fuzz release try
+.PHONY: check check-all check-browser check-docs check-lowest check-published check-pythons check-workflows docs format fuzz lock release try
 
 check:  ## What CI runs
 	bash .ci/run
@@ -20,10 +20,20 @@ check-browser:  ## The page of view in Chromium; needs the [browser] extra and a
 check-published:  ## The tests of further networks of the published size, in every precision
 	EPIGEPT_TESTS_PUBLISHED=1 pytest -m published
 
-check-all: check check-browser check-published check-lowest check-pythons  ## All that is checked before a release, but for check-docs
+check-workflows:  ## The workflows on Slurm and Snakemake; each is skipped where it is not installed
+	EPIGEPT_TESTS_WORKFLOWS=1 pytest -m "slurm or snakemake" tests/workflows
+
+check-all: check check-browser check-published check-workflows check-lowest check-pythons  ## All that is checked before a release, but for check-docs
 
 docs:  ## The pages as a site, in docs/_build
 	sphinx-build -W --keep-going -q -b html docs docs/_build
+
+BUILD = python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'])"
+
+lock:  ## requirements.lock: what the containers install, with hashes; needs uv
+	$(BUILD) | uv pip compile pyproject.toml - --extra gpu --python-version 3.12 \
+	  --python-platform x86_64-manylinux_2_28 --only-binary :all: --generate-hashes --upgrade --quiet \
+	  --custom-compile-command 'make lock' --output-file requirements.lock
 
 release:  ## Wheel and sdist in dist/, each tried in a fresh environment
 	bash .ci/release

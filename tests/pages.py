@@ -7,12 +7,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LANGUAGES = ("sh", "python")
 SLOW, CI = "slow", "ci"
-"""Words behind the language: a block that takes hours, and one that `.ci/run` runs."""
+ENGINES = ("slurm", "snakemake")
+"""Words behind the language: a block that takes hours, one that `.ci/run` runs, and those that need an engine."""
 BLOCK = re.compile(r"^```(\w+)?((?: \w+)*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# What the pages' commands find in place of an installer and of Slurm; a server ends when it is ready.
-PREAMBLE = """
+FAILING = """
 set -Eeuo pipefail
 trap 'echo "$PAGE:$LINE: a command of this block fails" >&2' ERR
+"""
+# What the pages' commands find in place of an installer and of Slurm; a server ends when it is ready.
+STAND_INS = """
 pip() { :; }
 epigept-batch() {
   if [ "$1" != view ]; then command epigept-batch "$@"; return; fi
@@ -54,11 +57,18 @@ def blocks(page):
 
 def script(page, *, slow):
     """A bash script of the page's commands; with the slow ones, or without. Empty where there is none."""
-    left_out = {CI} if slow else {CI, SLOW}
+    left_out = {CI, *ENGINES} if slow else {CI, SLOW, *ENGINES}
     chosen = [block for block in blocks(page) if block.language in LANGUAGES and not left_out & set(block.words)]
-    if not chosen:
-        return ""
-    return PREAMBLE + f"PAGE={page.name}\n" + "".join(_commands(block) for block in chosen)
+    return _script(page, chosen, FAILING + STAND_INS) if chosen else ""
+
+
+def engine_script(page, engine):
+    """A bash script of the commands of a page that are for an engine, which runs them."""
+    return _script(page, [block for block in blocks(page) if engine in block.words], FAILING)
+
+
+def _script(page, chosen, preamble):
+    return preamble + f"PAGE={page.name}\n" + "".join(_commands(block) for block in chosen)
 
 
 def _commands(block):
