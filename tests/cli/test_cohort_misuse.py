@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import zarr
 
 from conftest import outcome_of
 from epigept_batch.cli.main import cli
@@ -162,6 +163,49 @@ def test_a_call_is_no_larger_than_a_unit(options, tmp_path, call, said):
     assert cohort("init", tmp_path / "cohort", *options, "--unit", "2x4", "--call", "2x2").code == 0
 
 
+@pytest.mark.parametrize(
+    ("unit", "shards", "chunks"),
+    [
+        ("2x2", (2, 40), (2, 40)),
+        ("7x17", (17, 140), (1, 140)),
+        ("34x48", (48, 680), (16, 40)),
+        ("5x1", (1, 100), (1, 100)),
+    ],
+)
+def test_chunks_divide_a_unit_and_are_small(options, tmp_path, unit, shards, chunks):
+    assert cohort("init", tmp_path / "cohort", *options, "--unit", unit).code == 0
+    array = zarr.open_array(tmp_path / "cohort/cube.zarr/CTCF/one", mode="r")
+    assert (array.shards, array.chunks) == (shards, chunks)
+
+
+def test_a_unit_that_no_memory_holds_is_refused(options, tmp_path):
+    done = cohort("init", tmp_path / "cohort", *options, "--unit", "999999x9999")
+    assert done.code == 2
+    size = 999_999 * 20 * 9_999 * 3 * 2 / 1e9
+    assert f"--unit 999999x9999: the values of a unit would take {size:.1f} GB of memory, more than 2.1 GB" in done.err
+    assert not (tmp_path / "cohort").exists()
+
+
+@pytest.mark.parametrize("part", [3, 10**20])
+def test_a_partition_beyond_the_last_is_refused(begun, part):
+    done = cohort("partition", begun, part, "--of", 2)
+    assert (done.code, f"partition {part} of 2: must be a number from 1 to 2" in done.err) == (2, True)
+
+
+def test_the_number_of_a_gpu_is_not_fixed(options, tmp_path):
+    done = cohort("init", tmp_path / "cohort", *options[:-4], "--threads", 1, "--device", "cuda:1,0")
+    assert done.code == 2
+    assert "--device cuda:1,0: a cohort fixes the kind of device only; use --device cuda" in done.err
+
+
+def test_a_cohort_for_gpus_can_be_planned_without_one(options, tmp_path):
+    done = cohort("init", tmp_path / "cohort", *options[:-4], "--threads", 1, "--device", "cuda")
+    assert done.code == 0, done.err
+    plan = json.loads((tmp_path / "cohort/plan.json").read_text())
+    assert plan["computation"] == {"device": "cuda", "precision": "fp32", "windows": 4, "samples": 2, "threads": 1}
+    assert (plan["shape"]["samples"], plan["shape"]["bins"]) == (2, 256 * 20)
+
+
 @pytest.mark.parametrize(("unit", "call"), [("1x1", (1, 1)), ("4x1", (2, 1)), ("4x2", (1, 2)), ("4x16", (1, 2))])
 def test_by_default_a_call_fits_into_a_unit(options, tmp_path, unit, call):
     assert cohort("init", tmp_path / "cohort", *options, "--unit", unit).code == 0
@@ -260,6 +304,17 @@ def test_status_shows_some_of_many_workers_and_no_control_characters():
     assert lines[1].endswith("; 1e-09 units per hour, so it will end at ?")
     assert lines[2:4] == ["  20 by \\x1bhost:0 cpu", "  19 by \\x1bhost:1 cpu"]
     assert lines[12:] == ["  40 by 5 others"]
+
+
+def test_status_tells_when_a_cohort_will_end(begun):
+    assert cohort("partition", begun, 1, "--of", 4).code == 0
+    for number, finished in ((0, 1.7e9), (4, 1.7e9 + 50), (8, 1.7e9 + 100)):
+        path = begun / f"units/0/{number}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"finished": finished}))
+    status = json.loads(cohort("status", begun, "--json").out)
+    # Two units in 100 s, and seven are left.
+    assert status["units_per_hour"] == 72
+    assert [status[when] for when in ("last", "ends")] == ["2023-11-14T22:15:00+00:00", "2023-11-14T22:20:50+00:00"]
 
 
 def test_an_end_beyond_all_dates_is_not_told(begun):

@@ -132,7 +132,7 @@ class FakeWorker:
         return unit
 
     def write(self, computed):
-        self.may_write.wait(30)
+        self.may_write.wait(3)
         return computed
 
 
@@ -144,7 +144,7 @@ def test_a_process_keeps_to_its_cores_and_computes_one_unit_ahead(monkeypatch):
     cohort = SimpleNamespace(plan=planned(3).plan, units=["a", "b", "c", "d"])
     monkeypatch.setattr(local_process, "Cohort", lambda _: cohort)
     ours, theirs = Pipe()
-    process = threading.Thread(target=local_process.work, args=(theirs,))
+    process = threading.Thread(target=local_process.work, args=(theirs,), daemon=True)
     ours.send(("c", Seat(SEAT.resources, frozenset({1, 5}))))
     for number in range(4):
         ours.send(number)
