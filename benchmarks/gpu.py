@@ -132,10 +132,10 @@ def copies(ort: object, options: argparse.Namespace) -> None:
         device = [make(list(array.shape), array.dtype.type, "cuda", 0) for array in host_arrays]
         pageable = copying(host_arrays, device)
         for array in host_arrays:
-            driver.lock_pages(array)
+            driver.lock_pages(array, 0)
         locked = copying(host_arrays, device)
         for array in host_arrays:
-            driver.unlock_pages(array)
+            driver.unlock_pages(array, 0)
         size_mb = sum(array.nbytes for array in host_arrays) / 1e6
         row = f"{size_mb:.1f} | {pageable * 1e3:.2f} | {locked * 1e3:.2f} | {size_mb / 1e3 / locked:.1f}"
         print(f"| {size} | {row} |", flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,12 +13,13 @@ from epigept_batch.errors import DeviceError
 from epigept_batch.inference.gpu.batch_size import Trial, kept_trial, try_sizes
 from epigept_batch.inference.gpu.driver import CudaDriver
 from epigept_batch.inference.gpu.network import CudaNetwork, FixedShapes
+from epigept_batch.inference.model_file import shape_nodes
 from epigept_batch.inference.needed import file_or_needed
-from epigept_batch.inference.ports import Ports
+from epigept_batch.inference.ports import TOKENS, Ports
 from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER, first_line, is_out_of_memory, session_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import ModuleType
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from epigept_batch.inference.network import Network
 
 WARNING, SILENT = 2, 4  # ONNX Runtime's log levels: its own default, and fatal errors only
+RECORD_PLACEMENT = "session.record_ep_graph_assignment_info"
 FEEDERS = 2
 """Networks per GPU: while one computes, the other copies inputs and reads results."""
 PAIR_BYTES_A_BP = 1600
@@ -77,16 +79,21 @@ def load_on_gpus(
         if index not in loaded:
             loaded[index] = load_on_gpu(ort, graph, index, options.threads)
     makers = {index: _network_maker(ort, session, driver, index, options.outputs) for index, session in loaded.items()}
+    for index, make in makers.items():
+        with _as_device_error(index):
+            _run_once(make)
+    ports = Ports.of_session(loaded[first])
     batch_size = options.batch_size
     if batch_size is None:
         memory, name = driver.memory(first), driver.device_name(first)
-        try_it = partial(_try_sizes, makers[first], options.samples, memory.free)
+        pair = next(port.shape[0] for port in ports.inputs if port.name == TOKENS) * PAIR_BYTES_A_BP
+        try_it = partial(_try_sizes, makers[first], options.samples, memory.free // FEEDERS // pair)
         made_of = [options.digest, options.precision, options.samples, *options.outputs]
         key = json.dumps([name, memory.total, *made_of, runtime])
-        trial = try_it() if options.digest is None else kept_trial(key, try_it)
+        with _as_device_error(first):
+            trial = try_it() if options.digest is None else kept_trial(key, try_it)
         say(f"{name}: {trial}")
         batch_size = trial.batch_size
-    ports = Ports.of_session(loaded[first])
     networks = [OnGPU(index, FixedShapes(make, ports, say)) for _ in range(FEEDERS) for index, make in makers.items()]
     return networks, batch_size
 
@@ -95,7 +102,9 @@ def load_on_gpu(ort: ModuleType, path: Path | bytes, index: int, threads: int) -
     """Load a model onto a GPU, with CUDA as the first provider.
 
     A GPU build lists CUDA as available even if its libraries or the device are missing. It then prints errors and falls
-    back to the CPU. So its output is suppressed, and the provider it obtained is checked.
+    back to the CPU. So its output is suppressed, and the provider it obtained is checked. The same holds for single
+    nodes: only those that compute shapes may run on the CPU, where ONNX Runtime puts them on purpose. Its own check,
+    `session.disable_cpu_ep_fallback`, counts these too, and refuses every graph with a free batch size.
 
     Args:
         ort: The onnxruntime module.
@@ -111,6 +120,7 @@ def load_on_gpu(ort: ModuleType, path: Path | bytes, index: int, threads: int) -
         missing = _preload_libraries(ort)
         options = session_options(ort, threads)
         options.log_severity_level = SILENT
+        options.add_session_config_entry(RECORD_PLACEMENT, "1")
         cuda = {
             "device_id": str(index),
             # The default, EXHAUSTIVE, times every algorithm for each new shape; the convolutions are 1 % of the work.
@@ -122,7 +132,8 @@ def load_on_gpu(ort: ModuleType, path: Path | bytes, index: int, threads: int) -
             # Sum squares in float32 even in a float16 file, because some activations of trained networks are large.
             "enable_skip_layer_norm_strict_mode": "1",
         }
-        session = ort.InferenceSession(path, sess_options=options, providers=[(CUDA_PROVIDER, cuda), CPU_PROVIDER])
+        providers = [(CUDA_PROVIDER, cuda), CPU_PROVIDER]
+        session = ort.InferenceSession(path, sess_options=options, providers=providers, enable_fallback=0)
     except Exception as error:
         raise DeviceError(f"CUDA device {index} cannot be used ({first_line(error)})") from error
     finally:
@@ -133,7 +144,24 @@ def load_on_gpu(ort: ModuleType, path: Path | bytes, index: int, threads: int) -
             f"CUDA device {index} could not be started ({reason}); check nvidia-smi (driver 580 or later is required), "
             f"or {INSTALL_GPU}"
         )
+    if left := left_to_the_cpu(session, path):
+        raise DeviceError(
+            f"CUDA device {index} would leave {len(left)} operators of the network to the CPU ({', '.join(left[:3])}); "
+            "update onnxruntime-gpu, or use --device cpu"
+        )
     return session
+
+
+def left_to_the_cpu(session: Any, graph: Path | bytes) -> list[str]:  # noqa: ANN401 - untyped
+    """Return the nodes of a loaded graph that compute values on the CPU, by operator and name."""
+    shapes = shape_nodes(graph)
+    return [
+        f"{node.op_type} {node.name}"
+        for part in session.get_provider_graph_assignment_info()
+        if part.ep_name == CPU_PROVIDER
+        for node in part.get_nodes()
+        if node.name not in shapes
+    ]
 
 
 def _preload_libraries(ort: ModuleType) -> str:
@@ -162,13 +190,36 @@ def _network_maker(
     return make
 
 
-def _try_sizes(make: Callable[[tuple[int, int]], CudaNetwork], samples: int, free: int) -> Trial:
+@contextmanager
+def _as_device_error(index: int) -> Iterator[None]:
+    """Raise a DeviceError in place of any error of a GPU that loads a network and cannot run it."""
+    try:
+        yield
+    except DeviceError:
+        raise
+    except Exception as error:
+        raise DeviceError(
+            f"CUDA device {index} cannot run the network ({first_line(error)}); update driver and onnxruntime-gpu, "
+            "or use --device cpu"
+        ) from error
+
+
+def _run_once(make: Callable[[tuple[int, int]], CudaNetwork]) -> None:
+    """Run the smallest call, because loading a network does not show that the GPU has code for it."""
+    network = make((1, 1))
+    try:
+        network.run()
+    finally:
+        network.close()
+
+
+def _try_sizes(make: Callable[[tuple[int, int]], CudaNetwork], samples: int, most: int) -> Trial:
     """Find the batch size for a GPU and a model by a trial.
 
     Args:
         make: Makes the network for a shape.
         samples: Number of samples of the run.
-        free: Free bytes of the GPU's memory.
+        most: The largest batch that may fit into memory.
     """
     networks: dict[tuple[int, int], CudaNetwork] = {}
 
@@ -181,7 +232,6 @@ def _try_sizes(make: Callable[[tuple[int, int]], CudaNetwork], samples: int, fre
             networks[shape] = make(shape)
         networks[shape].run()
 
-    most = free // FEEDERS // (make((1, 1)).window_bp * PAIR_BYTES_A_BP)
     try:
         return try_sizes(run, most=most, is_too_large=is_out_of_memory)
     finally:

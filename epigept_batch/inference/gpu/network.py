@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from epigept_batch.errors import DeviceError
-from epigept_batch.inference.ports import SAMPLES, TOKENS, WINDOWS, Ports, joined
+from epigept_batch.inference.gpu.host_memory import HostMemory
+from epigept_batch.inference.ports import SAMPLES, WINDOWS, Ports, joined
 from epigept_batch.inference.runtime import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -48,15 +48,12 @@ class CudaNetwork:
         outputs: Sequence[str],
         shape: tuple[int, int],
     ) -> None:
-        self._session, self._driver = session, driver
+        self._session = session
         self.shape, self.ports = shape, Ports.of_session(session)
         rows = dict(zip((WINDOWS, SAMPLES), shape, strict=True))
-        self._host = [np.zeros((rows[port.rows], *port.shape), port.dtype) for port in self.ports.inputs]
-        self._locked: list[NDArray[Any]] = []
-        for array in self._host:
-            with suppress(DeviceError):  # if the system does not allow it, copies are slower
-                driver.lock_pages(array)
-                self._locked.append(array)
+        shapes = [((rows[port.rows], *port.shape), port.dtype) for port in self.ports.inputs]
+        self._memory = HostMemory(shapes, driver, index)
+        self._host = self._memory.arrays
         make = ort.OrtValue.ortvalue_from_shape_and_type
         self._device = [make(list(array.shape), array.dtype.type, "cuda", index) for array in self._host]
         self._outputs = {
@@ -69,11 +66,6 @@ class CudaNetwork:
             self._binding.bind_ortvalue_input(port.name, value)
         for name, value in self._outputs.items():
             self._binding.bind_ortvalue_output(name, value)
-
-    @property
-    def window_bp(self) -> int:
-        """Base pairs of a window."""
-        return next(port.shape[0] for port in self.ports.inputs if port.name == TOKENS)
 
     def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
         """Run the graph once, with no more windows and samples than its shape."""
@@ -93,9 +85,7 @@ class CudaNetwork:
 
     def close(self) -> None:
         """Unlock the pages."""
-        while self._locked:
-            with suppress(DeviceError):
-                self._driver.unlock_pages(self._locked.pop())
+        self._memory.close()
 
 
 class FixedShapes:
