@@ -13,7 +13,7 @@ from epigept_batch.inference.gpu.load import load_on_gpu, load_on_gpus
 from epigept_batch.inference.host import HostNetwork, lacks_bfloat16, load_in_openvino, load_on_cpu
 from epigept_batch.inference.installation import find_driver
 from epigept_batch.inference.needed import file_or_needed
-from epigept_batch.inference.ports import SIGNAL, Inputs, joined
+from epigept_batch.inference.ports import REACH, SIGNAL, Inputs, joined
 from epigept_batch.inference.runtime import (
     CPU_PROVIDER,
     CUDA_PROVIDER,
@@ -71,6 +71,11 @@ class Session:
     def on_host(self) -> bool:
         """Whether it runs on the processor, which also does all other work."""
         return self.device in HOSTS
+
+    @property
+    def scans(self) -> bool:
+        """Whether it computes the motif scores itself, on its device."""
+        return self.ports.takes(REACH)
 
     def windows_per_call(self, samples: int) -> int:
         """Return the number of windows per call for this number of samples."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 import epigept_batch
+from epigept_batch.inference.ports import MOTIF_SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,7 +140,15 @@ def account_of_run(plan: Planned, sessions: Sequence[Session]) -> dict[str, Any]
         "batch_size": session.batch_size,
         "threads": request.threads,
         "scores": None if plan.store is None else str(plan.store.path.resolve()),
+        "scan": _scan(plan, session),
     }
+
+
+def _scan(plan: Planned, session: Session) -> str | None:
+    """Return where motifs were searched: `gpu`, `cpu`, or None if their scores come from a store or are not needed."""
+    if session.scans:
+        return "gpu"
+    return "cpu" if plan.store is None and session.ports.takes(MOTIF_SCORES) else None
 
 
 def _personal(plan: RunPlan, sample: Sample, digests: Mapping[Path, str]) -> dict[str, Any]:

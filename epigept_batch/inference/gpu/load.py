@@ -19,11 +19,12 @@ from epigept_batch.inference.ports import TOKENS, Ports
 from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER, first_line, is_out_of_memory, session_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from types import ModuleType
 
     from epigept_batch.inference.device import Device, RunOptions
+    from epigept_batch.inference.device_scan import ScanMaker
     from epigept_batch.inference.network import Network
 
 WARNING, SILENT = 2, 4  # ONNX Runtime's log levels: its own default, and fatal errors only
@@ -78,7 +79,11 @@ def load_on_gpus(
     for index in range(driver.device_count()) if asked else device.indices or (first,):
         if index not in loaded:
             loaded[index] = load_on_gpu(ort, graph, index, options.threads)
-    makers = {index: _network_maker(ort, session, driver, index, options.outputs) for index, session in loaded.items()}
+    scan = _proven(options.scan, loaded, say)
+    makers = {
+        index: _network_maker(ort, session, driver, index, outputs=options.outputs, scan=scan)
+        for index, session in loaded.items()
+    }
     for index, make in makers.items():
         with _as_device_error(index):
             _run_once(make)
@@ -94,6 +99,7 @@ def load_on_gpus(
             trial = try_it() if options.digest is None else kept_trial(key, try_it)
         say(f"{name}: {trial}")
         batch_size = trial.batch_size
+    ports = ports if scan is None else ports.with_scan(scan.reach_bp)
     networks = [OnGPU(index, FixedShapes(make, ports, say)) for _ in range(FEEDERS) for index, make in makers.items()]
     return networks, batch_size
 
@@ -164,6 +170,19 @@ def left_to_the_cpu(session: Any, graph: Path | bytes) -> list[str]:  # noqa: AN
     ]
 
 
+def _proven(scan: ScanMaker | None, gpus: Iterable[int], say: Callable[[str], None]) -> ScanMaker | None:
+    """Return the scan if every GPU scans as the CPU does; else None, after telling the user why."""
+    if scan is None:
+        return None
+    try:
+        for index in gpus:
+            scan.prove(index)
+    except DeviceError as error:
+        say(f"the motif scan runs on the CPU: {error}")
+        return None
+    return scan
+
+
 def _preload_libraries(ort: ModuleType) -> str:
     """Load the CUDA libraries that pip installed; return ONNX Runtime's message on the first missing one."""
     if not hasattr(ort, "preload_dlls"):
@@ -180,12 +199,14 @@ def _network_maker(
     session: Any,  # noqa: ANN401
     driver: CudaDriver,
     index: int,
+    *,
     outputs: Sequence[str],
+    scan: ScanMaker | None,
 ) -> Callable[[tuple[int, int]], CudaNetwork]:
     """Return a function that makes a network from a GPU's session for a number of windows and samples per call."""
 
     def make(shape: tuple[int, int]) -> CudaNetwork:
-        return CudaNetwork(ort, session, driver, index, outputs=outputs, shape=shape)
+        return CudaNetwork(ort, session, driver, index, outputs=outputs, shape=shape, scan=scan)
 
     return make
 

@@ -1,6 +1,5 @@
 """What runs a GPU, on a CPU as far as that goes: the same buffers and bindings, another kind of memory."""
 
-from mmap import PAGESIZE
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +18,7 @@ from epigept_batch.inference.model_file import shape_nodes
 from epigept_batch.inference.ports import SIGNAL, Input, Inputs, Ports
 from epigept_batch.inference.runtime import CUDA_PROVIDER
 from epigept_batch.inference.session import open_session, open_sessions
+from gpus import Driver
 from small import SMALL, random_inputs
 from tolerances import SAME
 
@@ -26,32 +26,6 @@ gpu = pytest.mark.skipif(
     CUDA_PROVIDER not in onnxruntime.get_available_providers(),
     reason="needs onnxruntime-gpu and a CUDA device",
 )
-
-
-class Driver:
-    """Keeps account of locked pages, and refuses to lock one twice; or refuses everything, if asked to."""
-
-    def __init__(self, *, refuses=False):
-        self.locked = set()
-        self.refuses = refuses
-
-    def lock_pages(self, array, index):
-        assert index == 0
-        pages = self.pages(array)
-        if self.refuses or pages & self.locked:
-            raise DeviceError("not permitted, or already registered")
-        self.locked |= pages
-
-    def unlock_pages(self, array, index):
-        assert index == 0
-        assert self.pages(array) <= self.locked
-        array.sum()  # reads every page: they are still there
-        self.locked -= self.pages(array)
-
-    @staticmethod
-    def pages(array):
-        first = array.ctypes.data
-        return set(range(first // PAGESIZE, -(-(first + array.nbytes) // PAGESIZE)))
 
 
 @pytest.fixture(scope="module")
@@ -242,28 +216,6 @@ def test_a_kept_trial_is_that_of_the_outputs_of_the_run(contacts_model, monkeypa
         options = RunOptions("fp16", digest="d", outputs=outputs)
         cuda.load_on_gpus(ort, contacts_model, Device("cuda"), options, runtime="r", say=lambda _: None)
     assert keys[0] == keys[2] != keys[1]
-
-
-@pytest.fixture
-def gpu_of_host_memory(monkeypatch):
-    """A runtime and a driver that take the processor for a GPU; returns the driver, and each session's arguments."""
-    driver, opened = Driver(), []
-    driver.device_count, driver.device_name = lambda: 1, lambda _: "H100"
-    driver.memory = lambda _: SimpleNamespace(free=1 << 34, total=1 << 35)
-    real, value = onnxruntime.InferenceSession, onnxruntime.OrtValue.ortvalue_from_shape_and_type
-
-    def open_on_the_cpu(path, **arguments):
-        opened.append(arguments)
-        session = real(path, arguments["sess_options"], providers=["CPUExecutionProvider"])
-        session.get_providers = lambda: [CUDA_PROVIDER]
-        session.get_provider_graph_assignment_info = list
-        return session
-
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA_PROVIDER, "CPUExecutionProvider"])
-    monkeypatch.setattr(onnxruntime, "InferenceSession", open_on_the_cpu)
-    monkeypatch.setattr(onnxruntime.OrtValue, "ortvalue_from_shape_and_type", lambda *words: value(*words[:2]))
-    monkeypatch.setattr(cuda, "CudaDriver", lambda: driver)
-    return driver, opened
 
 
 def test_float32_products_and_sums_of_squares_stay_float32(small_model, gpu_of_host_memory):
