@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from epigept_batch.inference.device_scan import ScanMaker
     from epigept_batch.inference.gpu.driver import CudaDriver
+    from epigept_batch.inference.gpu.graphs import GraphNetwork
     from epigept_batch.inference.ports import Inputs
 
 
@@ -109,13 +110,18 @@ class FixedShapes:
         make: Makes the network for a shape.
         ports: Its inputs and outputs.
         say: Called with a sentence for the user.
+        network: The network for the calls that fit into its shape; None to make one for the first call.
     """
 
     def __init__(
-        self, make: Callable[[tuple[int, int]], CudaNetwork], ports: Ports, say: Callable[[str], None]
+        self,
+        make: Callable[[tuple[int, int]], CudaNetwork],
+        ports: Ports,
+        say: Callable[[str], None],
+        network: GraphNetwork | None = None,
     ) -> None:
         self._make, self.ports, self._say = make, ports, say
-        self._network: CudaNetwork | None = None
+        self._network: CudaNetwork | GraphNetwork | None = network
         self._most: int | None = None
 
     def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
@@ -139,7 +145,7 @@ class FixedShapes:
         self._say(f"not enough GPU memory for a batch of {pairs}; continuing with {self._most}")
         return self._halved(inputs)
 
-    def _network_for(self, shape: tuple[int, int]) -> CudaNetwork:
+    def _network_for(self, shape: tuple[int, int]) -> CudaNetwork | GraphNetwork:
         """Return the current network if the inputs fit, else a new one; usually only a run's last batch is smaller."""
         fits = self._network is not None and all(n <= most for n, most in zip(shape, self._network.shape, strict=True))
         if self._network is None or not fits:

@@ -9,6 +9,7 @@ import pytest
 
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference.device import CPU, Device, RunOptions
+from epigept_batch.inference.gpu import batch_size as trials
 from epigept_batch.inference.gpu import driver as cuda_driver
 from epigept_batch.inference.gpu import load as cuda
 from epigept_batch.inference.gpu.driver import CudaDriver
@@ -166,13 +167,13 @@ def test_every_gpu_has_its_own_session_and_feeders(small_model, monkeypatch):
     monkeypatch.setattr(cuda, "load_on_gpu", lambda _ort, _path, index, _threads: opened.append(index) or loaded)
     monkeypatch.setattr(cuda, "CudaDriver", lambda: SimpleNamespace(device_count=lambda: 3))
     monkeypatch.setattr(cuda, "_run_once", lambda _: None)
-    wanted = RunOptions("fp32", batch_size=2)
+    wanted = RunOptions("fp32", batch_size=4)
     for device, indices in ((Device("cuda"), [0, 1, 2]), (Device("cuda", (2, 0)), [2, 0]), (Device("auto"), [0])):
         opened.clear()
         sessions = open_sessions(small_model, device, wanted, say=pytest.fail)
         assert opened == indices
         assert sorted(s.device for s in sessions) == sorted(2 * [f"cuda:{index}" for index in indices])
-        assert {(s.provider, s.arithmetic, s.batch_size) for s in sessions} == {(CUDA_PROVIDER, "fp32", 2)}
+        assert {(s.provider, s.arithmetic, s.batch_size) for s in sessions} == {(CUDA_PROVIDER, "fp32", 4)}
 
 
 @pytest.mark.gpu
@@ -211,7 +212,9 @@ def test_a_kept_trial_is_that_of_the_outputs_of_the_run(contacts_model, monkeypa
     monkeypatch.setattr(cuda, "load_on_gpu", lambda *_: None)
     monkeypatch.setattr(cuda, "_run_once", lambda _: None)
     monkeypatch.setattr(Ports, "of_session", lambda _: SimpleNamespace(inputs=[Input("tokens", (128_000,))]))
-    monkeypatch.setattr(cuda, "kept_trial", lambda key, _: keys.append(key) or SimpleNamespace(batch_size=4))
+    monkeypatch.setattr(
+        cuda, "kept_trial", lambda key, _: keys.append(key) or SimpleNamespace(batch_size=4, graphs=False)
+    )
     for outputs in ((SIGNAL,), (SIGNAL, "contacts"), (SIGNAL,)):
         options = RunOptions("fp16", digest="d", outputs=outputs)
         cuda.load_on_gpus(ort, contacts_model, Device("cuda"), options, runtime="r", say=lambda _: None)
@@ -242,7 +245,8 @@ def test_the_runtime_is_asked_to_say_where_it_puts_nodes(small_model, gpu_of_hos
 
 
 @pytest.mark.parametrize("batch_size", [None, 2])
-def test_probes_leave_no_locked_pages(small_model, gpu_of_host_memory, batch_size):
+def test_probes_leave_no_locked_pages(small_model, gpu_of_host_memory, monkeypatch, batch_size):
+    monkeypatch.setattr(trials, "_seconds", lambda run, _: 2.0 if run.__name__ == "run_graph" else 1.0)
     driver, _ = gpu_of_host_memory
     options = RunOptions("fp32", batch_size=batch_size)
     sessions = open_sessions(small_model, Device("cuda"), options, say=lambda _: None)
