@@ -12,6 +12,10 @@ import onnxruntime
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference.gpu import load
 from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER
+from epigept_batch.motifs.gpu.maker import GpuScanMaker
+from epigept_batch.motifs.scan import MotifScanner
+from epigept_batch.sequence.stretch import Stretch
+from epigept_batch.tiling import Contig
 
 
 class Driver:
@@ -70,3 +74,37 @@ def write_to_device(buffer, values):
     assert about["shape"][0] >= len(values)
     assert values.dtype == np.uint16
     ctypes.memmove(about["data"][0], np.ascontiguousarray(values).ctypes.data, values.nbytes)
+
+
+class ScanOfTheCpu:
+    """In place of a GPU's scan: the CPU's, for the same windows."""
+
+    def __init__(self, maker, spec):
+        self.geometry = spec.motif_set.window.geometry(spec.geometry.bins, spec.geometry.bin_bp)
+        self.scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp)
+        assert maker.reach_bp == self.geometry.before + self.geometry.window_bp + self.geometry.after
+
+    def __call__(self, reach, inside, scores):
+        found = [
+            self.scanner.scores(
+                Stretch(Contig("c", int(number) * self.geometry.bin_bp), 0, self.geometry.bins, row, self.geometry)
+            )
+            for row, number in zip(reach, inside, strict=True)
+        ]
+        write_to_device(scores, np.stack(found).view(np.uint16))
+
+
+def scan_on_the_processor(monkeypatch, spec):
+    """Let scans of that GPU be the processor's; return the list of GPUs that were proven."""
+    proven = []
+
+    def memory(_, index, windows):
+        assert index == 0
+        values = np.zeros((windows, len(spec.factors), spec.geometry.bins), dtype=np.uint16)
+        about = {"shape": values.shape, "typestr": "<u2", "data": (values.ctypes.data, False), "strides": None}
+        return SimpleNamespace(__cuda_array_interface__=about, values=values)
+
+    monkeypatch.setattr(GpuScanMaker, "prove", lambda _, index: proven.append(index))
+    monkeypatch.setattr(GpuScanMaker, "make", lambda maker, *_: ScanOfTheCpu(maker, spec))
+    monkeypatch.setattr(GpuScanMaker, "memory", memory)
+    return proven

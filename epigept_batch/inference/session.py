@@ -73,6 +73,11 @@ class Session:
         return self.device in HOSTS
 
     @property
+    def gpu(self) -> int | None:
+        """Index of the GPU on which it runs; None on the processor."""
+        return None if self.on_host else int(self.device.removeprefix("cuda:"))
+
+    @property
     def scans(self) -> bool:
         """Whether it computes the motif scores itself, on its device."""
         return self.ports.takes(REACH)
@@ -206,11 +211,10 @@ def measured_peak(session: Session, *, threads: int) -> float:
     """
     ort, _ = import_runtime(lambda _: None)
     half = session.arithmetic == "fp16"
-    on_gpu = session.provider == CUDA_PROVIDER
-    size = GPU_PRODUCT if on_gpu else CPU_PRODUCT
+    size = CPU_PRODUCT if session.gpu is None else GPU_PRODUCT
     graph = product_graph(size, half=half)
-    if on_gpu:
-        loaded = load_on_gpu(ort, graph, int(session.device.partition(":")[2]), threads)
+    if session.gpu is not None:
+        loaded = load_on_gpu(ort, graph, session.gpu, threads)
     elif session.provider == OPENVINO_PROVIDER:
         loaded = load_in_openvino(ort, graph, threads, bf16=session.arithmetic == "bf16")
     else:

@@ -182,6 +182,7 @@ def _assignment(plan: RunPlan, samples: Sequence[Sample], product: int, session:
 def _open_sessions(plan: RunPlan, samples: Sequence[Sample], progress: Progress) -> list[Session]:
     """Open sessions of the network on the requested device; on a GPU that scans, unless it edits windows first."""
     edits = any(sample.haplotype is not None for sample in samples)
+    scans = plan.request.scan_on_gpu and plan.store is None and not edits
     options = RunOptions(
         plan.spec.precision,
         threads=plan.request.threads,
@@ -189,7 +190,7 @@ def _open_sessions(plan: RunPlan, samples: Sequence[Sample], progress: Progress)
         samples=len(_vectors(samples)),
         digest=plan.model_sha256,
         outputs=tuple(dict.fromkeys(name for product in plan.products for name in product.outputs)),
-        scan=None if edits or plan.store is not None else GpuScanMaker(plan.spec, threads=plan.request.threads),
+        scan=GpuScanMaker(plan.spec, threads=plan.request.threads) if scans else None,
     )
     return open_sessions(plan.request.model, plan.request.device, options, say=progress.say)
 

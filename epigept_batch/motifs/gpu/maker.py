@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,6 +54,13 @@ class GpuScanMaker:
                 self._tables[index] = GpuTables(motif_set, factors, self._geometry, index)
         return GpuScan(self._tables[index], windows)
 
+    def memory(self, index: int, windows: int) -> Any:  # noqa: ANN401 - numba's
+        """Return memory of a GPU for the scores of so many windows, uint16, (windows, factors, bins)."""
+        from epigept_batch.motifs.gpu import device
+
+        with device.gpu(index):
+            return device.zeros((windows, len(self._spec.factors), self._geometry.bins), np.uint16)
+
     def prove(self, index: int) -> None:
         """Scan a random window on a GPU and on the CPU.
 
@@ -81,9 +88,7 @@ class GpuScanMaker:
         """Return the bits of the GPU's scores, uint16, (factors, bins)."""
         from epigept_batch.motifs.gpu import device
 
-        scan = self.make(index, 1)
-        with device.gpu(index):
-            scores = device.zeros((1, len(self._spec.factors), self._geometry.bins), np.uint16)
+        scan, scores = self.make(index, 1), self.memory(index, 1)
         scan(stretch.reach[None], np.array([stretch.bins_inside], dtype=np.int32), scores)
         with device.gpu(index):
             found: NDArray[np.uint16] = scores.copy_to_host()[0]

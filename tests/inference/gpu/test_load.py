@@ -215,10 +215,11 @@ def test_a_kept_trial_is_that_of_the_outputs_of_the_run(contacts_model, monkeypa
     monkeypatch.setattr(
         cuda, "kept_trial", lambda key, _: keys.append(key) or SimpleNamespace(batch_size=4, graphs=False)
     )
-    for outputs in ((SIGNAL,), (SIGNAL, "contacts"), (SIGNAL,)):
-        options = RunOptions("fp16", digest="d", outputs=outputs)
+    for size, outputs in ((None, (SIGNAL,)), (None, (SIGNAL, "contacts")), (None, (SIGNAL,)), (2, (SIGNAL,))):
+        options = RunOptions("fp16", digest="d", outputs=outputs, batch_size=size)
         cuda.load_on_gpus(ort, contacts_model, Device("cuda"), options, runtime="r", say=lambda _: None)
     assert keys[0] == keys[2] != keys[1]
+    assert keys[3] != keys[0]
 
 
 def test_float32_products_and_sums_of_squares_stay_float32(small_model, gpu_of_host_memory):
@@ -255,6 +256,22 @@ def test_probes_leave_no_locked_pages(small_model, gpu_of_host_memory, monkeypat
     assert driver.locked
     del sessions
     assert not driver.locked
+
+
+def test_a_trial_has_one_batch_in_memory_at_a_time(small_model, gpu_of_host_memory, monkeypatch):
+    monkeypatch.setattr(trials, "_seconds", lambda run, size: size * (2.0 if run.__name__ == "run_graph" else 1.0) ** 2)
+    driver, _ = gpu_of_host_memory
+    real, before = driver.lock_pages, []
+
+    def lock(array, index):
+        before.append((array.nbytes, len(driver.locked)))
+        real(array, index)
+
+    driver.lock_pages = lock
+    open_sessions(small_model, Device("cuda"), RunOptions("fp32"), say=lambda _: None)
+    sizes = sorted({size for size, _ in before})
+    assert len(sizes) >= 3  # batches of 1, 2 and 4
+    assert all(locked == 0 for size, locked in before if size == sizes[-1])
 
 
 @pytest.mark.usefixtures("gpu_of_host_memory")

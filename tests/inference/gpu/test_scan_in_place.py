@@ -11,11 +11,7 @@ from epigept_batch.inference.device import CPU, Device, RunOptions
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.ports import BINS_INSIDE, MOTIF_SCORES, REACH, Inputs
 from epigept_batch.inference.session import open_session, open_sessions
-from epigept_batch.motifs.gpu.maker import GpuScanMaker
-from epigept_batch.motifs.scan import MotifScanner
-from epigept_batch.sequence.stretch import Stretch
-from epigept_batch.tiling import Contig
-from gpus import write_to_device
+from gpus import scan_on_the_processor, write_to_device
 from small import SMALL, random_inputs
 from tolerances import SAME
 
@@ -111,31 +107,12 @@ def spec_of(small_model):
     return read_spec(small_model)
 
 
-class ScanOfTheCpu:
-    """In place of a GPU's scan: the CPU's, for the same windows."""
-
-    def __init__(self, maker, spec):
-        self.geometry = spec.motif_set.window.geometry(spec.geometry.bins, spec.geometry.bin_bp)
-        self.scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp)
-        assert maker.reach_bp == self.geometry.before + self.geometry.window_bp + self.geometry.after
-
-    def __call__(self, reach, inside, scores):
-        found = [
-            self.scanner.scores(
-                Stretch(Contig("c", int(number) * self.geometry.bin_bp), 0, self.geometry.bins, row, self.geometry)
-            )
-            for row, number in zip(reach, inside, strict=True)
-        ]
-        write_to_device(scores, np.stack(found).view(np.uint16))
-
-
 @pytest.mark.parametrize("options", [{}, {"batch-size": 3}])
 def test_genome_scans_on_the_gpu_and_writes_the_same_tracks(
     genome, tmp_path, spec_of, monkeypatch, gpu_of_host_memory, options
 ):
     del gpu_of_host_memory
-    monkeypatch.setattr(GpuScanMaker, "prove", lambda *_: None)
-    monkeypatch.setattr(GpuScanMaker, "make", lambda maker, *_: ScanOfTheCpu(maker, spec_of))
+    scan_on_the_processor(monkeypatch, spec_of)
     outcome = genome(**options, device="cuda", out=tmp_path / "gpu")
     assert outcome.code == 0, outcome.err
     monkeypatch.undo()
