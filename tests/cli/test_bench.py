@@ -91,13 +91,25 @@ def test_whole_runs_scan_where_their_name_says(bench, small_model, gpu_of_host_m
     scan_on_the_processor(monkeypatch, read_spec(small_model))
     monkeypatch.setattr(bench_pipeline, "describe_gpu", lambda *_: GpuAccount("H100", "", 1, ()))
     monkeypatch.setattr(bench_pipeline, "measured_peak", lambda *_, **__: 1e12)
-    asked = []
+    done = []
     real = bench_pipeline.run_genome
-    monkeypatch.setattr(
-        bench_pipeline, "run_genome", lambda request, watch: asked.append(request) or real(request, watch)
-    )
+
+    def run(request, watch):
+        real(request, watch)
+        record = json.loads((request.out / "bench.run.json").read_text())
+        done.append((record["scan"], record["scores"] is None))
+
+    monkeypatch.setattr(bench_pipeline, "run_genome", run)
     assert bench(device="cuda", repeats=1, **{"batch-size": 4}).code == 0
-    assert [(one.scan_on_gpu, one.scores is None) for one in asked] == [(True, True), (False, True), (False, False)]
+    assert done == [("gpu", True), ("cpu", True), (None, False)]
+
+
+def test_a_scan_on_the_gpu_is_part_of_the_runs_that_use_it():
+    gpu = {"scan on the GPU": 2.0, "whole, scanning on the GPU": 3.6}
+    rates = figures_of(gpu | {"scan": 1.0, "scores from a store": 1.0})["windows_per_second"]
+    assert rates["scan on the GPU"] == 3.6
+    assert (rates["scan"], rates["scores from a store"]) == (3.0, 3.5)
+    assert figures_of(gpu)["hg38_hours"]["first sample, scanning on the GPU"] == pytest.approx(1 / 3.6, rel=1e-5)
 
 
 def test_a_table_for_people(bench):

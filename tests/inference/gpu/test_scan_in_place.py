@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import bigwigs
+from epigept_batch.commands.run import run
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference.device import CPU, Device, RunOptions
 from epigept_batch.inference.model_file import read_spec
@@ -14,6 +15,7 @@ from epigept_batch.inference.session import open_session, open_sessions
 from gpus import scan_on_the_processor, write_to_device
 from small import SMALL, random_inputs
 from tolerances import SAME
+from vcfs import write_vcf
 
 REACH_BP = 11
 
@@ -125,3 +127,20 @@ def test_genome_scans_on_the_gpu_and_writes_the_same_tracks(
         for contig in bigwigs.contigs(paths[0]):
             one, other = (bigwigs.bins(path, contig, bin_bp=128) for path in paths)
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=SAME)
+
+
+def test_a_gpu_scans_unless_the_windows_are_edited_first(genome, sequences, tmp_path, monkeypatch):
+    seen = []
+
+    def stop(path, device, options, say):
+        del path, device, say
+        seen.append(options.scan)
+        raise DeviceError("as far as this")
+
+    monkeypatch.setattr(run, "open_sessions", stop)
+    assert genome().code == 2
+    name, bases = next(iter(sequences.items()))
+    base = bases[5000]
+    vcf = write_vcf(tmp_path / "v.vcf", [(name, 5000, base, "A" if base != "A" else "C", "0|1")])
+    assert genome(vcf=vcf).code == 2
+    assert [scan is None for scan in seen] == [False, True]
