@@ -2,7 +2,7 @@
 
 Each kernel does one step for several windows. Only what numba's simulator of CUDA also has is used.
 
-`lower_minima` does nearly all of the work. A warp takes a few successive segments, and each lane one motif. For each
+`lower_minima` does most of the work. A warp takes a few successive segments, and each lane one motif. For each
 position and piece, the warp reads a row of a table, 128 successive bytes, from the L1 cache. Blocks that run at the
 same time belong to one group of motifs, whose tables (44 kB per piece) fit into it.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numba import cuda as untyped
-from numba import float32, int32, uint16, uint32, uint64
+from numba import float32, uint16, uint32, uint64
 
 from epigept_batch.motifs.gpu.tables import LANES
 from epigept_batch.motifs.kmer_tables import KMERS, PIECE
@@ -25,21 +25,24 @@ Array = Any
 """An array in the GPU's memory."""
 SEGMENTS = 8
 """Successive segments per warp."""
-NOTHING = 0xFFFF
-"""The minimum over no positions; more than any sum of deficits."""
 LOW = 0xFFFF
+PLACE_BITS = 4
+"""Bits for the place of a position in its segment of 16."""
+SUM_SHIFT = PLACE_BITS + 1
+NOTHING = LOW << PLACE_BITS | (1 << PLACE_BITS) - 1
+"""The sum and place of no position; more than those of any other."""
 UNIT, INFINITE = 2.0**-24, 0x7C00  # of float16: the smallest number, and the bits of infinity
 
 
 @cuda.jit
-def read_kmers(reach: Array, first: int, rows: Array, kmers: Array) -> None:
-    """Set kmers (windows, positions) to the table rows of the 4-mers that begin at `first` of reach (windows, bp)."""
+def read_kmers(reach: Array, first: int, offsets: Array, kmers: Array) -> None:
+    """Set kmers (windows, positions) to the offsets of the 4-mers from `first` on of reach (windows, bp) in a table."""
     position, window = cuda.grid(2)
     if position < kmers.shape[1] and window < kmers.shape[0]:
         code = 0
         for place in range(PIECE):
             code = code * (NO_BASE + 1) + base_at(reach, window, first + position + place)
-        kmers[window, position] = rows[code]
+        kmers[window, position] = offsets[code]
 
 
 @cache
@@ -54,12 +57,16 @@ def minima_kernel(pieces: int) -> Any:  # noqa: ANN401 - numba's
         bound_starts: Array,
         counts: Array,
         minima_starts: Array,
+        near: Array,
         first_group: int,
         chunks: int,
         kmers: Array,
         minima: Array,
     ) -> None:
-        """Set minima (windows, …) to the least sum of deficits in each segment, on either strand.
+        """Set minima (windows, …) to the best position of each segment, on the better strand.
+
+        From the highest bit on: the sum of deficits, the place in the segment, and whether the sum of another position
+        is so near that it might score more.
 
         Block: (32, warps). Grid: (windows × chunks, groups). A chunk has `SEGMENTS` segments per warp.
         """
@@ -67,20 +74,26 @@ def minima_kernel(pieces: int) -> Any:  # noqa: ANN401 - numba's
         window = cuda.blockIdx.x // chunks
         chunk = cuda.blockIdx.x - window * chunks
         first = (chunk * cuda.blockDim.y + cuda.threadIdx.y) * SEGMENTS
-        row_start, bound_start = uint64(row_starts[group] + lane), bound_starts[group]
+        table, bound_start = rows[row_starts[group] + lane :], bound_starts[group]
         of_window = kmers[window]
         for segment in range(first, min(first + SEGMENTS, counts[group])):
-            least = uint32(NOTHING)
+            best, second, step = uint32(NOTHING), uint32(NOTHING), uint32(0)
             # Unsigned, because a negative index would count from an array's end.
             place, end = uint64(bounds[bound_start + segment]), uint64(bounds[bound_start + segment + 1])
             while place < end:
                 total = uint32(0)
                 for piece in range(pieces):
-                    row = uint64(of_window[place + uint64(piece * PIECE)]) * uint64(LANES)
-                    total = uint32(total + rows[row_start + row + uint64(piece * KMERS * LANES)])
-                least = min(least, uint32(total & uint32(LOW)), uint32(total >> uint32(16)))
+                    row = uint64(of_window[place + uint64(piece * PIECE)])
+                    total = uint32(total + table[row + uint64(piece * KMERS * LANES)])
+                low = min(uint32(total & uint32(LOW)), uint32(total >> uint32(16)))
+                here = uint32(uint32(low << uint32(PLACE_BITS)) | step)
+                second = min(second, max(best, here))
+                best = min(best, here)
+                step = uint32(step + uint32(1))
                 place += uint64(1)
-            minima[window, minima_starts[group] + segment * LANES + lane] = uint16(least)
+            apart = uint32(uint32(second >> uint32(PLACE_BITS)) - uint32(best >> uint32(PLACE_BITS)))
+            rivals = uint32(1) if apart <= uint32(near[group]) else uint32(0)
+            minima[window, minima_starts[group] + segment * LANES + lane] = uint32(uint32(best << uint32(1)) | rivals)
 
     return lower_minima
 
@@ -112,7 +125,7 @@ def find_candidates(
 
 
 @cuda.jit
-def settle(
+def settle(  # noqa: C901 - one nest of loops
     rows: Array,
     row_starts: Array,
     pieces: Array,
@@ -150,18 +163,24 @@ def settle(
         most = lowest(spans, run, b, minima, window, minima_start) + near[group]
         score = -np.inf
         for segment in range(spans[run, b, 0], spans[run, b, 1]):
-            if minima[window, minima_start + segment * LANES] <= most:
-                at = bound_starts[group] + segment
-                for position in range(bounds[at], bounds[at + 1]):
-                    total = uint32(0)
-                    for piece in range(pieces[group]):
-                        row = int32(piece * KMERS) + int32(kmers[window, position + piece * PIECE])
-                        total = uint32(total + rows[row_starts[group] + row * LANES + lane])
-                    for strand in range(2):
-                        if (total >> uint32(16 * strand)) & uint32(LOW) <= most:
-                            odds = odds_starts[slot] + strand * pieces[group] * PIECE * NO_BASE
-                            exact = exact_score(log_odds, odds, widths[slot], strand, reach, window, first + position)
-                            score = max(score, exact)
+            found_there = int(minima[window, minima_start + segment * LANES])
+            if found_there >> SUM_SHIFT > most:
+                continue
+            at = bound_starts[group] + segment
+            begin, end = bounds[at], bounds[at + 1]
+            if found_there & 1 == 0:  # no other position of the segment can be the best
+                begin += (found_there & ((1 << SUM_SHIFT) - 1)) >> 1
+                end = begin + 1
+            for position in range(begin, end):
+                total = uint32(0)
+                for piece in range(pieces[group]):
+                    row = row_starts[group] + piece * KMERS * LANES + int(kmers[window, position + piece * PIECE])
+                    total = uint32(total + rows[row + lane])
+                for strand in range(2):
+                    if (total >> uint32(16 * strand)) & uint32(LOW) <= most:
+                        odds = odds_starts[slot] + strand * pieces[group] * PIECE * NO_BASE
+                        exact = exact_score(log_odds, odds, widths[slot], strand, reach, window, first + position)
+                        score = max(score, exact)
         if score >= thresholds[slot]:
             for factor in range(factor_starts[slot], factor_starts[slot + 1]):
                 cuda.atomic.max(best, (window, factors[factor], b), score)
@@ -198,10 +217,10 @@ def base_at(reach: Array, window: int, position: int) -> int:
 
 @cuda.jit(device=True)
 def lowest(spans: Array, run: int, b: int, minima: Array, window: int, start: int) -> int:
-    """Return the least of the minima of a bin's segments for the motif whose minima begin at `start`."""
-    least = NOTHING
+    """Return the least sum of a bin's segments for the motif whose minima begin at `start`."""
+    least = LOW
     for segment in range(spans[run, b, 0], spans[run, b, 1]):
-        least = min(least, int(minima[window, start + segment * LANES]))
+        least = min(least, int(minima[window, start + segment * LANES]) >> SUM_SHIFT)
     return least
 
 

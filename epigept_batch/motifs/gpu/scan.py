@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Geometry
 
 WINDOWS = 4
-"""Windows per launch; each takes 40 MB of the GPU's memory with the published motifs."""
+"""Windows per launch; each takes 70 MB of the GPU's memory with the published motifs."""
 WARPS = 8
 """Warps per block: bins or parts of the sequence that share a group of motifs."""
 THREADS, SETTLERS = 128, 128
@@ -58,7 +58,7 @@ class GpuTables:
         with device.gpu(index):
             self.motifs = Motifs(*[device.uploaded(array) for array in motifs])
             self.segments = Segments(*[device.uploaded(array) for array in segments])
-            self.rows = device.uploaded(ROWS)
+            self.offsets = device.uploaded(ROWS.astype(np.uint32) * np.uint32(LANES))
 
 
 class GpuScan:
@@ -81,8 +81,8 @@ class GpuScan:
             self._stream = device.stream()
             self._reach = device.zeros((at_once, reach_bp), np.uint8)
             self._inside = device.zeros((at_once,), np.int32)
-            self._kmers = device.zeros((at_once, tables.positions), np.uint16)
-            self._minima = device.zeros((at_once, tables.minima), np.uint16)
+            self._kmers = device.zeros((at_once, tables.positions), np.uint32)
+            self._minima = device.zeros((at_once, tables.minima), np.uint32)
             self._found = device.zeros((at_once,), np.int32)
             self._candidates = device.zeros((at_once, tables.slots * geometry.bins), np.int32)
             self._best = device.zeros((at_once, tables.factors, geometry.bins), np.float64)
@@ -129,7 +129,7 @@ class GpuScan:
         if not tables.groups:
             return
         kernels.read_kmers[(ceil_div(tables.positions, THREADS), windows), (THREADS, 1), stream](
-            self._reach, tables.first, tables.rows, self._kmers
+            self._reach, tables.first, tables.offsets, self._kmers
         )
         for pieces, first, number in tables.groups:
             kernels.minima_kernel(pieces)[(windows * tables.chunks, number), (LANES, WARPS), stream](
@@ -139,6 +139,7 @@ class GpuScan:
                 segments.starts,
                 segments.counts,
                 segments.minima_starts,
+                motifs.near,
                 first,
                 tables.chunks,
                 self._kmers,

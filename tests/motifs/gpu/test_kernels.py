@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from epigept_batch.motifs.gpu.kernels import round_to_half
+from epigept_batch.motifs.gpu.kernels import LOW, NOTHING, PLACE_BITS, round_to_half
 from epigept_batch.motifs.gpu.tables import LANES, NO_HIT, make_motifs, make_segments
 from epigept_batch.motifs.kmer_tables import KMERS
+from epigept_batch.motifs.segments import SEGMENT
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
 
 
@@ -70,6 +71,12 @@ def test_the_segments_of_a_bin_are_the_positions_of_its_window(motif_set):
             np.testing.assert_array_equal(bounds[spans[:, 0]], np.arange(6) * 128)
             np.testing.assert_array_equal(bounds[spans[:, 1]], np.arange(6) * 128 + 201 - motifs.widths[slot] + 1)
     np.testing.assert_array_equal(np.diff(segments.minima_starts), segments.counts[:-1] * LANES)
+
+
+def test_a_place_in_a_segment_fits_into_its_bits():
+    assert SEGMENT <= 1 << PLACE_BITS
+    assert NOTHING >> PLACE_BITS == LOW
+    assert NOTHING << 1 < 1 << 32
 
 
 def test_without_motifs_there_are_no_groups():
