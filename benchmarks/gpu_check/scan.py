@@ -73,7 +73,7 @@ def print_work(spec: Spec) -> None:
     segments = make_segments(blocks, spec.motif_set, bin_bp=spec.geometry.bin_bp, bins=spec.geometry.bins)
     ends = [segments.bounds[start + count] for start, count in zip(segments.starts, segments.counts, strict=True)]
     rows = sum(int(end) * int(pieces) for end, pieces in zip(ends, motifs.pieces, strict=True))
-    minima = int(segments.counts.sum()) * LANES * 2
+    minima = int(segments.counts.sum()) * LANES * 4
     number, pieces = np.count_nonzero(motifs.widths), motifs.pieces.mean()
     print(f"{number:,} motifs in {len(blocks)} groups, {pieces:.2f} pieces on average; ", end="")
     print(f"tables {motifs.rows.nbytes / 1e6:.1f} MB.")
