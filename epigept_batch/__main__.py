@@ -4,4 +4,5 @@ from __future__ import annotations
 
 from epigept_batch.cli.main import main
 
-main()
+if __name__ == "__main__":  # not in the processes that a run starts
+    main()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +23,10 @@ NAMES_SHOWN = 5
 """Names that a message lists."""
 LONGEST_SAMPLE, LONGEST_TRACK = 150, 64
 """Most bytes of a name. A file system allows 255 for both names, a dot, the suffix and what a temporary name adds."""
+METADATA = "zarr.json"
+"""Name of the file that describes an array or a group of Zarr."""
+LONGEST_NODE = 200
+"""Most characters of an array's folder name; longer names are cut and made unique by a digest."""
 
 
 def some(names: Iterable[str], *, most: int = NAMES_SHOWN) -> str:
@@ -42,3 +48,17 @@ def can_be_file_name(name: str, *, longest: int = LONGEST_SAMPLE) -> bool:
     except UnicodeEncodeError:
         return False
     return 0 < size <= longest and not name.startswith(".") and "/" not in name and name.isprintable()
+
+
+def node_name(name: str) -> str:
+    """Return the name of an array of Zarr: the name, with characters escaped that Zarr or a file system reserves.
+
+    Args:
+        name: Name of a contig or a track.
+    """
+    node = quote(name, safe=" !#$&'()*+,;=@[]^`{}~")
+    if node.startswith("__") or not node.strip(".") or node == METADATA:
+        node = f"%{ord(node[0]):02X}{node[1:]}"
+    if len(node) <= LONGEST_NODE:
+        return node
+    return f"{node[: LONGEST_NODE - 65]}~{hashlib.sha256(node.encode()).hexdigest()}"

@@ -19,7 +19,7 @@ TIERS = (
     ("motifs", "contacts", "variants", "results", "intervals"),  # which lie on sequence; what runs left in a folder
     # What is done with things:
     ("prediction", "evaluation", "calibration", "matrix", "simulation", "setup", "demo", "figures"),
-    ("screen", "browser", "report", "comparison"),  # what is done with predictions
+    ("screen", "browser", "report", "comparison", "cohort"),  # what is done with predictions
     ("commands", "api"),  # one module or folder per command; the same from Python
     ("cli",),  # their options and words
 )
@@ -51,7 +51,9 @@ OWNERS = {
     "tqdm": {"api/progress.py", "cli/progress.py"},
     "urllib3": {"setup/download.py"},
     "numcodecs": {"motifs/store.py"},
-    "zarr": {"motifs/store.py"},
+    "obstore": {"cohort/object_storage.py"},
+    "ray": {"commands/cohort/ray.py"},
+    "zarr": {"cohort/cube.py", "cohort/object_storage.py", "cohort/storage.py", "motifs/store.py"},
     "onnx": {f"inference/{name}.py" for name in ("arithmetic", "cpu_form", "integers", "model_file", "needed")},
 }
 

@@ -159,7 +159,7 @@ class Model:
         if unphased is not None and unphased not in UNPHASED:
             raise InputError(f"unphased: unknown '{unphased}'; use {' or '.join(UNPHASED)}")
         read = self._read(expression)
-        chosen = choose_tracks(tuple(tracks), self._spec)
+        chosen = choose_tracks(tuple(tracks), self._spec.tracks)
         with Genome(Path(fasta)) as genome:
             asked = self._regions(genome, regions)
             verdict = accept_genome(genome, asked, self._spec, chosen=True, any_genome=any_genome)
@@ -251,7 +251,7 @@ class Model:
         names = [factors] if isinstance(factors, str) else list(self.factors if factors is None else factors)
         if not names:
             raise InputError("no factor; name at least one, or omit `factors` to change each factor of the model")
-        chosen = choose_tracks(tuple(tracks), self._spec)
+        chosen = choose_tracks(tuple(tracks), self._spec.tracks)
         known = in_order(check_names(names, self.factors), self.factors)
         samples = self._changed(self._read(expression), known, set_to, between)
         with Genome(Path(fasta)) as genome:
@@ -370,7 +370,7 @@ class Model:
             raise InputError("grid=True gives the difference of two predictions, which has no average; omit average")
         if features is not None and not background:
             raise InputError("features have no effect without a background; set background=200")
-        chosen = choose_tracks(tuple(tracks), self._spec)
+        chosen = choose_tracks(tuple(tracks), self._spec.tracks)
         read = self._read(expression)
         views = views_of(names, self._spec.geometry)
         scoring = Scoring(self._spec.geometry, self._spec.motif_set.window, grid=grid, views=views)

@@ -18,6 +18,7 @@ from epigept_batch.names import SPACES, UNPHASED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from epigept_batch.commands.genome.request import GenomeRequest
     from epigept_batch.provenance.run_record import OutputFiles
 
 
@@ -59,12 +60,19 @@ if TYPE_CHECKING:
     help="Allele of both haplotypes at heterozygous sites without phase.  [default: refuse such sites]",
 )
 @click.option("--report", is_flag=True, help="Also write OUT/report.html; needs the [report] extra.")
+@click.option(
+    "--cube",
+    is_flag=True,
+    help="Write one Zarr cube of all samples into OUT instead of bigWigs, as `epigept-batch cohort` does. For hundreds "
+    "of samples.",
+)
 @run_options
 @json_option("each sample's run record")
 @quiet_option
 def genome(
     *,
     tracks: tuple[str, ...],
+    cube: bool,
     as_json: bool,
     **options: Any,  # noqa: ANN401 - of the request's own names and types
 ) -> None:
@@ -85,11 +93,28 @@ def genome(
 
     names = tuple(name.strip() for value in tracks for name in value.split(","))
     request = GenomeRequest(**fields_of(options), tracks=names)
+    if cube:
+        _write_cube(request, as_json=as_json)
+        return
     with ProgressBar() as progress:
         files = run_genome(request, progress)
     show(_ending(request.out, files.values(), has_report=request.report))
     if as_json:
         print_records(files.values())
+
+
+def _write_cube(request: GenomeRequest, *, as_json: bool) -> None:
+    """Write one cube of all samples."""
+    from epigept_batch.commands.cohort.whole import run_whole
+
+    with ProgressBar("unit") as progress:
+        record = run_whole(request, progress)
+    out = shlex.quote(str(request.out))
+    show(
+        ["", "Next, write bigWigs of some samples:", f"  epigept-batch cohort extract {out} --sample NAME --out tracks"]
+    )
+    if as_json:
+        click.echo(json.dumps(record, indent=2))
 
 
 def _ending(out: Path, files: Iterable[OutputFiles], *, has_report: bool) -> Iterator[str]:

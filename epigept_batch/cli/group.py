@@ -26,12 +26,16 @@ SHORT_OF_THREADS = ("can't start new thread", "Resource temporarily unavailable"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Group(click.Group):
-    """The one place where an error becomes an exit code."""
+class OrderedGroup(click.Group):
+    """A group whose help lists commands in the order in which they were added."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as Click has it
-        """List commands in the order in which they were added, not by name."""
+        """List commands in that order, not by name."""
         return list(self.commands)
+
+
+class Group(OrderedGroup):
+    """The one place where an error becomes an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as Click has it
         """Run the command and exit: 2 for what the user can fix, 130 when interrupted.

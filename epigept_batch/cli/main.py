@@ -7,6 +7,7 @@ import click
 import epigept_batch
 from epigept_batch.cli.bench import bench
 from epigept_batch.cli.calibrate import calibrate
+from epigept_batch.cli.cohort import cohort
 from epigept_batch.cli.compare import compare
 from epigept_batch.cli.completion import completion_command
 from epigept_batch.cli.contacts import contacts
@@ -53,6 +54,7 @@ cli.add_command(setup)
 cli.add_command(doctor)
 cli.add_command(expression)
 cli.add_command(genome)
+cli.add_command(cohort)
 cli.add_command(contacts)
 cli.add_command(variants)
 cli.add_command(screen)

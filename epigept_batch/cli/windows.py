@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
     from epigept_batch.provenance.run_record import OutputFiles
 
+scores_option = click.option(
+    "--scores",
+    type=click.Path(path_type=Path),
+    metavar="STORE",
+    help="Motif scores from `epigept-batch scan`.  [default: scan during the run]",
+)
 INPUTS = (
     sample_options,
     fasta_option,
@@ -40,12 +46,7 @@ RUN = (
     device_option("auto", "the network"),
     batch_size_option,
     threads_option,
-    click.option(
-        "--scores",
-        type=click.Path(path_type=Path),
-        metavar="STORE",
-        help="Motif scores from `epigept-batch scan`.  [default: scan during the run]",
-    ),
+    scores_option,
     click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs."),
     click.option("--fresh", is_flag=True, help="Discard saved progress and start over."),
 )
@@ -70,8 +71,18 @@ def input_options(command: Decorated) -> Decorated:
 
 def input_options_of_regions(command: Decorated) -> Decorated:
     """The same for a command that is about regions, never about a whole genome."""
+    return _without(all_contigs_option, command)
+
+
+def input_options_without_folder(command: Decorated) -> Decorated:
+    """The same for a command whose outputs lie in a place that it names otherwise."""
+    return _without(folder_option, command)
+
+
+def _without(left_out: object, command: Decorated) -> Decorated:
+    """Add all options of `input_options` but one."""
     for option in reversed(INPUTS):
-        if option is not all_contigs_option:
+        if option is not left_out:
             command = option(command)
     return command
 

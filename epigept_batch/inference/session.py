@@ -9,6 +9,7 @@ import numpy as np
 from epigept_batch.errors import DeviceError
 from epigept_batch.inference.arithmetic import product_graph, product_rate
 from epigept_batch.inference.device import Device, RunOptions
+from epigept_batch.inference.fixed_shape import FixedShape
 from epigept_batch.inference.gpu.load import load_on_gpu, load_on_gpus
 from epigept_batch.inference.host import HostNetwork, lacks_bfloat16, load_in_openvino, load_on_cpu
 from epigept_batch.inference.installation import find_driver
@@ -54,12 +55,22 @@ class Session:
         arithmetic: The arithmetic that it uses: `fp32`, `fp16`, `int8` or `bf16`.
         runtime: Name and version of the installed ONNX Runtime.
         batch_size: The most pairs of a window and a sample in one call.
+        shape: Windows and samples of every call; None for calls of as many windows and samples as there are.
     """
 
     def __init__(
-        self, network: Network, *, provider: str, device: str, arithmetic: str, runtime: str, batch_size: int
+        self,
+        network: Network,
+        *,
+        provider: str,
+        device: str,
+        arithmetic: str,
+        runtime: str,
+        batch_size: int,
+        shape: tuple[int, int] | None = None,
     ) -> None:
-        self._network = network
+        self._network = network if shape is None else FixedShape(network, shape)
+        self.shape = shape
         self.ports: Ports = network.ports
         self.provider = provider
         self.device = device
@@ -84,7 +95,7 @@ class Session:
 
     def windows_per_call(self, samples: int) -> int:
         """Return the number of windows per call for this number of samples."""
-        return max(1, self.batch_size // samples)
+        return max(1, self.batch_size // samples) if self.shape is None else self.shape[0]
 
     def signal(self, inputs: Inputs) -> NDArray[np.float32]:
         """Predict windows for samples: ln(1 + signal), float32, (windows, samples, bins, tracks)."""
@@ -100,7 +111,7 @@ class Session:
             float32, (windows, samples, …), by name.
         """
         windows, samples = inputs.shape
-        step, share = self.windows_per_call(samples), self.batch_size
+        step, share = self.windows_per_call(samples), self.batch_size if self.shape is None else self.shape[1]
         by_window = [
             [
                 self._network(inputs.part(slice(first, first + step), slice(begin, begin + share)))
@@ -109,6 +120,27 @@ class Session:
             for first in range(0, windows, step)
         ]
         return joined([joined(parts, axis=1) for parts in by_window], axis=0)
+
+
+def with_fixed_shape(session: Session, shape: tuple[int, int]) -> Session:
+    """Return a session that computes every call with the same numbers of windows and samples.
+
+    The bits of a result may depend on the shape of its call, because that decides how products are cut into blocks.
+    With one shape, they do not depend on how work is divided.
+
+    Args:
+        session: A session of the network.
+        shape: Windows and samples per call.
+    """
+    return Session(
+        session._network,  # noqa: SLF001 - of the same class
+        provider=session.provider,
+        device=session.device,
+        arithmetic=session.arithmetic,
+        runtime=session.runtime,
+        batch_size=shape[0] * shape[1],
+        shape=shape,
+    )
 
 
 def open_session(

@@ -10,6 +10,7 @@ still says in a variable how many processors it granted.
 from __future__ import annotations
 
 import os
+import platform
 import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -129,3 +130,17 @@ def _read(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
+
+
+def processor_name(root: Path = ROOT) -> str:
+    """Return the name of the processor, as the system gives it.
+
+    Args:
+        root: Root of the file system that contains `proc`.
+    """
+    try:
+        lines = (root / "proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.machine()

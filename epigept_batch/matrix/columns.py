@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,15 +10,18 @@ import numpy as np
 
 from epigept_batch.errors import InputError
 from epigept_batch.matrix.statistic import merged, statistic_of
+from epigept_batch.results.bins import bin_bp_of, predicted_spans
+from epigept_batch.tiling import Region
 from epigept_batch.tracks.records import TrackRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from epigept_batch.matrix.regions import MatrixRows
+    from epigept_batch.matrix.regions import ContigRows, MatrixRows
     from epigept_batch.results.folder import ResultTrack, RunFolder
+    from epigept_batch.tiling import Contig
     from epigept_batch.tracks.records import Records
 
 
@@ -46,11 +50,6 @@ def choose_columns(folder: RunFolder, tracks: Sequence[str]) -> tuple[ResultTrac
     return tuple(chosen)
 
 
-def label_of(track: ResultTrack) -> str:
-    """Return the name of a column: SAMPLE.TRACK, as the file is named."""
-    return f"{track.sample}.{track.label}"
-
-
 def check_space(columns: Sequence[ResultTrack], *, space: str, wanted: str) -> None:
     """Check that values can be brought to a space.
 
@@ -70,43 +69,139 @@ def check_space(columns: Sequence[ResultTrack], *, space: str, wanted: str) -> N
         )
 
 
-def read_column(
-    track: ResultTrack, rows: MatrixRows, *, statistic: str, space: str, wanted: str
+class FolderColumns:
+    """Tracks of an output folder of `genome` as columns; see `matrix.source.MatrixSource`.
+
+    Args:
+        folder: What the run left.
+        columns: The tracks.
+    """
+
+    def __init__(self, folder: RunFolder, columns: Sequence[ResultTrack]) -> None:
+        self._folder, self.columns = folder, columns
+
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self._folder.path)
+
+    @property
+    def location(self) -> str:
+        """The folder, from the root on."""
+        return str(self._folder.path.resolve())
+
+    @property
+    def contigs(self) -> Sequence[Contig]:
+        """All contigs of the genome."""
+        return self._folder.contigs
+
+    @property
+    def space(self) -> str:
+        """What the tracks hold."""
+        return self._folder.space
+
+    @property
+    def regions(self) -> Sequence[str]:
+        """What was predicted."""
+        return self._folder.regions
+
+    def predicted(self) -> list[Region]:
+        """Return what was predicted for any sample.
+
+        Raises:
+            InputError: No record says it.
+        """
+        bin_bp = bin_bp_of(self._folder)
+        found = [
+            Region(contig.name, first * bin_bp, min(last * bin_bp, contig.length))
+            for contig in self._folder.contigs
+            for sample in self._folder.samples
+            for first, last in predicted_spans(sample, contig)
+        ]
+        if not found:
+            raise InputError(
+                "run.json names no predicted bins; choose some with --region or --chromosome, or rerun the prediction",
+                self._folder.path,
+            )
+        return found
+
+    def read(self, number: int, rows: MatrixRows, *, statistic: str, wanted: str) -> NDArray[np.float32]:
+        """Return the values of a track in all rows, float32, (rows,): NaN without data.
+
+        Raises:
+            InputError: The file is damaged, or its values are impossible.
+        """
+        path = self.columns[number].path
+        with TrackRecords(path) as file:
+            return values_in_rows(
+                lambda there: file.read(there.contig, *merged(there.starts, there.ends)),
+                rows,
+                statistic=statistic,
+                space=self.space,
+                wanted=wanted,
+                where=str(path),
+            )
+
+    def sheet_columns(self) -> dict[str, dict[str, str]]:
+        """Return the further columns of the sample sheet, by sample; replicates that were merged have none."""
+        found = {}
+        for sample in self._folder.samples:
+            columns: object = ((sample.record.get("expression") or {}).get("sheet") or {}).get("columns")
+            if isinstance(columns, dict):
+                found[sample.name] = {str(name): str(value) for name, value in columns.items()}
+        return found
+
+    def made_from(self) -> dict[str, str]:
+        """Return the digest of each sample's record, which has those of all that its tracks were made from."""
+        return {
+            sample.name: hashlib.sha256((self._folder.path / f"{sample.name}.run.json").read_bytes()).hexdigest()
+            for sample in self._folder.samples
+            if sample.tracks
+        }
+
+
+def values_in_rows(
+    read: Callable[[ContigRows], Iterable[Records]],
+    rows: MatrixRows,
+    *,
+    statistic: str,
+    space: str,
+    wanted: str,
+    where: str,
 ) -> NDArray[np.float32]:
     """Return the values of a track in all rows, float32, (rows,): NaN without data.
 
     Args:
-        track: The track.
+        read: Returns the records of a contig in order, at least those that overlap its rows.
         rows: The rows.
         statistic: One of `statistic.STATISTICS`.
-        space: What the track holds, `log1p` or `linear`.
+        space: What the records hold, `log1p` or `linear`.
         wanted: The space whose values are averaged.
+        where: Where the track lies, for messages.
 
     Raises:
-        InputError: The file is damaged, or its values are impossible.
+        InputError: A value is impossible.
     """
     column = np.full(len(rows), np.nan, dtype=np.float32)
-    with TrackRecords(track.path) as file:
-        for there in rows.by_contig():
-            records = file.read(there.contig, *merged(there.starts, there.ends))
-            parts = (_brought(part, track, space=space, wanted=wanted) for part in records)
-            with np.errstate(over="ignore"):
-                column[there.numbers] = statistic_of(parts, there, statistic)
+    for there in rows.by_contig():
+        parts = (_brought(part, where, space=space, wanted=wanted) for part in read(there))
+        with np.errstate(over="ignore"):
+            column[there.numbers] = statistic_of(parts, there, statistic)
     if np.isinf(column).any():
         raise InputError(
             "holds infinite values, or such that overflow, so it is not a track of epigept-batch genome; rerun the "
             "prediction",
-            track.path,
+            where,
         )
     return column
 
 
-def _brought(records: Records, track: ResultTrack, *, space: str, wanted: str) -> Records:
+def _brought(records: Records, where: str, *, space: str, wanted: str) -> Records:
     """Return records with values in another space, float64."""
     if space == wanted:
         return records
     values = records.values.astype(np.float64)
     if (values < 0).any():
-        raise InputError("holds a signal below 0, so it is not a track of epigept-batch genome", track.path)
+        raise InputError("holds a signal below 0, so it is not a track of epigept-batch genome", where)
     with np.errstate(over="ignore"):
         return replace(records, values=np.log1p(values) if wanted == "log1p" else np.expm1(values))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from epigept_batch.matrix.columns import label_of
+from epigept_batch.matrix.source import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from epigept_batch.matrix.regions import MatrixRows, Places
-    from epigept_batch.results.folder import ResultTrack
+    from epigept_batch.matrix.source import Column
 
 VALUES_AT_ONCE = 1 << 22
 """Values that a block of rows has at most, unless a row has more."""
@@ -80,7 +80,7 @@ class Matrix:
     """
 
     rows: MatrixRows
-    columns: Sequence[ResultTrack]
+    columns: Sequence[Column]
     store: ColumnFile
 
     @property

@@ -1,4 +1,4 @@
-"""Motif scores of a genome stored on disk for later samples. The only module that uses Zarr.
+"""Motif scores of a genome stored on disk for later samples.
 
 A store is a Zarr v3 group with one array per contig, float16, (factors, bins), as the network reads it. Chunks have all
 factors and 1,000 bins, in one file each, compressed by zstd with a checksum, and are never half-written. An existing
@@ -8,12 +8,10 @@ from; each array's attributes record the contig's digest.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import numpy as np
 import zarr
@@ -22,6 +20,7 @@ from zarr.codecs import ZstdCodec
 
 import epigept_batch
 from epigept_batch.errors import REMEDIES, InputError, OutputError, reason
+from epigept_batch.names import METADATA, node_name
 from epigept_batch.tiling import bins_of, ceil_div
 
 if TYPE_CHECKING:
@@ -40,10 +39,7 @@ BLOCK_BINS = 1000
 """Bins per chunk: as many as a window of the published networks."""
 LEVEL = 9
 """The zstd level, without a byte shuffle: 123 kB per real window. Higher levels save little; lower ones read slower."""
-METADATA = "zarr.json"
 LARGEST_METADATA = 1 << 24
-LONGEST_NODE = 200
-"""Most characters of an array's folder name; longer names are cut and made unique by a digest."""
 BLOCKS_KEPT = 2  # so that successive windows that share a block do not read it again
 NAMES_SHOWN = 5
 LEFTOVER_S = 3600
@@ -199,7 +195,7 @@ class ScoreStore:
         if self.has(contig):
             return
         self._group.create_array(
-            _node(contig),
+            node_name(contig.name),
             shape=(len(self.key.factors), self._bins(contig)),
             chunks=(len(self.key.factors), BLOCK_BINS),
             dtype="float16",
@@ -312,12 +308,12 @@ class ScoreStore:
 
     def has(self, contig: Contig) -> bool:
         """Whether the store has an array for a contig."""
-        return (self.path / _node(contig) / METADATA).exists()
+        return (self.path / node_name(contig.name) / METADATA).exists()
 
     def _open_array(self, contig: Contig) -> zarr.Array[Any]:
-        folder = self.path / _node(contig)
+        folder = self.path / node_name(contig.name)
         try:
-            array = self._group[_node(contig)]
+            array = self._group[node_name(contig.name)]
         except Exception as error:  # a damaged file can raise any error
             _raise_of_the_system(error, folder)
             raise InputError("damaged array; delete this folder and rerun epigept-batch scan", folder) from error
@@ -333,7 +329,7 @@ class ScoreStore:
 
     def _file(self, contig: Contig, block: int) -> Path:
         """Return the file of a block, named as Zarr v3 defines for this chunk key encoding."""
-        return self.path / _node(contig) / f"c.0.{block}"
+        return self.path / node_name(contig.name) / f"c.0.{block}"
 
     def _bins(self, contig: Contig) -> int:
         return bins_of(contig.length, self.key.bin_bp)
@@ -354,13 +350,3 @@ def _remove_leftovers(path: Path) -> None:
     for file in path.glob("*/*.partial"):
         if time.time() - file.stat().st_mtime > LEFTOVER_S:
             file.unlink(missing_ok=True)
-
-
-def _node(contig: Contig) -> str:
-    """Return the name of a contig's array: its own, with characters escaped that Zarr or a file system reserves."""
-    name = quote(contig.name, safe=" !#$&'()*+,;=@[]^`{}~")
-    reserved = name.startswith("__") or not name.strip(".") or name == METADATA
-    node = f"%{ord(name[0]):02X}{name[1:]}" if reserved else name
-    if len(node) <= LONGEST_NODE:
-        return node
-    return f"{node[: LONGEST_NODE - 65]}~{hashlib.sha256(node.encode()).hexdigest()}"

@@ -1,6 +1,5 @@
 """The Python API, against the command and against a run by two processes."""
 
-import pickle
 import re
 import subprocess
 import sys
@@ -15,31 +14,15 @@ import pytest
 
 import epigept_batch as eb
 from bigwigs import bins
-from epigept_batch.inference.device import CPU
-from epigept_batch.inference.model_file import read_spec
-from epigept_batch.prediction.part import Part, predict_part
 from epigept_batch.sequence.genome import Genome
-from epigept_batch.sequence.regions import select_regions
 from epigept_batch.spec import METADATA_KEY
-from epigept_batch.tiling import Contig, make_tiles, select_bins
+from epigept_batch.tiling import Contig
 from epigept_batch.tracks.bigwig import BigWigWriter
 from held import new_workers, open_links
 from tolerances import SAME
 from vcfs import write_vcf
 
 REGION = "one:2,001-16,000"
-HALF = """
-import pickle, sys
-from epigept_batch.inference.model_file import read_spec
-from epigept_batch.prediction.part import predict_part
-from epigept_batch.prediction.stitch import runs
-
-part = pickle.load(sys.stdin.buffer)
-bin_bp = read_spec(part.model).geometry.bin_bp
-signals = predict_part(part, say=lambda _: None)
-found = [run for signal in signals for run in runs(signal.tile, signal.taken(bin_bp=bin_bp))]
-pickle.dump([(run.first_bin, run.values) for run in found], sys.stdout.buffer)
-"""
 
 
 @pytest.fixture
@@ -52,13 +35,7 @@ def expression(tpm, small_model):
     return eb.read_expression(tpm, small_model)
 
 
-def in_another_process(part):
-    """First bin and values of the runs of a part's bins."""
-    done = subprocess.run([sys.executable, "-c", HALF], input=pickle.dumps(part), capture_output=True, check=True)
-    return pickle.loads(done.stdout)  # noqa: S301 - from our own process
-
-
-def test_a_region_by_the_api_by_genome_and_by_two_processes(model, expression, genome, small_model, fasta, tmp_path):
+def test_a_region_by_the_api_and_by_genome(model, expression, genome, fasta, tmp_path):
     assert genome("--region", REGION).code == 0
     expected = np.stack(
         [bins(tmp_path / f"out/sample.{track}.bw", "one", bin_bp=128) for track in model.tracks], axis=1
@@ -69,18 +46,6 @@ def test_a_region_by_the_api_by_genome_and_by_two_processes(model, expression, g
     by_api = np.full_like(expected, np.nan)
     by_api[prediction.bins.start // 128] = prediction.values[0]
     np.testing.assert_allclose(by_api, expected, rtol=SAME)
-
-    spec, sequence = read_spec(small_model), Genome(fasta)
-    selection = select_bins(select_regions(sequence.contigs, regions=[REGION]), 128)
-    tiles = make_tiles(sequence.contigs, selection, geometry=spec.geometry)
-    half = len(tiles) // 2
-    by_two, tracks = np.full_like(expected[:, :2], np.nan), (2, 0)
-    for some in (tiles[:half], tiles[half:]):
-        found = in_another_process(Part(small_model, fasta, tuple(some), expression.values, tracks, device=CPU))
-        assert found
-        for first, values in found:
-            by_two[first : first + values.shape[1]] = values[0]
-    np.testing.assert_allclose(by_two, expected[:, tracks], rtol=SAME)
 
 
 def test_a_model_says_what_genome_would_say_of_it(small_model, genome, tmp_path):
@@ -95,10 +60,8 @@ def test_a_model_says_what_genome_would_say_of_it(small_model, genome, tmp_path)
     assert eb.load_model(small_model, device="cpu").notes == ()
 
 
-@pytest.mark.parametrize("way", ["predict", "scan", "part"])
-def test_a_genome_that_is_replaced_on_the_way_is_said(model, expression, small_model, fasta, monkeypatch, way):
-    with Genome(fasta) as genome:
-        tiles = tuple(make_tiles(genome.contigs, {"two": ((0, 2),)}, geometry=read_spec(small_model).geometry))
+@pytest.mark.parametrize("way", ["predict", "scan"])
+def test_a_genome_that_is_replaced_on_the_way_is_said(model, expression, fasta, monkeypatch, way):
     real = Genome.tokens
 
     def replacing(self, *what):
@@ -108,11 +71,9 @@ def test_a_genome_that_is_replaced_on_the_way_is_said(model, expression, small_m
         return found
 
     monkeypatch.setattr(Genome, "tokens", replacing)
-    part = Part(small_model, fasta, tiles, expression.values, (0,), device=CPU)
     ways = {
         "predict": lambda: model.predict(expression, "two", fasta=fasta),
         "scan": lambda: model.scan("two", fasta=fasta),
-        "part": lambda: list(predict_part(part, say=pytest.fail)),
     }
     with pytest.raises(eb.InputError, match="file was replaced during the run"):
         ways[way]()

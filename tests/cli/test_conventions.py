@@ -18,9 +18,20 @@ from epigept_export.cli import cli as export_cli
 
 PROGRAMS = {"epigept-batch": cli, "epigept-export": export_cli}
 SHORT = {"--out": "-o", "--threads": "-t", "--quiet": "-q", "--help": "-h"}
-COMMANDS = [(program, name) for program, group in PROGRAMS.items() for name in group.commands]
+
+
+def names_of(group):
+    """Names of a group's commands, and of those in its groups, such as `cohort init`."""
+    for name, command in group.commands.items():
+        yield name
+        if isinstance(command, click.Group):
+            yield from (f"{name} {inner}" for inner in names_of(command))
+
+
+COMMANDS = [(program, name) for program, group in PROGRAMS.items() for name in names_of(group)]
 SAME_DEFAULT = ("--threads", "--model", "--fasta", "--batch-size", "--precision", "--all-contigs")
-OF_ANOTHER_MEANING = {  # that of the tracks; one to install; that of the run; of bins in peaks
+OF_ANOTHER_MEANING = {  # that of the tracks; one to install; that of the run; of bins in peaks; that of the plan
+    *((f"cohort {name}", option) for name in ("partition", "run") for option in ("--model", "--fasta")),
     ("calibrate", "--model"),
     ("evaluate", "--model"),
     ("mean", "--model"),
@@ -31,7 +42,10 @@ OF_ANOTHER_MEANING = {  # that of the tracks; one to install; that of the run; o
 
 
 def command_of(program, name):
-    return PROGRAMS[program].commands[name]
+    found = PROGRAMS[program]
+    for word in name.split():
+        found = found.commands[word]
+    return found
 
 
 def options_of(program, name):
@@ -48,7 +62,10 @@ def test_common_options_have_their_short_forms(program, name):
 @pytest.mark.parametrize(("program", "name"), COMMANDS)
 def test_what_writes_a_file_or_folder_takes_out(program, name):
     longs = {long for option in options_of(program, name) for long in option.opts}
-    assert ("--out" in longs) == (name not in ("setup", "info", "bench", "completion", "check", "verify", "view"))
+    # The cohort itself is the argument of those that write into it.
+    within = name.startswith("cohort") and name != "cohort extract"
+    without = ("setup", "info", "bench", "completion", "check", "verify", "view")
+    assert ("--out" in longs) == (not within and name not in without)
 
 
 def test_older_names_of_out_stay():
@@ -63,8 +80,12 @@ def test_every_help_ends_with_an_example(command):
     words = re.sub(r"^eval \"\$\(", "", example).split()
     assert words[0] in PROGRAMS
     assert words[1] in PROGRAMS[words[0]].commands
-    longs = {long for option in PROGRAMS[words[0]].commands[words[1]].params for long in option.opts}
-    assert {word for word in words if word.startswith("--")} <= longs
+    command = PROGRAMS[words[0]].commands[words[1]]
+    if isinstance(command, click.Group):
+        command = command.commands[words[2]]
+    longs = {long for option in command.params for long in option.opts}
+    line = example.splitlines()[0].split()
+    assert {word for word in line if word.startswith("--")} <= longs
 
 
 def test_the_same_option_has_the_same_default_in_the_same_words():
@@ -141,7 +162,7 @@ def test_bash_completes_with_the_printed_script(tmp_path, program):
         text=True,
     )
     assert offered.split() == (
-        ["contacts", "compare", "completion"] if command == "batch" else ["convert", "completion"]
+        ["cohort", "contacts", "compare", "completion"] if command == "batch" else ["convert", "completion"]
     )
 
 

@@ -201,10 +201,10 @@ def test_a_factor_is_checked_before_tables_are_read(genome, tmp_path):
 
 def test_a_model_whose_tracks_are_named_as_differences_is_refused(small_model, tmp_path):
     spec = replace(read_spec(small_model), tracks=("CTCF", "DNase", "DNase.difference"))
-    options = {"names": ("CTCF",), "space": "log1p", "overlap": 0}
+    options = {"bin_bp": 128, "names": ("CTCF",), "space": "log1p", "overlap": 0}
     with pytest.raises(InputError, match=r"already has a track 'DNase.difference', the name of the difference"):
-        Tracks(spec, tmp_path, **options, differences=True)
-    assert Tracks(spec, tmp_path, **options, differences=False).files(NamedSample("a", "b")).tracks == ("CTCF",)
+        Tracks(spec.tracks, tmp_path, **options, differences=True)
+    assert Tracks(spec.tracks, tmp_path, **options, differences=False).files(NamedSample("a", "b")).tracks == ("CTCF",)
 
 
 def test_names_of_copies_must_be_free_and_short(genome, tmp_path, tpm, other_tpm):

@@ -48,7 +48,15 @@ def contacts_task(request: ContactsRequest, spec: Spec) -> Task:
     maps = Maps(request, spec)
     tracks = None
     if request.with_tracks:
-        tracks = Tracks(spec, request.out, names=(), space="log1p", overlap=maps.overlap, differences=False)
+        tracks = Tracks(
+            spec.tracks,
+            request.out,
+            bin_bp=spec.geometry.bin_bp,
+            names=(),
+            space="log1p",
+            overlap=maps.overlap,
+            differences=False,
+        )
 
     def tiles(contigs: Sequence[Contig], regions: Sequence[Region]) -> list[Tile]:
         found = make_paired_tiles(

@@ -57,8 +57,9 @@ def genome_task(request: GenomeRequest, spec: Spec) -> Task:
     if request.differences and not request.perturbations:
         raise InputError("--differences: no perturbed copy to subtract from; add --set FACTOR=TPM, or omit this option")
     tracks = Tracks(
-        spec,
+        spec.tracks,
         request.out,
+        bin_bp=spec.geometry.bin_bp,
         names=request.tracks,
         space=request.space,
         overlap=request.overlap,

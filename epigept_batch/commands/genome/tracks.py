@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from epigept_batch.commands.run.product import Again, Assignment, NamedSample
     from epigept_batch.prediction.stitch import TileSignal
-    from epigept_batch.spec import Spec
     from epigept_batch.tiling import Region, Span, Tile
 
 
@@ -31,12 +30,14 @@ class Tracks:
     """The tracks of a run; see `commands.run.product.Product`.
 
     Args:
-        spec: The spec of the model file.
+        tracks: Names of all tracks of the network.
         out: Output folder.
+        bin_bp: Base pairs per bin.
         names: Names of the tracks; empty for all.
         space: `log1p` or `linear`.
         overlap: Base pairs shared by neighbouring windows.
         differences: Also write the difference of each perturbed copy from its sample.
+        rounding: The type whose precision the values have; None for that of the network.
 
     Raises:
         InputError: The model has no such track, or one with the name of a difference.
@@ -45,17 +46,26 @@ class Tracks:
     outputs = (SIGNAL,)
 
     def __init__(
-        self, spec: Spec, out: Path, *, names: Sequence[str], space: str, overlap: int, differences: bool
+        self,
+        tracks: Sequence[str],
+        out: Path,
+        *,
+        bin_bp: int,
+        names: Sequence[str],
+        space: str,
+        overlap: int,
+        differences: bool,
+        rounding: str | None = None,
     ) -> None:
-        self.names = choose_tracks(tuple(names), spec)
+        self.names = choose_tracks(tuple(names), tracks)
         self.compares_copies = differences
         if differences:
-            _check_names(spec.tracks)
-        self.space, self.overlap = space, overlap
-        self.bin_bp = spec.geometry.bin_bp
+            _check_names(tracks)
+        self.space, self.overlap, self._rounding = space, overlap, rounding
+        self.bin_bp = bin_bp
         self._out = out
-        self._all = spec.tracks
-        self._numbers = [spec.tracks.index(name) for name in self.names]
+        self._all = tuple(tracks)
+        self._numbers = [tracks.index(name) for name in self.names]
 
     def selection(self, regions: Sequence[Region]) -> dict[str, tuple[Span, ...]]:
         """Return the bins that overlap the regions."""
@@ -81,7 +91,12 @@ class Tracks:
 
     def inputs(self, sample: NamedSample) -> Mapping[str, Any]:
         """Return what the bigWigs also depend on."""
-        return {"set of tracks": self.written(sample), "space": self.space, "overlap": self.overlap}
+        return {
+            "set of tracks": self.written(sample),
+            "space": self.space,
+            "overlap": self.overlap,
+            "rounding of values": self._rounding,
+        }
 
     def shape(self, tile: Tile) -> tuple[int, int]:
         """Return bins and tracks."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +10,18 @@ from epigept_batch.errors import InputError
 from epigept_batch.files import check_is_no_input
 from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.matrix import h5ad, npz
-from epigept_batch.matrix.columns import check_space, choose_columns, label_of
+from epigept_batch.matrix.columns import FolderColumns, check_space, choose_columns
 from epigept_batch.matrix.regions import BinRows, RegionRows
-from epigept_batch.results.bins import bin_bp_of, predicted_spans
+from epigept_batch.matrix.source import label_of
 from epigept_batch.results.folder import read_run_folder
 from epigept_batch.sequence.regions import read_bed, select_regions
-from epigept_batch.tiling import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from epigept_batch.commands.matrix.request import MatrixRequest
     from epigept_batch.matrix.regions import MatrixRows
-    from epigept_batch.results.folder import ResultTrack, RunFolder
+    from epigept_batch.matrix.source import MatrixSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +30,16 @@ class MatrixPlan:
 
     Attributes:
         request: What the user asks for.
-        folder: What the run left.
+        source: Where the values come from.
         rows: The rows.
-        columns: The track of each column.
         space: The space of the values.
         files: The files that are written.
         inputs: What the values depend on, JSON-compatible.
     """
 
     request: MatrixRequest
-    folder: RunFolder
+    source: MatrixSource
     rows: MatrixRows
-    columns: tuple[ResultTrack, ...]
     space: str
     files: MatrixFiles
     inputs: dict[str, Any]
@@ -64,8 +60,12 @@ class MatrixPlan:
         }
 
 
-def make_matrix_plan(request: MatrixRequest) -> MatrixPlan:
-    """Read the folder's records and the regions, and check that they fit the request.
+def make_matrix_plan(request: MatrixRequest, open_source: Callable[[MatrixRequest], MatrixSource]) -> MatrixPlan:
+    """Read where the values come from, and the regions, and check that they fit the request.
+
+    Args:
+        request: What the user asks for.
+        open_source: Opens where the values come from, with the space that is wanted of them.
 
     Raises:
         EpiGePTError: Something that the user can fix; the message is one line.
@@ -75,18 +75,29 @@ def make_matrix_plan(request: MatrixRequest) -> MatrixPlan:
     _check_options(request, kind)
     if kind == H5AD:
         h5ad.check_library()
-    folder = read_run_folder(request.folder, request.samples)
-    columns = choose_columns(folder, request.tracks)
-    space = request.space or folder.space
-    check_space(columns, space=folder.space, wanted=space)
-    if kind == BEDGRAPH and len(columns) > 1:
+    source = open_source(request)
+    if kind == BEDGRAPH and len(source.columns) > 1:
         raise InputError(
-            f"--out {request.out}: bedGraph holds one column, not {len(columns)}; choose one with --sample and --tracks"
+            f"--out {request.out}: bedGraph holds one column, not {len(source.columns)}; choose one with --sample and "
+            "--tracks"
         )
-    rows = _rows(request, folder)
+    rows = _rows(request, source)
     if kind == NPZ and isinstance(rows, RegionRows):
         npz.check_names(rows.names)
-    return MatrixPlan(request, folder, rows, columns, space, files, _inputs(request, folder, columns, space))
+    space = request.space or source.space
+    return MatrixPlan(request, source, rows, space, files, _inputs(request, source, space))
+
+
+def open_folder(request: MatrixRequest) -> MatrixSource:
+    """Open an output folder of `genome`.
+
+    Raises:
+        InputError: It cannot be read, has no such track, or values cannot be brought to the space that is wanted.
+    """
+    folder = read_run_folder(request.folder, request.samples)
+    columns = choose_columns(folder, request.tracks)
+    check_space(columns, space=folder.space, wanted=request.space or folder.space)
+    return FolderColumns(folder, columns)
 
 
 def _check_options(request: MatrixRequest, kind: str) -> None:
@@ -109,58 +120,33 @@ def _check_options(request: MatrixRequest, kind: str) -> None:
         raise InputError(f"--out {request.out}: bedGraph requires bins, since regions may overlap; use --bins or .tsv")
 
 
-def _rows(request: MatrixRequest, folder: RunFolder) -> MatrixRows:
+def _rows(request: MatrixRequest, source: MatrixSource) -> MatrixRows:
     """Return the rows.
 
     Raises:
         InputError: A region cannot be used, or nothing is recorded as predicted.
     """
-    contigs = folder.contigs
+    contigs = source.contigs
     if request.bin_bp is None:
         by_name = {contig.name: contig for contig in contigs}
         return RegionRows([region for bed in request.beds for region in read_bed(bed, by_name)], contigs)
     if request.regions or request.chromosomes:
         chosen = select_regions(contigs, regions=request.regions, chromosomes=request.chromosomes)
     else:
-        chosen = _predicted(folder)
+        chosen = source.predicted()
     return BinRows(request.bin_bp, chosen, contigs)
 
 
-def _predicted(folder: RunFolder) -> list[Region]:
-    """Return what was predicted for any sample.
-
-    Raises:
-        InputError: No record says it.
-    """
-    bin_bp = bin_bp_of(folder)
-    found = [
-        Region(contig.name, first * bin_bp, min(last * bin_bp, contig.length))
-        for contig in folder.contigs
-        for sample in folder.samples
-        for first, last in predicted_spans(sample, contig)
-    ]
-    if not found:
-        raise InputError(
-            "run.json names no predicted bins; choose some with --region or --chromosome, or rerun the prediction",
-            folder.path,
-        )
-    return found
-
-
-def _inputs(request: MatrixRequest, folder: RunFolder, columns: Sequence[ResultTrack], space: str) -> dict[str, Any]:
-    """Return what the values depend on. A run record has the digests of all that its tracks were made from."""
+def _inputs(request: MatrixRequest, source: MatrixSource, space: str) -> dict[str, Any]:
+    """Return what the values depend on."""
     return {
-        "columns": [label_of(track) for track in columns],
+        "columns": [label_of(column) for column in source.columns],
         "statistic": request.statistic,
         "space": space,
         "BED file": [file_sha256(bed) for bed in request.beds],
         "bin size": request.bin_bp,
         "selection of bins": [*request.regions, *request.chromosomes],
-        "prediction": {
-            sample.name: hashlib.sha256((folder.path / f"{sample.name}.run.json").read_bytes()).hexdigest()
-            for sample in folder.samples
-            if sample.tracks
-        },
+        "prediction": dict(source.made_from()),
     }
 
 

@@ -13,10 +13,9 @@ import numpy as np
 
 import epigept_batch
 from epigept_batch.commands.matrix.files import BEDGRAPH, H5AD, NPZ, PARQUET
-from epigept_batch.commands.matrix.plan import make_matrix_plan
+from epigept_batch.commands.matrix.plan import make_matrix_plan, open_folder
 from epigept_batch.errors import InputError, OutputError
 from epigept_batch.files import make_folder, publish, temporary_beside
-from epigept_batch.matrix.columns import read_column
 from epigept_batch.matrix.h5ad import write_h5ad
 from epigept_batch.matrix.npz import write_npz
 from epigept_batch.matrix.tables import write_bedgraph, write_parquet, write_tsv
@@ -26,17 +25,19 @@ from epigept_batch.provenance.run_record import is_up_to_date, withdraw, write_r
 from epigept_batch.timing import StageClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from epigept_batch.commands.matrix.files import MatrixFiles
     from epigept_batch.commands.matrix.plan import MatrixPlan
     from epigept_batch.commands.matrix.request import MatrixRequest
+    from epigept_batch.matrix.source import MatrixSource
     from epigept_batch.progress import Progress
-    from epigept_batch.results.folder import RunFolder
 
 
-def run_matrix(request: MatrixRequest, progress: Progress) -> MatrixFiles:
+def run_matrix(
+    request: MatrixRequest, progress: Progress, open_source: Callable[[MatrixRequest], MatrixSource] = open_folder
+) -> MatrixFiles:
     """Write the values of regions or bins, and FILE.run.json beside them.
 
     Memory: a few arrays with a number per row, and a block of the matrix. The values lie on disk meanwhile, 4
@@ -45,6 +46,7 @@ def run_matrix(request: MatrixRequest, progress: Progress) -> MatrixFiles:
     Args:
         request: What to do.
         progress: Receives an update per track.
+        open_source: Opens where the values come from, by default an output folder of `genome`.
 
     Returns:
         The files that were written.
@@ -53,7 +55,7 @@ def run_matrix(request: MatrixRequest, progress: Progress) -> MatrixFiles:
         EpiGePTError: Something that the user can fix; the message is one line.
     """
     clock = StageClock()
-    plan = make_matrix_plan(request)
+    plan = make_matrix_plan(request, open_source)
     if not request.force and is_up_to_date(plan.files, plan.inputs):
         plan.files.changing.unlink(missing_ok=True)
         progress.say(f"{request.out}: up to date")
@@ -62,12 +64,13 @@ def run_matrix(request: MatrixRequest, progress: Progress) -> MatrixFiles:
     try:
         with ColumnFile(plan.files.folder, len(plan.rows)) as values:
             without = _read(plan, values, clock, progress)
-            _publish(plan, Matrix(plan.rows, plan.columns, values), without, clock)
+            _publish(plan, Matrix(plan.rows, plan.source.columns, values), without, clock)
     except OSError as error:
         why = error.strerror or error
         raise OutputError(f"cannot be written: {why}; free some space or choose another --out", request.out) from error
     rows = f"{len(plan.rows):,} {plan.unit}{'' if len(plan.rows) == 1 else 's'}"
-    columns = f"{len(plan.columns):,} track{'' if len(plan.columns) == 1 else 's'}"
+    number = len(plan.source.columns)
+    columns = f"{number:,} track{'' if number == 1 else 's'}"
     if without:
         progress.say(f"{without:,} of {rows} have no data in any track")
     progress.finish(f"{request.out}: {plan.about['values']}; {rows} × {columns}")
@@ -81,27 +84,28 @@ def _read(plan: MatrixPlan, values: ColumnFile, clock: StageClock, progress: Pro
         InputError: That is all of them, or a track cannot be read.
     """
     request, known = plan.request, np.zeros(len(plan.rows), dtype=np.bool_)
-    read = partial(read_column, rows=plan.rows, statistic=request.statistic, space=plan.folder.space, wanted=plan.space)
+    read = partial(plan.source.read, rows=plan.rows, statistic=request.statistic, wanted=plan.space)
+    numbers = range(len(plan.source.columns))
     workers = 0 if request.threads == 1 else request.threads
-    progress.start(len(plan.columns))
-    with clock.stage("read"), closing(map_ahead(read, plan.columns, workers=workers, ahead=workers)) as columns:
+    progress.start(len(numbers))
+    with clock.stage("read"), closing(map_ahead(read, numbers, workers=workers, ahead=workers)) as columns:
         for column in columns:
             values.append(column)
             known |= (column > 0) if request.statistic == "coverage" else ~np.isnan(column)
             progress.advance()
     if not known.any():
         raise InputError(
-            f"no {plan.unit} has data: they lie outside of what was predicted{_some_regions(plan.folder)}, or are only "
+            f"no {plan.unit} has data: they lie outside of what was predicted{_some_regions(plan.source)}, or are only "
             "N; choose others",
-            plan.folder.path,
+            plan.source.where,
         )
     return int((~known).sum())
 
 
-def _some_regions(folder: RunFolder) -> str:
+def _some_regions(source: MatrixSource) -> str:
     """Return the first predicted region in words, if it is recorded."""
-    more = f" and {len(folder.regions) - 1:,} more" if len(folder.regions) > 1 else ""
-    return f" ({folder.regions[0]}{more})" if folder.regions else ""
+    more = f" and {len(source.regions) - 1:,} more" if len(source.regions) > 1 else ""
+    return f" ({source.regions[0]}{more})" if source.regions else ""
 
 
 def _publish(plan: MatrixPlan, matrix: Matrix, without: int, clock: StageClock) -> None:
@@ -125,21 +129,11 @@ def _write(plan: MatrixPlan, matrix: Matrix, path: Path) -> None:
     elif kind == NPZ:
         write_npz(matrix, path, plan.about)
     elif kind == H5AD:
-        write_h5ad(matrix, path, plan.about, _sheet_columns(plan.folder))
+        write_h5ad(matrix, path, plan.about, plan.source.sheet_columns())
     elif kind == BEDGRAPH:
         write_bedgraph(matrix, path)
     else:
         write_tsv(matrix, path, packed=plan.files.is_packed)
-
-
-def _sheet_columns(folder: RunFolder) -> dict[str, dict[str, str]]:
-    """Return the further columns of the sample sheet, by sample; replicates that were merged have none."""
-    found = {}
-    for sample in folder.samples:
-        columns: object = ((sample.record.get("expression") or {}).get("sheet") or {}).get("columns")
-        if isinstance(columns, dict):
-            found[sample.name] = {str(name): str(value) for name, value in columns.items()}
-    return found
 
 
 def _record(plan: MatrixPlan, without: int, clock: StageClock) -> Mapping[str, Any]:
@@ -152,7 +146,7 @@ def _record(plan: MatrixPlan, without: int, clock: StageClock) -> Mapping[str, A
             "rows_without_data": without,
             "columns": [
                 {"column": label, "sample": track.sample, "track": track.label}
-                for label, track in zip(plan.inputs["columns"], plan.columns, strict=True)
+                for label, track in zip(plan.inputs["columns"], plan.source.columns, strict=True)
             ],
         },
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -162,7 +156,7 @@ def _record(plan: MatrixPlan, without: int, clock: StageClock) -> Mapping[str, A
             "numpy": np.__version__,
         },
         "paths": {
-            "folder": str(plan.folder.path.resolve()),
+            "folder": plan.source.location,
             "bed": [str(bed.resolve()) for bed in request.beds],
         },
         "inputs": plan.inputs,

@@ -44,30 +44,48 @@ def make_record(
         clock: The time of each stage.
         digests: SHA-256 of each table, and of the variant file.
     """
-    run = account_of_run(plan, sessions)
-    account = sample.source.account()
+    made_from = account_of_sample(plan, sample, product, digests)
+    ran = account_of_sessions(sessions, threads=plan.request.threads)
     return {
-        "sample": sample.name,
-        "finished": run.pop("finished"),
-        "versions": run.pop("versions"),
-        "paths": {
-            **run.pop("paths"),
-            "expression": _one_or_all([str(path.resolve()) for path in sample.source.paths]),
-        },
-        "sha256": {
-            **run.pop("sha256"),
-            "expression": _one_or_all([digests[path] for path in sample.source.paths]),
-        },
-        "inputs": sample.inputs[product],
-        **run,
-        "factors": account["factors"],
-        "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes", "sheet")},
-        **({} if sample.perturbed is None else {"perturbation": sample.perturbed.account()}),
-        **_personal(plan, sample, digests),
+        "sample": made_from.pop("sample"),
+        "finished": ran.pop("finished"),
+        "versions": ran.pop("versions"),
+        **made_from,
+        **ran,
+        "scan": _scan(plan, sessions[0]),
         "windows": len(plan.tiles),
         **facts,
         "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def account_of_sample(plan: RunPlan, sample: Sample, product: int, digests: Mapping[Path, str]) -> dict[str, Any]:
+    """Return what a sample's files are made from, JSON-compatible.
+
+    Args:
+        plan: Plan of the run.
+        sample: The sample.
+        product: Number of the product.
+        digests: SHA-256 of each table, and of the variant file.
+    """
+    account, inputs = sample.source.account(), account_of_inputs(plan)
+    return {
+        "sample": sample.name,
+        "paths": {
+            **inputs.pop("paths"),
+            "expression": _one_or_all([str(path.resolve()) for path in sample.source.paths]),
+        },
+        "sha256": {
+            **inputs.pop("sha256"),
+            "expression": _one_or_all([digests[path] for path in sample.source.paths]),
+        },
+        "inputs": sample.inputs[product],
+        **inputs,
+        "factors": account["factors"],
+        "expression": {key: account[key] for key in ("tables", "nearest_cell", "notes", "sheet")},
+        **({} if sample.perturbed is None else {"perturbation": sample.perturbed.account()}),
+        **_personal(plan, sample, digests),
     }
 
 
@@ -118,8 +136,29 @@ def account_of_run(plan: Planned, sessions: Sequence[Session]) -> dict[str, Any]
         plan: Plan of the run.
         sessions: The sessions that computed the windows.
     """
-    session = sessions[0]
+    ran = account_of_sessions(sessions, threads=plan.request.threads)
+    inputs = account_of_inputs(plan)
+    first = {"finished": ran.pop("finished"), "versions": ran.pop("versions")}
+    return {**first, **inputs, **ran, "scan": _scan(plan, sessions[0])}
+
+
+def account_of_inputs(plan: Planned) -> dict[str, Any]:
+    """Return the model, the genome and the motif scores of a run, JSON-compatible."""
     spec, request = plan.spec, plan.request
+    return {
+        "paths": {"model": str(request.model.resolve()), "fasta": str(request.fasta.resolve())},
+        "sha256": {"model": plan.model_sha256},
+        "genome": plan.verdict.account(),
+        "architecture": spec.architecture,
+        "checkpoint_sha256": spec.checkpoint_sha256,
+        "precision": spec.precision,
+        "scores": None if plan.store is None else str(plan.store.path.resolve()),
+    }
+
+
+def account_of_sessions(sessions: Sequence[Session], *, threads: int) -> dict[str, Any]:
+    """Return when, by which programs and on which device windows were computed, JSON-compatible."""
+    session = sessions[0]
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
@@ -128,19 +167,11 @@ def account_of_run(plan: Planned, sessions: Sequence[Session]) -> dict[str, Any]
             "runtime": session.runtime,
             "numpy": np.__version__,
         },
-        "paths": {"model": str(request.model.resolve()), "fasta": str(request.fasta.resolve())},
-        "sha256": {"model": plan.model_sha256},
-        "genome": plan.verdict.account(),
-        "architecture": spec.architecture,
-        "checkpoint_sha256": spec.checkpoint_sha256,
-        "precision": spec.precision,
         "device": ", ".join(dict.fromkeys(session.device for session in sessions)),
         "provider": session.provider,
         "arithmetic": session.arithmetic,
         "batch_size": session.batch_size,
-        "threads": request.threads,
-        "scores": None if plan.store is None else str(plan.store.path.resolve()),
-        "scan": _scan(plan, session),
+        "threads": threads,
     }
 
 

@@ -126,7 +126,7 @@ def _task(request: ScreenRequest, found: _Found, spec: Spec) -> Task:
         InputError: The model lacks a factor or a track, or too many regions lie in a window.
     """
     found.factors = choose_factors(request.factors, spec.factors)
-    found.tracks = choose_tracks(request.tracks, spec)
+    found.tracks = choose_tracks(request.tracks, spec.tracks)
 
     def tiles(contigs: Sequence[Contig], regions: Sequence[Region]) -> list[Tile]:
         found.areas = Areas(contigs, regions, spec.geometry)

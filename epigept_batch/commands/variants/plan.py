@@ -144,7 +144,7 @@ def make_plan(request: VariantsRequest, say: Callable[[str], None]) -> VariantsP
 
 def _plan(request: VariantsRequest, spec: Spec, genome: Genome, say: Callable[[str], None]) -> VariantsPlan:
     """Make the rest of the plan once the model and the genome are open."""
-    tracks = choose_tracks(request.tracks, spec)
+    tracks = choose_tracks(request.tracks, spec.tracks)
     if request.grid and request.average:
         raise InputError("--grid gives the difference of two genome runs, which has no average; remove --average")
     views = views_of(request.average, spec.geometry)

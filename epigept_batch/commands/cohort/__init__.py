@@ -1,0 +1,1 @@
+"""`epigept-batch cohort`: one module per command, and the engines that run units."""
