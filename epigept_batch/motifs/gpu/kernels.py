@@ -9,6 +9,7 @@ same time belong to one group of motifs, whose tables (44 kB per piece) fit into
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import Any
 
@@ -21,6 +22,8 @@ from epigept_batch.motifs.kmer_tables import KMERS, PIECE
 from epigept_batch.spec import NO_BASE
 
 cuda: Any = untyped
+# numba warns of kernels with few blocks, as for the window of a small network.
+warnings.filterwarnings("ignore", message="Grid size")
 Array = Any
 """An array in the GPU's memory."""
 SEGMENTS = 8
