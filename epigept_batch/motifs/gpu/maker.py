@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SEED = 7
 N_BP = 300
 """Length of the run of N in the window of the proof, at most."""
+MOST_SAID = 200
+"""Most letters of an error of the GPU's libraries that the user sees."""
 INSTALL = "install epigept-batch with its [gpu] extra"
 
 
@@ -70,10 +72,10 @@ class GpuScanMaker:
         stretch = self._random_stretch()
         try:
             found = self._found(index, stretch)
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             raise DeviceError(f"numba-cuda is not installed; {INSTALL}") from error
         except Exception as error:
-            said = str(error).strip().partition("\n")[0] or type(error).__name__
+            said = " ".join(str(error).split())[:MOST_SAID] or type(error).__name__  # the first line may say nothing
             raise DeviceError(f"GPU {index} cannot scan ({said}); {INSTALL}") from error
         bin_bp = self._geometry.bin_bp
         with MotifScanner(self._spec.motif_set, self._spec.factors, bin_bp=bin_bp, threads=self._threads) as scanner:

@@ -68,10 +68,12 @@ def test_any_bit_that_differs_is_noticed(spec, monkeypatch, wrong):
     ("error", "said"),
     [
         (
-            ImportError("No module named 'numba.cuda'"),
+            ModuleNotFoundError("No module named 'numba.cuda'"),
             "numba-cuda is not installed; install epigept-batch with its [gpu]",
         ),
-        (RuntimeError("no NVVM\nat all"), "GPU 0 cannot scan (no NVVM); install epigept-batch with its [gpu] extra"),
+        (RuntimeError("\nno NVVM:\n\nnot at all\n"), "GPU 0 cannot scan (no NVVM: not at all); install epigept-batch"),
+        (RuntimeError("x" * 999), f"GPU 0 cannot scan ({'x' * 200}); install epigept-batch with its [gpu] extra"),
+        (ImportError("no driver"), "GPU 0 cannot scan (no driver); install"),  # as numba says it
         (KeyError(), "GPU 0 cannot scan (KeyError); install"),
     ],
 )
