@@ -27,7 +27,8 @@ from golden import ROOT, SCRIPTS, STARTS, errors, make_model, read_window
 
 from epigept_batch.commands.bench import HG38_BP
 from epigept_batch.inference.arithmetic import window_flop
-from epigept_batch.inference.device import RunOptions, parse_device
+from epigept_batch.inference.device import Device, RunOptions, parse_device
+from epigept_batch.inference.gpu.attention import attention_kernels
 from epigept_batch.inference.gpu.driver import CudaDriver
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.runtime import CUDA_PROVIDER, import_runtime
@@ -35,20 +36,6 @@ from epigept_batch.inference.session import Session, measured_peak, open_session
 from machine import processor
 
 PRECISIONS = ("fp16", "fp32")
-KERNELS = """
-import sys
-from pathlib import Path
-import numpy as np
-from epigept_batch.inference.device import RunOptions, parse_device
-from epigept_batch.inference.model_file import read_spec
-from epigept_batch.inference.ports import Inputs
-from epigept_batch.inference.session import open_sessions
-
-path = Path(sys.argv[1])
-spec = read_spec(path)
-session = open_sessions(path, parse_device(sys.argv[2]), RunOptions(spec.precision, batch_size=1), say=print)[0]
-session.run(Inputs.of(**{port.name: np.zeros((1, *port.shape), port.dtype) for port in session.ports.inputs}))
-"""
 
 
 def main() -> None:
@@ -71,19 +58,19 @@ def main() -> None:
             f"{name}, {len(os.sched_getaffinity(0))} cores of {processor()}; {datetime.now(UTC):%Y-%m-%d}; {runtime}\n"
         )
         for precision, path in models.items():
-            print(f"{precision}: {'; '.join(kernels(path, options.device)) or 'no kernel named'}\n", flush=True)
+            named = ", ".join(kernels(path, parse_device(options.device)))
+            print(f"{precision}: attention by {named or 'kernels that are not named'}\n", flush=True)
         rates(options, models)
         if on_gpu:
             copies(ort, options)
         runs(options, models)
 
 
-def kernels(path: Path, device: str) -> list[str]:
-    """Return what ONNX Runtime reports about the attention kernels it used."""
-    environment = {**os.environ, "ORT_ENABLE_ATTENTION_KERNEL_DEBUG_INFO": "1"}
-    command = [sys.executable, "-c", KERNELS, path, device]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return sorted({line for line in (done.stdout + done.stderr).splitlines() if "Kernel" in line})
+def kernels(path: Path, device: Device) -> tuple[str, ...]:
+    """Return what ONNX Runtime reports about the attention kernels it used; nothing on a CPU."""
+    if device.kind != "cuda":
+        return ()
+    return attention_kernels(path, device.indices[0] if device.indices else 0)
 
 
 def rates(options: argparse.Namespace, models: dict[str, Path]) -> None:
@@ -132,10 +119,10 @@ def copies(ort: object, options: argparse.Namespace) -> None:
         device = [make(list(array.shape), array.dtype.type, "cuda", 0) for array in host_arrays]
         pageable = copying(host_arrays, device)
         for array in host_arrays:
-            driver.lock_pages(array)
+            driver.lock_pages(array, 0)
         locked = copying(host_arrays, device)
         for array in host_arrays:
-            driver.unlock_pages(array)
+            driver.unlock_pages(array, 0)
         size_mb = sum(array.nbytes for array in host_arrays) / 1e6
         row = f"{size_mb:.1f} | {pageable * 1e3:.2f} | {locked * 1e3:.2f} | {size_mb / 1e3 / locked:.1f}"
         print(f"| {size} | {row} |", flush=True)
@@ -177,7 +164,8 @@ def runs(options: argparse.Namespace, models: dict[str, Path]) -> None:
             start = stages["inputs"] + stages["load"]
             rate = record["windows"] / (stages["total"] - start)
             said = ", ".join(f"{stage} {value:.1f}" for stage, value in stages.items())
-            print(f"| {precision}, {mb} Mb {'from a store' if store else 'scanned'} | {record['windows']:,} ", end="")
+            source = "from a store" if store else f"scanned by the {record['scan'].upper()}"
+            print(f"| {precision}, {mb} Mb {source} | {record['windows']:,} ", end="")
             print(f"| {seconds:.1f} | {rate:.1f} | {record['batch_size']} | {start:.1f} | {said} |", flush=True)
 
 

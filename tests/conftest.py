@@ -31,6 +31,7 @@ from epigept_export.convert import ConvertRequest, convert, read_expression_refe
 from epigept_export.model import EpiGePT
 from expression import read_tpm
 from faulty_server import faulty_server
+from gpus import take_the_processor_for_a_gpu
 from small import SMALL
 
 TESTS = Path(__file__).parent
@@ -393,6 +394,12 @@ def export():
     Only for commands that end before the work begins, because the work changes torch settings of the whole process.
     """
     return lambda *words: outcome_of(export_cli, "epigept-export", words)
+
+
+@pytest.fixture
+def gpu_of_host_memory(monkeypatch):
+    """The processor in place of a GPU; see `gpus`."""
+    return take_the_processor_for_a_gpu(monkeypatch)
 
 
 @pytest.fixture

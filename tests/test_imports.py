@@ -46,7 +46,7 @@ OWNERS = {
     "scipy": {"comparison/moderated_t.py", "contacts/contact_file.py"},  # the latter only checks that it is there
     "anndata": {"expression/pseudobulk.py", "matrix/h5ad.py"},
     "h5py": {"expression/pseudobulk.py", "matrix/h5ad.py"},
-    "numba": {"motifs/kernels.py"},
+    "numba": {"motifs/kernels.py", "motifs/gpu/device.py", "motifs/gpu/kernels.py"},
     "requests": {"setup/download.py"},
     "tqdm": {"api/progress.py", "cli/progress.py"},
     "urllib3": {"setup/download.py"},

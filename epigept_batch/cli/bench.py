@@ -49,6 +49,9 @@ def bench(*, model: Path, device: str, batch_size: int | None, threads: int, rep
 def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the figures as names and values."""
     yield "device", f"{figures['device']}, {figures['arithmetic']}, {figures['provider']} of {figures['runtime']}"
+    if (gpu := figures.get("gpu")) is not None:
+        yield "GPU", f"{gpu['name']}, driver {gpu['driver'] or 'unknown'}, {gpu['memory_bytes'] / 1e9:.0f} GB"
+        yield "attention", ", ".join(gpu["attention"]) or "ONNX Runtime does not say"
     yield "batch size, threads", f"{figures['batch_size']}, {figures['threads']}"
     repeats = len(figures["repeats"])
     yield "", f"windows per second, median of {repeats} (least to most)" if repeats > 1 else "windows per second"

@@ -24,6 +24,7 @@ from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.ports import MOTIF_SCORES
 from epigept_batch.inference.session import open_sessions, with_fixed_shape
 from epigept_batch.machine.processors import processor_name
+from epigept_batch.motifs.gpu.maker import GpuScanMaker
 from epigept_batch.motifs.scan import MotifScanner
 from epigept_batch.prediction.ahead import map_ahead
 from epigept_batch.prediction.predict import predict
@@ -100,7 +101,11 @@ class Worker:
         if file_sha256(resources.model) != plan.model:
             raise InputError("is another model file than the cohort was planned with; pass that one", resources.model)
         options = RunOptions(
-            how.precision, threads=how.threads, batch_size=how.windows * how.samples, samples=how.samples
+            how.precision,
+            threads=how.threads,
+            batch_size=how.windows * how.samples,
+            samples=how.samples,
+            scan=GpuScanMaker(self._spec, threads=how.threads) if resources.scores is None else None,
         )
         self._sessions = [
             with_fixed_shape(session, (how.windows, how.samples))

@@ -6,7 +6,7 @@ import resource
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -15,16 +15,20 @@ import numpy as np
 
 from epigept_batch.commands.genome.request import GenomeRequest
 from epigept_batch.commands.genome.run import run_genome
+from epigept_batch.errors import DeviceError
 from epigept_batch.expression.request import SampleRequest
 from epigept_batch.inference.arithmetic import window_flop
 from epigept_batch.inference.device import AUTO, Device, RunOptions
+from epigept_batch.inference.gpu.about import describe_gpu
 from epigept_batch.inference.model_file import file_sha256, read_spec
 from epigept_batch.inference.ports import Inputs
 from epigept_batch.inference.session import Session, measured_peak, open_sessions
 from epigept_batch.machine.bystanders import Bystanders
+from epigept_batch.motifs.gpu.maker import GpuScanMaker
 from epigept_batch.motifs.scan import GenomeScan, MotifScanner
 from epigept_batch.motifs.store import BLOCK_BINS, ScoreKey, ScoreStore
 from epigept_batch.sequence.genome import Genome, forget_digests
+from epigept_batch.sequence.stretch import read_stretch
 from epigept_batch.simulation.write import as_fasta
 from epigept_batch.tiling import Contig
 from epigept_batch.tracks.writers import TrackWriters
@@ -46,10 +50,12 @@ WHOLE_S = 5.0
 """Approximate seconds that the whole takes in each repeat."""
 LEAST_WINDOWS, MOST_WINDOWS = 4, 2048
 NAME = "bench"
-MODEL, SCAN, STORE = "model", "scan", "scores from a store"
-SCANNING, FROM_STORE = "whole, scanning", "whole, from a store"
-WHOLES = {SCANNING: {STORE}, FROM_STORE: {SCAN}}
-"""The whole runs that are measured, each with the stages that are not part of it."""
+MODEL, SCAN, GPU_SCAN, STORE = "model", "scan", "scan on the GPU", "scores from a store"
+GPU_SCANNING, SCANNING, FROM_STORE = "whole, scanning on the GPU", "whole, scanning", "whole, from a store"
+WHOLES = {GPU_SCANNING: {SCAN, STORE}, SCANNING: {GPU_SCAN, STORE}, FROM_STORE: {GPU_SCAN, SCAN}}
+"""The whole runs that are measured, each with the stages that are not part of it; on the GPU only if it can scan."""
+GPU_WINDOWS = 8
+"""Windows per call of the scan on the GPU."""
 BUSY = 0.1
 """Share of the processors used by other programs beyond which the figures are unreliable."""
 
@@ -95,7 +101,9 @@ class Repeat:
         A whole run cannot take less time than one of its stages. If it did, the machine was busier while the stage was
         measured, and the rate of the whole run is a lower bound for the stage.
         """
-        parts_of = {whole: set(self.rates) - {*WHOLES, *apart} for whole, apart in WHOLES.items()}
+        parts_of = {
+            whole: set(self.rates) - {*WHOLES, *apart} for whole, apart in WHOLES.items() if whole in self.rates
+        }
         return {
             name: max([rate, *(self.rates[whole] for whole, parts in parts_of.items() if name in parts)])
             for name, rate in self.rates.items()
@@ -157,7 +165,7 @@ def figures_of(repeats: Sequence[Repeat], *, flop: float, window_bp: int, precis
         "measured_peak_gflops": peak / 1e9,
         "share_of_peak": rates[MODEL]["median"] * flop / peak if comparable else None,
         "hg38_hours": {
-            **{f"first sample, {name.removeprefix('whole, ')}": hours[name] for name in WHOLES},
+            **{f"first sample, {name.removeprefix('whole, ')}": hours[name] for name in WHOLES if name in hours},
             "each further sample": hours[MODEL],
         },
         "others_share": max(others) if others else None,
@@ -192,7 +200,9 @@ class _Bench:
         self._windows = 0
         self._fastas: list[Path] = []
         self._stores: dict[int, ScoreStore] = {}
-        self._whole_windows: dict[bool, int] = {}
+        self._whole_windows: dict[str, int] = {}
+        self._gpu = 0
+        self._gpu_scan: GpuScanMaker | None = None
         self._number = 0
         self._make_genome(LEAST_WINDOWS)
         scanner = MotifScanner(spec.motif_set, spec.factors, bin_bp=spec.geometry.bin_bp, threads=request.threads)
@@ -211,11 +221,13 @@ class _Bench:
             MODEL: model,
             "sequence": self.sequence(),
             SCAN: self.scan(),
+            **({} if self._gpu_scan is None else {GPU_SCAN: self.gpu_scan(self._gpu_scan)}),
             STORE: self.kept(),
             "bigWigs": self.bigwigs(),
         }
-        rates[SCANNING] = self.whole(min(model, rates[SCAN]), store=False)
-        rates[FROM_STORE] = self.whole(min(model, rates[STORE]), store=True)
+        for whole, source in ((GPU_SCANNING, GPU_SCAN), (SCANNING, SCAN), (FROM_STORE, STORE)):
+            if source in rates:
+                rates[whole] = self.whole(whole, min(model, rates[source]))
         return Repeat(rates, peak, bystanders.share(), time.perf_counter() - begun)
 
     def forget(self) -> None:
@@ -239,6 +251,8 @@ class _Bench:
             "batch_size": session.batch_size,
             "threads": self._request.threads,
         }
+        if session.gpu is not None and not self._number:
+            self._look_at_gpu(session.gpu)
         tokens, scores = self._tokens(0), self._scan(0)
         expression = np.log1p(self._tpm())[None].astype(np.float32)
 
@@ -260,6 +274,15 @@ class _Bench:
     def scan(self) -> float:
         """Measure tokens to motif scores, with all threads."""
         return self._rate("the scan", self._scan)
+
+    def gpu_scan(self, maker: GpuScanMaker) -> float:
+        """Measure the same on the first GPU, with the scores left in its memory."""
+        geometry = self._spec.motif_set.window.geometry(self._spec.geometry.bins, self._spec.geometry.bin_bp)
+        stretch = read_stretch(self._genome, self._contig, 0, geometry.bins, geometry=geometry)
+        reach = np.stack([stretch.reach] * GPU_WINDOWS)
+        inside = np.full(GPU_WINDOWS, stretch.bins_inside, dtype=np.int32)
+        scan, scores = maker.make(self._gpu, GPU_WINDOWS), maker.memory(self._gpu, GPU_WINDOWS)
+        return GPU_WINDOWS * self._rate("the scan on the GPU", lambda _: scan(reach, inside, scores))
 
     def kept(self) -> float:
         """Measure reading motif scores from a store."""
@@ -287,11 +310,11 @@ class _Bench:
 
         return windows * self._rate("the bigWigs", write)
 
-    def whole(self, rate: float, *, store: bool) -> float:
+    def whole(self, name: str, rate: float) -> float:
         """Measure a whole `genome` run without its start and loading; it is not expected to be faster than `rate`."""
-        windows = self._whole_windows.setdefault(store, int(np.clip(WHOLE_S * rate, LEAST_WINDOWS, MOST_WINDOWS)))
+        windows = self._whole_windows.setdefault(name, int(np.clip(WHOLE_S * rate, LEAST_WINDOWS, MOST_WINDOWS)))
         self._make_genome(windows)
-        scores = self._make_store().path if store else None
+        scores = self._make_store().path if name == FROM_STORE else None
         table = self._folder / "sample.tsv"
         rows = zip(self._spec.factors, self._tpm().tolist(), strict=True)
         table.write_text("gene_id\tTPM\n" + "".join(f"{name}\t{value!r}\n" for name, value in rows))
@@ -305,11 +328,24 @@ class _Bench:
             batch_size=self._request.batch_size,
             threads=self._request.threads,
             scores=scores,
+            scan_on_gpu=name == GPU_SCANNING,
             force=True,
         )
-        self._say(f"measuring the whole run, {'from a store' if store else 'scanning'}: {self._windows} windows")
+        self._say(f"measuring the {name.replace('whole', 'whole run')}: {self._windows} windows")
         run_genome(request, watch)
         return self._windows / watch.seconds
+
+    def _look_at_gpu(self, index: int) -> None:
+        """Describe the GPU, and find out whether it can scan."""
+        self._gpu = index
+        self.about["gpu"] = asdict(describe_gpu(self._request.model, index))
+        maker = GpuScanMaker(self._spec, threads=self._request.threads)
+        try:
+            maker.prove(index)
+        except DeviceError as error:
+            self._say(f"the scan on the GPU is not measured: {error}")
+        else:
+            self._gpu_scan = maker
 
     def _rate(self, what: str, run: Callable[[int], object]) -> float:
         """Return how often per second `run` can be called with a window number; the first call does not count."""

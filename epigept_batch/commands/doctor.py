@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import epigept_batch
 from epigept_batch.commands.run.journal import JOURNAL_BIN_BYTES
 from epigept_batch.demo.package_data import packaged_model
-from epigept_batch.errors import EpiGePTError
+from epigept_batch.errors import DeviceError, EpiGePTError
 from epigept_batch.expression.gene_ids import published_factors
 from epigept_batch.expression.notes import said_once
 from epigept_batch.expression.samples import read_samples
 from epigept_batch.files import in_words
 from epigept_batch.home import VARIABLE, default_fasta, default_model, home, installed
 from epigept_batch.inference.check import MEASURED_PROVIDERS, check_limit, compare_tracks, run_check
+from epigept_batch.inference.gpu.about import describe_gpu
 from epigept_batch.inference.installation import (
     CUDA_MAJOR,
     LEAST_DRIVER,
@@ -28,6 +29,7 @@ from epigept_batch.inference.installation import (
 )
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.session import open_session
+from epigept_batch.motifs.gpu.maker import GpuScanMaker
 from epigept_batch.sequence.genome import Genome
 from epigept_batch.sequence.genome_verdict import FAILED, OK, WARNING, judge_genome
 from epigept_batch.sequence.regions import select_regions
@@ -254,6 +256,9 @@ def _device(request: DoctorRequest, spec: Spec | None) -> Iterator[Finding]:
         else:
             yield Finding("device", OK, " ".join([said, *(f"({sentence})" for sentence in heard)]))
         yield _proof(session, spec, "packaged model" if request.model is None else "model")
+        if session.gpu is not None:
+            yield Finding("GPU", OK, str(describe_gpu(path, session.gpu)))
+            yield _scan(session.gpu, spec, request.threads)
 
 
 def _proof(session: Session, spec: Spec, what: str) -> Finding:
@@ -273,6 +278,16 @@ def _proof(session: Session, spec: Spec, what: str) -> Finding:
         advice = "convert the checkpoint again, or try another --device; if the error stays the same, report it"
         return Finding("check", FAILED, f"{said}: {', '.join(missed)}", advice)
     return Finding("check", OK, said)
+
+
+def _scan(index: int, spec: Spec, threads: int) -> Finding:
+    """Check whether a GPU scans motifs as the CPU does."""
+    try:
+        GpuScanMaker(spec, threads=threads).prove(index)
+    except DeviceError as error:
+        said, _, advice = str(error).partition("; ")
+        return Finding("motif scan", WARNING, f"{said}, so runs scan on the CPU", advice)
+    return Finding("motif scan", OK, f"GPU {index} scores a window as the CPU does, to the bit")
 
 
 def _fasta(given: Path | None) -> tuple[Genome | None, Finding]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from epigept_batch.errors import InputError
 from epigept_batch.inference.ports import SIGNAL
+
+if TYPE_CHECKING:
+    from epigept_batch.inference.device_scan import ScanMaker
 
 FORMS = "auto, cpu, cuda, cuda:N or cuda:N,M, openvino or openvino:bf16"
 
@@ -37,6 +41,7 @@ class RunOptions:
         samples: Number of samples of the run.
         digest: The file's SHA-256, to look up an earlier trial on this device; None for a new trial.
         outputs: Names of the outputs to compute.
+        scan: Makes scans, so that GPUs compute the motif scores themselves; None if scores are an input.
     """
 
     precision: str
@@ -45,6 +50,7 @@ class RunOptions:
     samples: int = 1
     digest: str | None = None
     outputs: tuple[str, ...] = (SIGNAL,)
+    scan: ScanMaker | None = None
 
 
 AUTO = Device("auto")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -71,6 +72,33 @@ def output_names(path: Path) -> frozenset[str]:
     return frozenset(_read_head(path).outputs)
 
 
+def shape_nodes(graph: Path | bytes) -> frozenset[str]:
+    """Return the names of the nodes of a graph that compute only shapes, without reading its weights.
+
+    Args:
+        graph: A model file, or a serialised model.
+    """
+    head = _head_of(io.BytesIO(graph), len(graph)) if isinstance(graph, bytes) else _read_head(graph)
+    values = set(head.inputs).union(*(node.outputs for node in head.nodes if node.operator != "Constant"))
+    shapes: set[str] = set()
+    names = set()
+    for node in head.nodes:  # in the order of computation
+        computed = values.intersection(node.inputs)
+        if node.operator == "Shape" or (computed and computed <= shapes):
+            shapes.update(node.outputs)
+            names.add(node.name)
+    return frozenset(names)
+
+
+class _Node(NamedTuple):
+    """A node of a graph without its attributes."""
+
+    operator: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
 @dataclass
 class _Head:
     """The contents of a model file apart from its weights."""
@@ -78,7 +106,7 @@ class _Head:
     metadata: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    nodes: int = 0
+    nodes: list[_Node] = field(default_factory=list)
 
 
 def _read_head(path: Path) -> _Head:
@@ -88,27 +116,32 @@ def _read_head(path: Path) -> _Head:
         DecodeError: It is not encoded as protocol buffers, or has more or larger parts than any network.
         ModelError: It refers to other files, or has operators that our networks do not use.
     """
-    head = _Head()
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise DecodeError("larger than a protocol buffers file can be")
     with path.open("rb") as stream:
-        for number, length in _fields(stream, size):
-            if number == METADATA_FIELD:
-                entry = onnx.StringStringEntryProto.FromString(_part(stream, length))
-                head.metadata[entry.key] = entry.value
-            elif number == FUNCTIONS_FIELD:
-                raise ModelError("model file defines its own functions, which is not supported")
-            elif number == GRAPH_FIELD:
-                _read_graph(stream, stream.tell() + length, head)
+        return _head_of(stream, size)
+
+
+def _head_of(stream: BinaryIO, size: int) -> _Head:
+    head = _Head()
+    for number, length in _fields(stream, size):
+        if number == METADATA_FIELD:
+            entry = onnx.StringStringEntryProto.FromString(_part(stream, length))
+            head.metadata[entry.key] = entry.value
+        elif number == FUNCTIONS_FIELD:
+            raise ModelError("model file defines its own functions, which is not supported")
+        elif number == GRAPH_FIELD:
+            _read_graph(stream, stream.tell() + length, head)
     return head
 
 
 def _read_graph(stream: BinaryIO, end: int, head: _Head) -> None:
     for part, length in _fields(stream, end):
         if part == NODE_FIELD:
-            head.nodes += 1
-            _check_node(onnx.NodeProto.FromString(_part(stream, length)))
+            node = onnx.NodeProto.FromString(_part(stream, length))
+            _check_node(node)
+            head.nodes.append(_Node(node.op_type, node.name, tuple(node.input), tuple(node.output)))
         elif part == INITIALIZER_FIELD:
             _check_initializer(stream, stream.tell() + length)
         elif part == INPUT_FIELD:

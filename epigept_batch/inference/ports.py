@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 WINDOWS, SAMPLES = "windows", "samples"
 """What the rows of an input may represent."""
 TOKENS, MOTIF_SCORES, EXPRESSION = "tokens", "motif_scores", "expression"
+REACH, BINS_INSIDE = "reach", "bins_inside"
+"""What a network takes in place of motif scores if its device scans: the bases that a window's bins depend on, and the
+number of its bins that begin on the contig."""
 SIGNAL, CONTACTS = "signal", "contacts"
 """Outputs; further contact outputs have names that begin with `CONTACTS`."""
 INPUTS: Mapping[str, tuple[str, DTypeLike]] = {
@@ -32,7 +35,10 @@ INPUTS: Mapping[str, tuple[str, DTypeLike]] = {
     MOTIF_SCORES: (WINDOWS, np.float16),
     EXPRESSION: (SAMPLES, np.float32),
 }
-"""Every input that a network may take: what its rows represent, and its type."""
+"""Every input that a graph may have: what its rows represent, and its type."""
+OF_SCAN: Mapping[str, tuple[str, DTypeLike]] = {REACH: (WINDOWS, np.uint8), BINS_INSIDE: (WINDOWS, np.int32)}
+"""The same for what is scanned on the device."""
+KINDS = {**INPUTS, **OF_SCAN}
 NEEDED = (TOKENS, EXPRESSION)
 
 
@@ -45,7 +51,7 @@ class Input:
     """An input of a network.
 
     Attributes:
-        name: One of `INPUTS`.
+        name: One of `KINDS`.
         shape: Shape of a row, which represents a window or a sample.
     """
 
@@ -55,12 +61,12 @@ class Input:
     @property
     def rows(self) -> str:
         """What its rows represent, `WINDOWS` or `SAMPLES`."""
-        return INPUTS[self.name][0]
+        return KINDS[self.name][0]
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of its values."""
-        return np.dtype(INPUTS[self.name][1])
+        return np.dtype(KINDS[self.name][1])
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,11 @@ class Ports:
         """Return the ports of a network that takes every input and has the outputs of its spec."""
         inputs = tuple(Input(name, shape) for name, shape in row_shapes(spec).items())
         return cls(inputs, tuple(Output(name, shape) for name, shape in output_shapes(spec).items()))
+
+    def with_scan(self, reach_bp: int) -> Ports:
+        """Return the ports of the network if it scans windows and their surroundings of so many bp itself."""
+        others = tuple(port for port in self.inputs if port.name != MOTIF_SCORES)
+        return Ports((*others, Input(REACH, (reach_bp,)), Input(BINS_INSIDE, ())), self.outputs)
 
     def takes(self, name: str) -> bool:
         """Whether the network has an input of this name."""
@@ -157,7 +168,7 @@ class Inputs:
         """Make inputs from rows by name, such as `tokens`, `motif_scores` and `expression`."""
         by_kind: dict[str, dict[str, Rows]] = {WINDOWS: {}, SAMPLES: {}}
         for name, values in rows.items():
-            by_kind[INPUTS[name][0]][name] = values
+            by_kind[KINDS[name][0]][name] = values
         return cls(by_kind[WINDOWS], by_kind[SAMPLES])
 
     @property
@@ -168,7 +179,7 @@ class Inputs:
 
     def __getitem__(self, name: str) -> Rows:
         """Return the rows of an input."""
-        return (self.windows if INPUTS[name][0] == WINDOWS else self.samples)[name]
+        return (self.windows if KINDS[name][0] == WINDOWS else self.samples)[name]
 
     def part(self, windows: slice = slice(None), samples: slice = slice(None)) -> Inputs:
         """Select some of the windows and some of the samples."""

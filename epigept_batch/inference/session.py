@@ -14,7 +14,7 @@ from epigept_batch.inference.gpu.load import load_on_gpu, load_on_gpus
 from epigept_batch.inference.host import HostNetwork, lacks_bfloat16, load_in_openvino, load_on_cpu
 from epigept_batch.inference.installation import find_driver
 from epigept_batch.inference.needed import file_or_needed
-from epigept_batch.inference.ports import SIGNAL, Inputs, joined
+from epigept_batch.inference.ports import REACH, SIGNAL, Inputs, joined
 from epigept_batch.inference.runtime import (
     CPU_PROVIDER,
     CUDA_PROVIDER,
@@ -82,6 +82,16 @@ class Session:
     def on_host(self) -> bool:
         """Whether it runs on the processor, which also does all other work."""
         return self.device in HOSTS
+
+    @property
+    def gpu(self) -> int | None:
+        """Index of the GPU on which it runs; None on the processor."""
+        return None if self.on_host else int(self.device.removeprefix("cuda:"))
+
+    @property
+    def scans(self) -> bool:
+        """Whether it computes the motif scores itself, on its device."""
+        return self.ports.takes(REACH)
 
     def windows_per_call(self, samples: int) -> int:
         """Return the number of windows per call for this number of samples."""
@@ -233,11 +243,10 @@ def measured_peak(session: Session, *, threads: int) -> float:
     """
     ort, _ = import_runtime(lambda _: None)
     half = session.arithmetic == "fp16"
-    on_gpu = session.provider == CUDA_PROVIDER
-    size = GPU_PRODUCT if on_gpu else CPU_PRODUCT
+    size = CPU_PRODUCT if session.gpu is None else GPU_PRODUCT
     graph = product_graph(size, half=half)
-    if on_gpu:
-        loaded = load_on_gpu(ort, graph, int(session.device.partition(":")[2]), threads)
+    if session.gpu is not None:
+        loaded = load_on_gpu(ort, graph, session.gpu, threads)
     elif session.provider == OPENVINO_PROVIDER:
         loaded = load_in_openvino(ort, graph, threads, bf16=session.arithmetic == "bf16")
     else:

@@ -97,7 +97,7 @@ def kmer_rows(tokens: NDArray[np.uint8]) -> NDArray[np.uint16]:
     codes = np.zeros(max(len(tokens) - PIECE + 1, 0), dtype=np.uint16)
     for place in range(PIECE):
         codes = codes * np.uint16(NO_BASE + 1) + tokens[place : place + len(codes)]
-    return _ROWS[codes]
+    return ROWS[codes]
 
 
 def _row_numbers() -> NDArray[np.uint16]:
@@ -113,12 +113,19 @@ def _row_numbers() -> NDArray[np.uint16]:
     return rows.ravel()
 
 
-_ROWS = _row_numbers()
-_, _FIRST_OF_ROW = np.unique(_ROWS, return_index=True)
+ROWS = _row_numbers()
+"""The row of each 4-mer over A, C, G, T and other, uint16, (625,)."""
+_, _FIRST_OF_ROW = np.unique(ROWS, return_index=True)
 
 
-def make_blocks(motifs: Sequence[Motif], factors: Sequence[str]) -> list[Block]:
-    """Group the motifs that represent one of the factors and can have a hit into blocks, by width."""
+def make_blocks(motifs: Sequence[Motif], factors: Sequence[str], columns: int = COLUMNS) -> list[Block]:
+    """Group the motifs that represent one of the factors and can have a hit into blocks, by width.
+
+    Args:
+        motifs: Any motifs.
+        factors: Names of the factors, to which `Block.factors` refers by number.
+        columns: Motifs per block. Other processors than CPUs may want fewer; shapes of `Block` change accordingly.
+    """
     index = {factor: number for number, factor in enumerate(factors)}
     wanted = [
         (motif, [index[factor] for factor in motif.factors if factor in index])
@@ -126,15 +133,15 @@ def make_blocks(motifs: Sequence[Motif], factors: Sequence[str]) -> list[Block]:
         if motif.best_score >= motif.threshold - ROUNDING
     ]
     chosen = sorted((pair for pair in wanted if pair[1]), key=lambda pair: len(pair[0].probabilities))
-    return [_make_block(chosen[first : first + COLUMNS]) for first in range(0, len(chosen), COLUMNS)]
+    return [_make_block(chosen[first : first + columns], columns) for first in range(0, len(chosen), columns)]
 
 
-def _make_block(chosen: Sequence[tuple[Motif, Sequence[int]]]) -> Block:
+def _make_block(chosen: Sequence[tuple[Motif, Sequence[int]]], columns: int) -> Block:
     widths = np.array([len(motif.probabilities) for motif, _ in chosen])
     pieces = max(2, ceil_div(int(widths.max()), PIECE))
-    tables = aligned((pieces, KMERS, 2, COLUMNS), 0)
-    log_odds = np.zeros((COLUMNS, 2, pieces * PIECE, 4))
-    units, thresholds, cuts = np.ones(COLUMNS), np.zeros(COLUMNS), np.zeros(COLUMNS, dtype=np.int16)
+    tables = aligned((pieces, KMERS, 2, columns), 0)
+    log_odds = np.zeros((columns, 2, pieces * PIECE, 4))
+    units, thresholds, cuts = np.ones(columns), np.zeros(columns), np.zeros(columns, dtype=np.int16)
     for number, (motif, _) in enumerate(chosen):
         scores = motif.log_odds
         log_odds[number, 0, : len(scores)] = scores
@@ -147,7 +154,7 @@ def _make_block(chosen: Sequence[tuple[Motif, Sequence[int]]]) -> Block:
     ends = [int(end) for end in np.flatnonzero(np.diff(widths)) + 1]
     runs = [(first, last, int(widths[first])) for first, last in pairwise([0, *ends, len(widths)])]
     return Block(
-        tables=tables.reshape(pieces, KMERS, 2 * COLUMNS),
+        tables=tables.reshape(pieces, KMERS, 2 * columns),
         entries=np.ascontiguousarray(tables.transpose(3, 2, 0, 1)),
         log_odds=log_odds,
         best=log_odds[:, 0].max(axis=2).sum(axis=1),

@@ -16,7 +16,6 @@ integers do not depend on their order, so results do not depend on how the work 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from threading import Timer
 from typing import TYPE_CHECKING, Self
 
@@ -25,9 +24,10 @@ import numpy as np
 from epigept_batch.errors import InputError
 from epigept_batch.motifs.kernels import NOTHING, maxima_kernel, take_best
 from epigept_batch.motifs.kmer_tables import COLUMNS, PIECE, aligned, kmer_rows, make_blocks
+from epigept_batch.motifs.segments import cut_segments
 from epigept_batch.sequence.stretch import read_stretch
 from epigept_batch.spec import NO_BASE
-from epigept_batch.tiling import bins_of, ceil_div
+from epigept_batch.tiling import ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,10 +36,9 @@ if TYPE_CHECKING:
 
     from epigept_batch.sequence.genome import Genome
     from epigept_batch.sequence.stretch import Stretch
-    from epigept_batch.spec import MotifSet, ScanWindow
+    from epigept_batch.spec import MotifSet
     from epigept_batch.tiling import Contig, Geometry
 
-SEGMENT = 16  # positions; 8 and 32 were no faster
 SHARE = 256  # bins scanned at a time; only their maxima and scores take memory
 PATIENCE_S = 1.0  # before the user is told about a slow compilation
 
@@ -118,8 +117,8 @@ class MotifScanner:
     def scores(self, stretch: Stretch) -> NDArray[np.float16]:
         """Return scores of a stretch's bins for the network, float16, (factors, bins); 0 beyond the contig."""
         scores = np.zeros((len(self.factors), stretch.bins), dtype=np.float16)
-        inside = min(stretch.bins, bins_of(stretch.contig.length, self.bin_bp) - stretch.first)
-        if inside > 0 and (stretch.reach != NO_BASE).any():
+        inside = stretch.bins_inside
+        if inside and (stretch.reach != NO_BASE).any():
             scores[:, :inside] = self.scan(stretch.reach, offset=stretch.geometry.before, bins=inside)
         return scores
 
@@ -134,7 +133,7 @@ class MotifScanner:
         kmers = kmer_rows(reach)
         for block in self._blocks:
             widths = tuple(block.runs[:, 2].tolist())
-            bounds, spans = _segments(widths, self.window, self.bin_bp, bins)
+            bounds, spans = cut_segments(widths, self.window, self.bin_bp, bins)
             maxima = aligned((len(bounds) - 1, COLUMNS), NOTHING)
             maxima_kernel(len(block.tables))(block.tables, kmers, bounds, maxima)
             take_best(block, maxima, bounds, spans, kmers, reach, best)
@@ -180,22 +179,3 @@ def _padded(tokens: NDArray[np.uint8], start: int, length: int) -> NDArray[np.ui
     if first < last:
         padded[first - start : last - start] = tokens[first:last]
     return padded
-
-
-@lru_cache(maxsize=64)  # the same for every window of a genome
-def _segments(
-    widths: tuple[int, ...], window: ScanWindow, bin_bp: int, bins: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cut positions into segments, and find the segments of each bin's window.
-
-    Returns:
-        Bounds of the segments, int64, ascending; and int64 (widths, bins, 2): first and end segment of a bin's window
-        for motifs of each width, which are equal if the motif is wider than the window.
-    """
-    starts = np.arange(bins) * bin_bp
-    ends = [starts + max(window.right - window.left - width + 1, 0) for width in widths]
-    grid = np.arange(0, max(int(end[-1]) for end in ends), SEGMENT)
-    bounds = np.unique(np.concatenate([grid, starts, *ends]))
-    firsts = np.searchsorted(bounds, starts)
-    spans = np.stack([np.stack([firsts, np.searchsorted(bounds, end)], axis=1) for end in ends])
-    return bounds, spans

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from epigept_batch.inference.ports import MOTIF_SCORES, TOKENS
+from epigept_batch.inference.ports import BINS_INSIDE, MOTIF_SCORES, REACH, TOKENS
 from epigept_batch.sequence.stretch import read_stretch
 from epigept_batch.spec import NO_BASE
 
@@ -35,8 +35,8 @@ class Window:
     Attributes:
         tile: The window and the bins that are taken from it.
         has_bases: bool, (bins,): whether a bin of the window contains A, C, G or T.
-        inputs: One row of every input that has one row per window, by name; None if no bin that is needed has a base,
-            so that there is nothing to compute.
+        inputs: One row of every input that has one row per window, by name, whether or not the network takes it; None
+            if no bin that is needed has a base, so that there is nothing to compute.
     """
 
     tile: Tile
@@ -69,7 +69,7 @@ class WindowReader:
             has_bases = (stretch.tokens.reshape(geometry.bins, geometry.bin_bp) != NO_BASE).any(axis=1)
         if not any(has_bases[begin - first : end - first].any() for begin, end in tile.needed):
             return Window(tile, has_bases, None)
-        inputs: dict[str, NDArray[Any]] = {TOKENS: stretch.tokens}
+        inputs: dict[str, Any] = {TOKENS: stretch.tokens, REACH: stretch.reach, BINS_INSIDE: stretch.bins_inside}
         if self._scores is not None:
             with self._clock.stage("scan"):
                 inputs[MOTIF_SCORES] = self._scores.scores(stretch)

@@ -207,7 +207,7 @@ RECORD = _fields(
     {"sample": _text, "inputs": INPUTS, "files": _map(_whole)},
     {
         **dict.fromkeys(("finished", "architecture", "precision", "device", "provider", "arithmetic"), _text),
-        **dict.fromkeys(("checkpoint_sha256", "scores"), _or_null(_text)),
+        **dict.fromkeys(("checkpoint_sha256", "scores", "scan"), _or_null(_text)),
         **dict.fromkeys(("batch_size", "threads", "windows", "windows_resumed", "bins", "peak_memory_bytes"), _whole),
         **dict.fromkeys(("map_bin_bp", "pixels"), _whole),
         "versions": _map(_text),

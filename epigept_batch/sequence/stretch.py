@@ -37,6 +37,11 @@ class Stretch:
         before = self.geometry.before
         return self.reach[before : before + self.bins * self.geometry.bin_bp]
 
+    @property
+    def bins_inside(self) -> int:
+        """Number of bins that begin before the contig's end; they come first."""
+        return min(max(self.geometry.bins_of(self.contig.length) - self.first, 0), self.bins)
+
 
 def read_stretch(genome: Genome, contig: Contig, first: int, bins: int, *, geometry: Geometry) -> Stretch:
     """Read successive bins of a contig.

@@ -11,9 +11,13 @@ import pytest
 from conftest import runner_of
 from epigept_batch.commands import bench as bench_pipeline
 from epigept_batch.commands.bench import HG38_BP, Repeat
+from epigept_batch.errors import DeviceError
 from epigept_batch.inference.arithmetic import window_flop
+from epigept_batch.inference.gpu.about import GpuAccount
 from epigept_batch.inference.model_file import read_spec
 from epigept_batch.machine import bystanders
+from epigept_batch.motifs.gpu.maker import GpuScanMaker
+from gpus import scan_on_the_processor
 from small import SMALL
 
 
@@ -48,6 +52,64 @@ def test_figures_follow_from_each_other(bench, small_model, home):
     assert 0 <= figures["others_share"] <= 1
     assert figures["busy"] == (figures["others_share"] > 0.1)
     assert 0 < figures["share_of_peak"] <= 1
+
+
+@pytest.mark.parametrize("scans", [True, False])
+def test_a_gpu_is_named_and_its_scan_is_measured(bench, small_model, gpu_of_host_memory, monkeypatch, scans):
+    del gpu_of_host_memory
+    scan_on_the_processor(monkeypatch, read_spec(small_model))
+    account = GpuAccount("NVIDIA H100", "580.65.06", 80 * 10**9, ("CUDNN_FLASH_ATTENTION",))
+    monkeypatch.setattr(bench_pipeline, "describe_gpu", lambda model, index: (model, index) and account)
+    monkeypatch.setattr(bench_pipeline, "measured_peak", lambda *_, **__: 1e12)
+    if not scans:
+
+        def fail(*_):
+            raise DeviceError("GPU 0 cannot scan (no NVVM); install it")
+
+        monkeypatch.setattr(GpuScanMaker, "prove", fail)
+    outcome = bench("--json", device="cuda", **{"batch-size": 4})
+    assert outcome.code == 0, outcome.err
+    figures = json.loads(outcome.out)
+    assert figures["gpu"] == {
+        "name": "NVIDIA H100",
+        "driver": "580.65.06",
+        "memory_bytes": 80 * 10**9,
+        "attention": ["CUDNN_FLASH_ATTENTION"],
+    }
+    of_gpu = {"scan on the GPU", "whole, scanning on the GPU"}
+    assert set(figures["windows_per_second"]) == {*RATES, *(of_gpu if scans else ())}
+    assert all(rate > 1 for rate in figures["windows_per_second"].values())
+    assert ("first sample, scanning on the GPU" in figures["hg38_hours"]) == scans
+    assert ("the scan on the GPU is not measured: GPU 0 cannot scan (no NVVM)" in outcome.err) != scans
+    table = bench(device="cuda", repeats=1, **{"batch-size": 4}).out.splitlines()
+    assert re.fullmatch("GPU +NVIDIA H100, driver 580.65.06, 80 GB", table[1])
+    assert re.fullmatch("attention +CUDNN_FLASH_ATTENTION", table[2])
+
+
+def test_whole_runs_scan_where_their_name_says(bench, small_model, gpu_of_host_memory, monkeypatch):
+    del gpu_of_host_memory
+    scan_on_the_processor(monkeypatch, read_spec(small_model))
+    monkeypatch.setattr(bench_pipeline, "describe_gpu", lambda *_: GpuAccount("H100", "", 1, ()))
+    monkeypatch.setattr(bench_pipeline, "measured_peak", lambda *_, **__: 1e12)
+    done = []
+    real = bench_pipeline.run_genome
+
+    def run(request, watch):
+        real(request, watch)
+        record = json.loads((request.out / "bench.run.json").read_text())
+        done.append((record["scan"], record["scores"] is None))
+
+    monkeypatch.setattr(bench_pipeline, "run_genome", run)
+    assert bench(device="cuda", repeats=1, **{"batch-size": 4}).code == 0
+    assert done == [("gpu", True), ("cpu", True), (None, False)]
+
+
+def test_a_scan_on_the_gpu_is_part_of_the_runs_that_use_it():
+    gpu = {"scan on the GPU": 2.0, "whole, scanning on the GPU": 3.6}
+    rates = figures_of(gpu | {"scan": 1.0, "scores from a store": 1.0})["windows_per_second"]
+    assert rates["scan on the GPU"] == 3.6
+    assert (rates["scan"], rates["scores from a store"]) == (3.0, 3.5)
+    assert figures_of(gpu)["hg38_hours"]["first sample, scanning on the GPU"] == pytest.approx(1 / 3.6, rel=1e-5)
 
 
 def test_a_table_for_people(bench):

@@ -12,11 +12,16 @@ import pytest
 from conftest import runner_of
 from epigept_batch.commands import doctor as doctor_pipeline
 from epigept_batch.commands.doctor import FAILED, OK, WARNING
+from epigept_batch.errors import DeviceError
 from epigept_batch.inference import installation
 from epigept_batch.inference.check import check_limit
+from epigept_batch.inference.gpu.about import GpuAccount
 from epigept_batch.inference.installation import Driver
+from epigept_batch.inference.model_file import read_spec
 from epigept_batch.inference.runtime import CPU_PROVIDER, CUDA_PROVIDER, OPENVINO_PROVIDER
+from epigept_batch.motifs.gpu.maker import GpuScanMaker
 from epigept_batch.spec import Check, Spec
+from gpus import scan_on_the_processor
 
 
 @pytest.fixture
@@ -187,6 +192,8 @@ def test_a_network_that_does_not_give_here_what_it_gave_is_a_failure(doctor, sma
 class AnotherDevice:
     """A session that says of itself that it is another, and whose signal is changed."""
 
+    gpu = None
+
     def __init__(self, session, provider, arithmetic, change):
         self._session, self._change = session, change
         self.provider, self.arithmetic = provider, arithmetic
@@ -222,6 +229,31 @@ def test_the_limit_of_the_check_is_the_devices(doctor, small_model, monkeypatch,
     assert ("the limits are assumed, not measured" in found["check"]["said"]) == (provider == CUDA_PROVIDER)
     limit = check_limit("fp32", arithmetic, provider)
     assert f" (limit {limit.error:g}), least r " in found["check"]["said"]
+
+
+@pytest.mark.parametrize("scans", [True, False])
+def test_a_gpu_is_named_and_its_scan_is_proven(doctor, small_model, gpu_of_host_memory, monkeypatch, scans):
+    del gpu_of_host_memory
+    proven = scan_on_the_processor(monkeypatch, read_spec(small_model))
+    account = GpuAccount("NVIDIA H100", "580.65.06", 80 * 10**9, ("FLASH_ATTENTION",))
+    monkeypatch.setattr(doctor_pipeline, "describe_gpu", lambda model, index: (model == small_model, index) and account)
+    if not scans:
+
+        def fail(*_):
+            raise DeviceError("GPU 0 cannot scan (no NVVM); install it")
+
+        monkeypatch.setattr(GpuScanMaker, "prove", fail)
+    findings, _ = doctor(model=small_model, device="cuda")
+    assert findings["device"]["said"] == f"cuda:0 with {CUDA_PROVIDER}, fp32"
+    assert findings["check"]["state"] == OK
+    assert findings["GPU"]["said"] == "NVIDIA H100, driver 580.65.06, 80.0 GB; attention: FLASH_ATTENTION"
+    scan = findings["motif scan"]
+    if scans:
+        assert (scan["state"], scan["said"]) == (OK, "GPU 0 scores a window as the CPU does, to the bit")
+        assert proven == [0]
+    else:
+        said = "GPU 0 cannot scan (no NVVM), so runs scan on the CPU"
+        assert (scan["state"], scan["said"], scan["advice"]) == (WARNING, said, "install it")
 
 
 def test_a_genome_of_other_names_and_of_another_assembly(doctor, small_model, fasta, tmp_path):

@@ -12,10 +12,13 @@ import pytest
 
 import reference
 from epigept_batch.motifs.kmer_tables import apart, make_blocks, off_by
-from epigept_batch.motifs.scan import MotifScanner
 from epigept_batch.spec import Motif, MotifSet, ScanWindow
+from scanners import BACKEND, Scanner
 
-PIECES = (2, 3, 4, 5, 7, 8, 9, 13)  # the sum of up to 8 is written out in the kernel
+pytestmark = pytest.mark.every_backend
+
+SLOW = BACKEND == "simulator"
+PIECES = (2, 3, 9) if SLOW else (2, 3, 4, 5, 7, 8, 9, 13)  # the sum of up to 8 is written out in the CPU's kernel
 WIDEST = 100  # of the widest motif that is read
 RANGE = 4.0  # nats between the best word and the threshold
 BEST = 0.8  # probability of a position's best base
@@ -36,7 +39,7 @@ def strand(request):
 def scanned(motifs, sequence, bin_bp=None):
     """Scores of the factor `f`, float32, (bins,): one bin unless told."""
     bin_bp = bin_bp or len(sequence)
-    scanner = MotifScanner(MotifSet(tuple(motifs), ScanWindow(0, bin_bp)), ("f",), bin_bp=bin_bp)
+    scanner = Scanner(MotifSet(tuple(motifs), ScanWindow(0, bin_bp)), ("f",), bin_bp=bin_bp)
     return scanner.scan(reference.tokens(sequence), offset=0, bins=-(-len(sequence) // bin_bp))[0]
 
 
@@ -127,6 +130,15 @@ def test_a_score_just_above_a_threshold_is_a_hit_and_just_below_is_none(pieces, 
             assert scanned([replace(motif, threshold=limit)], strand(f"NN{word}N"))[0] == expected
 
 
+def test_a_word_with_an_n_is_no_hit_though_its_sum_may_be_near_that_of_a_hit(pieces, strand):
+    """The sum of a word with an N that fits otherwise is the least that cannot be a hit's."""
+    lacks = lacking_all_that_a_hit_may(pieces)
+    motif, word, _ = with_words(lacks, lacks)
+    (exact,) = exact_scores(motif, word)
+    motif = replace(motif, threshold=exact - 1e-9)
+    assert scanned([motif], strand(f"{word}N{'A' * (4 * pieces - 1)}"))[0] == np.float32(exact)
+
+
 def test_a_score_that_equals_the_threshold_is_a_hit_on_either_strand(pieces, strand):
     """As summed along the motif; the next number is none."""
     lacks = lacking_all_that_a_hit_may(pieces)
@@ -198,7 +210,7 @@ def test_words_found_at_random_within_1e_6_of_each_other_and_of_thresholds(width
     words, scores = random_words(rng, motif)
     pairs = np.flatnonzero((np.diff(scores) > 0) & (np.diff(scores) < NEAR))
     ties = hits = misses = 0
-    for n in rng.permutation(pairs)[:50]:
+    for n in rng.permutation(pairs)[: 5 if SLOW else 50]:
         pair = [spelt(words[k]) for k in rng.permutation([n, n + 1])]
         low, high = sorted(reference.exact_score(motif.probabilities, word) for word in pair)
         ties += np.float32(low) != np.float32(high)
@@ -209,7 +221,7 @@ def test_words_found_at_random_within_1e_6_of_each_other_and_of_thresholds(width
         is_hit = high >= Fraction(limit)
         hits, misses = hits + is_hit, misses + (not is_hit)
         assert scanned([replace(motif, threshold=limit)], sequence)[0] == (np.float32(high) if is_hit else 0)
-    assert min(ties, hits, misses) >= 10
+    assert min(ties, hits, misses) >= (1 if SLOW else 10)
 
 
 @pytest.mark.parametrize("width", [11, 16, 24, 31, 36])
@@ -218,10 +230,11 @@ def test_every_cell_of_dense_scores_is_the_float32_of_the_exact_one(width):
     rng = np.random.default_rng(100 + width)
     names = ("f0", "f1", "f2", "f3")
     motifs = [random_motif(rng, width, name) for name in names * 2]
-    tokens = rng.choice(5, 12_800, p=[0.249, 0.25, 0.25, 0.25, 0.001]).astype(np.uint8)
+    bins = 10 if SLOW else 400
+    tokens = rng.choice(5, 32 * bins, p=[0.249, 0.25, 0.25, 0.25, 0.001]).astype(np.uint8)
     window = ScanWindow(-10, 54)
-    scanner = MotifScanner(MotifSet(tuple(motifs), window), names, bin_bp=32, threads=2)
-    found = scanner.scan(tokens, offset=0, bins=400)
+    scanner = Scanner(MotifSet(tuple(motifs), window), names, bin_bp=32, threads=2)
+    found = scanner.scan(tokens, offset=0, bins=bins)
     expected = reference.extended_scores(tokens, motifs, names, bin_bp=32, window=(window.left, window.right))
     assert (expected > 0).mean() > 0.5
     np.testing.assert_array_equal(found, expected.astype(np.float32))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 import epigept_batch
+from epigept_batch.inference.ports import MOTIF_SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,7 @@ def make_record(
         "versions": ran.pop("versions"),
         **made_from,
         **ran,
+        "scan": _scan(plan, sessions[0]),
         "windows": len(plan.tiles),
         **facts,
         "seconds": {stage: round(seconds, 3) for stage, seconds in clock.seconds().items()},
@@ -136,7 +138,8 @@ def account_of_run(plan: Planned, sessions: Sequence[Session]) -> dict[str, Any]
     """
     ran = account_of_sessions(sessions, threads=plan.request.threads)
     inputs = account_of_inputs(plan)
-    return {"finished": ran.pop("finished"), "versions": ran.pop("versions"), **inputs, **ran}
+    first = {"finished": ran.pop("finished"), "versions": ran.pop("versions")}
+    return {**first, **inputs, **ran, "scan": _scan(plan, sessions[0])}
 
 
 def account_of_inputs(plan: Planned) -> dict[str, Any]:
@@ -170,6 +173,13 @@ def account_of_sessions(sessions: Sequence[Session], *, threads: int) -> dict[st
         "batch_size": session.batch_size,
         "threads": threads,
     }
+
+
+def _scan(plan: Planned, session: Session) -> str | None:
+    """Return where motifs were searched: `gpu`, `cpu`, or None if their scores come from a store or are not needed."""
+    if session.scans:
+        return "gpu"
+    return "cpu" if plan.store is None and session.ports.takes(MOTIF_SCORES) else None
 
 
 def _personal(plan: RunPlan, sample: Sample, digests: Mapping[Path, str]) -> dict[str, Any]:

@@ -56,9 +56,11 @@ class RunRequest(PredictionRequest):
         chromosomes: Names of whole contigs.
         beds: Files of intervals.
         all_contigs: Predict every contig of the FASTA.
+        scan_on_gpu: Whether a GPU that predicts also scans.
     """
 
     regions: tuple[str, ...] = ()
     chromosomes: tuple[str, ...] = ()
     beds: tuple[Path, ...] = ()
     all_contigs: bool = False
+    scan_on_gpu: bool = True

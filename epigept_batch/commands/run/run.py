@@ -17,6 +17,7 @@ from epigept_batch.files import output_folder, remove_leftovers
 from epigept_batch.inference.device import RunOptions
 from epigept_batch.inference.model_file import file_sha256
 from epigept_batch.inference.session import Session, open_sessions
+from epigept_batch.motifs.gpu.maker import GpuScanMaker
 from epigept_batch.prediction.haplotypes import predict_haplotypes
 from epigept_batch.prediction.predict import predict_tiles
 from epigept_batch.provenance.run_record import is_up_to_date, withdraw, write_record
@@ -179,7 +180,9 @@ def _assignment(plan: RunPlan, samples: Sequence[Sample], product: int, session:
 
 
 def _open_sessions(plan: RunPlan, samples: Sequence[Sample], progress: Progress) -> list[Session]:
-    """Open sessions of the network on the requested device."""
+    """Open sessions of the network on the requested device; on a GPU that scans, unless it edits windows first."""
+    edits = any(sample.haplotype is not None for sample in samples)
+    scans = plan.request.scan_on_gpu and plan.store is None and not edits
     options = RunOptions(
         plan.spec.precision,
         threads=plan.request.threads,
@@ -187,6 +190,7 @@ def _open_sessions(plan: RunPlan, samples: Sequence[Sample], progress: Progress)
         samples=len(_vectors(samples)),
         digest=plan.model_sha256,
         outputs=tuple(dict.fromkeys(name for product in plan.products for name in product.outputs)),
+        scan=GpuScanMaker(plan.spec, threads=plan.request.threads) if scans else None,
     )
     return open_sessions(plan.request.model, plan.request.device, options, say=progress.say)
 

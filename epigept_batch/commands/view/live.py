@@ -85,7 +85,8 @@ class LiveModel:
         with ExitStack() as stack:
             self._genome = stack.enter_context(Genome(request.fasta))
             self.notes = tuple(_differences_from(folder, self._genome, request, self._spec, self._samples))
-            options = RunOptions(self._spec.precision, threads=request.threads, batch_size=2, samples=2)
+            digest = file_sha256(request.model)
+            options = RunOptions(self._spec.precision, threads=request.threads, batch_size=2, samples=2, digest=digest)
             sessions = open_sessions(request.model, request.device, options, say=say)
             self._what_if = stack.enter_context(
                 WhatIf(self._genome, self._spec, sessions, overlap=_overlap(folder), threads=request.threads, say=say)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from epigept_batch.errors import DeviceError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -53,27 +56,40 @@ class CudaDriver:
 
     def memory(self, index: int) -> GpuMemory:
         """Return a GPU's current memory."""
-        device, context = self._device(index), ctypes.c_void_p()
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
-        # ONNX Runtime works in the primary context.
+        with self._context(index):
+            self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+        return GpuMemory(free.value, total.value)
+
+    def lock_pages(self, array: NDArray[np.generic], index: int) -> None:
+        """Lock an array's pages, so that a GPU copies from it at the bus's full rate, until `unlock_pages`.
+
+        Args:
+            array: An array in pages of its own; the driver refuses to lock a page twice.
+            index: Index of a GPU. The pages are locked for all GPUs.
+        """
+        address, size = ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes)
+        with self._context(index):
+            self._call("cuMemHostRegister_v2", address, size, PORTABLE)
+
+    def unlock_pages(self, array: NDArray[np.generic], index: int) -> None:
+        """Unlock an array's pages; call this before the array is freed."""
+        with self._context(index):
+            self._call("cuMemHostUnregister", ctypes.c_void_p(array.ctypes.data))
+
+    @contextmanager
+    def _context(self, index: int) -> Iterator[None]:
+        """Make a GPU's primary context, in which ONNX Runtime works, current in this thread."""
+        device, context = self._device(index), ctypes.c_void_p()
         self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
         try:
             self._call("cuCtxPushCurrent_v2", context)
             try:
-                self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+                yield
             finally:
                 self._call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
         finally:
             self._call("cuDevicePrimaryCtxRelease_v2", device)
-        return GpuMemory(free.value, total.value)
-
-    def lock_pages(self, array: NDArray[np.generic]) -> None:
-        """Lock an array's pages, so that a GPU copies from it at the bus's full rate, until `unlock_pages`."""
-        self._call("cuMemHostRegister_v2", ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes), PORTABLE)
-
-    def unlock_pages(self, array: NDArray[np.generic]) -> None:
-        """Unlock an array's pages; call this before the array is freed."""
-        self._call("cuMemHostUnregister", ctypes.c_void_p(array.ctypes.data))
 
     def _device(self, index: int) -> ctypes.c_int:
         device = ctypes.c_int()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from epigept_batch.errors import DeviceError
-from epigept_batch.inference.ports import SAMPLES, TOKENS, WINDOWS, Ports, joined
+from epigept_batch.inference.gpu.buffer import DeviceBuffer
+from epigept_batch.inference.gpu.host_memory import HostMemory
+from epigept_batch.inference.ports import BINS_INSIDE, MOTIF_SCORES, REACH, SAMPLES, WINDOWS, Ports, joined
 from epigept_batch.inference.runtime import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from epigept_batch.inference.device_scan import ScanMaker
     from epigept_batch.inference.gpu.driver import CudaDriver
+    from epigept_batch.inference.gpu.graphs import GraphNetwork
     from epigept_batch.inference.ports import Inputs
 
 
@@ -36,6 +39,7 @@ class CudaNetwork:
         index: Index of the GPU.
         outputs: Names of the outputs to compute.
         shape: Windows and samples per call.
+        scan: Makes a scan that computes the motif scores on the GPU; None if they are an input.
     """
 
     def __init__(
@@ -47,41 +51,44 @@ class CudaNetwork:
         *,
         outputs: Sequence[str],
         shape: tuple[int, int],
+        scan: ScanMaker | None = None,
     ) -> None:
-        self._session, self._driver = session, driver
-        self.shape, self.ports = shape, Ports.of_session(session)
+        self._session = session
+        of_graph = Ports.of_session(session)
+        self.shape, self.ports = shape, of_graph if scan is None else of_graph.with_scan(scan.reach_bp)
         rows = dict(zip((WINDOWS, SAMPLES), shape, strict=True))
-        self._host = [np.zeros((rows[port.rows], *port.shape), port.dtype) for port in self.ports.inputs]
-        self._locked: list[NDArray[Any]] = []
-        for array in self._host:
-            with suppress(DeviceError):  # if the system does not allow it, copies are slower
-                driver.lock_pages(array)
-                self._locked.append(array)
+        shapes = [((rows[port.rows], *port.shape), port.dtype) for port in self.ports.inputs]
+        self._memory = HostMemory(shapes, driver, index)
+        self._host = {port.name: array for port, array in zip(self.ports.inputs, self._memory.arrays, strict=True)}
         make = ort.OrtValue.ortvalue_from_shape_and_type
-        self._device = [make(list(array.shape), array.dtype.type, "cuda", index) for array in self._host]
+        self._device = {
+            port.name: make([rows[port.rows], *port.shape], port.dtype.type, "cuda", index) for port in of_graph.inputs
+        }
         self._outputs = {
             port.name: make([*shape, *port.shape], np.float32, "cuda", index)
             for port in self.ports.outputs
             if port.name in outputs
         }
         self._binding = session.io_binding()
-        for port, value in zip(self.ports.inputs, self._device, strict=True):
-            self._binding.bind_ortvalue_input(port.name, value)
+        for name, value in self._device.items():
+            self._binding.bind_ortvalue_input(name, value)
         for name, value in self._outputs.items():
             self._binding.bind_ortvalue_output(name, value)
-
-    @property
-    def window_bp(self) -> int:
-        """Base pairs of a window."""
-        return next(port.shape[0] for port in self.ports.inputs if port.name == TOKENS)
+        self._scan = None if scan is None else scan.make(index, shape[0])
+        if scan is not None:
+            scores = next(port for port in of_graph.inputs if port.name == MOTIF_SCORES)
+            self._scores = DeviceBuffer(self._device[MOTIF_SCORES], (shape[0], *scores.shape), np.dtype(np.uint16))
 
     def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
         """Run the graph once, with no more windows and samples than its shape."""
-        for host, port, device in zip(self._host, self.ports.inputs, self._device, strict=True):
-            for number, row in enumerate(inputs[port.name]):
-                host[number] = row
-            device.update_inplace(host)
         windows, samples = inputs.shape
+        for name, host in self._host.items():
+            for number, row in enumerate(inputs[name]):
+                host[number] = row
+            if name in self._device:
+                self._device[name].update_inplace(host)
+        if self._scan is not None:
+            self._scan(self._host[REACH][:windows], self._host[BINS_INSIDE][:windows], self._scores)
         return {name: np.array(value[:windows, :samples]) for name, value in self.run().items()}
 
     def run(self) -> Mapping[str, NDArray[np.float32]]:
@@ -93,9 +100,7 @@ class CudaNetwork:
 
     def close(self) -> None:
         """Unlock the pages."""
-        while self._locked:
-            with suppress(DeviceError):
-                self._driver.unlock_pages(self._locked.pop())
+        self._memory.close()
 
 
 class FixedShapes:
@@ -105,13 +110,18 @@ class FixedShapes:
         make: Makes the network for a shape.
         ports: Its inputs and outputs.
         say: Called with a sentence for the user.
+        network: The network for the calls that fit into its shape; None to make one for the first call.
     """
 
     def __init__(
-        self, make: Callable[[tuple[int, int]], CudaNetwork], ports: Ports, say: Callable[[str], None]
+        self,
+        make: Callable[[tuple[int, int]], CudaNetwork],
+        ports: Ports,
+        say: Callable[[str], None],
+        network: GraphNetwork | None = None,
     ) -> None:
         self._make, self.ports, self._say = make, ports, say
-        self._network: CudaNetwork | None = None
+        self._network: CudaNetwork | GraphNetwork | None = network
         self._most: int | None = None
 
     def __call__(self, inputs: Inputs) -> Mapping[str, NDArray[np.float32]]:
@@ -135,7 +145,7 @@ class FixedShapes:
         self._say(f"not enough GPU memory for a batch of {pairs}; continuing with {self._most}")
         return self._halved(inputs)
 
-    def _network_for(self, shape: tuple[int, int]) -> CudaNetwork:
+    def _network_for(self, shape: tuple[int, int]) -> CudaNetwork | GraphNetwork:
         """Return the current network if the inputs fit, else a new one; usually only a run's last batch is smaller."""
         fits = self._network is not None and all(n <= most for n, most in zip(shape, self._network.shape, strict=True))
         if self._network is None or not fits:

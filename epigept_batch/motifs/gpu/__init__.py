@@ -1,0 +1,1 @@
+"""The motif scan on NVIDIA GPUs."""
