@@ -240,6 +240,13 @@ def test_a_fault_says_which_marker_to_delete_and_that_helps(finished):
     assert contents(finished) == before
 
 
+def test_finalise_removes_what_killed_workers_left(finished):
+    before = contents(finished)
+    (finished / "cube.zarr/CTCF/one/c/0/.3.0123abcd.part").write_text("half")
+    assert cohort("finalise", finished).code == 0
+    assert contents(finished) == before
+
+
 def test_a_marker_that_no_unit_has_is_named(finished):
     document = json.loads((finished / "units/0/7.json").read_text()) | {"plan": "0" * 64}
     path = finished / "units/0/70.json"
