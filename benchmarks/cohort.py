@@ -74,9 +74,8 @@ class Ran:
         seconds: From the start of the program to its end, with the finalisation.
         steady: From the start of the first unit to the end of the last.
         computing: What workers spent on units, added up.
-        units: Number of units.
-        pairs: Pairs of a window and a sample.
-        windows: Windows that units read, one for each group of samples.
+        pairs: Pairs of a window and a sample of each unit, in their order.
+        together: Samples of a unit.
         scanning: Of `computing`, reading sequence and scanning.
         network: Of `computing`, the network.
         writing: Of `computing`, encoding and writing.
@@ -85,12 +84,16 @@ class Ran:
     seconds: float
     steady: float
     computing: float
-    units: int
-    pairs: int
-    windows: int
+    pairs: tuple[int, ...]
+    together: int
     scanning: float
     network: float
     writing: float
+
+    @property
+    def windows(self) -> int:
+        """Windows that units read, one for each group of samples."""
+        return sum(self.pairs) // self.together
 
 
 def run(folder: Path, *words: object) -> float:
@@ -143,14 +146,12 @@ def ran(folder: Path, seconds: float) -> Ran:
     def total(*stages: str) -> float:
         return sum(one["seconds"].get(stage, 0.0) for one in found for stage in stages)
 
-    groups = -(-plan["samples"] // plan["shape"]["samples"])
     return Ran(
         seconds=seconds,
         steady=max(ends) - min(begins),
         computing=total("total", "write"),
-        units=len(found),
-        pairs=sum(one["pairs"] for one in found),
-        windows=sum(one["pairs"] for one in found) // plan["samples"] * groups,
+        pairs=tuple(one["pairs"] for one in sorted(found, key=lambda one: one["unit"])),
+        together=min(plan["samples"], plan["shape"]["samples"]),
         scanning=total("sequence", "scan"),
         network=total("model"),
         writing=total("write"),
@@ -199,7 +200,7 @@ def speed(options: argparse.Namespace) -> None:
         overhead = 1 - one.computing / (workers * one.steady)
         twice = "one unit at most" if "killed" in name else "0"
         print(
-            f"| {name} | {plan[1]} | {one.units} | {one.seconds:.0f} | {one.steady:.1f} | {one.network:.1f} "
+            f"| {name} | {plan[1]} | {len(one.pairs)} | {one.seconds:.0f} | {one.steady:.1f} | {one.network:.1f} "
             f"| {one.scanning:.1f} | {one.writing:.2f} | {gain:.2f} | {overhead:.1%} | {twice} |",
             flush=True,
         )
@@ -211,8 +212,9 @@ def speed(options: argparse.Namespace) -> None:
 def predicted(found: dict[str, Ran]) -> None:
     """Print what the model of cost says of runs, from the figures of the first one alone."""
     base = found["one process"]
-    per_pair, per_window = base.network / base.pairs, base.scanning / base.windows
-    per_unit = (base.computing - base.network - base.scanning) / base.units
+    per_pair, per_window = base.network / sum(base.pairs), base.scanning / base.windows
+    # Without the writing, which goes on while the next unit is computed.
+    per_unit = (base.computing - base.network - base.scanning - base.writing) / len(base.pairs)
     print(f"From the first run: {per_pair:.3f} s a pair, {per_window:.3f} s a window, {per_unit:.3f} s a unit.\n")
     print("| run | predicted, s of units | measured | difference |")
     print("|---|---|---|---|")
@@ -220,10 +222,10 @@ def predicted(found: dict[str, Ran]) -> None:
         if name == "one process" or "killed" in name:
             continue
         workers = 1 if name.startswith("one") else 2
-        work = one.pairs * per_pair + one.windows * per_window + one.units * per_unit
-        # The last units may end one after the other.
-        rounds = -(-one.units // workers)
-        expected = work / one.units * rounds
+        loads = [0.0] * workers
+        for pairs in one.pairs:  # each goes to the worker that is free first
+            loads[loads.index(min(loads))] += pairs * per_pair + pairs / one.together * per_window + per_unit
+        expected = max(loads)
         print(f"| {name} | {expected:.1f} | {one.steady:.1f} | {one.steady / expected - 1:+.1%} |")
     print()
 
@@ -252,7 +254,7 @@ class Worker:
 
 
 WORKERS = (
-    Worker("one core of a CPU, fp32 (measured here)", 1.76, 0.09, 4e-8, 8, 16, 0.05),
+    Worker("one core of a CPU, fp32 (measured here)", 1.353, 0.071, 0, 3, 16, 0.05),
     Worker("H100, fp16 (expected, not measured)", 0.00045, 0.0002, 0, 15, 64, 3.0),
 )
 HG38_WINDOWS = 24_260
@@ -271,9 +273,10 @@ def cost() -> None:
             size = pairs * VALUES * BYTES_PER_VALUE
             for number in numbers:
                 seconds = worker.start + work / number
+                hours = float(f"{seconds / 3600:.3g}")
                 dollars = seconds * number / 3600 * worker.price
                 print(
-                    f"| {worker.name} | {samples:,} | {number} | {seconds / 3600:,.3g} | {dollars:,.2f} "
+                    f"| {worker.name} | {samples:,} | {number} | {hours:,g} | {dollars:,.2f} "
                     f"| {dollars / samples:.3g} | {size / 1e9:,.1f} | {size / seconds / 1e6:,.0f} |"
                 )
     print()
