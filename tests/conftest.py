@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -368,8 +369,12 @@ class Outcome:
 
 
 def outcome_of(group, program, words):
-    """Run a command in this process; return what it leaves."""
-    result = CliRunner().invoke(group, list(map(str, words)), prog_name=program)
+    """Run a command in this process; return what it leaves.
+
+    The environment is restored, because a command in a fixture of a wider scope would limit threads of other tests.
+    """
+    with patch.dict(os.environ):
+        result = CliRunner().invoke(group, list(map(str, words)), prog_name=program)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Outcome(result.exit_code, result.stdout, result.stderr)
