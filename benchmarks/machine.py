@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-import platform
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+from epigept_batch.machine.processors import processor_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MEASURE = """
 import json, os, subprocess, sys, time
@@ -21,9 +25,7 @@ print(json.dumps([process.returncode, time.perf_counter() - begun, usage.ru_maxr
 
 def processor() -> str:
     """Return the name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    return processor_name()
 
 
 def measured(command: list[str | Path]) -> tuple[float, int]:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epigept_batch.cli.group import OrderedGroup
-from epigept_batch.cli.options import device_option, json_option, out_option, region_options, threads_option
+from epigept_batch.cli.options import (
+    device_option,
+    json_option,
+    out_option,
+    region_options,
+    split_names,
+    threads_option,
+)
 from epigept_batch.cli.progress import ProgressBar, quiet_option, show
 from epigept_batch.cli.samples import SampleCommand
 from epigept_batch.cli.windows import (
@@ -39,7 +46,7 @@ location_argument = click.argument("location", metavar="COHORT")
 def cohort() -> None:
     """Predict many samples into one Zarr cube, in units that any machine can compute.
 
-    COHORT is a folder that all machines see.
+    COHORT is a folder that all machines see, or a place in an object store.
 
     \b
     Example:
@@ -116,7 +123,7 @@ def init(
     from epigept_batch.commands.cohort.request import InitRequest
     from epigept_batch.commands.genome.request import GenomeRequest
 
-    names = tuple(name.strip() for value in tracks for name in value.split(","))
+    names = split_names(tracks)
     genome = GenomeRequest(**fields_of(options), tracks=names, out=Path())
     request = InitRequest(genome=genome, location=location, unit=unit, call=call, dtype=dtype)
     with ProgressBar() as progress:
@@ -322,7 +329,7 @@ def extract(
     from epigept_batch.commands.cohort.request import ExtractRequest
     from epigept_batch.commands.matrix.files import is_matrix
 
-    names = tuple(name.strip() for value in tracks for name in value.split(","))
+    names = split_names(tracks)
     request = ExtractRequest(tracks=names, regions=region, chromosomes=chromosome, beds=bed, **options)
     if is_matrix(request.out):
         from epigept_batch.commands.cohort.matrix import run_extract_matrix

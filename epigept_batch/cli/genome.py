@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from epigept_batch.cli.options import json_option
+from epigept_batch.cli.options import json_option, split_names
 from epigept_batch.cli.progress import ProgressBar, quiet_option, show
 from epigept_batch.cli.samples import SampleCommand
 from epigept_batch.cli.windows import fields_of, input_options, print_records, run_options, set_option
@@ -91,7 +91,7 @@ def genome(
     from epigept_batch.commands.genome.request import GenomeRequest
     from epigept_batch.commands.genome.run import run_genome
 
-    names = tuple(name.strip() for value in tracks for name in value.split(","))
+    names = split_names(tracks)
     request = GenomeRequest(**fields_of(options), tracks=names)
     if cube:
         _write_cube(request, as_json=as_json)

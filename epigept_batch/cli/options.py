@@ -15,7 +15,7 @@ from epigept_batch.machine.processors import usable_processors
 from epigept_batch.names import SPACES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
 
@@ -107,6 +107,11 @@ def zero_fill_option(
         is_flag=True,
         help=f"Treat bases without {data} data as 0, as in a pileup.  [default: {otherwise}]",
     )
+
+
+def split_names(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of values such as `A,B`."""
+    return tuple(name.strip() for value in values for name in value.split(","))
 
 
 def _batch_size(_context: click.Context, _option: click.Parameter, value: str) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from epigept_batch.cli.options import json_option
+from epigept_batch.cli.options import json_option, split_names
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand
 from epigept_batch.cli.windows import fields_of, input_options_of_regions, run_options
@@ -63,7 +63,7 @@ def screen(
     from epigept_batch.commands.screen.request import ScreenRequest
     from epigept_batch.commands.screen.run import run_screen
 
-    names = tuple(name.strip() for value in tracks for name in value.split(","))
+    names = split_names(tracks)
     request = ScreenRequest(**fields_of(options), tracks=names)
     with ProgressBar("run") as progress:
         files = run_screen(request, progress)

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from epigept_batch.cli.options import any_genome_option, fasta_option, json_option, model_option, out_option
+from epigept_batch.cli.options import (
+    any_genome_option,
+    fasta_option,
+    json_option,
+    model_option,
+    out_option,
+    split_names,
+)
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.cli.samples import SampleCommand, sample_options
 from epigept_batch.cli.windows import fields_of, print_records, run_options, set_option
@@ -82,7 +89,7 @@ def variants(
     request = VariantsRequest(
         **fields_of(options),
         variants=variants,
-        tracks=tuple(name.strip() for value in tracks for name in value.split(",")),
+        tracks=split_names(tracks),
         average=() if average is None else parse_average(average),
         shard=(1, 1) if shard is None else parse_shard(shard),
     )

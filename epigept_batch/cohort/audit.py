@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 
 from epigept_batch.cohort.cube import CUBE, shard_name
 from epigept_batch.cohort.marker import MARKERS, REMEDY, Marker, WrittenFile, marker_name, read_marker
+from epigept_batch.cohort.storage import map_files
 from epigept_batch.cohort.totals import totals_name
 from epigept_batch.errors import InputError
 from epigept_batch.names import METADATA
-from epigept_batch.prediction.ahead import map_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from epigept_batch.cohort.opened import Cohort
     from epigept_batch.cohort.units import Unit
-
-READERS, AHEAD = 8, 64
-"""Units that are checked at the same time, because files of an object store come after a delay."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +56,7 @@ def check_units(cohort: Cohort, *, checksums: bool) -> Iterator[Checked]:
         faults = () if marker is None else tuple(_faults(cohort, unit, marker, checksums=checksums))
         return Checked(unit, marker, faults)
 
-    yield from map_ahead(check, cohort.units, workers=READERS, ahead=AHEAD)
+    yield from map_files(check, cohort.units)
 
 
 def _faults(cohort: Cohort, unit: Unit, marker: Marker, *, checksums: bool) -> Iterator[str]:

@@ -117,7 +117,7 @@ class Cube:
 
     def __init__(self, storage: Storage, plan: CohortPlan, units: Units) -> None:
         self._storage, self._plan = storage, plan
-        self._units, self._groups = units, units.groups
+        self._units = units
         self._first = {(unit.contig.name, unit.block): unit.number for unit in units[:: units.groups]}
         self._array = cache(self._open_array)
         self._marker = cache(self._read_marker)
@@ -180,7 +180,7 @@ class Cube:
             found = zarr.open_array(self._storage.zarr(CUBE), path=name, mode="r")
         except Exception as error:  # a damaged file can raise any error
             raise InputError(f"missing or damaged ({error}); {remedy}", where) from error
-        shape = (self._plan.samples, ceil_div(contig.length, self._plan.bin_bp))
+        shape = (self._plan.samples, self._plan.bins_of(contig))
         if _layout(found) != _layout(_create(self._plan, MemoryStore(), "", shape, {})):
             raise InputError(f"was edited; {remedy}", where)
         return found

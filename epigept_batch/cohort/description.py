@@ -6,14 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 from epigept_batch.cohort.cube import metadata
-from epigept_batch.prediction.ahead import map_ahead
+from epigept_batch.cohort.storage import map_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from epigept_batch.cohort.opened import Cohort
-
-READERS, AHEAD = 8, 64
 
 
 def restore_description(cohort: Cohort) -> Iterator[str]:
@@ -33,7 +31,7 @@ def restore_description(cohort: Cohort) -> Iterator[str]:
         return None if _same(cohort.storage.read(name), content) else file
 
     files = metadata(cohort.plan, cohort.columns)
-    for file in map_ahead(differing, files, workers=READERS, ahead=AHEAD):
+    for file in map_files(differing, files):
         if file is not None:
             cohort.storage.write(*file)
             yield file[0]

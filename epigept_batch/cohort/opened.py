@@ -94,10 +94,3 @@ def columns_of(account: Mapping[str, Any]) -> dict[str, Any]:
     """
     columns = (account["expression"]["sheet"] or {}).get("columns") or {}
     return {**(columns if isinstance(columns, dict) else {}), "sample": account["sample"]}
-
-
-def to_npy(values: NDArray[np.float32]) -> bytes:
-    """Return an array as the content of a .npy file."""
-    stream = io.BytesIO()
-    np.save(stream, values)
-    return stream.getvalue()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from epigept_batch.tiling import Span
 
 FORMAT_VERSION = 1
-DTYPES = ("float16", "float32")
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,25 @@ from __future__ import annotations
 import errno
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from zarr.storage import LocalStore
 
 from epigept_batch.cohort.object_storage import SCHEMES, ObjectStorage
 from epigept_batch.errors import REMEDIES, InputError, OutputError, reason
 from epigept_batch.files import replacing
+from epigept_batch.prediction.ahead import map_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from zarr.abc.store import Store
 
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+READERS, AHEAD = 8, 64
+"""Files that are read at the same time, because those of an object store come after a delay."""
 ATTEMPTS = 3
 """How often a file is written whose temporary file vanishes."""
 
@@ -118,6 +123,11 @@ class FolderStorage:
         for path in self._path.rglob(".*.part"):
             with suppress(OSError):  # that of another user
                 path.unlink()
+
+
+def map_files(function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+    """Like `map`, for a function that reads files: several calls run at the same time, and results keep their order."""
+    yield from map_ahead(function, items, workers=READERS, ahead=AHEAD)
 
 
 def open_storage(location: str) -> Storage:

@@ -52,13 +52,6 @@ def nothing(tracks: int, samples: int) -> NDArray[np.float64]:
     return np.broadcast_to(np.array([0, 0, 0, np.inf, -np.inf]), (tracks, samples, len(FIELDS))).copy()
 
 
-def to_bytes(totals: NDArray[np.float64]) -> bytes:
-    """Return the content of the file of a unit."""
-    stream = io.BytesIO()
-    np.save(stream, totals)
-    return stream.getvalue()
-
-
 def of_bytes(content: bytes, shape: tuple[int, int], where: str) -> NDArray[np.float64]:
     """Read the totals of a unit.
 

@@ -16,7 +16,8 @@ import numpy as np
 import epigept_batch
 from epigept_batch.cohort.cube import encode_shard, shard_name
 from epigept_batch.cohort.marker import Marker, WrittenFile, marker_name
-from epigept_batch.cohort.totals import to_bytes, totals_name, totals_of
+from epigept_batch.cohort.npy import to_npy
+from epigept_batch.cohort.totals import totals_name, totals_of
 from epigept_batch.cohort.units import tiles_of
 from epigept_batch.errors import EpiGePTError, InputError
 from epigept_batch.inference.device import RunOptions
@@ -95,7 +96,7 @@ class Worker:
     """
 
     def __init__(self, cohort: Cohort, resources: Resources, *, say: Callable[[str], None]) -> None:
-        self._cohort, self._resources, self._say = cohort, resources, say
+        self._cohort, self._resources = cohort, resources
         plan, how = cohort.plan, cohort.plan.computation
         self._spec = read_spec(resources.model)
         if file_sha256(resources.model) != plan.model:
@@ -195,7 +196,7 @@ class Worker:
                 storage.write(name, content)
                 files[name] = WrittenFile.of(content)
                 totals.append(of_track)
-        content = to_bytes(np.concatenate(totals))
+        content = to_npy(np.concatenate(totals))
         storage.write(totals_name(unit), content)
         files[totals_name(unit)] = WrittenFile.of(content)
         marker = Marker(

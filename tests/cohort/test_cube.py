@@ -10,8 +10,9 @@ import zarr
 from cohort_plans import CONTIGS, PLAN
 from epigept_batch.cohort.cube import Cube, encode_shard, metadata, shard_name
 from epigept_batch.cohort.marker import Marker, WrittenFile, marker_name
+from epigept_batch.cohort.npy import to_npy
 from epigept_batch.cohort.storage import FolderStorage
-from epigept_batch.cohort.totals import added, nothing, of_bytes, to_bytes, totals_of
+from epigept_batch.cohort.totals import added, nothing, of_bytes, totals_of
 from epigept_batch.cohort.units import Units
 from epigept_batch.errors import InputError
 
@@ -172,12 +173,10 @@ def test_totals_are_those_of_numpy():
             expected = [len(known), known.sum(), (known**2).sum()]
             expected += [known.min(), known.max()] if len(known) else [math.inf, -math.inf]
             np.testing.assert_allclose(found[track, sample], expected, rtol=1e-13)
-    np.testing.assert_array_equal(of_bytes(to_bytes(found), (2, 3), "x"), found)
+    np.testing.assert_array_equal(of_bytes(to_npy(found), (2, 3), "x"), found)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"no array", to_bytes(nothing(2, 2)), to_bytes(nothing(2, 3).astype(np.float32))]
-)
+@pytest.mark.parametrize("content", [b"", b"no array", to_npy(nothing(2, 2)), to_npy(nothing(2, 3).astype(np.float32))])
 def test_damaged_totals_are_refused(content):
     with pytest.raises(InputError, match=r"^totals/0/1.npy: damaged file$"):
         of_bytes(content, (2, 3), "totals/0/1.npy")

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from epigept_batch.commands.cohort.request import ComputeRequest
     from epigept_batch.progress import Progress
 
-LOCAL, RAY = "local", "ray"
-ENGINES = (LOCAL, RAY)
-
 
 def run_partition(request: ComputeRequest, part: int, parts: int, progress: Progress) -> int:
     """Compute the units of a partition that are not done, in this process.

@@ -12,7 +12,8 @@ import numpy as np
 import epigept_batch
 from epigept_batch.cohort.cube import metadata
 from epigept_batch.cohort.description import restore_description
-from epigept_batch.cohort.opened import EXPRESSION, PLAN, SAMPLES, Cohort, columns_of, to_npy
+from epigept_batch.cohort.npy import to_npy
+from epigept_batch.cohort.opened import EXPRESSION, PLAN, SAMPLES, Cohort, columns_of
 from epigept_batch.cohort.plan import CohortPlan, Computation, Places, Shape
 from epigept_batch.cohort.storage import open_storage
 from epigept_batch.cohort.units import Units, default_unit

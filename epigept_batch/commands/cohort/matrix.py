@@ -150,12 +150,8 @@ class CubeColumns:
 
     def sheet_columns(self) -> dict[str, dict[str, str]]:
         """Return the further columns of the sample sheet, by sample."""
-        found = {}
-        for number in self._taken.samples:
-            columns = (self._taken.cohort.samples[number]["expression"]["sheet"] or {}).get("columns")
-            if isinstance(columns, dict):
-                found[self._taken.name(number)] = columns
-        return found
+        columns = self._taken.cohort.columns
+        return {one["sample"]: {name: one[name] for name in one if name != "sample"} for one in columns}
 
     def made_from(self) -> Mapping[str, Any]:
         """Return the digest of the plan, which covers all that values depend on."""

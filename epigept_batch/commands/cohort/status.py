@@ -10,15 +10,13 @@ from epigept_batch.cohort.audit import finished_units
 from epigept_batch.cohort.marker import LATEST, read_marker
 from epigept_batch.cohort.opened import Cohort
 from epigept_batch.cohort.standing import standing_of
-from epigept_batch.cohort.storage import open_storage
+from epigept_batch.cohort.storage import map_files, open_storage
 from epigept_batch.commands.cohort.finalise import read_record
 from epigept_batch.errors import InputError, one_line
-from epigept_batch.prediction.ahead import map_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-READERS, AHEAD = 8, 64
 SHOWN = 10
 """Workers that are shown one by one."""
 
@@ -34,12 +32,7 @@ def run_status(location: str) -> dict[str, Any]:
     """
     cohort = Cohort(open_storage(location))
     numbers = sorted(finished_units(cohort))
-    read = map_ahead(
-        lambda number: read_marker(cohort.storage, cohort.units[number], cohort.plan.digest),
-        numbers,
-        workers=READERS,
-        ahead=AHEAD,
-    )
+    read = map_files(lambda number: read_marker(cohort.storage, cohort.units[number], cohort.plan.digest), numbers)
     standing = standing_of((marker for marker in read if marker is not None), len(cohort.units))
     left = standing.seconds_left
     ends = None if left is None or standing.last is None else standing.last + left
