@@ -9,7 +9,14 @@ import click
 
 from epigept_batch.cli.completion import completes_files
 from epigept_batch.cli.figures import aligned
-from epigept_batch.cli.options import json_option, out_option, region_options, space_option, zero_fill_option
+from epigept_batch.cli.options import (
+    json_option,
+    out_option,
+    region_options,
+    space_option,
+    split_names,
+    zero_fill_option,
+)
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.errors import InputError
 
@@ -105,7 +112,7 @@ def calibrate(
         chromosomes=chromosome,
         beds=bed,
         samples=sample,
-        tracks=() if tracks is None else tuple(part.strip() for part in tracks.split(",")),
+        tracks=() if tracks is None else split_names([tracks]),
         training=training,
         zero_fill=zero_fill,
         **others,

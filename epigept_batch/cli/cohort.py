@@ -23,6 +23,7 @@ from epigept_batch.cli.samples import SampleCommand
 from epigept_batch.cli.windows import (
     fields_of,
     input_options_without_folder,
+    overlap_option,
     print_records,
     scores_option,
     set_option,
@@ -70,14 +71,7 @@ def _pair(_context: click.Context, _option: click.Parameter, value: str | None) 
 @location_argument
 @input_options_without_folder
 @click.option("--tracks", metavar="A,B", multiple=True, help="Tracks to predict.  [default: all tracks of the model]")
-@click.option(
-    "--overlap",
-    type=int,
-    default=0,
-    show_default=True,
-    metavar="BP",
-    help="Overlap of neighbouring windows, a multiple of the bin size.",
-)
+@overlap_option
 @set_option
 @click.option(
     "--dtype", type=click.Choice(DTYPES), default=DTYPES[0], show_default=True, help="Type of the values in the cube."

@@ -10,7 +10,7 @@ import click
 
 from epigept_batch.cli.completion import completes_files
 from epigept_batch.cli.figures import aligned
-from epigept_batch.cli.options import json_option, out_option
+from epigept_batch.cli.options import json_option, out_option, split_names
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def compare(*, tracks: str | None, as_json: bool, **others: Any) -> None:  # noq
     from epigept_batch.commands.compare.run import run_compare
 
     request = CompareRequest(
-        tracks=() if tracks is None else tuple(part.strip() for part in tracks.split(",")),
+        tracks=() if tracks is None else split_names([tracks]),
         **others,
     )
     with ProgressBar("contig") as progress:

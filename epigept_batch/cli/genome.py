@@ -12,7 +12,7 @@ import click
 from epigept_batch.cli.options import json_option, split_names
 from epigept_batch.cli.progress import ProgressBar, quiet_option, show
 from epigept_batch.cli.samples import SampleCommand
-from epigept_batch.cli.windows import fields_of, input_options, print_records, run_options, set_option
+from epigept_batch.cli.windows import fields_of, input_options, overlap_option, print_records, run_options, set_option
 from epigept_batch.names import SPACES, UNPHASED
 
 if TYPE_CHECKING:
@@ -32,15 +32,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Write ln(1 + signal), which is what the network predicts, or the signal.",
 )
-@click.option(
-    "--overlap",
-    type=int,
-    default=0,
-    show_default=True,
-    metavar="BP",
-    help="Overlap of neighbouring windows, a multiple of the bin size. Each bin comes from the window whose centre is "
-    "nearest.",
-)
+@overlap_option
 @set_option
 @click.option(
     "--differences",

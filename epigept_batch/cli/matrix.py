@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from epigept_batch.cli.options import json_option, out_option, threads_option
+from epigept_batch.cli.options import json_option, out_option, split_names, threads_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.names import SPACES
 
@@ -71,7 +71,7 @@ def matrix(
         chromosomes=chromosome,
         beds=bed,
         samples=sample,
-        tracks=() if tracks is None else tuple(part.strip() for part in tracks.split(",")),
+        tracks=() if tracks is None else split_names([tracks]),
         **others,
     )
     with ProgressBar("track") as progress:

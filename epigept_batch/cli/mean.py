@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from epigept_batch.cli.completion import completes_files
-from epigept_batch.cli.options import json_option, out_option, space_option, zero_fill_option
+from epigept_batch.cli.options import json_option, out_option, space_option, split_names, zero_fill_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 
 
@@ -54,7 +54,7 @@ def mean(*, tracks: str | None, as_json: bool, **others: Any) -> None:  # noqa: 
     from epigept_batch.commands.mean import MeanRequest, run_mean
 
     request = MeanRequest(
-        tracks=() if tracks is None else tuple(part.strip() for part in tracks.split(",")),
+        tracks=() if tracks is None else split_names([tracks]),
         **others,
     )
     with ProgressBar("contig") as progress:

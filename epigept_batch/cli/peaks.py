@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epigept_batch.cli.figures import aligned
-from epigept_batch.cli.options import json_option, out_option
+from epigept_batch.cli.options import json_option, out_option, split_names
 from epigept_batch.cli.progress import ProgressBar, quiet_option, show
 from epigept_batch.intervals.cutoff import SMALLEST
 
@@ -90,7 +90,7 @@ def peaks(*, folder: Path, tracks: str | None, as_json: bool, **others: Any) -> 
     from epigept_batch.commands.peaks.request import PeaksRequest
     from epigept_batch.commands.peaks.run import run_peaks
 
-    names = () if tracks is None else tuple(part.strip() for part in tracks.split(","))
+    names = () if tracks is None else split_names([tracks])
     request = PeaksRequest(folder=folder, tracks=names, **others)
     with ProgressBar("track") as progress:
         records = run_peaks(request, progress)

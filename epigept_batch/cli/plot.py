@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from epigept_batch.cli.completion import completes_files
-from epigept_batch.cli.options import out_option, space_option, zero_fill_option
+from epigept_batch.cli.options import out_option, space_option, split_names, zero_fill_option
 from epigept_batch.cli.progress import ProgressBar, quiet_option
 from epigept_batch.errors import InputError
 
@@ -89,7 +89,7 @@ def plot(
         regions=region,
         beds=bed,
         samples=sample,
-        tracks=() if tracks is None else tuple(part.strip() for part in tracks.split(",")),
+        tracks=() if tracks is None else split_names([tracks]),
         contacts=not no_contacts,
         scale=_scale(scale),
         **others,

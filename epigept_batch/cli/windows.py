@@ -50,6 +50,16 @@ RUN = (
     click.option("--force", is_flag=True, help="Replace outputs that were made from other inputs."),
     click.option("--fresh", is_flag=True, help="Discard saved progress and start over."),
 )
+overlap_option = click.option(
+    "--overlap",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="BP",
+    help="Overlap of neighbouring windows, a multiple of the bin size. Each bin comes from the window whose centre is "
+    "nearest.",
+)
+"""Option of commands that predict bins, each in one window."""
 set_option = click.option(
     "--set",
     multiple=True,
